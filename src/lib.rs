@@ -1,0 +1,3 @@
+//! pondmount: a versioned filesystem over a Delta Lake operation log.
+
+pub mod tinyfs;

@@ -1,0 +1,58 @@
+//! A set of changes to the four maps: what one operation, one open version or one commit changes.
+
+use super::{Attrs, Extents, Map, Names, Nodes};
+use std::collections::BTreeMap;
+
+/// Changed entries of one map: the new value, or `None` where the entry was removed.
+pub type Entries<M> = BTreeMap<<M as Map>::Key, Option<<M as Map>::Value>>;
+
+/// Changed entries of all four maps. At most one change a key: the newest one.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Changes of the map *nodes*.
+    pub nodes: Entries<Nodes>,
+    /// Changes of the map *names*.
+    pub names: Entries<Names>,
+    /// Changes of the map *extents*.
+    pub extents: Entries<Extents>,
+    /// Changes of the map *attrs*.
+    pub attrs: Entries<Attrs>,
+}
+
+impl Changes {
+    /// The number of changed entries.
+    pub fn len(&self) -> usize {
+        self.nodes.len() + self.names.len() + self.extents.len() + self.attrs.len()
+    }
+
+    /// Whether nothing is changed.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Puts or removes one entry.
+    pub fn set<M: Map>(&mut self, key: M::Key, value: Option<M::Value>) {
+        M::of_mut(self).insert(key, value);
+    }
+
+    /// What these changes say of a key: nothing, removed, or its new value.
+    pub fn get<M: Map>(&self, key: &M::Key) -> Option<Option<&M::Value>> {
+        M::of(self).get(key).map(Option::as_ref)
+    }
+
+    /// Takes over `newer` changes; they win over those that are here.
+    pub fn absorb(&mut self, newer: Changes) {
+        fn one<M: Map>(into: &mut Changes, newer: Entries<M>) {
+            let into = M::of_mut(into);
+            if into.is_empty() {
+                *into = newer;
+            } else {
+                into.extend(newer);
+            }
+        }
+        one::<Nodes>(self, newer.nodes);
+        one::<Names>(self, newer.names);
+        one::<Extents>(self, newer.extents);
+        one::<Attrs>(self, newer.attrs);
+    }
+}

@@ -1,0 +1,288 @@
+//! Bytes of keys and values: compact, of fixed layout, and checked when read back.
+//!
+//! Integers in keys are big-endian, so that keys sort as their numbers do; in values they are
+//! little-endian. Whatever cannot be read back whole and in range is [`Malformed`].
+
+use super::{
+    ContentId, Dentry, Extent, Kind, MAX_EXTENT, Name, Node, NodeId, SegmentId, Stored, Time,
+};
+use bytes::Bytes;
+
+/// Bytes that are not what the map they stand in can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an entry cannot be read: {0}")]
+pub struct Malformed(pub &'static str);
+
+const INLINE: u8 = 0;
+const STORED: u8 = 1;
+
+pub(super) fn put_id(id: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&id.to_be_bytes());
+}
+
+fn put_time(t: Time, out: &mut Vec<u8>) {
+    out.extend_from_slice(&t.sec.to_le_bytes());
+    out.extend_from_slice(&t.nsec.to_le_bytes());
+}
+
+pub(super) fn put_node(node: &Node, out: &mut Vec<u8>) {
+    out.push(node.kind as u8);
+    out.extend_from_slice(&node.mode.to_le_bytes());
+    for n in [node.uid, node.gid, node.nlink, node.rdev] {
+        out.extend_from_slice(&n.to_le_bytes());
+    }
+    out.extend_from_slice(&node.size.to_le_bytes());
+    for t in [node.atime, node.mtime, node.ctime, node.btime] {
+        put_time(t, out);
+    }
+    // Ids start at 1, so 0 stands for none.
+    let content = node.content.map_or(0, |c| c.0);
+    let parent = node.parent.map_or(0, |p| p.0);
+    out.extend_from_slice(&content.to_le_bytes());
+    out.extend_from_slice(&parent.to_le_bytes());
+    out.extend_from_slice(&node.target);
+}
+
+pub(super) fn put_dentry(dentry: &Dentry, out: &mut Vec<u8>) {
+    out.push(dentry.kind as u8);
+    out.extend_from_slice(&dentry.child.0.to_le_bytes());
+}
+
+pub(super) fn put_extent(extent: &Extent, out: &mut Vec<u8>) {
+    match extent {
+        Extent::Inline(bytes) => {
+            out.push(INLINE);
+            out.extend_from_slice(bytes);
+        }
+        Extent::Stored(s) => {
+            out.push(STORED);
+            for n in [s.len, s.skip, s.stored_len] {
+                out.extend_from_slice(&n.to_le_bytes());
+            }
+            out.extend_from_slice(&s.segment.0.to_le_bytes());
+            out.extend_from_slice(&s.offset.to_le_bytes());
+            out.extend_from_slice(&s.hash);
+        }
+    }
+}
+
+/// Runs `read` over `bytes` and demands that it uses all of them.
+pub(super) fn whole<'a, T>(
+    bytes: &'a [u8],
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, Malformed>,
+) -> Result<T, Malformed> {
+    let mut reader = Reader { bytes };
+    let value = read(&mut reader)?;
+    match reader.bytes {
+        [] => Ok(value),
+        _ => Err(Malformed("it is longer than its kind allows")),
+    }
+}
+
+/// What is left of an entry's bytes.
+pub(super) struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (head, tail) = self
+            .bytes
+            .split_first_chunk::<N>()
+            .ok_or(Malformed("it is cut short"))?;
+        self.bytes = tail;
+        Ok(*head)
+    }
+
+    fn u32(&mut self) -> Result<u32, Malformed> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, Malformed> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.bytes)
+    }
+
+    fn kind(&mut self) -> Result<Kind, Malformed> {
+        let [n] = self.take()?;
+        Kind::from_u8(n).ok_or(Malformed("it has an unknown kind of node"))
+    }
+
+    fn time(&mut self) -> Result<Time, Malformed> {
+        let sec = i64::from_le_bytes(self.take()?);
+        let nsec = self.u32()?;
+        match nsec {
+            0..1_000_000_000 => Ok(Time { sec, nsec }),
+            _ => Err(Malformed("a time has more than a second of nanoseconds")),
+        }
+    }
+
+    /// An id of a key, big-endian.
+    pub(super) fn id(&mut self) -> Result<u64, Malformed> {
+        self.take().map(u64::from_be_bytes)
+    }
+
+    /// All that is left, as a name.
+    pub(super) fn name(&mut self) -> Result<Name, Malformed> {
+        Name::new(self.rest()).map_err(|_| Malformed("it has a name that no entry can have"))
+    }
+
+    pub(super) fn node(&mut self) -> Result<Node, Malformed> {
+        let kind = self.kind()?;
+        let mode = u16::from_le_bytes(self.take()?);
+        if mode > 0o7777 {
+            return Err(Malformed("a mode has bits outside 07777"));
+        }
+        let (uid, gid, nlink, rdev) = (self.u32()?, self.u32()?, self.u32()?, self.u32()?);
+        let size = self.u64()?;
+        let (atime, mtime) = (self.time()?, self.time()?);
+        let (ctime, btime) = (self.time()?, self.time()?);
+        let content = Some(self.u64()?).filter(|c| *c != 0).map(ContentId);
+        let parent = Some(self.u64()?).filter(|p| *p != 0).map(NodeId);
+        let target = self.rest().into();
+        Ok(Node {
+            kind,
+            mode,
+            uid,
+            gid,
+            nlink,
+            size,
+            atime,
+            mtime,
+            ctime,
+            btime,
+            rdev,
+            content,
+            target,
+            parent,
+        })
+    }
+
+    pub(super) fn dentry(&mut self) -> Result<Dentry, Malformed> {
+        let kind = self.kind()?;
+        let child = NodeId(self.u64()?);
+        Ok(Dentry { child, kind })
+    }
+
+    pub(super) fn extent(&mut self) -> Result<Extent, Malformed> {
+        match self.take()? {
+            [INLINE] => {
+                let bytes = self.rest();
+                match bytes.len() {
+                    0 => Err(Malformed("an extent has no bytes")),
+                    n if n > MAX_EXTENT as usize => Err(Malformed("an extent is too long")),
+                    _ => Ok(Extent::Inline(Bytes::copy_from_slice(bytes))),
+                }
+            }
+            [STORED] => {
+                let (len, skip, stored_len) = (self.u32()?, self.u32()?, self.u32()?);
+                let segment = SegmentId(self.u64()?);
+                let offset = self.u64()?;
+                let hash = self.take()?;
+                Stored {
+                    len,
+                    skip,
+                    segment,
+                    offset,
+                    stored_len,
+                    hash,
+                }
+                .checked()
+                .map(Extent::Stored)
+            }
+            _ => Err(Malformed("an extent is of an unknown kind")),
+        }
+    }
+}
+
+impl Stored {
+    /// This run, if it lies within its stored extent and that is no longer than one may be.
+    pub fn checked(self) -> Result<Stored, Malformed> {
+        let end = u64::from(self.skip) + u64::from(self.len);
+        if self.len == 0 || end > u64::from(self.stored_len) || self.stored_len > MAX_EXTENT {
+            return Err(Malformed("an extent reaches beyond what is stored"));
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Extents, Map, Names, Nodes};
+    use super::*;
+
+    fn round_trip<M: Map>(key: M::Key, value: M::Value)
+    where
+        M::Key: PartialEq,
+    {
+        let (mut k, mut v) = (Vec::new(), Vec::new());
+        M::encode_key(&key, &mut k);
+        M::encode_value(&value, &mut v);
+        assert_eq!(M::decode_key(&k).as_ref(), Ok(&key));
+        assert_eq!(M::decode_value(&v).as_ref(), Ok(&value));
+    }
+
+    #[test]
+    fn entries_round_trip() {
+        let t = Time { sec: -5, nsec: 7 };
+        let node = Node {
+            kind: Kind::Symlink,
+            mode: 0o777,
+            uid: 1,
+            gid: 2,
+            nlink: 1,
+            size: 3,
+            atime: t,
+            mtime: t,
+            ctime: t,
+            btime: t,
+            rdev: 9,
+            content: None,
+            target: b"a/b"[..].into(),
+            parent: Some(NodeId(4)),
+        };
+        round_trip::<Nodes>(NodeId(77), node);
+        let name = Name::new(b"\xff x").unwrap();
+        round_trip::<Names>(
+            (NodeId(1), name),
+            Dentry {
+                child: NodeId(2),
+                kind: Kind::Fifo,
+            },
+        );
+        round_trip::<Extents>(
+            (ContentId(3), 4096),
+            Extent::Inline(Bytes::from_static(b"hi")),
+        );
+        let stored = Stored {
+            len: 5,
+            skip: 2,
+            segment: SegmentId(8),
+            offset: 1 << 40,
+            stored_len: 7,
+            hash: [3; 32],
+        };
+        round_trip::<Extents>((ContentId(3), 0), Extent::Stored(stored));
+    }
+
+    #[test]
+    fn refuses_what_no_map_can_hold() {
+        assert!(Nodes::decode_value(&[1, 2, 3]).is_err());
+        assert!(Names::decode_key(b"12345678a/b").is_err());
+        assert!(Extents::decode_value(&[INLINE]).is_err());
+        let beyond = Stored {
+            len: 5,
+            skip: 3,
+            segment: SegmentId(8),
+            offset: 0,
+            stored_len: 7,
+            hash: [3; 32],
+        };
+        let mut bytes = Vec::new();
+        put_extent(&Extent::Stored(beyond), &mut bytes);
+        assert!(Extents::decode_value(&bytes).is_err());
+    }
+}

@@ -1,0 +1,31 @@
+//! The tree: POSIX semantics as pure functions over four versioned maps.
+//!
+//! Role: decide what a file system operation changes. In: a [`Store`] to look things up in, at a
+//! version, and the arguments of the operation. Out: a set of [`Changes`] to apply as one, or an
+//! [`Errno`]. Holds always: no I/O, no clock, no async, no global state; names are bytes; a failed
+//! operation changes nothing.
+//!
+//! The maps are [`Nodes`], [`Names`], [`Extents`] and [`Attrs`]; a read names the version it is
+//! asked at, and [`Version::NOW`] is the present.
+
+mod changes;
+mod codec;
+mod error;
+mod extent;
+mod id;
+mod map;
+mod name;
+mod node;
+mod store;
+mod time;
+
+pub use changes::{Changes, Entries};
+pub use codec::Malformed;
+pub use error::{Errno, FsError, FsResult};
+pub use extent::{Dentry, Extent, MAX_EXTENT, Stored};
+pub use id::{ContentId, NodeId, SegmentId, Version};
+pub use map::{Attrs, Extents, Map, MapId, Names, Nodes};
+pub use name::{MAX_NAME, Name, NameError};
+pub use node::{Kind, Node};
+pub use store::Store;
+pub use time::Time;
