@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub type Entries<M> = BTreeMap<<M as Map>::Key, Option<<M as Map>::Value>>;
 
 /// Changed entries of all four maps. At most one change a key: the newest one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// Changes of the map *nodes*.
     pub nodes: Entries<Nodes>,

@@ -89,11 +89,9 @@ impl From<Errno> for FsError {
 fn os_error(mut cause: &(dyn std::error::Error + 'static)) -> Option<Errno> {
     loop {
         if let Some(io) = cause.downcast_ref::<io::Error>() {
-            match io.raw_os_error() {
-                Some(n @ (libc::ENOSPC | libc::EDQUOT | libc::EMFILE | libc::ENFILE)) => {
-                    return Some(Errno(n));
-                }
-                _ => {}
+            let number = io.raw_os_error();
+            if let Some(n @ (libc::ENOSPC | libc::EDQUOT | libc::EMFILE | libc::ENFILE)) = number {
+                return Some(Errno(n));
             }
         }
         cause = cause.source()?;

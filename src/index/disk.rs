@@ -1,0 +1,420 @@
+//! Committed entries on disk.
+//!
+//! For each map a keyspace *present*: key → begun (u64, little-endian) and the value. One keyspace
+//! *past* for all maps: map, key, a zero byte, ended (u64, big-endian) → begun and the value, of an
+//! entry that stood from version `begun` until `ended` replaced or removed it. So at version V an
+//! entry is the present one if it had begun by then, else the past one with the least `ended` above V,
+//! if that had begun. Names and attribute names hold no zero byte, so that past keys sort by key.
+
+use super::IndexError;
+use crate::tinyfs::{Attrs, Changes, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, Readable, Snapshot};
+use std::ops::ControlFlow;
+use std::path::Path;
+use uuid::Uuid;
+
+/// The format of the index; another one is deleted and rebuilt, never converted.
+const FORMAT: u64 = 1;
+/// Entries that one batch of a commit changes: readers and flushes get their turn in between.
+const BATCH: usize = 1_000;
+const MEMTABLE: u64 = 16 << 20;
+
+const META_POND: &[u8] = b"pond";
+const META_FORMAT: &[u8] = b"format";
+const META_APPLIED: &[u8] = b"applied";
+pub(super) const META_NEXT_ID: &[u8] = b"next_id";
+
+/// One version, as the index notes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VersionInfo {
+    /// Its number.
+    pub version: Version,
+    /// When it was committed; to the microsecond, and never before an earlier version.
+    pub committed: Time,
+    /// How many entries it changed.
+    pub changes: u64,
+}
+
+pub(super) struct Disk {
+    db: Database,
+    present: [Keyspace; 4],
+    past: Keyspace,
+    versions: Keyspace,
+    meta: Keyspace,
+}
+
+impl Disk {
+    pub(super) fn open(dir: &Path, pond: Uuid) -> Result<Disk, IndexError> {
+        let db = Database::builder(dir)
+            .cache_size(32 << 20)
+            .max_journaling_size(256 << 20)
+            .worker_threads(2)
+            .manual_journal_persist(true)
+            .open()?;
+        let keyspace = |name: &str| {
+            db.keyspace(name, || {
+                KeyspaceCreateOptions::default()
+                    .max_memtable_size(MEMTABLE)
+                    .manual_journal_persist(true)
+            })
+        };
+        let disk = Disk {
+            present: [
+                keyspace("nodes")?,
+                keyspace("names")?,
+                keyspace("extents")?,
+                keyspace("attrs")?,
+            ],
+            past: keyspace("past")?,
+            versions: keyspace("versions")?,
+            meta: keyspace("meta")?,
+            db,
+        };
+        match disk.meta.get(META_POND)? {
+            None => {
+                let mut batch = disk.db.batch();
+                batch.insert(&disk.meta, META_POND, pond.as_bytes().as_slice());
+                batch.insert(&disk.meta, META_FORMAT, FORMAT.to_le_bytes().as_slice());
+                batch.commit()?;
+            }
+            Some(id) if *id != *pond.as_bytes() => return Err(IndexError::Foreign),
+            Some(_) if disk.number(META_FORMAT)? != Some(FORMAT) => {
+                return Err(IndexError::Foreign);
+            }
+            Some(_) => {}
+        }
+        Ok(disk)
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.db
+    }
+
+    fn number(&self, key: &[u8]) -> Result<Option<u64>, IndexError> {
+        match self.meta.get(key)? {
+            Some(bytes) => Ok(Some(u64_at_start(&bytes)?.0)),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn applied(&self) -> Result<Option<Version>, IndexError> {
+        Ok(self.number(META_APPLIED)?.map(Version))
+    }
+
+    /// The least id that was never given out, as far as the disk knows.
+    pub(super) fn next_id(&self) -> Result<u64, IndexError> {
+        Ok(self.number(META_NEXT_ID)?.unwrap_or(2))
+    }
+
+    fn present(&self, map: MapId) -> &Keyspace {
+        let [nodes, names, extents, attrs] = &self.present;
+        match map {
+            MapId::Nodes => nodes,
+            MapId::Names => names,
+            MapId::Extents => extents,
+            MapId::Attrs => attrs,
+        }
+    }
+
+    /// The entry of `key` at version `at`.
+    pub(super) fn get<M: Map>(
+        &self,
+        at: Version,
+        key: &M::Key,
+    ) -> Result<Option<M::Value>, IndexError> {
+        let mut bytes = Vec::with_capacity(64);
+        M::encode_key(key, &mut bytes);
+        if let Some(entry) = self.present(M::ID).get(&bytes)? {
+            let (begun, value) = u64_at_start(&entry)?;
+            if begun <= at.0 {
+                return Ok(Some(M::decode_value(value)?));
+            }
+        }
+        if at == Version::NOW {
+            return Ok(None);
+        }
+        let from = past_key(M::ID, &bytes, at.0.saturating_add(1));
+        let to = past_key(M::ID, &bytes, u64::MAX);
+        let Some(guard) = self.past.range(from..=to).next() else {
+            return Ok(None);
+        };
+        let entry = guard.value()?;
+        let (begun, value) = u64_at_start(&entry)?;
+        match begun <= at.0 {
+            true => Ok(Some(M::decode_value(value)?)),
+            false => Ok(None),
+        }
+    }
+
+    /// Visits the entries in `from..to` at version `at`, in order.
+    pub(super) fn scan<M: Map>(
+        &self,
+        at: Version,
+        from: &M::Key,
+        to: &M::Key,
+        visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
+        let (mut first, mut end) = (Vec::new(), Vec::new());
+        M::encode_key(from, &mut first);
+        M::encode_key(to, &mut end);
+        // Both keyspaces as they were at one moment: an entry on its way from the one to the other
+        // is seen once.
+        let snapshot = self.db.snapshot();
+        let mut past = match at {
+            Version::NOW => Vec::new(),
+            _ => self.past_entries::<M>(&snapshot, at, &first, &end)?,
+        }
+        .into_iter()
+        .peekable();
+        for guard in snapshot.range(self.present(M::ID), first..end) {
+            let (key, entry) = guard.into_inner()?;
+            let (begun, value) = u64_at_start(&entry)?;
+            if begun > at.0 {
+                continue;
+            }
+            let key = M::decode_key(&key)?;
+            while let Some((key, value)) = past.next_if(|(earlier, _)| *earlier < key) {
+                if visit(key, value).is_break() {
+                    return Ok(());
+                }
+            }
+            if visit(key, M::decode_value(value)?).is_break() {
+                return Ok(());
+            }
+        }
+        for (key, value) in past {
+            if visit(key, value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The entries in `from..to` that stood at version `at` and do not stand any more.
+    fn past_entries<M: Map>(
+        &self,
+        snapshot: &Snapshot,
+        at: Version,
+        from: &[u8],
+        to: &[u8],
+    ) -> Result<Vec<(M::Key, M::Value)>, IndexError> {
+        let mut found = Vec::new();
+        let range = past_prefix(M::ID, from)..past_prefix(M::ID, to);
+        for guard in snapshot.range(&self.past, range) {
+            let (key, entry) = guard.into_inner()?;
+            let (key, ended) = split_past_key(&key)?;
+            let (begun, value) = u64_at_start(&entry)?;
+            if begun <= at.0 && at.0 < ended {
+                found.push((M::decode_key(key)?, M::decode_value(value)?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The last entry in `from..=to` at version `at`, of those that `skip` does not pass over.
+    pub(super) fn last<M: Map>(
+        &self,
+        at: Version,
+        from: &M::Key,
+        to: &M::Key,
+        skip: &dyn Fn(&M::Key) -> bool,
+    ) -> Result<Option<(M::Key, M::Value)>, IndexError> {
+        let (mut first, mut end) = (Vec::new(), Vec::new());
+        M::encode_key(from, &mut first);
+        M::encode_key(to, &mut end);
+        let snapshot = self.db.snapshot();
+        let mut last = None;
+        let range = first.clone()..=end.clone();
+        for guard in snapshot.range(self.present(M::ID), range).rev() {
+            let (key, entry) = guard.into_inner()?;
+            let (begun, value) = u64_at_start(&entry)?;
+            let key = M::decode_key(&key)?;
+            if begun <= at.0 && !skip(&key) {
+                last = Some((key, M::decode_value(value)?));
+                break;
+            }
+        }
+        if at == Version::NOW {
+            return Ok(last);
+        }
+        let range = past_prefix(M::ID, &first)..=past_key(M::ID, &end, u64::MAX);
+        for guard in snapshot.range(&self.past, range).rev() {
+            let (key, entry) = guard.into_inner()?;
+            let (key, ended) = split_past_key(&key)?;
+            let key = M::decode_key(key)?;
+            if last.as_ref().is_some_and(|(later, _)| *later > key) {
+                break;
+            }
+            let (begun, value) = u64_at_start(&entry)?;
+            if begun <= at.0 && at.0 < ended && !skip(&key) {
+                return Ok(Some((key, M::decode_value(value)?)));
+            }
+        }
+        Ok(last)
+    }
+
+    /// Removes from `changes` what is already so. Nothing with an id from `born` on is on disk.
+    pub(super) fn drop_unchanged(
+        &self,
+        changes: &mut Changes,
+        born: u64,
+    ) -> Result<(), IndexError> {
+        fn one<M: Map>(disk: &Disk, changes: &mut Changes, born: u64) -> Result<(), IndexError> {
+            let mut failed = None;
+            M::of_mut(changes).retain(|key, value| {
+                if M::owner(key) >= born {
+                    return value.is_some();
+                }
+                match disk.get::<M>(Version::NOW, key) {
+                    Ok(there) => there != *value,
+                    Err(error) => {
+                        failed.get_or_insert(error);
+                        true
+                    }
+                }
+            });
+            failed.map_or(Ok(()), Err)
+        }
+        one::<Nodes>(self, changes, born)?;
+        one::<Names>(self, changes, born)?;
+        one::<Extents>(self, changes, born)?;
+        one::<Attrs>(self, changes, born)
+    }
+
+    /// Writes a version's changes. May be repeated after a crash: what is there is left alone.
+    pub(super) fn commit(
+        &self,
+        info: &VersionInfo,
+        changes: &Changes,
+        next_id: u64,
+    ) -> Result<(), IndexError> {
+        let mut batch = self.db.batch();
+        self.supersede::<Nodes>(&mut batch, info.version, changes)?;
+        self.supersede::<Names>(&mut batch, info.version, changes)?;
+        self.supersede::<Extents>(&mut batch, info.version, changes)?;
+        self.supersede::<Attrs>(&mut batch, info.version, changes)?;
+        let mut noted = info.committed.micros().to_le_bytes().to_vec();
+        noted.extend_from_slice(&info.changes.to_le_bytes());
+        let number = info.version.0.to_le_bytes();
+        batch.insert(
+            &self.versions,
+            info.version.0.to_be_bytes().as_slice(),
+            noted,
+        );
+        batch.insert(&self.meta, META_APPLIED, number.as_slice());
+        batch.insert(&self.meta, META_NEXT_ID, next_id.to_le_bytes().as_slice());
+        batch.commit()?;
+        Ok(())
+    }
+
+    /// Puts the changed entries of one map in the present, and what they supersede in the past.
+    fn supersede<M: Map>(
+        &self,
+        batch: &mut OwnedWriteBatch,
+        version: Version,
+        changes: &Changes,
+    ) -> Result<(), IndexError> {
+        let present = self.present(M::ID);
+        for (key, value) in M::of(changes) {
+            let mut bytes = Vec::with_capacity(64);
+            M::encode_key(key, &mut bytes);
+            if let Some(entry) = present.get(&bytes)? {
+                let (begun, _) = u64_at_start(&entry)?;
+                if begun == version.0 {
+                    continue;
+                }
+                batch.insert(&self.past, past_key(M::ID, &bytes, version.0), entry);
+            }
+            match value {
+                Some(value) => {
+                    let mut entry = version.0.to_le_bytes().to_vec();
+                    M::encode_value(value, &mut entry);
+                    batch.insert(present, bytes, entry);
+                }
+                None => batch.remove(present, bytes),
+            }
+            if batch.len() >= BATCH {
+                std::mem::replace(batch, self.db.batch()).commit()?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn versions(
+        &self,
+        from: Version,
+        to: Version,
+    ) -> Result<Vec<VersionInfo>, IndexError> {
+        self.versions
+            .range(from.0.to_be_bytes()..=to.0.to_be_bytes())
+            .map(version_info)
+            .collect()
+    }
+
+    pub(super) fn latest(&self) -> Result<Option<VersionInfo>, IndexError> {
+        self.versions.last_key_value().map(version_info).transpose()
+    }
+
+    /// Writes memory to tables, so that the journal can be cut and the next open need not read it.
+    pub(super) fn rotate(&self) -> Result<(), IndexError> {
+        for keyspace in self
+            .present
+            .iter()
+            .chain([&self.past, &self.versions, &self.meta])
+        {
+            keyspace.rotate_memtable_and_wait()?;
+        }
+        Ok(())
+    }
+}
+
+/// The least id above all that `changes` give to nodes and contents.
+pub(super) fn next_id_after(changes: &Changes) -> u64 {
+    let ids = changes.nodes.iter().flat_map(|(id, node)| {
+        let content = node.as_ref().and_then(|node| node.content);
+        [id.0, content.map_or(0, |content| content.0)]
+    });
+    let contents = changes.extents.keys().map(|(content, _)| content.0);
+    ids.chain(contents).max().map_or(0, |id| id + 1)
+}
+
+fn version_info(guard: fjall::Guard) -> Result<VersionInfo, IndexError> {
+    let (key, value) = guard.into_inner()?;
+    let number: [u8; 8] = (*key).try_into().map_err(|_| CUT)?;
+    let (micros, rest) = u64_at_start(&value)?;
+    let (changes, _) = u64_at_start(rest)?;
+    Ok(VersionInfo {
+        version: Version(u64::from_be_bytes(number)),
+        committed: Time::from_micros(micros.cast_signed()),
+        changes,
+    })
+}
+
+const CUT: Malformed = Malformed("it is cut short");
+
+fn u64_at_start(bytes: &[u8]) -> Result<(u64, &[u8]), Malformed> {
+    let (number, rest) = bytes.split_first_chunk().ok_or(CUT)?;
+    Ok((u64::from_le_bytes(*number), rest))
+}
+
+/// Sorts before every past entry of `key` and after those of every lesser key.
+fn past_prefix(map: MapId, key: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(key.len() + 10);
+    bytes.push(map as u8);
+    bytes.extend_from_slice(key);
+    bytes
+}
+
+fn past_key(map: MapId, key: &[u8], ended: u64) -> Vec<u8> {
+    let mut bytes = past_prefix(map, key);
+    bytes.push(0);
+    bytes.extend_from_slice(&ended.to_be_bytes());
+    bytes
+}
+
+/// The key and the ending version of a past entry.
+fn split_past_key(bytes: &[u8]) -> Result<(&[u8], u64), Malformed> {
+    let (rest, ended) = bytes.split_last_chunk().ok_or(CUT)?;
+    let key = rest.get(1..rest.len().saturating_sub(1)).ok_or(CUT)?;
+    Ok((key, u64::from_be_bytes(*ended)))
+}

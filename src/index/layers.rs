@@ -1,0 +1,348 @@
+//! The open version, in memory: layers of changes, the newest on top.
+//!
+//! Operations change the fresh layer. A frozen layer never changes what it says; it is *settled* when
+//! its content stands in segments, *journaled* when it is durable, and goes when the commit that
+//! holds its generation is on disk. Removed nodes that somebody still has open live in a layer of
+//! their own that is never written anywhere.
+
+use super::Dirty;
+use crate::tinyfs::{
+    Changes, ContentId, Entries, Extent, Extents, Map, Node, NodeId, Nodes, ops::CHUNK,
+};
+use bytes::BytesMut;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Memory that an entry takes besides its content, roughly, in bytes.
+const ENTRY: u64 = 256;
+
+/// A frozen layer, shared with whoever flushes or commits it.
+#[derive(Clone, Debug)]
+pub struct Frozen {
+    id: u64,
+    /// The generation that it belongs to.
+    pub generation: u64,
+    /// What it changes.
+    pub changes: Arc<Changes>,
+    inline: u64,
+    settled: bool,
+    journaled: bool,
+}
+
+#[derive(Default)]
+struct Fresh {
+    changes: Changes,
+    /// Bytes of inline content in `changes`.
+    inline: u64,
+}
+
+#[derive(Default)]
+struct Orphans {
+    /// The nodes themselves, and what of their content changed since they lost their last name.
+    layer: Fresh,
+    /// Their contents.
+    contents: HashSet<ContentId>,
+}
+
+pub(super) struct Layers {
+    orphans: Orphans,
+    fresh: Fresh,
+    /// Oldest first.
+    frozen: Vec<Frozen>,
+    /// The generation of the fresh layer.
+    generation: u64,
+    next_frozen: u64,
+    /// Nothing on disk has this id or a greater one.
+    born: u64,
+    /// What `born` becomes when a sealed generation is committed.
+    born_at_seal: Vec<(u64, u64)>,
+}
+
+impl Layers {
+    pub(super) fn new(next_id: u64) -> Layers {
+        Layers {
+            orphans: Orphans::default(),
+            fresh: Fresh::default(),
+            frozen: Vec::new(),
+            generation: 1,
+            next_frozen: 0,
+            born: next_id,
+            born_at_seal: Vec::new(),
+        }
+    }
+
+    /// The open version as the journal had it.
+    pub(super) fn recovered(next_id: u64, generation: u64, changes: Changes) -> Layers {
+        let mut layers = Layers::new(next_id);
+        layers.generation = generation;
+        if !changes.is_empty() {
+            layers.frozen.push(Frozen {
+                id: 0,
+                generation,
+                inline: inline_bytes(&changes),
+                changes: Arc::new(changes),
+                settled: true,
+                journaled: true,
+            });
+            layers.next_frozen = 1;
+        }
+        layers
+    }
+
+    /// Nothing on disk has this id or a greater one.
+    pub(super) fn born(&self) -> u64 {
+        self.born
+    }
+
+    /// All layers, the newest first.
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &Changes> {
+        [&self.orphans.layer.changes, &self.fresh.changes]
+            .into_iter()
+            .chain(self.frozen.iter().rev().map(|frozen| &*frozen.changes))
+    }
+
+    /// What the open version says of a key: nothing, removed, or its value.
+    pub(super) fn get<M: Map>(&self, key: &M::Key) -> Option<Option<&M::Value>> {
+        self.newest_first().find_map(|layer| layer.get::<M>(key))
+    }
+
+    pub(super) fn apply(&mut self, mut changes: Changes, orphan: Option<(NodeId, Node)>) {
+        if !self.orphans.layer.changes.is_empty() {
+            self.orphans.take_from(&mut changes);
+        }
+        self.fresh.absorb(changes);
+        if let Some((id, node)) = orphan {
+            self.orphans.contents.extend(node.content);
+            self.orphans.layer.changes.set::<Nodes>(id, Some(node));
+        }
+    }
+
+    pub(super) fn patch(
+        &mut self,
+        content: ContentId,
+        offset: u64,
+        data: &[u8],
+        size: u64,
+    ) -> bool {
+        match self.orphans.contents.contains(&content) {
+            true => self.orphans.layer.patch(content, offset, data, size),
+            false => self.fresh.patch(content, offset, data, size),
+        }
+    }
+
+    pub(super) fn drop_orphan(&mut self, id: NodeId) {
+        let orphans = &mut self.orphans;
+        let Some(Some(node)) = orphans.layer.changes.nodes.remove(&id) else {
+            return;
+        };
+        if let Some(content) = node.content {
+            orphans.contents.remove(&content);
+            // Nobody can read these any more, so what was not flushed never needs to be.
+            orphans.layer.forget(content);
+            self.fresh.forget(content);
+        }
+        if orphans.layer.changes.nodes.is_empty() {
+            self.orphans = Orphans::default();
+        }
+    }
+
+    pub(super) fn dirty(&self) -> Dirty {
+        let mut dirty = Dirty::default();
+        let fresh = [&self.fresh, &self.orphans.layer];
+        let layers = fresh
+            .into_iter()
+            .map(|layer| (&layer.changes, layer.inline, false));
+        let frozen = self
+            .frozen
+            .iter()
+            .map(|f| (&*f.changes, f.inline, f.settled));
+        for (changes, inline, settled) in layers.chain(frozen) {
+            dirty.entries += changes.len() as u64;
+            dirty.bytes += inline + ENTRY * changes.len() as u64;
+            dirty.unsettled += if settled { 0 } else { inline };
+        }
+        dirty.entries -= self.orphans.layer.changes.len() as u64;
+        dirty
+    }
+
+    pub(super) fn freeze(&mut self) {
+        if self.fresh.changes.is_empty() {
+            return;
+        }
+        let fresh = std::mem::take(&mut self.fresh);
+        self.frozen.push(Frozen {
+            id: self.next_frozen,
+            generation: self.generation,
+            changes: Arc::new(fresh.changes),
+            inline: fresh.inline,
+            settled: fresh.inline == 0,
+            journaled: false,
+        });
+        self.next_frozen += 1;
+    }
+
+    pub(super) fn seal(&mut self, next_id: u64) -> u64 {
+        self.freeze();
+        let sealed = self.generation;
+        self.generation += 1;
+        self.born_at_seal.push((sealed, next_id));
+        sealed
+    }
+
+    pub(super) fn unsettled(&self) -> Vec<Frozen> {
+        self.select(|frozen| !frozen.settled)
+    }
+
+    pub(super) fn unjournaled(&self) -> Vec<Frozen> {
+        self.select(|frozen| !frozen.journaled)
+    }
+
+    fn select(&self, wanted: impl Fn(&Frozen) -> bool) -> Vec<Frozen> {
+        self.frozen.iter().filter(|f| wanted(f)).cloned().collect()
+    }
+
+    pub(super) fn settle(&mut self, frozen: Frozen, extents: Entries<Extents>) {
+        let id = frozen.id;
+        drop(frozen);
+        if let Some(layer) = self.frozen.iter_mut().find(|layer| layer.id == id) {
+            Arc::make_mut(&mut layer.changes).extents = extents;
+            layer.inline = inline_bytes(&layer.changes);
+            layer.settled = true;
+        }
+        self.merge();
+    }
+
+    pub(super) fn journaled(&mut self, layers: Vec<Frozen>) {
+        let ids: Vec<u64> = layers.into_iter().map(|layer| layer.id).collect();
+        for layer in &mut self.frozen {
+            layer.journaled |= ids.contains(&layer.id);
+        }
+        self.merge();
+    }
+
+    /// Folds neighbours of one generation that are equally far into one, so that a look-up has few
+    /// layers to ask.
+    fn merge(&mut self) {
+        let mut merged: Vec<Frozen> = Vec::with_capacity(self.frozen.len());
+        for layer in std::mem::take(&mut self.frozen) {
+            match merged.last_mut() {
+                Some(below)
+                    if below.generation == layer.generation
+                        && below.journaled == layer.journaled
+                        && below.settled
+                        && layer.settled =>
+                {
+                    let newer = Arc::unwrap_or_clone(layer.changes);
+                    Arc::make_mut(&mut below.changes).absorb(newer);
+                    // What was overwritten is counted on until the layer goes: it only makes the
+                    // next commit come sooner.
+                    below.inline += layer.inline;
+                }
+                _ => merged.push(layer),
+            }
+        }
+        self.frozen = merged;
+    }
+
+    /// The layers of the generations up to `generation`, oldest first, and the least id that nothing
+    /// on disk has.
+    pub(super) fn sealed(&self, generation: u64) -> (Vec<Arc<Changes>>, u64) {
+        let layers = self.frozen.iter().filter(|f| f.generation <= generation);
+        (layers.map(|f| f.changes.clone()).collect(), self.born)
+    }
+
+    pub(super) fn committed(&mut self, generation: u64) {
+        self.frozen.retain(|f| f.generation > generation);
+        for (_, born) in self
+            .born_at_seal
+            .extract_if(.., |(sealed, _)| *sealed <= generation)
+        {
+            self.born = self.born.max(born);
+        }
+    }
+}
+
+impl Fresh {
+    fn absorb(&mut self, changes: Changes) {
+        for (key, value) in &changes.extents {
+            self.inline -= match self.changes.extents.get(key) {
+                Some(Some(Extent::Inline(bytes))) => bytes.len() as u64,
+                _ => 0,
+            };
+            self.inline += match value {
+                Some(Extent::Inline(bytes)) => bytes.len() as u64,
+                _ => 0,
+            };
+        }
+        self.changes.absorb(changes);
+    }
+
+    fn patch(&mut self, content: ContentId, offset: u64, data: &[u8], size: u64) -> bool {
+        let mut before = self
+            .changes
+            .extents
+            .range_mut((content, 0)..=(content, offset));
+        let Some(((_, start), Some(Extent::Inline(bytes)))) = before.next_back() else {
+            return false;
+        };
+        let skip = offset - start;
+        let end = skip + data.len() as u64;
+        let len = bytes.len() as u64;
+        // What the run does not hold yet may be another extent's, unless the file ends with it.
+        let grows = end > len;
+        if skip > len || grows && (start + len < size || end > CHUNK - start % CHUNK) {
+            return false;
+        }
+        // In place, unless a reader or a copy holds the same bytes.
+        let mut buffer = match std::mem::take(bytes).try_into_mut() {
+            Ok(buffer) => buffer,
+            Err(shared) => BytesMut::from(&shared[..]),
+        };
+        let (over, more) = data.split_at(data.len().min((len - skip) as usize));
+        buffer[skip as usize..skip as usize + over.len()].copy_from_slice(over);
+        buffer.extend_from_slice(more);
+        *bytes = buffer.freeze();
+        self.inline += more.len() as u64;
+        true
+    }
+
+    fn forget(&mut self, content: ContentId) {
+        let range = (content, 0)..=(content, u64::MAX);
+        for (_, extent) in self.changes.extents.extract_if(range, |_, _| true) {
+            if let Some(Extent::Inline(bytes)) = extent {
+                self.inline -= bytes.len() as u64;
+            }
+        }
+    }
+}
+
+impl Orphans {
+    /// Takes what belongs to orphans out of `changes`.
+    fn take_from(&mut self, changes: &mut Changes) {
+        let mut own = Changes::default();
+        let nodes = &self.layer.changes.nodes;
+        own.nodes
+            .extend(changes.nodes.extract_if(.., |id, _| nodes.contains_key(id)));
+        let contents = own.nodes.values().flatten().filter_map(|node| node.content);
+        self.contents.extend(contents);
+        own.extents.extend(
+            changes
+                .extents
+                .extract_if(.., |key, _| self.contents.contains(&key.0)),
+        );
+        own.attrs.extend(
+            changes
+                .attrs
+                .extract_if(.., |key, _| nodes.contains_key(&key.0)),
+        );
+        self.layer.absorb(own);
+    }
+}
+
+fn inline_bytes(changes: &Changes) -> u64 {
+    let inline = changes.extents.values().map(|extent| match extent {
+        Some(Extent::Inline(bytes)) => bytes.len() as u64,
+        _ => 0,
+    });
+    inline.sum()
+}

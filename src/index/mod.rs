@@ -1,0 +1,200 @@
+//! The local index: the four maps on an embedded key-value store, and the open version above them.
+//!
+//! Role: answer every look-up of the tree, at any version, and take every change. In: sets of
+//! [`Changes`](crate::tinyfs::Changes). Out: [`Store`](crate::tinyfs::Store). Holds always: it can be
+//! deleted and rebuilt from the oplog, but for what no commit holds yet; what [`Index::journal`] was
+//! told to keep survives a crash, and nothing of a later operation without all earlier ones.
+//!
+//! - [`disk`]: committed entries. The newest of each key stands in a keyspace of its own, so that the
+//!   present costs one get however long its history is; entries that were superseded stand in
+//!   another, by the version that ended them.
+//! - [`layers`]: the open version, in memory: the fresh layer that operations change, and frozen ones
+//!   below it that are being flushed or committed.
+//! - [`journal`]: what of the open version was flushed, on disk until it is committed.
+
+mod disk;
+mod error;
+mod journal;
+mod layers;
+mod store;
+
+pub use disk::VersionInfo;
+pub use error::IndexError;
+pub use layers::Frozen;
+
+use crate::tinyfs::{Changes, ContentId, Entries, Extents, Node, NodeId, Version};
+use disk::Disk;
+use journal::Journal;
+use layers::Layers;
+use parking_lot::RwLock;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use uuid::Uuid;
+
+/// The index of one pond. All methods may be called from any thread; [`Index::freeze`] to
+/// [`Index::committed`] by one thread at a time, which the pond sees to.
+pub struct Index {
+    disk: Disk,
+    journal: Journal,
+    layers: RwLock<Layers>,
+    next_id: AtomicU64,
+}
+
+impl Index {
+    /// Opens the index in `dir`, or makes an empty one there.
+    ///
+    /// Errors: [`IndexError::Foreign`] where it belongs to another pond or was written in another
+    /// format; then it has to be deleted and rebuilt.
+    pub fn open(dir: &Path, pond: Uuid) -> Result<Index, IndexError> {
+        let disk = Disk::open(dir, pond)?;
+        let journal = Journal::open(disk.database())?;
+        let next_id = disk.next_id()?;
+        Ok(Index {
+            journal,
+            layers: RwLock::new(Layers::new(next_id)),
+            next_id: AtomicU64::new(next_id),
+            disk,
+        })
+    }
+
+    /// The newest version whose changes are all here; `None` in an empty index.
+    pub fn applied(&self) -> Result<Option<Version>, IndexError> {
+        self.disk.applied()
+    }
+
+    /// Brings back what was flushed and not committed before the last close or crash. `committed` is
+    /// the newest generation that the oplog holds. To be called once, when all commits are applied.
+    pub fn recover(&self, committed: u64) -> Result<(), IndexError> {
+        let (newest, changes) = self.journal.load(committed)?;
+        // The number on disk may be older than the entries: it was read before they were written.
+        let next_id = disk::next_id_after(&changes)
+            .max(self.disk.next_id()?)
+            .max(self.next_id.load(Ordering::Relaxed));
+        self.next_id.store(next_id, Ordering::Relaxed);
+        *self.layers.write() = Layers::recovered(next_id, newest.max(committed + 1), changes);
+        Ok(())
+    }
+
+    /// An id that no node and no content has or had.
+    pub fn new_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Applies one operation to the open version, as one. `orphan` is a node that lost its last name
+    /// by it and that somebody has open: it lives on in memory until [`Index::drop_orphan`].
+    pub fn apply(&self, changes: Changes, orphan: Option<(NodeId, Node)>) {
+        self.layers.write().apply(changes, orphan);
+    }
+
+    /// Applies a write of `data` at `offset` of `content` where that only grows or overwrites a run
+    /// that stands in the fresh layer, and says whether it did. `size` is the file's: a run that
+    /// reaches it can grow.
+    pub fn patch(&self, content: ContentId, offset: u64, data: &[u8], size: u64) -> bool {
+        self.layers.write().patch(content, offset, data, size)
+    }
+
+    /// Forgets a removed node that nobody has open any more.
+    pub fn drop_orphan(&self, id: NodeId) {
+        self.layers.write().drop_orphan(id);
+    }
+
+    /// Entries and bytes of the open version that no commit holds yet.
+    pub fn dirty(&self) -> Dirty {
+        self.layers.read().dirty()
+    }
+
+    /// Freezes the fresh layer: what was changed until now is settled, journaled and committed as it
+    /// is, and later changes go to a new layer.
+    pub fn freeze(&self) {
+        self.layers.write().freeze();
+    }
+
+    /// Ends a generation: like [`Index::freeze`], and what comes later belongs to the next one.
+    /// Answers the generation that ended.
+    pub fn seal(&self) -> u64 {
+        let next_id = self.next_id.load(Ordering::Relaxed);
+        self.layers.write().seal(next_id)
+    }
+
+    /// Frozen layers whose content still stands in memory.
+    pub fn unsettled(&self) -> Vec<Frozen> {
+        self.layers.read().unsettled()
+    }
+
+    /// Replaces the extents of a frozen layer by those that say where its content now stands.
+    pub fn settle(&self, frozen: Frozen, extents: Entries<Extents>) {
+        self.layers.write().settle(frozen, extents);
+    }
+
+    /// Makes all frozen layers durable, in one synced write to the journal.
+    pub fn journal(&self) -> Result<(), IndexError> {
+        let pending = self.layers.read().unjournaled();
+        if !pending.is_empty() {
+            let next_id = self.next_id.load(Ordering::Relaxed);
+            self.journal.write(&pending, next_id)?;
+            self.layers.write().journaled(pending);
+        }
+        Ok(())
+    }
+
+    /// What the generations up to `generation` change, less what changes nothing: the records of a
+    /// commit.
+    pub fn sealed(&self, generation: u64) -> Result<Changes, IndexError> {
+        let (layers, born) = self.layers.read().sealed(generation);
+        let mut changes = Changes::default();
+        for layer in layers {
+            changes.absorb((*layer).clone());
+        }
+        self.disk.drop_unchanged(&mut changes, born)?;
+        Ok(changes)
+    }
+
+    /// Notes a commit: its changes become version `info.version`, and readers of earlier versions see
+    /// what they saw before.
+    pub fn commit(&self, info: &VersionInfo, changes: &Changes) -> Result<(), IndexError> {
+        self.disk
+            .commit(info, changes, self.next_id.load(Ordering::Relaxed))
+    }
+
+    /// Lets go of the generations up to `generation`: they are in a commit, or changed nothing.
+    pub fn committed(&self, generation: u64) -> Result<(), IndexError> {
+        self.layers.write().committed(generation);
+        self.journal.forget(generation)
+    }
+
+    /// Takes in a commit read back from the oplog.
+    pub fn replay(&self, info: &VersionInfo, changes: &Changes) -> Result<(), IndexError> {
+        let next_id = disk::next_id_after(changes).max(self.next_id.load(Ordering::Relaxed));
+        self.next_id.store(next_id, Ordering::Relaxed);
+        self.disk.commit(info, changes, next_id)
+    }
+
+    /// The versions in `from..=to`, oldest first.
+    pub fn versions(&self, from: Version, to: Version) -> Result<Vec<VersionInfo>, IndexError> {
+        self.disk.versions(from, to)
+    }
+
+    /// The newest version in the index.
+    pub fn latest(&self) -> Result<Option<VersionInfo>, IndexError> {
+        self.disk.latest()
+    }
+
+    /// Writes the memory of the key-value store to its tables, so that the next open is quick.
+    pub fn compact_journal(&self) -> Result<(), IndexError> {
+        self.disk.rotate()
+    }
+}
+
+/// How much the open version holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dirty {
+    /// Changed entries.
+    pub entries: u64,
+    /// Bytes in memory, content included.
+    pub bytes: u64,
+    /// Bytes of content in memory that stand in no segment yet.
+    pub unsettled: u64,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! New names: of new nodes (`creat`, `mkdir`, `mknod`, `symlink`), and of nodes that exist (`link`).
+
+use super::{Caller, holder, present};
+use crate::tinyfs::{Dentry, Errno, FsResult, Kind, Name, Names, Node, NodeId, Nodes, Store, Tx};
+
+/// The most names that a node can have, as on ext4.
+const MAX_LINKS: u32 = 65_000;
+/// The longest target of a symbolic link, in bytes (`PATH_MAX` less the closing NUL).
+const MAX_TARGET: usize = 4_095;
+const SET_GID: u16 = 0o2000;
+
+/// What a new node is to be.
+#[derive(Clone, Debug)]
+pub struct NewNode<'a> {
+    /// File, directory, link or special file.
+    pub kind: Kind,
+    /// Permission bits, the caller's umask already taken off.
+    pub mode: u16,
+    /// Device number, of devices.
+    pub rdev: u32,
+    /// Target, of a symbolic link.
+    pub target: &'a [u8],
+}
+
+/// Makes a node with the unused id `id` under the name `name` in directory `dir`.
+///
+/// Errors: `EEXIST`; `ENOENT` or `ENOTDIR` of the directory; `EMLINK` for a directory in a directory
+/// that has too many; `ENAMETOOLONG` and `ENOENT` for a target too long or empty.
+pub fn create<S: Store>(
+    tx: &mut Tx<'_, S>,
+    caller: &Caller,
+    dir: NodeId,
+    name: &Name,
+    id: NodeId,
+    new: &NewNode<'_>,
+) -> FsResult<Node> {
+    let mut parent = holder(tx, dir)?;
+    let key = (dir, name.clone());
+    if tx.get::<Names>(&key)?.is_some() {
+        return Err(Errno::EEXIST.into());
+    }
+    if new.kind == Kind::Symlink {
+        match new.target.len() {
+            0 => return Err(Errno::ENOENT.into()),
+            n if n > MAX_TARGET => return Err(Errno::ENAMETOOLONG.into()),
+            _ => {}
+        }
+    }
+    let is_dir = new.kind == Kind::Directory;
+    // A set-group-id directory hands its group down, and directories the bit too.
+    let inherits = parent.mode & SET_GID != 0;
+    let node = Node {
+        kind: new.kind,
+        mode: new.mode & 0o7777 | if is_dir && inherits { SET_GID } else { 0 },
+        uid: caller.uid,
+        gid: if inherits { parent.gid } else { caller.gid },
+        nlink: if is_dir { 2 } else { 1 },
+        size: new.target.len() as u64,
+        atime: caller.now,
+        mtime: caller.now,
+        ctime: caller.now,
+        btime: caller.now,
+        rdev: new.rdev,
+        content: None,
+        target: new.target.into(),
+        parent: is_dir.then_some(dir),
+    };
+    if is_dir {
+        parent.nlink = parent.nlink.checked_add(1).ok_or(Errno::EMLINK)?;
+    }
+    parent.mtime = caller.now;
+    parent.ctime = caller.now;
+    let kind = node.kind;
+    tx.put::<Names>(key, Dentry { child: id, kind });
+    tx.put::<Nodes>(dir, parent);
+    tx.put::<Nodes>(id, node.clone());
+    Ok(node)
+}
+
+/// Gives node `id` one more name.
+///
+/// Errors: `EPERM` for a directory; `EEXIST`; `EMLINK`; `ENOENT`.
+pub fn link<S: Store>(
+    tx: &mut Tx<'_, S>,
+    caller: &Caller,
+    id: NodeId,
+    dir: NodeId,
+    name: &Name,
+) -> FsResult<Node> {
+    let mut node = present(tx, id)?;
+    if node.is_dir() {
+        return Err(Errno::EPERM.into());
+    }
+    let mut parent = holder(tx, dir)?;
+    let key = (dir, name.clone());
+    if tx.get::<Names>(&key)?.is_some() {
+        return Err(Errno::EEXIST.into());
+    }
+    match node.nlink {
+        // The last name is gone; the node only lives on for those who have it open.
+        0 => return Err(Errno::ENOENT.into()),
+        n if n >= MAX_LINKS => return Err(Errno::EMLINK.into()),
+        _ => {}
+    }
+    node.nlink += 1;
+    node.ctime = caller.now;
+    parent.mtime = caller.now;
+    parent.ctime = caller.now;
+    let kind = node.kind;
+    tx.put::<Names>(key, Dentry { child: id, kind });
+    tx.put::<Nodes>(dir, parent);
+    tx.put::<Nodes>(id, node.clone());
+    Ok(node)
+}

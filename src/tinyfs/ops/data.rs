@@ -1,0 +1,232 @@
+//! Bytes of files, as extents: writing, cutting, sharing and finding them.
+//!
+//! Always holds: the extents of a content are disjoint, each lies below the file's size, and each
+//! has at least one byte and at most [`MAX_EXTENT`](crate::tinyfs::MAX_EXTENT). What no extent
+//! covers is a hole and reads as zeros.
+
+use super::setattr::clear_set_id;
+use super::{Caller, file};
+use crate::tinyfs::{
+    ContentId, Errno, Extent, Extents, FsResult, Node, NodeId, Nodes, Store, Tx, Version,
+};
+use bytes::Bytes;
+use std::ops::{ControlFlow, Range};
+
+/// New extents do not cross multiples of this many bytes. It is what a small read fetches and
+/// verifies at least, and what one record describes at most.
+pub const CHUNK: u64 = 128 << 10;
+
+/// The largest size of a file: what an offset of the system calls can say.
+const MAX_SIZE: u64 = i64::MAX as u64;
+
+/// What [`seek`] looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    /// The next byte that an extent covers.
+    Data,
+    /// The next byte that none covers; the end of the file counts as one.
+    Hole,
+}
+
+/// The extents of `content` that touch `range` at version `at`, in order, whole.
+pub fn extents_in<S: Store>(
+    store: &S,
+    at: Version,
+    content: ContentId,
+    range: Range<u64>,
+) -> FsResult<Vec<(u64, Extent)>> {
+    let mut found = Vec::new();
+    if range.is_empty() {
+        return Ok(found);
+    }
+    // Only the last extent that begins before the range can reach into it.
+    if let Some(before) = range.start.checked_sub(1)
+        && let Some(((_, start), extent)) =
+            store.last::<Extents>(at, &(content, 0), &(content, before))?
+        && start + extent.len() > range.start
+    {
+        found.push((start, extent));
+    }
+    let (from, to) = ((content, range.start), (content, range.end));
+    store.scan::<Extents>(at, &from, &to, &mut |(_, start), extent| {
+        found.push((start, extent));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+/// Makes `range` of `content` a hole: removes the extents in it and trims those at its edges.
+pub fn punch<S: Store>(tx: &mut Tx<'_, S>, content: ContentId, range: Range<u64>) -> FsResult<()> {
+    for (start, extent) in extents_in(tx.store(), Version::NOW, content, range.clone())? {
+        let end = start + extent.len();
+        if start < range.start {
+            tx.put::<Extents>((content, start), extent.slice(0, range.start - start));
+        } else {
+            tx.remove::<Extents>((content, start));
+        }
+        if end > range.end {
+            let kept = extent.slice(range.end - start, end - range.end);
+            tx.put::<Extents>((content, range.end), kept);
+        }
+    }
+    Ok(())
+}
+
+/// Writes `data` at `offset`. `fresh` gives an unused content id, if the file has none.
+///
+/// Errors: `EISDIR`, `EINVAL` for what is no regular file, `EFBIG`.
+pub fn write<S: Store>(
+    tx: &mut Tx<'_, S>,
+    caller: &Caller,
+    id: NodeId,
+    fresh: impl FnOnce() -> ContentId,
+    offset: u64,
+    data: &[u8],
+) -> FsResult<Node> {
+    let mut node = file(tx, id)?;
+    let end = end_of(offset, data.len() as u64)?;
+    let content = *node.content.get_or_insert_with(fresh);
+    if offset < node.size {
+        punch(tx, content, offset..end)?;
+    }
+    let (mut at, mut rest) = (offset, data);
+    while !rest.is_empty() {
+        let room = (CHUNK - at % CHUNK).min(rest.len() as u64);
+        let (piece, tail) = rest.split_at(room as usize);
+        tx.put::<Extents>((content, at), Extent::Inline(Bytes::copy_from_slice(piece)));
+        at += room;
+        rest = tail;
+    }
+    node.size = node.size.max(end);
+    Ok(modified(tx, caller, id, node))
+}
+
+/// Makes the file `size` bytes long. Cutting all of it off costs one record however long it was:
+/// the next write starts a new content.
+pub fn truncate<S: Store>(
+    tx: &mut Tx<'_, S>,
+    caller: &Caller,
+    id: NodeId,
+    size: u64,
+) -> FsResult<Node> {
+    let mut node = file(tx, id)?;
+    end_of(0, size)?;
+    match node.content {
+        Some(_) if size == 0 => node.content = None,
+        Some(content) if size < node.size => punch(tx, content, size..node.size)?,
+        _ => {}
+    }
+    node.size = size;
+    Ok(modified(tx, caller, id, node))
+}
+
+/// Makes a range a hole (`FALLOC_FL_PUNCH_HOLE`, `FALLOC_FL_ZERO_RANGE`) and the file at least
+/// `min_size` bytes long.
+pub fn zero<S: Store>(
+    tx: &mut Tx<'_, S>,
+    caller: &Caller,
+    id: NodeId,
+    range: Range<u64>,
+    min_size: u64,
+) -> FsResult<Node> {
+    let mut node = file(tx, id)?;
+    end_of(range.start, range.end.saturating_sub(range.start))?;
+    end_of(0, min_size)?;
+    if let Some(content) = node.content
+        && range.start < node.size
+    {
+        punch(tx, content, range.start..range.end.min(node.size))?;
+    }
+    node.size = node.size.max(min_size);
+    Ok(modified(tx, caller, id, node))
+}
+
+/// Makes `len` bytes at `to_offset` of file `to` the same as those at `from_offset` of file `from`,
+/// by sharing their extents. Answers how many bytes that were: fewer where `from` ends.
+///
+/// Errors: those of [`write`]; `EINVAL` where both are one file and the ranges overlap.
+pub fn copy_range<S: Store>(
+    tx: &mut Tx<'_, S>,
+    caller: &Caller,
+    (from, from_offset): (NodeId, u64),
+    (to, to_offset): (NodeId, u64),
+    fresh: impl FnOnce() -> ContentId,
+    len: u64,
+) -> FsResult<u64> {
+    let source = file(tx, from)?;
+    let mut target = file(tx, to)?;
+    let len = len.min(source.size.saturating_sub(from_offset));
+    if len == 0 {
+        return Ok(0);
+    }
+    let (from_end, to_end) = (end_of(from_offset, len)?, end_of(to_offset, len)?);
+    if from == to && from_offset < to_end && to_offset < from_end {
+        return Err(Errno::EINVAL.into());
+    }
+    let shared = match source.content {
+        Some(content) => extents_in(tx.store(), Version::NOW, content, from_offset..from_end)?,
+        None => Vec::new(),
+    };
+    let content = *target.content.get_or_insert_with(fresh);
+    if to_offset < target.size {
+        punch(tx, content, to_offset..to_end)?;
+    }
+    for (start, extent) in shared {
+        let skip = from_offset.saturating_sub(start);
+        let begin = start + skip;
+        let part = extent.slice(skip, from_end.min(start + extent.len()) - begin);
+        tx.put::<Extents>((content, to_offset + (begin - from_offset)), part);
+    }
+    target.size = target.size.max(to_end);
+    modified(tx, caller, to, target);
+    Ok(len)
+}
+
+/// The next data or hole at or after `offset`, or `ENXIO` beyond the end.
+pub fn seek<S: Store>(
+    store: &S,
+    at: Version,
+    node: &Node,
+    offset: u64,
+    what: Seek,
+) -> FsResult<u64> {
+    if offset >= node.size {
+        return Err(Errno::ENXIO.into());
+    }
+    let extents = match node.content {
+        Some(content) => extents_in(store, at, content, offset..node.size)?,
+        None => Vec::new(),
+    };
+    let mut hole = offset;
+    for (start, extent) in extents {
+        match what {
+            Seek::Data => return Ok(start.max(offset)),
+            Seek::Hole if start > hole => break,
+            Seek::Hole => hole = start + extent.len(),
+        }
+    }
+    match what {
+        Seek::Data => Err(Errno::ENXIO.into()),
+        Seek::Hole => Ok(hole.min(node.size)),
+    }
+}
+
+/// Notes in a file's node that its content changed; drops the set-id bits of a caller who may not
+/// keep them.
+fn modified<S: Store>(tx: &mut Tx<'_, S>, caller: &Caller, id: NodeId, mut node: Node) -> Node {
+    node.mtime = caller.now;
+    node.ctime = caller.now;
+    if !caller.keeps_set_id() {
+        clear_set_id(&mut node);
+    }
+    tx.put::<Nodes>(id, node.clone());
+    node
+}
+
+/// `offset + len`, or `EFBIG` beyond what a file can hold.
+fn end_of(offset: u64, len: u64) -> FsResult<u64> {
+    match offset.checked_add(len) {
+        Some(end) if end <= MAX_SIZE => Ok(end),
+        _ => Err(Errno::EFBIG.into()),
+    }
+}

@@ -1,0 +1,57 @@
+//! `chmod`, `chown`, `utimensat`: everything that `setattr` changes but the size.
+
+use super::{Caller, present};
+use crate::tinyfs::{FsResult, Node, NodeId, Nodes, Store, Time, Tx};
+
+const SET_UID: u16 = 0o4000;
+const SET_GID: u16 = 0o2000;
+const GROUP_EXEC: u16 = 0o0010;
+
+/// New values; `None` leaves one as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SetAttr {
+    /// Permission, set-id and sticky bits.
+    pub mode: Option<u16>,
+    /// Owner.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+    /// Last access.
+    pub atime: Option<Time>,
+    /// Last change of the content.
+    pub mtime: Option<Time>,
+}
+
+/// Changes a node's attributes; a change of owner or group takes the set-id bits off what is not a
+/// directory.
+pub fn setattr<S: Store>(
+    tx: &mut Tx<'_, S>,
+    caller: &Caller,
+    id: NodeId,
+    set: &SetAttr,
+) -> FsResult<Node> {
+    let mut node = present(tx, id)?;
+    if let Some(mode) = set.mode {
+        node.mode = mode & 0o7777;
+    }
+    if set.uid.is_some() || set.gid.is_some() {
+        node.uid = set.uid.unwrap_or(node.uid);
+        node.gid = set.gid.unwrap_or(node.gid);
+        if set.mode.is_none() && !node.is_dir() {
+            clear_set_id(&mut node);
+        }
+    }
+    node.atime = set.atime.unwrap_or(node.atime);
+    node.mtime = set.mtime.unwrap_or(node.mtime);
+    node.ctime = caller.now;
+    tx.put::<Nodes>(id, node.clone());
+    Ok(node)
+}
+
+/// Takes the set-user-id bit off, and the set-group-id bit where it does not mean mandatory locks.
+pub(super) fn clear_set_id(node: &mut Node) {
+    node.mode &= !SET_UID;
+    if node.mode & GROUP_EXEC != 0 {
+        node.mode &= !SET_GID;
+    }
+}
