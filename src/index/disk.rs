@@ -7,7 +7,7 @@
 //! if that had begun. Names and attribute names hold no zero byte, so that past keys sort by key.
 
 use super::IndexError;
-use crate::tinyfs::{Attrs, Changes, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version};
+use crate::tinyfs::{Attrs, Changes, Entry, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, Readable, Snapshot};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -152,7 +152,7 @@ impl Disk {
         at: Version,
         from: &M::Key,
         to: &M::Key,
-        visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
+        visit: &mut dyn FnMutEntry<M> -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
         let (mut first, mut end) = (Vec::new(), Vec::new());
         M::encode_key(from, &mut first);
@@ -197,7 +197,7 @@ impl Disk {
         at: Version,
         from: &[u8],
         to: &[u8],
-    ) -> Result<Vec<(M::Key, M::Value)>, IndexError> {
+    ) -> Result<Vec<Entry<M>>, IndexError> {
         let mut found = Vec::new();
         let range = past_prefix(M::ID, from)..past_prefix(M::ID, to);
         for guard in snapshot.range(&self.past, range) {
@@ -218,7 +218,7 @@ impl Disk {
         from: &M::Key,
         to: &M::Key,
         skip: &dyn Fn(&M::Key) -> bool,
-    ) -> Result<Option<(M::Key, M::Value)>, IndexError> {
+    ) -> Result<Option<Entry<M>>, IndexError> {
         let (mut first, mut end) = (Vec::new(), Vec::new());
         M::encode_key(from, &mut first);
         M::encode_key(to, &mut end);

@@ -52,6 +52,9 @@ pub trait Map: Sized + 'static {
     fn decode_value(bytes: &[u8]) -> Result<Self::Value, Malformed>;
 }
 
+/// An entry of a map: its key and its value.
+pub type Entry<M> = (<M as Map>::Key, <M as Map>::Value);
+
 /// Node id → what `stat` tells.
 #[derive(Debug)]
 pub enum Nodes {}

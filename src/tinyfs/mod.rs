@@ -26,7 +26,7 @@ pub use codec::Malformed;
 pub use error::{Errno, FsError, FsResult};
 pub use extent::{Dentry, Extent, MAX_EXTENT, Stored};
 pub use id::{ContentId, NodeId, SegmentId, Version};
-pub use map::{Attrs, Extents, Map, MapId, Names, Nodes};
+pub use map::{Attrs, Entry, Extents, Map, MapId, Names, Nodes};
 pub use memory::MemoryStore;
 pub use name::{MAX_NAME, Name, NameError};
 pub use node::{Kind, Node};

@@ -1,6 +1,6 @@
 //! The small trait that all semantics stand on, and the read-your-writes view that operations use.
 
-use super::{Changes, FsResult, Map, Version};
+use super::{Changes, FsResult, Entry, Map, Version};
 use std::ops::ControlFlow;
 
 /// Four versioned maps. A look-up names a version, and gets the newest entry at or before it.
@@ -14,7 +14,7 @@ pub trait Store {
         at: Version,
         from: &M::Key,
         to: &M::Key,
-        visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
+        visit: &mut dyn FnMutEntry<M> -> ControlFlow<()>,
     ) -> FsResult<()>;
 
     /// The last entry with a key in `from..=to` at version `at`.
@@ -23,7 +23,7 @@ pub trait Store {
         at: Version,
         from: &M::Key,
         to: &M::Key,
-    ) -> FsResult<Option<(M::Key, M::Value)>>;
+    ) -> FsResult<Option<Entry<M>>>;
 }
 
 /// One operation under way: it sees the present and its own changes, and nobody else sees them
