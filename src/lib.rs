@@ -1,3 +1,4 @@
 //! pondmount: a versioned filesystem over a Delta Lake operation log.
 
+pub mod oplog;
 pub mod tinyfs;
