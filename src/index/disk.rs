@@ -7,7 +7,9 @@
 //! if that had begun. Names and attribute names hold no zero byte, so that past keys sort by key.
 
 use super::IndexError;
-use crate::tinyfs::{Attrs, Changes, Entry, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version};
+use crate::tinyfs::{
+    Attrs, Changes, Entry, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version,
+};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, Readable, Snapshot};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -152,7 +154,7 @@ impl Disk {
         at: Version,
         from: &M::Key,
         to: &M::Key,
-        visit: &mut dyn FnMutEntry<M> -> ControlFlow<()>,
+        visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
         let (mut first, mut end) = (Vec::new(), Vec::new());
         M::encode_key(from, &mut first);

@@ -1,7 +1,7 @@
 //! The index as a [`Store`]: the open version over what is committed.
 
 use super::Index;
-use crate::tinyfs::{Entries, FsResult, Entry, Map, Store, Version};
+use crate::tinyfs::{Entries, Entry, FsResult, Map, Store, Version};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -24,7 +24,7 @@ impl Store for Index {
         at: Version,
         from: &M::Key,
         to: &M::Key,
-        visit: &mut dyn FnMutEntry<M> -> ControlFlow<()>,
+        visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
     ) -> FsResult<()> {
         if at != Version::NOW {
             return Ok(self.disk.scan::<M>(at, from, to, visit)?);
@@ -74,12 +74,7 @@ impl Store for Index {
         Ok(())
     }
 
-    fn last<M: Map>(
-        &self,
-        at: Version,
-        from: &M::Key,
-        to: &M::Key,
-    ) -> FsResult<Option<Entry<M>>> {
+    fn last<M: Map>(&self, at: Version, from: &M::Key, to: &M::Key) -> FsResult<Option<Entry<M>>> {
         if at != Version::NOW {
             return Ok(self.disk.last::<M>(at, from, to, &|_| false)?);
         }

@@ -1,6 +1,6 @@
 //! A store in memory, for tests and for models: every version of every entry, as the format says it.
 
-use super::{Changes, Entries, FsResult, Entry, Map, Store, Version};
+use super::{Changes, Entries, Entry, FsResult, Map, Store, Version};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -60,7 +60,7 @@ impl Store for MemoryStore {
         at: Version,
         from: &M::Key,
         to: &M::Key,
-        visit: &mut dyn FnMutEntry<M> -> ControlFlow<()>,
+        visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
     ) -> FsResult<()> {
         for (key, value) in self.range::<M>(at, from, to, false) {
             if let Some(value) = value
@@ -72,12 +72,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn last<M: Map>(
-        &self,
-        at: Version,
-        from: &M::Key,
-        to: &M::Key,
-    ) -> FsResult<Option<Entry<M>>> {
+    fn last<M: Map>(&self, at: Version, from: &M::Key, to: &M::Key) -> FsResult<Option<Entry<M>>> {
         let merged = self.range::<M>(at, from, to, true);
         Ok(merged
             .into_iter()

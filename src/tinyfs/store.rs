@@ -1,6 +1,6 @@
 //! The small trait that all semantics stand on, and the read-your-writes view that operations use.
 
-use super::{Changes, FsResult, Entry, Map, Version};
+use super::{Changes, Entry, FsResult, Map, Version};
 use std::ops::ControlFlow;
 
 /// Four versioned maps. A look-up names a version, and gets the newest entry at or before it.
@@ -14,16 +14,11 @@ pub trait Store {
         at: Version,
         from: &M::Key,
         to: &M::Key,
-        visit: &mut dyn FnMutEntry<M> -> ControlFlow<()>,
+        visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
     ) -> FsResult<()>;
 
     /// The last entry with a key in `from..=to` at version `at`.
-    fn last<M: Map>(
-        &self,
-        at: Version,
-        from: &M::Key,
-        to: &M::Key,
-    ) -> FsResult<Option<Entry<M>>>;
+    fn last<M: Map>(&self, at: Version, from: &M::Key, to: &M::Key) -> FsResult<Option<Entry<M>>>;
 }
 
 /// One operation under way: it sees the present and its own changes, and nobody else sees them

@@ -1,0 +1,322 @@
+//! Committing: one set of changes becomes one version, exactly once.
+//!
+//! Role: write the data files of a commit, then the commit itself, through the kernel's
+//! transaction. In: a generation, a time and changes. Out: the version. Holds always: a generation
+//! is committed at most once, whatever error came between; data files are durable before the commit
+//! that names them; a writer that was overtaken by another commits nothing more.
+
+use super::error::{OplogError, from_kernel};
+use super::file::{Stats, encode};
+use super::payload::{Parts, micros, rows_of};
+use super::schema::{ENGINE, PART};
+use super::table::Table;
+use super::{Commit, Oplog, actions, source};
+use crate::tinyfs::{Changes, Time, Version};
+use arrow::array::builder::{MapBuilder, MapFieldNames, StringBuilder};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow::datatypes::{DataType, Field};
+use arrow::error::ArrowError;
+use buoyant_kernel::Snapshot;
+use buoyant_kernel::committer::FileSystemCommitter;
+use buoyant_kernel::engine::arrow_data::ArrowEngineData;
+use buoyant_kernel::snapshot::SnapshotRef;
+use buoyant_kernel::transaction::CommitResult;
+use std::sync::Arc;
+use std::time::SystemTime;
+use uuid::Uuid;
+
+/// A data file of one partition that was written.
+pub(super) struct PartFile {
+    pub part: i32,
+    pub path: String,
+    pub size: u64,
+    pub modified: i64,
+    pub stats: Stats,
+}
+
+/// A generation whose commit was attempted and whose outcome is not known.
+pub(super) struct Attempt {
+    generation: u64,
+    /// Paths of the data files of every attempt; no other commit can name them.
+    paths: Vec<String>,
+}
+
+/// Writes the data files of a commit.
+pub(super) fn write_parts(table: &Table, parts: &Parts) -> Result<Vec<PartFile>, OplogError> {
+    let mut files = Vec::with_capacity(parts.len());
+    for (part, rows) in parts {
+        let written = encode(rows).and_then(|(bytes, stats)| {
+            let path = format!("{PART}={part}/{}.parquet", Uuid::now_v7());
+            let size = bytes.len() as u64;
+            (table.create(&path, bytes)).map_err(|e| table.failed(format!("write {path}"), e))?;
+            let modified = Time::from(SystemTime::now()).micros() / 1_000;
+            Ok(PartFile {
+                part: *part,
+                path,
+                size,
+                modified,
+                stats,
+            })
+        });
+        match written {
+            Ok(file) => files.push(file),
+            Err(e) => {
+                discard(table, &files);
+                return Err(e);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Removes data files that no commit names, as far as that goes.
+fn discard(table: &Table, files: &[PartFile]) {
+    for file in files {
+        if let Err(error) = table.delete(&file.path) {
+            tracing::warn!(%error, "a data file that no commit names stays behind");
+        }
+    }
+}
+
+impl Oplog {
+    pub(super) fn commit_changes(
+        &mut self,
+        generation: u64,
+        committed: Time,
+        changes: &Changes,
+    ) -> Result<Commit, OplogError> {
+        if let Some(version) = self.fenced {
+            return Err(OplogError::Conflict { version });
+        }
+        if generation <= self.generation {
+            return self.find(generation);
+        }
+        let number = i64::try_from(generation).map_err(|_| OplogError::Range("a generation"))?;
+        let mut paths = Vec::new();
+        if let Some(attempt) = self.attempt.take() {
+            if attempt.generation == generation {
+                paths.clone_from(&attempt.paths);
+            }
+            if let Some(found) = self.settle(attempt)?
+                && self.generation == generation
+            {
+                return Ok(found);
+            }
+        }
+        if changes.is_empty() {
+            return Err(OplogError::Empty);
+        }
+        self.table.must_be_durable()?;
+        let version = Version(self.snapshot.version() + 1);
+        let parts = rows_of(changes, version, committed)?;
+        let files = write_parts(&self.table, &parts)?;
+        paths.extend(files.iter().map(|f| f.path.clone()));
+        let attempt = Attempt { generation, paths };
+        match self.transact(version, number, &files) {
+            Ok(Outcome::Committed(snapshot)) => {
+                self.snapshot = snapshot;
+                self.since_checkpoint += 1;
+                Ok(self.remember(generation, version, micros(committed)?))
+            }
+            Ok(Outcome::Taken) => match self.settle(attempt)? {
+                Some(found) => Ok(found),
+                // Listed as not there, refused as there: another writer is at work right now.
+                None => Err(self.fence(version)),
+            },
+            Err(e) => {
+                // The commit may or may not be there; the next call finds out.
+                self.attempt = Some(attempt);
+                Err(e)
+            }
+        }
+    }
+
+    fn transact(
+        &self,
+        version: Version,
+        generation: i64,
+        files: &[PartFile],
+    ) -> Result<Outcome, OplogError> {
+        let failed = |e| {
+            self.table
+                .failed(format!("commit version {version}"), from_kernel(e))
+        };
+        let batch = add_files(files)
+            .map_err(|e| self.table.failed("describe the data files of a commit", e))?;
+        let engine = self.table.engine();
+        let mut transaction = (self.snapshot.clone())
+            .transaction(Box::new(FileSystemCommitter::new()), engine)
+            .map_err(failed)?
+            .with_operation("WRITE".into())
+            .with_engine_info(ENGINE)
+            .with_transaction_id(self.app.clone(), generation);
+        transaction.add_files(Box::new(ArrowEngineData::new(batch)));
+        match transaction.commit(engine).map_err(failed)? {
+            CommitResult::CommittedTransaction(done) => match done.post_commit_snapshot() {
+                Some(snapshot) => Ok(Outcome::Committed(snapshot.clone())),
+                None => Ok(Outcome::Committed(self.newer_snapshot()?)),
+            },
+            CommitResult::ConflictedTransaction(_) => Ok(Outcome::Taken),
+            CommitResult::RetryableTransaction(retry) => Err(failed(retry.error)),
+        }
+    }
+
+    /// Finds out what became of an attempt: its commit, or `None` where there is none.
+    fn settle(&mut self, attempt: Attempt) -> Result<Option<Commit>, OplogError> {
+        let looked = self.look_for(&attempt);
+        if looked.is_err() {
+            self.attempt = Some(attempt);
+        }
+        looked
+    }
+
+    fn look_for(&mut self, attempt: &Attempt) -> Result<Option<Commit>, OplogError> {
+        self.table.must_be_durable()?;
+        self.table.forget_listing();
+        let snapshot = self.newer_snapshot()?;
+        let base = self.snapshot.version();
+        if snapshot.version() == base {
+            return Ok(None);
+        }
+        let version = Version(base + 1);
+        let actions = actions::read(&self.table, version)?
+            .map_err(|why| OplogError::Damaged { version, why })?;
+        let generation = i64::try_from(attempt.generation).unwrap_or(i64::MAX);
+        let named = |path: &String| actions.adds.iter().any(|(add, _)| add == path);
+        if !actions.is_of(&self.app, generation) || !attempt.paths.iter().any(named) {
+            return Err(self.fence(version));
+        }
+        let committed = source::committed(&self.table, version, &actions)?;
+        if snapshot.version() > version.0 {
+            // It was ours, and then someone else went on from there.
+            self.fence(Version(version.0 + 1));
+        }
+        self.snapshot = snapshot;
+        self.since_checkpoint += 1;
+        Ok(Some(self.remember(attempt.generation, version, committed)))
+    }
+
+    /// The commit of a generation that is in the table.
+    fn find(&mut self, generation: u64) -> Result<Commit, OplogError> {
+        let newest = self.generation;
+        if let Some((last, commit)) = self.last
+            && last == generation
+        {
+            return Ok(commit);
+        }
+        if generation != newest {
+            return Err(OplogError::Stale { generation, newest });
+        }
+        let number = i64::try_from(generation).unwrap_or(i64::MAX);
+        let mut version = Version(self.snapshot.version());
+        loop {
+            let actions = actions::read(&self.table, version)?
+                .map_err(|why| OplogError::Damaged { version, why })?;
+            if actions.is_of(&self.app, number) {
+                let committed = source::committed(&self.table, version, &actions)?;
+                return Ok(self.remember(generation, version, committed));
+            }
+            if version.0 == 0 {
+                return Err(OplogError::Stale { generation, newest });
+            }
+            version = Version(version.0 - 1);
+        }
+    }
+
+    fn remember(&mut self, generation: u64, version: Version, committed: i64) -> Commit {
+        let commit = Commit {
+            version,
+            committed: Time::from_micros(committed),
+        };
+        self.generation = generation;
+        self.last = Some((generation, commit));
+        commit
+    }
+
+    fn fence(&mut self, version: Version) -> OplogError {
+        self.fenced = Some(version);
+        OplogError::Conflict { version }
+    }
+
+    fn newer_snapshot(&self) -> Result<SnapshotRef, OplogError> {
+        Snapshot::builder_from(self.snapshot.clone())
+            .build(self.table.engine())
+            .map_err(|e| self.table.failed("read the end of the log", from_kernel(e)))
+    }
+}
+
+enum Outcome {
+    Committed(SnapshotRef),
+    /// The version was there already.
+    Taken,
+}
+
+/// What the kernel is told of the files of a commit.
+fn add_files(files: &[PartFile]) -> Result<RecordBatch, ArrowError> {
+    let longs = |of: fn(&PartFile) -> i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(files.iter().map(of)))
+    };
+    let names = MapFieldNames {
+        entry: "key_value".into(),
+        key: "key".into(),
+        value: "value".into(),
+    };
+    let mut parts = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
+    for file in files {
+        parts.keys().append_value(PART);
+        parts.values().append_value(file.part.to_string());
+        parts.append(true)?;
+    }
+    let group = |columns: [ArrayRef; 3]| -> ArrayRef {
+        let names = ["version", "first_node", "last_node"];
+        let fields = names.map(|name| Arc::new(Field::new(name, DataType::Int64, true)));
+        Arc::new(StructArray::from(
+            fields.into_iter().zip(columns).collect::<Vec<_>>(),
+        ))
+    };
+    let zero = || longs(|_| 0);
+    let stats: Vec<(&str, ArrayRef)> = vec![
+        ("numRecords", longs(|f| f.stats.rows)),
+        ("nullCount", group([zero(), zero(), zero()])),
+        (
+            "minValues",
+            group([
+                longs(|f| f.stats.versions.0),
+                longs(|f| f.stats.first_node.0),
+                longs(|f| f.stats.last_node.0),
+            ]),
+        ),
+        (
+            "maxValues",
+            group([
+                longs(|f| f.stats.versions.1),
+                longs(|f| f.stats.first_node.1),
+                longs(|f| f.stats.last_node.1),
+            ]),
+        ),
+        (
+            "tightBounds",
+            Arc::new(BooleanArray::from(vec![true; files.len()])),
+        ),
+    ];
+    let stats = stats.into_iter().map(|(name, array)| {
+        let field = Field::new(name, array.data_type().clone(), true);
+        (Arc::new(field), array)
+    });
+    let columns: Vec<(&str, ArrayRef, bool)> = vec![
+        (
+            "path",
+            Arc::new(StringArray::from_iter_values(files.iter().map(|f| &f.path))),
+            false,
+        ),
+        ("partitionValues", Arc::new(parts.finish()), false),
+        ("size", longs(|f| f.size as i64), false),
+        ("modificationTime", longs(|f| f.modified), false),
+        (
+            "stats",
+            Arc::new(StructArray::from(stats.collect::<Vec<_>>())),
+            true,
+        ),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns)
+}

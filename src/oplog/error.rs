@@ -1,0 +1,197 @@
+//! Errors of the oplog.
+//!
+//! Role: say in one sentence what failed, where and why. In: errors of the store, of Parquet, of
+//! Arrow and of the kernel. Out: [`OplogError`]. Holds always: an error of the operating system
+//! stays in the chain of causes, so that a full disk is told apart from a broken one.
+
+use super::record::RecordError;
+use crate::tinyfs::{Errno, Version};
+use buoyant_kernel::Error as KernelError;
+use std::error::Error as StdError;
+use std::io;
+use uuid::Uuid;
+
+/// Any error, boxed.
+pub(super) type Cause = Box<dyn StdError + Send + Sync>;
+
+/// Why the oplog could not be made, opened, read or extended.
+#[derive(Debug, thiserror::Error)]
+pub enum OplogError {
+    /// The folder holds no oplog.
+    #[error("there is no oplog in {place}")]
+    Absent {
+        /// The folder.
+        place: String,
+    },
+    /// The folder holds an oplog already.
+    #[error("there is an oplog in {place} already")]
+    Exists {
+        /// The folder.
+        place: String,
+    },
+    /// The table was not made by pondmount, or is that of another pond.
+    #[error("the oplog is not that of pond {pond}: {why}")]
+    Foreign {
+        /// The pond that was asked for.
+        pond: Uuid,
+        /// What tells that it is not.
+        why: String,
+    },
+    /// A version that was acknowledged is gone.
+    #[error("the oplog ends at version {latest}, but version {known} was committed before")]
+    Lost {
+        /// The newest version that was ever acknowledged.
+        known: Version,
+        /// The newest version that is there.
+        latest: Version,
+    },
+    /// A commit is not what was once written.
+    #[error("the commit of version {version} is damaged: {why}")]
+    Damaged {
+        /// The version.
+        version: Version,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A data file is not what was once written.
+    #[error("the data file {path} is damaged: {why}")]
+    DamagedFile {
+        /// The file, within the table.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A record cannot be encoded or decoded.
+    #[error("{record} records cannot be {done}: {source}")]
+    Record {
+        /// The record type.
+        record: String,
+        /// `read` or `written`.
+        done: &'static str,
+        /// Why.
+        #[source]
+        source: RecordError,
+    },
+    /// Someone else has committed: this writer must stop, reopen and read what is new.
+    #[error("another writer committed version {version}")]
+    Conflict {
+        /// The version that it took.
+        version: Version,
+    },
+    /// The generation is older than the last one that was committed.
+    #[error("generation {generation} cannot be committed after generation {newest}")]
+    Stale {
+        /// The generation that was given.
+        generation: u64,
+        /// The last one that was committed.
+        newest: u64,
+    },
+    /// There was nothing to commit.
+    #[error("a commit must change something")]
+    Empty,
+    /// A number or a time is beyond what the table can hold.
+    #[error("{0} is beyond what the oplog can hold")]
+    Range(&'static str),
+    /// The store, or the library that reads and writes the table, failed.
+    #[error("cannot {what}: {source}")]
+    Storage {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: Cause,
+    },
+}
+
+/// An error whose own chain of causes was lost on its way, with the last error number of the
+/// operating system that the store saw.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Flattened {
+    message: String,
+    #[source]
+    os: io::Error,
+}
+
+impl OplogError {
+    /// A failure of the store or of a library while doing `what`. `os` is the last error number
+    /// that the store saw: it is attached where the chain of causes has none.
+    pub(super) fn storage(
+        what: impl Into<String>,
+        source: impl Into<Cause>,
+        os: Option<Errno>,
+    ) -> OplogError {
+        let source = source.into();
+        let source = match os {
+            Some(Errno(n)) if !has_os_error(source.as_ref()) => Box::new(Flattened {
+                message: source.to_string(),
+                os: io::Error::from_raw_os_error(n),
+            }),
+            _ => source,
+        };
+        let what = what.into();
+        OplogError::Storage { what, source }
+    }
+}
+
+/// The kernel's error, without the wrappers that hide what caused it.
+pub(super) fn from_kernel(error: KernelError) -> Cause {
+    match error {
+        KernelError::Backtraced { source, .. } => from_kernel(*source),
+        KernelError::ObjectStore(error) => Box::new(error),
+        KernelError::IOError(error) => Box::new(error),
+        KernelError::GenericError { source } => source,
+        error => Box::new(error),
+    }
+}
+
+fn has_os_error(mut cause: &(dyn StdError + 'static)) -> bool {
+    loop {
+        let io = cause.downcast_ref::<io::Error>();
+        if io.is_some_and(|e| e.raw_os_error().is_some()) {
+            return true;
+        }
+        match cause.source() {
+            Some(source) => cause = source,
+            None => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tinyfs::FsError;
+
+    fn full() -> object_store::Error {
+        object_store::Error::Generic {
+            store: "local",
+            source: Box::new(io::Error::from_raw_os_error(libc::ENOSPC)),
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_found_through_the_kernels_error() {
+        let kernel = KernelError::Backtraced {
+            source: Box::new(KernelError::ObjectStore(full())),
+            backtrace: Box::new(std::backtrace::Backtrace::disabled()),
+        };
+        let error = OplogError::storage("commit version 7", from_kernel(kernel), None);
+        assert_eq!(FsError::store(error).errno(), Errno::ENOSPC);
+    }
+
+    #[test]
+    fn a_flattened_error_gets_the_last_error_of_the_store() {
+        let kernel = KernelError::CheckpointWrite("no space".into());
+        let os = Some(Errno::ENOSPC);
+        let error = OplogError::storage("write a checkpoint", from_kernel(kernel), os);
+        assert!(error.to_string().starts_with("cannot write a checkpoint: "));
+        assert_eq!(FsError::store(error).errno(), Errno::ENOSPC);
+    }
+
+    #[test]
+    fn an_error_of_its_own_chain_is_not_overlaid() {
+        let error = OplogError::storage("write", full(), Some(Errno::EIO));
+        assert_eq!(FsError::store(error).errno(), Errno::ENOSPC);
+    }
+}

@@ -1,0 +1,268 @@
+//! The oplog: the Delta table that is the truth of a pond.
+//!
+//! Role: make, extend and read the table. In: changes of the four maps and the generation that
+//! sealed them. Out: versions, durable and numbered without gaps, and their changes again. Holds
+//! always: version N is Delta version N; a generation is committed once; a checksum is verified
+//! before a record is believed; what is written can be read by any Delta reader of version 1.
+//!
+//! Two layers: outer rows, fixed ([`schema`], [`file`]), hold inner records that evolve
+//! ([`record`], [`payload`]). [`commit`] and [`birth`] write, [`tail`] checks the log's end,
+//! [`scan`], [`source`] and [`replay`] read, [`store`] makes it durable on a local disk. The calls
+//! block, and must not be made from within an asynchronous runtime.
+
+mod actions;
+mod birth;
+mod commit;
+mod error;
+mod file;
+mod payload;
+mod reader;
+mod record;
+mod replay;
+mod scan;
+mod schema;
+mod source;
+mod store;
+mod table;
+mod tail;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::OplogError;
+pub use record::RecordError;
+
+use crate::tinyfs::{Changes, Time, Version};
+use buoyant_kernel::Snapshot;
+use buoyant_kernel::snapshot::SnapshotRef;
+use error::from_kernel;
+#[cfg(test)]
+use object_store::ObjectStore;
+use std::path::Path;
+use std::sync::Arc;
+use store::LocalStore;
+use table::{ROOT, Table};
+use uuid::Uuid;
+
+/// The open oplog of a pond: its one writer.
+pub struct Oplog {
+    table: Table,
+    snapshot: SnapshotRef,
+    /// The application id under which generations are committed.
+    app: String,
+    /// The last generation that is known to be committed.
+    generation: u64,
+    /// The last commit that was made or found here, and its generation.
+    last: Option<(u64, Commit)>,
+    attempt: Option<commit::Attempt>,
+    /// The version that another writer committed where ours would have been.
+    fenced: Option<Version>,
+    since_checkpoint: u64,
+}
+
+/// What opening the oplog found.
+pub struct Opened {
+    /// The oplog.
+    pub oplog: Oplog,
+    /// The newest version.
+    pub latest: Version,
+    /// The last generation that was committed, 0 if there was none.
+    pub generation: u64,
+    /// Versions that were never finished and are set aside now, the newest first.
+    pub set_aside: Vec<Version>,
+}
+
+/// A version that is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Its number.
+    pub version: Version,
+    /// When it was committed, to the microsecond.
+    pub committed: Time,
+}
+
+impl Oplog {
+    /// Makes the table in folder `dir`: version 0 holds `birth`.
+    pub fn create(
+        dir: &Path,
+        pond: Uuid,
+        committed: Time,
+        birth: &Changes,
+    ) -> Result<(), OplogError> {
+        let place = dir.display().to_string();
+        std::fs::create_dir_all(dir)
+            .and_then(|()| sync_parent(dir))
+            .map_err(|e| OplogError::storage(format!("make the folder {place}"), e, None))?;
+        let local = local(dir)?;
+        let table = Table::new(local.clone(), Some(local))?;
+        birth::create(&table, &place, pond, committed, birth)
+    }
+
+    /// Opens the table in folder `dir`, for its one writer: who holds the pond's lock.
+    ///
+    /// `known` is the newest version that was ever acknowledged, 0 when that is not known. A commit
+    /// beyond it that was not finished is set aside; one at or before it that is damaged is an
+    /// error.
+    pub fn open(dir: &Path, pond: Uuid, known: Version) -> Result<Opened, OplogError> {
+        let place = dir.display().to_string();
+        if !dir.join(table::LOG).is_dir() {
+            return Err(OplogError::Absent { place });
+        }
+        let local = local(dir)?;
+        let table = Table::new(local.clone(), Some(local))?;
+        Self::open_table(table, &place, pond, known)
+    }
+
+    /// Makes the table in a store that is rooted at it.
+    #[cfg(test)]
+    pub(crate) fn create_on(
+        store: Arc<dyn ObjectStore>,
+        pond: Uuid,
+        committed: Time,
+        birth: &Changes,
+    ) -> Result<(), OplogError> {
+        let place = store.to_string();
+        birth::create(&Table::new(store, None)?, &place, pond, committed, birth)
+    }
+
+    /// Opens the table in a store that is rooted at it.
+    #[cfg(test)]
+    pub(crate) fn open_on(
+        store: Arc<dyn ObjectStore>,
+        pond: Uuid,
+        known: Version,
+    ) -> Result<Opened, OplogError> {
+        let place = store.to_string();
+        Self::open_table(Table::new(store, None)?, &place, pond, known)
+    }
+
+    fn open_table(
+        table: Table,
+        place: &str,
+        pond: Uuid,
+        known: Version,
+    ) -> Result<Opened, OplogError> {
+        let set_aside = tail::check(&table, place, known)?;
+        let failed = |e| table.failed("read the log", from_kernel(e));
+        let snapshot = Snapshot::builder_for(ROOT)
+            .build(table.engine())
+            .map_err(failed)?;
+        must_be_of(pond, &snapshot)?;
+        let app = format!("pond-{pond}");
+        let found = snapshot
+            .get_app_id_version(&app, table.engine())
+            .map_err(failed)?;
+        let generation = u64::try_from(found.unwrap_or(0))
+            .map_err(|_| OplogError::Range("the generation in the log"))?;
+        let latest = Version(snapshot.version());
+        let checkpoint = snapshot.log_segment().checkpoint_version.unwrap_or(0);
+        let since_checkpoint = latest.0.saturating_sub(checkpoint);
+        let oplog = Oplog {
+            table,
+            snapshot,
+            app,
+            generation,
+            last: None,
+            attempt: None,
+            fenced: None,
+            since_checkpoint,
+        };
+        Ok(Opened {
+            oplog,
+            latest,
+            generation,
+            set_aside,
+        })
+    }
+
+    /// The newest version.
+    pub fn latest(&self) -> Version {
+        Version(self.snapshot.version())
+    }
+
+    /// Commits `changes` as one version, for `generation`, which is higher than any before.
+    ///
+    /// Exactly once: after an error of which nobody knows whether the commit was made, calling
+    /// again with the same generation and changes finds it or makes it. After
+    /// [`OplogError::Conflict`] nothing more is committed until the oplog is opened anew.
+    pub fn commit(
+        &mut self,
+        generation: u64,
+        committed: Time,
+        changes: &Changes,
+    ) -> Result<Commit, OplogError> {
+        self.commit_changes(generation, committed, changes)
+    }
+
+    /// Whether enough versions were made since the last checkpoint to make another.
+    pub fn checkpoint_due(&self) -> bool {
+        self.since_checkpoint >= schema::CHECKPOINT_INTERVAL
+    }
+
+    /// Writes a checkpoint of the newest version, so that opening and committing stay as fast as
+    /// they are. It is a cache: without it everything works, more slowly.
+    pub fn checkpoint(&mut self) -> Result<(), OplogError> {
+        let written = self.snapshot.checkpoint(self.table.engine(), None);
+        let what = || {
+            format!(
+                "write the checkpoint of version {}",
+                self.snapshot.version()
+            )
+        };
+        let (_, snapshot) = written.map_err(|e| self.table.failed(what(), from_kernel(e)))?;
+        self.snapshot = snapshot;
+        self.since_checkpoint = 0;
+        Ok(())
+    }
+
+    /// Visits every commit after version `after` that changed data, from version 0 where it is
+    /// `None`, in the order of versions, up to the newest. The first error ends it.
+    pub fn replay<E: From<OplogError>>(
+        &self,
+        after: Option<Version>,
+        visit: &mut dyn FnMut(Commit, Changes) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.replay_after(after, visit)
+    }
+}
+
+fn local(dir: &Path) -> Result<Arc<LocalStore>, OplogError> {
+    let opened = LocalStore::open(dir);
+    let what = || format!("open the oplog in {}", dir.display());
+    Ok(Arc::new(
+        opened.map_err(|e| OplogError::storage(what(), e, None))?,
+    ))
+}
+
+fn sync_parent(dir: &Path) -> std::io::Result<()> {
+    match dir.canonicalize()?.parent() {
+        Some(parent) => std::fs::File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a table that is not that of the pond.
+fn must_be_of(pond: Uuid, snapshot: &SnapshotRef) -> Result<(), OplogError> {
+    let metadata = snapshot.table_configuration().metadata();
+    let foreign = |why: String| Err(OplogError::Foreign { pond, why });
+    if metadata.id() != pond.to_string() {
+        return foreign(format!("its id is {}", metadata.id()));
+    }
+    let schema = snapshot.schema();
+    let mut columns = schema::file_schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().clone())
+        .collect::<Vec<_>>();
+    columns.push(schema::PART.into());
+    match columns
+        .into_iter()
+        .find(|name| schema.field(name).is_none())
+    {
+        Some(name) => foreign(format!("it has no column {name}")),
+        None if metadata.partition_columns() != [schema::PART] => {
+            foreign("it is not partitioned by node".into())
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,118 @@
+//! Inner records: how the entries of the four maps stand in Arrow, and how they are read back.
+//!
+//! Role: the inner layer of the table. In: entries of one map, in the order of their keys. Out: an
+//! Arrow record batch, or the entries again. Holds always: what is written can be read back; a
+//! column that is missing, unknown or out of range is an error, never a default. A record type
+//! evolves by adding nullable columns: a payload that lacks one reads as null there.
+
+mod attr;
+mod columns;
+mod extent;
+mod name;
+mod node;
+
+pub(super) use columns::Columns;
+
+use crate::tinyfs::{Kind, Map, Name, Time};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use std::sync::Arc;
+
+/// Why records cannot be encoded or decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// A column that must be there is not.
+    #[error("column {0} is missing")]
+    Missing(String),
+    /// A column that this program does not know holds values.
+    #[error("column {0} is not known to this program, a newer one wrote it")]
+    Unknown(String),
+    /// A column is not of its type.
+    #[error("column {0} is of another type than it must be")]
+    Type(String),
+    /// A value is missing.
+    #[error("column {0} lacks a value")]
+    Null(String),
+    /// A value is not one that the map can hold.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// Arrow could not read or write the batch.
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+}
+
+/// One changed entry of a map: its key, and its value unless it was removed.
+pub(super) type Entry<'a, M> = (&'a <M as Map>::Key, Option<&'a <M as Map>::Value>);
+/// A changed entry that was read back.
+pub(super) type Owned<M> = (<M as Map>::Key, Option<<M as Map>::Value>);
+
+/// A map whose entries have an Arrow form.
+pub(super) trait ForArrow: Map {
+    /// Name and schema number of the record type, as it stands in the outer row.
+    const RECORD: &'static str;
+
+    /// The columns. Those of the value are nullable, since a removed entry has none.
+    fn fields() -> Vec<Field>;
+
+    /// The columns of `entries`, in the order of [`ForArrow::fields`].
+    fn encode(entries: &[Entry<'_, Self>]) -> Result<RecordBatch, RecordError>;
+
+    /// The entries of a batch. Columns that are in no [`ForArrow::fields`] were refused before.
+    fn decode(columns: &Columns<'_>) -> Result<Vec<Owned<Self>>, RecordError>;
+
+    /// What an entry weighs in a payload, in bytes, roughly.
+    fn weight(_: &Entry<'_, Self>) -> usize {
+        100
+    }
+}
+
+/// The Arrow schema of a record type.
+pub(super) fn schema_of<M: ForArrow>() -> Arc<Schema> {
+    Arc::new(Schema::new(M::fields()))
+}
+
+/// Reads the entries of a batch, checking its columns first.
+pub(super) fn decode<M: ForArrow>(batch: &RecordBatch) -> Result<Vec<Owned<M>>, RecordError> {
+    M::decode(&Columns::of(batch, &M::fields())?)
+}
+
+fn required(name: &str, of: DataType) -> Field {
+    Field::new(name, of, false)
+}
+
+fn nullable(name: &str, of: DataType) -> Field {
+    Field::new(name, of, true)
+}
+
+fn time(sec: i64, nsec: u32) -> Result<Time, RecordError> {
+    match nsec {
+        0..1_000_000_000 => Ok(Time { sec, nsec }),
+        _ => Err(RecordError::Invalid(
+            "a time has more than a second of nanoseconds",
+        )),
+    }
+}
+
+fn name(bytes: &[u8]) -> Result<Name, RecordError> {
+    Name::new(bytes).map_err(|_| RecordError::Invalid("a name is not one that an entry can have"))
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "file",
+        Kind::Directory => "directory",
+        Kind::Symlink => "symlink",
+        Kind::Fifo => "fifo",
+        Kind::Socket => "socket",
+        Kind::CharDevice => "char device",
+        Kind::BlockDevice => "block device",
+    }
+}
+
+fn kind(name: &str) -> Result<Kind, RecordError> {
+    (0..=u8::MAX)
+        .map_while(|n| Kind::from_u8(n + 1))
+        .find(|k| kind_name(*k) == name)
+        .ok_or(RecordError::Invalid("a kind of node is unknown"))
+}

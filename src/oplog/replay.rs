@@ -1,0 +1,76 @@
+//! Replay: the data commits of the table in the order of their versions.
+//!
+//! Role: rebuild from the truth. In: a snapshot and the version to start after. Out: each later
+//! version's changes, one at a time. Holds always: only one version's changes are in memory; files
+//! that hold many versions are merged with those that hold one; every payload is verified before
+//! anything of its version is shown; a version that changed nothing is passed over.
+
+use super::error::OplogError;
+use super::payload::absorb;
+use super::scan::active;
+use super::source::Source;
+use super::{Commit, Oplog};
+use crate::tinyfs::{Changes, Time, Version};
+use std::collections::VecDeque;
+
+impl Oplog {
+    pub(super) fn replay_after<E: From<OplogError>>(
+        &self,
+        after: Option<Version>,
+        visit: &mut dyn FnMut(Commit, Changes) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut files = active(&self.table, &self.snapshot, after)?;
+        files.sort_by(|a, b| (a.versions, &a.path).cmp(&(b.versions, &b.path)));
+        let mut waiting = VecDeque::from(files);
+        let mut open: Vec<Source<'_>> = Vec::new();
+        loop {
+            // Open every file that may hold the lowest version that is left.
+            let low = open.iter().filter_map(Source::version).min();
+            match waiting.pop_front() {
+                Some(file) if low.is_none_or(|low| file.versions.0 <= low) => {
+                    let source = Source::open(&self.table, file, after)?;
+                    if source.version().is_some() {
+                        open.push(source);
+                    }
+                    continue;
+                }
+                Some(file) => waiting.push_front(file),
+                None => {}
+            }
+            let Some(version) = low else {
+                return Ok(());
+            };
+            let (committed, changes) = merge(version, &mut open)?;
+            open.retain(|source| source.version().is_some());
+            let committed = Time::from_micros(committed);
+            visit(
+                Commit {
+                    version: Version(version),
+                    committed,
+                },
+                changes,
+            )?;
+        }
+    }
+}
+
+/// Reads all that the open files have of a version.
+fn merge(version: u64, open: &mut [Source<'_>]) -> Result<(i64, Changes), OplogError> {
+    let mut changes = Changes::default();
+    let mut committed = None;
+    for source in open.iter_mut().filter(|s| s.version() == Some(version)) {
+        let file = source.file().clone();
+        source.read(&mut |row| {
+            let time = *committed.get_or_insert(row.committed);
+            if time != row.committed {
+                let why = format!("version {version} was committed at two times");
+                return Err(file.damaged(why));
+            }
+            absorb(&row, file.part, &file.path, &mut changes)
+        })?;
+    }
+    let version = Version(version);
+    let why = "it has no rows".to_string();
+    let committed = committed.ok_or(OplogError::Damaged { version, why })?;
+    Ok((committed, changes))
+}

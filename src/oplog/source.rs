@@ -1,0 +1,262 @@
+//! One data file that is read version by version.
+//!
+//! Role: give replay the rows of one version at a time, wherever they stand in a file. In: a data
+//! file of the table. Out: its versions in ascending order, and the rows of each. Holds always: a
+//! small file is read once; of a large one only the pages that are asked for; what is found is
+//! within what the log says of the file.
+
+use super::actions::Actions;
+use super::error::OplogError;
+use super::file::{from_parquet, rows_from};
+use super::reader::FileReader;
+use super::schema::{Row, VERSION, file_schema};
+use super::table::Table;
+use crate::tinyfs::Version;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use parquet::file::metadata::PageIndexPolicy;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+
+/// A file up to this size is read whole.
+const SMALL: u64 = 8 << 20;
+/// The most bytes that a row group may have before compression.
+const MAX_GROUP: i64 = 4 << 30;
+/// Rows that are decoded at once.
+const BATCH: usize = 16;
+
+/// A data file, as the log names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DataFile {
+    /// The path as the log has it: relative to the table, percent-encoded.
+    pub path: String,
+    pub size: u64,
+    pub part: i32,
+    /// The lowest and the highest version in it.
+    pub versions: (u64, u64),
+}
+
+impl DataFile {
+    pub(super) fn damaged(&self, why: impl Into<String>) -> OplogError {
+        OplogError::DamagedFile {
+            path: self.path.clone(),
+            why: why.into(),
+        }
+    }
+}
+
+/// A path as the log has it, as the store takes it.
+pub(super) fn store_path(path: &str) -> Result<Path, OplogError> {
+    let within = !path.contains(':') && !path.starts_with('/');
+    let damaged = |why: &str| OplogError::DamagedFile {
+        path: path.into(),
+        why: why.into(),
+    };
+    match Path::from_url_path(path) {
+        Ok(at) if within => Ok(at),
+        Ok(_) => Err(damaged("it is not within the table")),
+        Err(e) => Err(damaged(&e.to_string())),
+    }
+}
+
+/// An open data file and the versions in it that were not read yet.
+pub(super) struct Source<'a> {
+    table: &'a Table,
+    file: DataFile,
+    reader: FileReader,
+    metadata: ArrowReaderMetadata,
+    /// Each with the rows that are of it, or `None` where all are.
+    versions: VecDeque<(u64, Option<RowSelection>)>,
+}
+
+impl<'a> Source<'a> {
+    /// Opens a file to read what it has of versions beyond `after`.
+    pub(super) fn open(
+        table: &'a Table,
+        file: DataFile,
+        after: Option<Version>,
+    ) -> Result<Source<'a>, OplogError> {
+        let at = store_path(&file.path)?;
+        match table.size(&at)? {
+            Some(size) if size == file.size => {}
+            Some(size) => {
+                let why = format!("it has {size} bytes, not {}", file.size);
+                return Err(file.damaged(why));
+            }
+            None => return Err(file.damaged("it is missing")),
+        }
+        let whole = match file.size {
+            0..=SMALL => {
+                let get = async { table.store().get(&at).await?.bytes().await };
+                Some(table.wait(|| format!("read {}", file.path), get)?)
+            }
+            _ => None,
+        };
+        let mut reader = FileReader::new(table, at, file.size, whole);
+        // The columns are of the types that Parquet has, whoever wrote them.
+        let options = ArrowReaderOptions::new()
+            .with_skip_arrow_metadata(true)
+            .with_page_index_policy(PageIndexPolicy::Optional);
+        let load = ArrowReaderMetadata::load_async(&mut reader, options);
+        let metadata = table.wait(|| format!("read the data file {}", file.path), async {
+            load.await.map_err(from_parquet)
+        })?;
+        if metadata
+            .metadata()
+            .row_groups()
+            .iter()
+            .any(|g| g.total_byte_size() > MAX_GROUP)
+        {
+            return Err(file.damaged("it has more in one piece than one may have"));
+        }
+        let versions = VecDeque::new();
+        let mut source = Source {
+            table,
+            file,
+            reader,
+            metadata,
+            versions,
+        };
+        source.versions = match source.file.versions {
+            (low, high) if low == high => VecDeque::from([(low, None)]),
+            _ => source.index()?,
+        };
+        source
+            .versions
+            .retain(|(v, _)| after.is_none_or(|after| *v > after.0));
+        Ok(source)
+    }
+
+    /// The next version to read.
+    pub(super) fn version(&self) -> Option<u64> {
+        self.versions.front().map(|(version, _)| *version)
+    }
+
+    /// The file that this is.
+    pub(super) fn file(&self) -> &DataFile {
+        &self.file
+    }
+
+    /// Reads the rows of the next version.
+    pub(super) fn read(
+        &mut self,
+        take: &mut dyn FnMut(Row) -> Result<(), OplogError>,
+    ) -> Result<(), OplogError> {
+        let Some((version, selection)) = self.versions.pop_front() else {
+            return Ok(());
+        };
+        self.scan(None, selection, BATCH, &mut |batch| {
+            for row in rows_from(&batch).map_err(|why| self.file.damaged(why))? {
+                if row.version != version {
+                    let why = format!("it has a row of version {}", row.version);
+                    return Err(self.file.damaged(why));
+                }
+                take(row)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Which rows are of which version.
+    fn index(&self) -> Result<VecDeque<(u64, Option<RowSelection>)>, OplogError> {
+        let mut found: BTreeMap<u64, Vec<Range<usize>>> = BTreeMap::new();
+        let (low, high) = self.file.versions;
+        let mut at = 0;
+        self.scan(Some(VERSION), None, 8192, &mut |batch| {
+            let column = batch.column_by_name(VERSION);
+            let versions = column.and_then(|c| c.as_primitive_opt::<Int64Type>());
+            let Some(versions) = versions.filter(|c| c.null_count() == 0) else {
+                return Err(self.file.damaged("its versions cannot be read"));
+            };
+            for version in versions.values() {
+                let version = u64::try_from(*version).ok();
+                let version = version
+                    .filter(|v| (low..=high).contains(v))
+                    .ok_or_else(|| {
+                        self.file
+                            .damaged("it has rows of other versions than the log tells")
+                    })?;
+                let ranges = found.entry(version).or_default();
+                match ranges.last_mut() {
+                    Some(range) if range.end == at => range.end += 1,
+                    _ => ranges.push(at..at + 1),
+                }
+                at += 1;
+            }
+            Ok(())
+        })?;
+        let select = |ranges: Vec<Range<usize>>| {
+            Some(RowSelection::from_consecutive_ranges(
+                ranges.into_iter(),
+                at,
+            ))
+        };
+        Ok(found
+            .into_iter()
+            .map(|(v, ranges)| (v, select(ranges)))
+            .collect())
+    }
+
+    fn scan(
+        &self,
+        only: Option<&str>,
+        selection: Option<RowSelection>,
+        batch: usize,
+        take: &mut dyn FnMut(RecordBatch) -> Result<(), OplogError>,
+    ) -> Result<(), OplogError> {
+        let what = || format!("read the data file {}", self.file.path);
+        let (reader, metadata) = (self.reader.clone(), self.metadata.clone());
+        let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
+        let schema = file_schema();
+        let names = schema.fields().iter().map(|f| f.name().as_str());
+        let names = names.filter(|name| only.is_none_or(|only| only == *name));
+        let mask = ProjectionMask::columns(builder.parquet_schema(), names);
+        let builder = builder.with_projection(mask).with_batch_size(batch);
+        let builder = match selection {
+            Some(selection) => builder.with_row_selection(selection),
+            None => builder,
+        };
+        let built = builder.build().map_err(from_parquet);
+        let mut stream = built.map_err(|e| self.table.failed(what(), e))?;
+        loop {
+            let next = async { stream.try_next().await.map_err(from_parquet) };
+            match self.table.wait(what, next)? {
+                Some(batch) => take(batch)?,
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// When a version was committed, in microseconds, by the rows that it added.
+pub(super) fn committed(
+    table: &Table,
+    version: Version,
+    actions: &Actions,
+) -> Result<i64, OplogError> {
+    let damaged = |why: &str| OplogError::Damaged {
+        version,
+        why: why.into(),
+    };
+    let (path, size) = (actions.adds.first()).ok_or_else(|| damaged("it adds nothing"))?;
+    let (path, size, one) = (path.clone(), *size, (version.0, version.0));
+    // The partition is of no concern here.
+    let file = DataFile {
+        path,
+        size,
+        part: 0,
+        versions: one,
+    };
+    let mut committed = None;
+    Source::open(table, file, None)?.read(&mut |row| {
+        committed = Some(row.committed);
+        Ok(())
+    })?;
+    committed.ok_or_else(|| damaged("it adds nothing"))
+}

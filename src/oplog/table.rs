@@ -1,0 +1,192 @@
+//! What every part of the oplog stands on: the store, the kernel's engine and their runtime.
+//!
+//! Role: hide that the libraries beneath are asynchronous. In: blocking calls from any thread that
+//! is not itself one of an asynchronous runtime. Out: bytes of the table's files. Holds always: the
+//! store is rooted at the table, so that no path of the machine is in any address that the kernel
+//! handles, and odd characters in the folder's name do no harm.
+
+use super::error::{Cause, OplogError};
+use super::store::LocalStore;
+use crate::tinyfs::Version;
+use buoyant_kernel::Engine;
+use bytes::Bytes;
+use deltalake::logstore::{StorageConfig, default_logstore};
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode};
+use std::future::Future;
+use std::sync::Arc;
+use tokio::runtime::{Builder, Runtime};
+use url::Url;
+
+/// The table's address, for the kernel: the root of our store.
+pub(super) const ROOT: &str = "pond:///";
+/// The folder of the log.
+pub(super) const LOG: &str = "_delta_log";
+/// The file that names the newest checkpoint.
+pub(super) const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
+
+/// The store, the engine and the runtime of one table.
+pub(super) struct Table {
+    /// There until the table is dropped.
+    runtime: Option<Runtime>,
+    store: Arc<dyn ObjectStore>,
+    local: Option<Arc<LocalStore>>,
+    engine: Arc<dyn Engine>,
+}
+
+impl Table {
+    /// The table in a store that is rooted at it. `local` is the same store, where it is ours.
+    pub(super) fn new(
+        store: Arc<dyn ObjectStore>,
+        local: Option<Arc<LocalStore>>,
+    ) -> Result<Table, OplogError> {
+        // Two threads: the kernel waits on one for what it has asked of the other.
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("oplog")
+            .enable_all()
+            .build()
+            .map_err(|e| OplogError::storage("start the threads of the oplog", e, None))?;
+        let root = Url::parse(ROOT)
+            .map_err(|e| OplogError::storage("name the oplog's folder", e, None))?;
+        let engine = {
+            let _entered = runtime.enter();
+            let config = StorageConfig::default();
+            default_logstore(store.clone(), store.clone(), &root, &config).engine(None)
+        };
+        Ok(Table {
+            runtime: Some(runtime),
+            store,
+            local,
+            engine,
+        })
+    }
+
+    pub(super) fn engine(&self) -> &dyn Engine {
+        self.engine.as_ref()
+    }
+
+    pub(super) fn store(&self) -> Arc<dyn ObjectStore> {
+        self.store.clone()
+    }
+
+    /// Waits for something asynchronous.
+    pub(super) fn wait<T, E: Into<Cause>>(
+        &self,
+        what: impl FnOnce() -> String,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, OplogError> {
+        let done = match &self.runtime {
+            Some(runtime) => runtime.block_on(future).map_err(Into::into),
+            None => Err("the oplog is closed".into()),
+        };
+        done.map_err(|e| self.failed(what(), e))
+    }
+
+    /// A failure while doing `what`, with the store's last error number where it has none.
+    pub(super) fn failed(&self, what: impl Into<String>, error: impl Into<Cause>) -> OplogError {
+        let os = self.local.as_ref().and_then(|local| local.take_errno());
+        OplogError::storage(what, error, os)
+    }
+
+    /// Refuses to go on where a sync failed before: what was written may not be durable.
+    pub(super) fn must_be_durable(&self) -> Result<(), OplogError> {
+        match &self.local {
+            Some(local) if local.is_poisoned() => {
+                Err(self.failed("trust the oplog's disk", "a sync failed before"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Has the log's folder read again when it is next needed.
+    pub(super) fn forget_listing(&self) {
+        if let Some(local) = &self.local {
+            local.forget_listing();
+        }
+    }
+
+    /// A file's bytes, or `None` where there is no such file.
+    pub(super) fn get(&self, path: &str) -> Result<Option<Bytes>, OplogError> {
+        let at = Path::from(path);
+        let read = async {
+            match self.store.get(&at).await {
+                Ok(found) => found.bytes().await.map(Some),
+                Err(Error::NotFound { .. }) => Ok(None),
+                Err(e) => Err(e),
+            }
+        };
+        self.wait(|| format!("read {path}"), read)
+    }
+
+    /// A file's length, or `None` where there is no such file.
+    pub(super) fn size(&self, at: &Path) -> Result<Option<u64>, OplogError> {
+        let read = async {
+            match self.store.head(at).await {
+                Ok(meta) => Ok(Some(meta.size)),
+                Err(Error::NotFound { .. }) => Ok(None),
+                Err(e) => Err(e),
+            }
+        };
+        self.wait(|| format!("look up {at}"), read)
+    }
+
+    /// The last bytes of a file of that length.
+    pub(super) fn end(&self, at: &Path, size: u64, n: u64) -> Result<Bytes, OplogError> {
+        let range = size.saturating_sub(n)..size;
+        self.wait(|| format!("read {at}"), self.store.get_range(at, range))
+    }
+
+    /// Writes a file that is not there yet.
+    pub(super) fn create(&self, path: &str, bytes: Bytes) -> Result<(), Error> {
+        let at = Path::from(path);
+        let put = self
+            .store
+            .put_opts(&at, bytes.into(), PutMode::Create.into());
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(put).map(|_| ()),
+            None => Err(Error::NotSupported {
+                source: "the oplog is closed".into(),
+            }),
+        }
+    }
+
+    /// Removes a file.
+    pub(super) fn delete(&self, path: &str) -> Result<(), OplogError> {
+        let at = Path::from(path);
+        self.wait(|| format!("remove {path}"), self.store.delete(&at))
+    }
+
+    /// Gives a file another name, never that of a file that is there.
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), OplogError> {
+        let (source, target) = (Path::from(from), Path::from(to));
+        let rename = self.store.rename_if_not_exists(&source, &target);
+        self.wait(|| format!("rename {from} to {to}"), rename)
+    }
+
+    /// The log's files from a version on, in the order of their names.
+    pub(super) fn list_log(&self, from: Version) -> Result<Vec<ObjectMeta>, OplogError> {
+        let log = Path::from(LOG);
+        let offset = Path::from(format!("{LOG}/{:020}", from.0));
+        let list = self.store.list_with_offset(Some(&log), &offset);
+        let mut found: Vec<ObjectMeta> =
+            self.wait(|| "list the log".into(), list.try_collect::<Vec<_>>())?;
+        found.sort_by(|a, b| a.location.cmp(&b.location));
+        Ok(found)
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Not waiting for it: a runtime that is dropped where one must not block would panic.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The path of a version's commit.
+pub(super) fn commit_path(version: Version) -> String {
+    format!("{LOG}/{:020}.json", version.0)
+}

@@ -1,0 +1,185 @@
+//! The end of the log, before it is believed.
+//!
+//! Role: find what a power cut or a broken copy left of the newest commits. In: the log's folder and
+//! the newest version that was ever acknowledged. Out: a log that ends with a whole commit, and the
+//! versions that were set aside. Holds always: an acknowledged version is never set aside; nothing
+//! is deleted but checkpoints' traces, which are caches; from the newest checkpoint on no version is
+//! missing, and every commit and every file that it added is there in its full length.
+
+use super::actions;
+use super::error::OplogError;
+use super::source::store_path;
+use super::table::{LAST_CHECKPOINT, LOG, Table, commit_path};
+use crate::tinyfs::Version;
+use object_store::ObjectMeta;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashSet};
+
+/// Checks the log's end and sets torn commits aside.
+pub(super) fn check(
+    table: &Table,
+    place: &str,
+    known: Version,
+) -> Result<Vec<Version>, OplogError> {
+    let base = newest_checkpoint(table)?;
+    let mut commits = BTreeMap::new();
+    for meta in table.list_log(base.unwrap_or(Version(0)))? {
+        if let Some(version) = commit_version(&meta) {
+            commits.insert(version, meta.size);
+        }
+    }
+    let first = match base {
+        // The checkpoint holds what its own commit did.
+        Some(base) => base.0 + 1,
+        None if commits.is_empty() => {
+            return Err(OplogError::Absent {
+                place: place.into(),
+            });
+        }
+        None => 0,
+    };
+    let tail: Vec<(u64, u64)> = commits
+        .range(first..)
+        .map(|(v, size)| (*v, *size))
+        .collect();
+    for (expected, (version, _)) in (first..).zip(&tail) {
+        if expected != *version {
+            let version = Version(expected);
+            return Err(OplogError::Damaged {
+                version,
+                why: "its file is missing".into(),
+            });
+        }
+    }
+    let mut removed = HashSet::new();
+    let mut set_aside = Vec::new();
+    let mut latest = base;
+    for (version, size) in tail.into_iter().rev().map(|(v, size)| (Version(v), size)) {
+        let Err(why) = inspect(table, version, size, version > known, &mut removed)? else {
+            latest = latest.max(Some(version));
+            continue;
+        };
+        // Whoever wrote the commit after this one has seen this one whole.
+        if version <= known || latest > base {
+            return Err(OplogError::Damaged { version, why });
+        }
+        tracing::warn!(%version, why, "a commit that was never finished is set aside");
+        put_aside(table, &commit_path(version))?;
+        set_aside.push(version);
+    }
+    match latest {
+        Some(latest) if latest < known => Err(OplogError::Lost { known, latest }),
+        None if set_aside.is_empty() => Err(OplogError::Absent {
+            place: place.into(),
+        }),
+        _ => Ok(set_aside),
+    }
+}
+
+/// What is wrong with a commit, if anything.
+fn inspect(
+    table: &Table,
+    version: Version,
+    size: u64,
+    new: bool,
+    removed: &mut HashSet<String>,
+) -> Result<Result<(), String>, OplogError> {
+    if size == 0 {
+        return Ok(Err("its file is empty".into()));
+    }
+    let actions = match actions::read(table, version)? {
+        Ok(actions) => actions,
+        Err(why) => return Ok(Err(why)),
+    };
+    for (path, size) in &actions.adds {
+        // What a later commit removed may be gone by now.
+        if removed.contains(path) {
+            continue;
+        }
+        let at = store_path(path)?;
+        match table.size(&at)? {
+            None => return Ok(Err(format!("its data file {path} is missing"))),
+            Some(found) if found != *size => {
+                let why = format!("its data file {path} has {found} bytes, not {size}");
+                return Ok(Err(why));
+            }
+            // A file of the right length may still hold nothing, where it was never synced.
+            Some(_) if new && !ends_as_parquet(&table.end(&at, *size, 8)?) => {
+                return Ok(Err(format!("its data file {path} is no Parquet file")));
+            }
+            Some(_) => {}
+        }
+    }
+    removed.extend(actions.removes);
+    Ok(Ok(()))
+}
+
+/// The version of the newest checkpoint that can be read. Those that cannot are set aside.
+fn newest_checkpoint(table: &Table) -> Result<Option<Version>, OplogError> {
+    let hint = table.get(LAST_CHECKPOINT)?;
+    let named = hint.as_ref().and_then(|bytes| {
+        let hint: Value = serde_json::from_slice(bytes).ok()?;
+        hint.get("version")?.as_u64().map(Version)
+    });
+    if let Some(version) = named
+        && let Some(size) = table.size(&checkpoint_path(version).into())?
+        && checkpoint_is_whole(table, version, size)?
+    {
+        return Ok(Some(version));
+    }
+    if hint.is_some() {
+        tracing::warn!("the newest checkpoint cannot be read, another is looked for");
+        table.delete(LAST_CHECKPOINT)?;
+    }
+    let mut found: Vec<(Version, u64)> = Vec::new();
+    for meta in table.list_log(Version(0))? {
+        found.extend(checkpoint_version(&meta).map(|version| (version, meta.size)));
+    }
+    for (version, size) in found.into_iter().rev() {
+        if checkpoint_is_whole(table, version, size)? {
+            return Ok(Some(version));
+        }
+        put_aside(table, &checkpoint_path(version))?;
+    }
+    Ok(None)
+}
+
+fn checkpoint_is_whole(table: &Table, version: Version, size: u64) -> Result<bool, OplogError> {
+    let path = checkpoint_path(version);
+    Ok(size > 12 && ends_as_parquet(&table.end(&path.into(), size, 8)?))
+}
+
+/// Whether these last bytes of a file are those of a Parquet file: the length of what describes
+/// it, and four letters.
+fn ends_as_parquet(end: &[u8]) -> bool {
+    matches!(end.split_at_checked(4), Some((length, b"PAR1")) if length != [0; 4])
+}
+
+fn checkpoint_path(version: Version) -> String {
+    format!("{LOG}/{:020}.checkpoint.parquet", version.0)
+}
+
+fn commit_version(meta: &ObjectMeta) -> Option<u64> {
+    numbered(meta.location.filename()?, ".json")
+}
+
+fn checkpoint_version(meta: &ObjectMeta) -> Option<Version> {
+    numbered(meta.location.filename()?, ".checkpoint.parquet").map(Version)
+}
+
+fn numbered(name: &str, end: &str) -> Option<u64> {
+    let number = name.strip_suffix(end)?;
+    let digits = number.len() == 20 && number.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| number.parse().ok())?
+}
+
+/// Gives a file of the log a name that no Delta reader takes for one.
+fn put_aside(table: &Table, path: &str) -> Result<(), OplogError> {
+    let taken: HashSet<_> = (table.list_log(Version(0))?.into_iter())
+        .map(|meta| meta.location.to_string())
+        .collect();
+    let free = (1..)
+        .map(|n: u32| format!("{path}.torn-{n}"))
+        .find(|name| !taken.contains(name));
+    table.rename(path, &free.unwrap_or_else(|| format!("{path}.torn")))
+}
