@@ -56,7 +56,7 @@ pub fn sow(root: &Path, rng: &mut Rng, count: usize) {
 pub fn edit(root: &Path, rng: &mut Rng, count: usize) {
     let mut listing = Listing::of(root).expect("list the tree");
     for serial in 0..count {
-        let stamp = rng.next();
+        let stamp = rng.number();
         if let Err(error) = listing.edit(rng, &format!("new{serial}-{stamp:x}")) {
             panic!("edit {serial} of {count} in {}: {error}", root.display());
         }

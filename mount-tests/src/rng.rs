@@ -21,7 +21,7 @@ impl Rng {
         Rng(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -31,7 +31,7 @@ impl Rng {
 
     /// A number in `0..limit`.
     pub fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
+        (self.number() % limit.max(1) as u64) as usize
     }
 
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
@@ -41,7 +41,7 @@ impl Rng {
     pub fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(len + 8);
         while out.len() < len {
-            out.extend_from_slice(&self.next().to_le_bytes());
+            out.extend_from_slice(&self.number().to_le_bytes());
         }
         out.truncate(len);
         out
@@ -49,7 +49,7 @@ impl Rng {
 
     /// A generator of its own for a thread or a phase.
     pub fn fork(&mut self) -> Rng {
-        Rng(self.next())
+        Rng(self.number())
     }
 }
 
@@ -61,7 +61,7 @@ mod tests {
     fn the_same_seed_gives_the_published_sequence() {
         let mut rng = Rng::new(1_234_567);
         assert_eq!(
-            [rng.next(), rng.next()],
+            [rng.number(), rng.number()],
             [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]
         );
         assert_eq!(Rng::new(7).bytes(13), Rng::new(7).bytes(13));

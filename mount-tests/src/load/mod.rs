@@ -40,7 +40,7 @@ impl Signals {
         self.over.store(true, Ordering::Release);
     }
 
-    fn ended(&self) -> bool {
+    pub fn ended(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }
 

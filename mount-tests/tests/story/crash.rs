@@ -24,12 +24,16 @@ fn one_writer_finds_an_exact_prefix_of_its_operations() {
 
 #[test]
 fn several_writers_each_find_an_exact_prefix() {
-    kill_loop("four writers", &[small_operations; 4], |_, _| {});
+    kill_loop("four writers", &[small_operations as Writer; 4], |_, _| {});
 }
 
 #[test]
 fn published_files_are_whole_and_none_is_lost() {
-    kill_loop("publishers", &[whole_files, whole_files, whole_files], |_, _| {});
+    kill_loop(
+        "publishers",
+        &[whole_files, whole_files, whole_files],
+        |_, _| {},
+    );
 }
 
 #[test]
@@ -78,7 +82,10 @@ fn whole_files(dir: &Path, number: usize, _: Rng, signals: &Signals) -> Check {
 /// those of all rounds must still be right.
 #[track_caller]
 fn kill_loop(name: &str, writers: &[Writer], meanwhile: fn(&Pond, &Signals)) {
-    let (kills, limit) = (setting("POND_TEST_KILLS", 10), setting("POND_TEST_REMOUNT_MS", 2000));
+    let (kills, limit) = (
+        setting("POND_TEST_KILLS", 10),
+        setting("POND_TEST_REMOUNT_MS", 2000),
+    );
     let mut rng = Rng::for_test(name);
     if plain_only() {
         let plain = scratch();
@@ -93,10 +100,21 @@ fn kill_loop(name: &str, writers: &[Writer], meanwhile: fn(&Pond, &Signals)) {
         let root = mount.path().to_path_buf();
         let killed = std::cell::Cell::new(Some(mount));
         let kill = || killed.take().expect("one kill a round").kill9();
-        let checks = round(&root, number, writers, &mut rng, |signals| meanwhile(&pond, signals), kill);
+        let checks = round(
+            &root,
+            number,
+            writers,
+            &mut rng,
+            |signals| meanwhile(&pond, signals),
+            kill,
+        );
         mount = pond.mount();
         slowest = slowest.max(mount.took);
-        assert!(mount.took < Duration::from_millis(limit), "{name}, kill {number}: the remount took {:?}", mount.took);
+        assert!(
+            mount.took < Duration::from_millis(limit),
+            "{name}, kill {number}: the remount took {:?}",
+            mount.took
+        );
         total += verify(&checks);
         history.extend(checks);
         pond.check();
@@ -107,4 +125,67 @@ fn kill_loop(name: &str, writers: &[Writer], meanwhile: fn(&Pond, &Signals)) {
     mount.unmount();
     pond.check();
     report(name, &total, slowest);
+}
+
+/// Starts the writers, waits until they have proved something, and ends them at a random moment.
+#[track_caller]
+fn round(
+    root: &Path,
+    number: usize,
+    writers: &[Writer],
+    rng: &mut Rng,
+    meanwhile: impl Fn(&Signals) + Send,
+    kill: impl FnOnce(),
+) -> Vec<(PathBuf, Check)> {
+    let signals = Signals::default();
+    let homes: Vec<_> = (0..writers.len())
+        .map(|writer| folder(root, &format!("round{number}-writer{writer}")))
+        .collect();
+    thread::scope(|scope| {
+        let signals = &signals;
+        let threads: Vec<_> = writers
+            .iter()
+            .zip(&homes)
+            .enumerate()
+            .map(|(index, (writer, home))| {
+                let rng = rng.fork();
+                scope.spawn(move || writer(home, index, rng, signals))
+            })
+            .collect();
+        scope.spawn(move || meanwhile(signals));
+        signals.await_synced(writers.len() as u64);
+        thread::sleep(Duration::from_millis(rng.below(400) as u64));
+        signals.end();
+        kill();
+        let checks = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a writer"));
+        homes.iter().cloned().zip(checks).collect()
+    })
+}
+
+/// A round in which nothing was durable has proved nothing, and fails.
+#[track_caller]
+fn verify(checks: &[(PathBuf, Check)]) -> Proof {
+    let mut total = Proof::default();
+    for (home, check) in checks {
+        let name = home.display();
+        total += check(home).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
+    }
+    assert!(
+        total.durable > 0,
+        "nothing was fsynced before the kill: this round proved nothing"
+    );
+    total
+}
+
+fn report(name: &str, proof: &Proof, slowest: Duration) {
+    let Proof {
+        durable,
+        acknowledged,
+        found,
+    } = proof;
+    println!(
+        "{name}: {acknowledged} acknowledged, {durable} durable, {found} found; slowest remount {slowest:?}"
+    );
 }

@@ -24,7 +24,13 @@ fn every_version_equals_the_copy_taken_at_that_moment() {
     let archive = tarball(outside.path(), &mut rng);
     if plain_only() {
         let plain = scratch();
-        let copies = live(plain.path(), &archive, outside.path(), &mut rng, |version| version);
+        let copies = live(
+            plain.path(),
+            &archive,
+            outside.path(),
+            &mut rng,
+            |version| version,
+        );
         let (_, last) = copies.last().unwrap();
         return Tree::of(plain.path()).assert_equals(&Tree::of(last), "the last copy");
     }
@@ -47,22 +53,42 @@ fn tarball(outside: &Path, rng: &mut Rng) -> PathBuf {
     let (tree, archive) = (outside.join("source"), outside.join("source.tar"));
     fs::create_dir(&tree).unwrap();
     sow(&tree, rng, setting("POND_TEST_FILES", 2000));
-    tool("tar").args(["--xattrs", "-cf"]).arg(&archive).arg("-C").arg(&tree).arg(".").ok();
+    tool("tar")
+        .args(["--xattrs", "-cf"])
+        .arg(&archive)
+        .arg("-C")
+        .arg(&tree)
+        .arg(".")
+        .ok();
     archive
 }
 
 /// Unpacks, edits, and takes a copy after each commit.
-fn live(root: &Path, archive: &Path, outside: &Path, rng: &mut Rng, commit: impl Fn(u64) -> u64) -> Copies {
+fn live(
+    root: &Path,
+    archive: &Path,
+    outside: &Path,
+    rng: &mut Rng,
+    commit: impl Fn(u64) -> u64,
+) -> Copies {
     let mut copies: Copies = Vec::new();
     for round in 0..VERSIONS as u64 {
         if round == 0 {
-            tool("tar").args(["--xattrs", "-xf"]).arg(archive).arg("-C").arg(root).ok();
+            tool("tar")
+                .args(["--xattrs", "-xf"])
+                .arg(archive)
+                .arg("-C")
+                .arg(root)
+                .ok();
         } else {
             edit(root, rng, 60);
         }
         let version = commit(round);
         let before = copies.last().map(|(version, _)| *version);
-        assert!(before.is_none_or(|before| version > before), "edits make a version: {version} after {before:?}");
+        assert!(
+            before.is_none_or(|before| version > before),
+            "edits make a version: {version} after {before:?}"
+        );
         let copy = outside.join(format!("copy{version}"));
         copy_outside(root, &copy);
         copies.push((version, copy));
@@ -74,7 +100,10 @@ fn live(root: &Path, archive: &Path, outside: &Path, rng: &mut Rng, commit: impl
 fn compare(mount: &Mount, copies: &Copies, when: &str) {
     for (version, copy) in copies {
         let (found, expected) = (Tree::of(&mount.version(*version)), Tree::of(copy));
-        assert!(expected.0.len() > 10, "the copy of version {version} proves nothing");
+        assert!(
+            expected.0.len() > 10,
+            "the copy of version {version} proves nothing"
+        );
         found.assert_equals(&expected, &format!("version {version} {when}"));
     }
     let (_, last) = copies.last().unwrap();
@@ -84,17 +113,24 @@ fn compare(mount: &Mount, copies: &Copies, when: &str) {
 /// `DIR/@version/N` of directories that live now and were there then, at the same path.
 #[track_caller]
 fn compare_directories(mount: &Mount, copies: &Copies) {
-    let directories = Tree::of(mount.path()).0.into_iter().filter(|(path, entry)| {
-        entry.kind == "directory" && !path.as_os_str().is_empty()
-    });
+    let directories = Tree::of(mount.path())
+        .0
+        .into_iter()
+        .filter(|(path, entry)| entry.kind == "directory" && !path.as_os_str().is_empty());
     let (mut compared, (version, copy)) = (0, &copies[copies.len() / 2]);
     for (path, _) in directories.step_by(7) {
         if copy.join(&path).is_dir() {
             let past = mount.join(&path).join(format!("@version/{version}"));
             // Names of one file may lie outside the directory, so link groups are those of the directory alone.
-            Tree::of(&past).assert_equals(&Tree::of(&copy.join(&path)), &format!("{path:?} at version {version}"));
+            Tree::of(&past).assert_equals(
+                &Tree::of(&copy.join(&path)),
+                &format!("{path:?} at version {version}"),
+            );
             compared += 1;
         }
     }
-    assert!(compared > 0, "no directory lived through half of the history");
+    assert!(
+        compared > 0,
+        "no directory lived through half of the history"
+    );
 }

@@ -21,7 +21,11 @@ fn the_mount_is_ready_when_the_command_returns() {
             fs::write(at.join("f"), "ready").unwrap();
             Mount::adopt(&pond, at.clone(), Duration::ZERO)
         } else {
-            assert_eq!(fs::read_to_string(at.join("f")).unwrap(), "ready", "round {round}");
+            assert_eq!(
+                fs::read_to_string(at.join("f")).unwrap(),
+                "ready",
+                "round {round}"
+            );
             Mount::adopt(&pond, at.clone(), Duration::ZERO)
         };
         mount.unmount();
@@ -36,11 +40,18 @@ fn a_background_mount_lets_go_of_the_terminal_and_of_the_directory() {
     let script = r#"cd "$4"; "$1" mount "$2" "$3" 2>&1 | cat"#;
     let outside = pond.mountpoint("elsewhere");
     let binary = mount_tests::pond::binary();
-    let run = shell(script).arg(binary).arg(pond.store()).arg(&at).arg(&outside);
+    let run = shell(script)
+        .arg(binary)
+        .arg(pond.store())
+        .arg(&at)
+        .arg(&outside);
     run.limit(Duration::from_secs(20)).ok();
     let mount = Mount::adopt(&pond, at, Duration::ZERO);
     let here = fs::read_link(format!("/proc/{}/cwd", mount.daemon().pid())).unwrap();
-    assert_ne!(here, outside, "the daemon keeps the directory busy that it was started in");
+    assert_ne!(
+        here, outside,
+        "the daemon keeps the directory busy that it was started in"
+    );
     mount.unmount();
 }
 
@@ -48,8 +59,14 @@ fn a_background_mount_lets_go_of_the_terminal_and_of_the_directory() {
 fn a_foreground_mount_stays_until_sigterm_then_commits_and_exits_0() {
     let pond = Pond::new();
     let at = pond.mountpoint("mnt");
-    let daemon = pond.run(["mount", "--foreground"]).arg(pond.store()).arg(&at).start();
-    wait_until("the mount", || mounted_at(&at).is_some() && fs::read_dir(&at).is_ok());
+    let daemon = pond
+        .run(["mount", "--foreground"])
+        .arg(pond.store())
+        .arg(&at)
+        .start();
+    wait_until("the mount", || {
+        mounted_at(&at).is_some() && fs::read_dir(&at).is_ok()
+    });
     file(&at, "f", "before the signal");
     let process = mount_tests::process::Process::open(daemon.pid()).unwrap();
     process.signal(Signal::TERM);
@@ -57,7 +74,10 @@ fn a_foreground_mount_stays_until_sigterm_then_commits_and_exits_0() {
     assert_eq!(mounted_at(&at), None);
     assert!(number(&pond.status(), "version") > 0, "SIGTERM commits");
     let mount = pond.mount();
-    assert_eq!(fs::read_to_string(mount.join("f")).unwrap(), "before the signal");
+    assert_eq!(
+        fs::read_to_string(mount.join("f")).unwrap(),
+        "before the signal"
+    );
 }
 
 #[test]
@@ -71,7 +91,11 @@ fn sigterm_and_sigint_end_a_background_mount_in_order() {
         drop(mount);
         pond.forget_index();
         let mount = pond.mount();
-        assert_eq!(fs::read_to_string(mount.join(name)).unwrap(), name, "lost on {signal:?}");
+        assert_eq!(
+            fs::read_to_string(mount.join(name)).unwrap(),
+            name,
+            "lost on {signal:?}"
+        );
         mount.unmount();
     }
 }
@@ -88,7 +112,11 @@ fn umount_and_fusermount_commit_like_our_own_umount() {
         drop(mount);
         pond.forget_index();
         let mount = pond.mount();
-        assert_eq!(fs::read_to_string(mount.join(name)).unwrap(), name, "lost on {name}");
+        assert_eq!(
+            fs::read_to_string(mount.join(name)).unwrap(),
+            name,
+            "lost on {name}"
+        );
         mount.unmount();
     }
 }
@@ -110,7 +138,11 @@ fn umount_refuses_while_somebody_is_inside_and_nothing_is_lost() {
     let mount = pond.mount();
     let path = file(mount.path(), "f", "x");
     let open = fs::File::open(&path).unwrap();
-    pond.run(["umount"]).arg(mount.path()).outcome().fails().says(&["error:", "busy"]);
+    pond.run(["umount"])
+        .arg(mount.path())
+        .outcome()
+        .fails()
+        .says(&["error:", "busy"]);
     file(mount.path(), "g", "still writable");
     drop(open);
     mount.unmount();
@@ -120,9 +152,15 @@ fn umount_refuses_while_somebody_is_inside_and_nothing_is_lost() {
 fn a_second_mount_of_the_same_pond_is_told_who_has_it() {
     let pond = Pond::new();
     let mount = pond.mount();
-    let second = pond.run(["mount"]).arg(pond.store()).arg(pond.mountpoint("other")).outcome();
+    let second = pond
+        .run(["mount"])
+        .arg(pond.store())
+        .arg(pond.mountpoint("other"))
+        .outcome();
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
-    second.exits(11).says(&["error:", &mount.daemon().pid().to_string(), host.trim()]);
+    second
+        .exits(11)
+        .says(&["error:", &mount.daemon().pid().to_string(), host.trim()]);
     assert_eq!(mounted_at(&pond.outside("other")), None);
     file(mount.path(), "f", "the first one is not disturbed");
 }
@@ -148,7 +186,11 @@ fn the_kernel_knows_the_mount_as_pondmount_without_devices_and_setuid() {
     let seen = mounted_at(mount.path()).unwrap();
     assert_eq!(seen.kind, "fuse.pondmount");
     for option in ["nosuid", "nodev", "default_permissions"] {
-        assert!(seen.options.split(',').any(|found| found == option), "no {option} in {}", seen.options);
+        assert!(
+            seen.options.split(',').any(|found| found == option),
+            "no {option} in {}",
+            seen.options
+        );
     }
 }
 

@@ -33,13 +33,23 @@ fn version_directory_lists_numbers_and_latest() {
     let versions = three_versions(&mount);
     let listed = names(&mount.join("@version"));
     for version in versions {
-        assert!(listed.contains(&version.to_string()), "no {version} in {listed:?}");
+        assert!(
+            listed.contains(&version.to_string()),
+            "no {version} in {listed:?}"
+        );
     }
     assert!(listed.contains(&"latest".to_string()), "{listed:?}");
-    assert!(listed.iter().all(|name| name == "latest" || name.parse::<u64>().is_ok()), "{listed:?}");
+    assert!(
+        listed
+            .iter()
+            .all(|name| name == "latest" || name.parse::<u64>().is_ok()),
+        "{listed:?}"
+    );
     let latest = fs::read_link(mount.join("@version/latest")).unwrap();
     assert_eq!(latest, Path::new(&versions[2].to_string()));
-    shell(r#"cd "$1/@version/latest" && test "$(cat g)" = new"#).arg(mount.path()).ok();
+    shell(r#"cd "$1/@version/latest" && test "$(cat g)" = new"#)
+        .arg(mount.path())
+        .ok();
 }
 
 #[test]
@@ -52,7 +62,10 @@ fn each_version_shows_what_was_there() {
     assert_eq!(read(second, "dir/f").unwrap(), "two");
     refused(read(third, "dir/f"), Errno::NOENT);
     refused(read(first, "g"), Errno::NOENT);
-    assert!(names(&mount.version(0)).is_empty(), "version 0 is the empty tree");
+    assert!(
+        names(&mount.version(0)).is_empty(),
+        "version 0 is the empty tree"
+    );
     refused(fs::read_dir(mount.version(third + 1000)), Errno::NOENT);
     refused(fs::read_dir(mount.join("@version/nonsense")), Errno::NOENT);
 }
@@ -63,8 +76,14 @@ fn every_directory_has_its_own_past() {
     let mount = pond.mount();
     let [first, second, _] = three_versions(&mount);
     let past = mount.join("dir/@version");
-    assert_eq!(fs::read_to_string(past.join(format!("{first}/f"))).unwrap(), "one");
-    assert_eq!(fs::read_to_string(past.join(format!("{second}/f"))).unwrap(), "two");
+    assert_eq!(
+        fs::read_to_string(past.join(format!("{first}/f"))).unwrap(),
+        "one"
+    );
+    assert_eq!(
+        fs::read_to_string(past.join(format!("{second}/f"))).unwrap(),
+        "two"
+    );
     assert!(names(&past).contains(&"latest".to_string()));
     refused(fs::read_dir(past.join("0")), Errno::NOENT);
     // What differs between then and now, with the tools of every day.
@@ -78,7 +97,10 @@ fn the_version_directory_is_not_listed_and_its_name_cannot_be_taken() {
     let mount = pond.mount();
     let dir = folder(mount.path(), "dir");
     let f = file(&dir, "f", "x");
-    assert_eq!((names(mount.path()), names(&dir)), (vec!["dir".to_string()], vec!["f".to_string()]));
+    assert_eq!(
+        (names(mount.path()), names(&dir)),
+        (vec!["dir".to_string()], vec!["f".to_string()])
+    );
     for parent in [mount.path(), &dir] {
         let reserved = parent.join("@version");
         refused(File::create_new(&reserved), Errno::INVAL);
@@ -107,17 +129,35 @@ fn the_past_cannot_be_written() {
     refused(fs::remove_file(&f), Errno::ROFS);
     refused(fs::remove_dir(&dir), Errno::ROFS);
     refused(fs::rename(&f, dir.join("new")), Errno::ROFS);
-    refused(rename_with(&f, &dir.join("new"), RenameFlags::NOREPLACE), Errno::ROFS);
-    refused(fs::set_permissions(&f, PermissionsExt::from_mode(0o600)), Errno::ROFS);
+    refused(
+        rename_with(&f, &dir.join("new"), RenameFlags::NOREPLACE),
+        Errno::ROFS,
+    );
+    refused(
+        fs::set_permissions(&f, PermissionsExt::from_mode(0o600)),
+        Errno::ROFS,
+    );
     refused(std::os::unix::fs::chown(&f, Some(1), None), Errno::ROFS);
-    let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let now = rustix::fs::Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
     refused(set_times(&f, now, now), Errno::ROFS);
-    refused(set_xattr(&f, "user.a", b"", XattrFlags::empty()), Errno::ROFS);
+    refused(
+        set_xattr(&f, "user.a", b"", XattrFlags::empty()),
+        Errno::ROFS,
+    );
     refused(remove_xattr(&f, "user.a"), Errno::ROFS);
-    refused(rustix::fs::mknodat(CWD, dir.join("new"), FileType::Fifo, Mode::RUSR, 0), Errno::ROFS);
+    refused(
+        rustix::fs::mknodat(CWD, dir.join("new"), FileType::Fifo, Mode::RUSR, 0),
+        Errno::ROFS,
+    );
     Tree::of(&mount.version(first)).assert_equals(&before, "after all that was refused");
     // From the past into the present goes neither a rename nor a hard link, but a copy.
-    assert!(fs::rename(&f, mount.join("taken")).is_err() && fs::hard_link(&f, mount.join("taken")).is_err());
+    assert!(
+        fs::rename(&f, mount.join("taken")).is_err()
+            && fs::hard_link(&f, mount.join("taken")).is_err()
+    );
     fs::copy(&f, mount.join("restored")).unwrap();
     assert_eq!(fs::read_to_string(mount.join("restored")).unwrap(), "one");
 }
@@ -151,7 +191,11 @@ fn changes_that_no_version_holds_yet_are_not_in_latest() {
     assert_eq!(fs::read_to_string(&latest).unwrap(), "committed");
     assert_eq!(fs::read_to_string(&f).unwrap(), "not yet");
     assert!(mount.sync() > version);
-    assert_eq!(fs::read_to_string(&latest).unwrap(), "not yet", "latest moves with the commit");
+    assert_eq!(
+        fs::read_to_string(&latest).unwrap(),
+        "not yet",
+        "latest moves with the commit"
+    );
 }
 
 #[test]
@@ -161,9 +205,15 @@ fn inode_numbers_of_the_past_are_not_those_of_the_present() {
     let mount = pond.mount();
     let [first, second, _] = three_versions(&mount);
     let inode = |path: &Path| fs::metadata(path).unwrap().ino();
-    let (then, later) = (mount.version(first).join("dir/f"), mount.version(second).join("dir/f"));
+    let (then, later) = (
+        mount.version(first).join("dir/f"),
+        mount.version(second).join("dir/f"),
+    );
     // Programs such as diff and tar take equal numbers for equal files.
     assert_ne!(inode(&then), inode(&later));
-    assert_ne!(inode(&mount.version(second).join("g")), inode(&mount.join("g")));
+    assert_ne!(
+        inode(&mount.version(second).join("g")),
+        inode(&mount.join("g"))
+    );
     assert_eq!(inode(&then), inode(&then));
 }
