@@ -39,16 +39,27 @@ pub fn sow(root: &Path, rng: &mut Rng, count: usize) {
             1 => fs::set_permissions(&path, PermissionsExt::from_mode(0o750)).expect("chmod"),
             2 => sys::set_xattr(&path, "user.origin", b"generated", XattrFlags::empty())
                 .expect("setxattr"),
-            3 => symlink(&path, path.with_extension("link")).expect("symlink"),
+            3 => {
+                symlink(&path, path.with_extension("link")).expect("symlink");
+                age(&path.with_extension("link"), rng);
+            }
             4 => fs::hard_link(&path, path.with_extension("same")).expect("link"),
             _ => {}
         }
-        let past = sys::instant(
-            1_600_000_000 + rng.below(100_000_000) as i64,
-            rng.below(1_000_000_000) as i64,
-        );
-        sys::set_times(&path, past, past).expect("utimensat");
+        age(&path, rng);
     }
+    // Directories last, since every entry has moved their times.
+    directories.iter().for_each(|path| age(path, rng));
+}
+
+/// A modification time in the past: some programs skip a file whose time is the same to the second.
+fn age(path: &Path, rng: &mut Rng) {
+    let (seconds, nanos) = (
+        1_600_000_000 + rng.below(100_000_000),
+        rng.below(1_000_000_000),
+    );
+    let past = sys::instant(seconds as i64, nanos as i64);
+    sys::set_times(path, past, past).expect("utimensat");
 }
 
 /// Makes `count` random edits of the tree below `root`, of every kind.
