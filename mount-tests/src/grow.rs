@@ -162,9 +162,15 @@ impl Listing {
     fn edit_directories(&mut self, rng: &mut Rng, fresh: PathBuf) -> io::Result<()> {
         let root = self.directories[0].clone();
         let victim = rng.pick(&self.directories).clone();
+        // Only small directories go, or there would soon be nothing left to edit.
+        let within = self
+            .files
+            .iter()
+            .filter(|file| file.starts_with(&victim))
+            .count();
         match rng.below(4) {
             0 if victim != root && !fresh.starts_with(&victim) => fs::rename(&victim, &fresh)?,
-            1 if victim != root && self.directories.len() > 10 => fs::remove_dir_all(&victim)?,
+            1 if victim != root && within * 20 < self.files.len() => fs::remove_dir_all(&victim)?,
             _ => fs::create_dir(&fresh)?,
         }
         *self = Listing::of(&root)?;
