@@ -75,8 +75,8 @@ fn vim_saves_by_rename_and_in_place() {
     need("vim");
     on_mount(|root, _| {
         for (name, settings) in [
-            ("renamed", "set backupcopy=no"),
-            ("in-place", "set backupcopy=yes"),
+            ("renamed", "backupcopy=no"),
+            ("in-place", "backupcopy=yes"),
             ("default", ""),
         ] {
             let path = file(root, name, "one\ntwo\nthree\n");
