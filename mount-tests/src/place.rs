@@ -16,6 +16,12 @@ pub fn plain_only() -> bool {
 /// the mount also after it was unmounted, its index deleted, and mounted again.
 #[track_caller]
 pub fn on_both(body: impl Fn(&Path)) {
+    on_both_mounted(&[], body);
+}
+
+/// The same, with arguments for the mount.
+#[track_caller]
+pub fn on_both_mounted(args: &[&str], body: impl Fn(&Path)) {
     let plain = scratch();
     open_to_all(plain.path());
     body(plain.path());
@@ -24,7 +30,7 @@ pub fn on_both(body: impl Fn(&Path)) {
     }
     let expected = Tree::of(plain.path()).without_times();
     let pond = Pond::new();
-    let mount = pond.mount();
+    let mount = pond.mount_with(args);
     open_to_all(mount.path());
     body(mount.path());
     let found = Tree::of(mount.path());
