@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::mount::Mount;
+use crate::process::mounted_below;
 use crate::run::{Outcome, Run};
 
 /// A pond of its own for one test, removed at the end. Mountpoints are made beside it.
@@ -16,7 +17,7 @@ pub struct Pond {
 }
 
 /// The binary under test.
-pub fn binary() -> PathBuf {
+fn find_binary() -> PathBuf {
     if let Some(path) = std::env::var_os("POND_BIN") {
         return path.into();
     }
@@ -60,7 +61,7 @@ impl Pond {
     pub fn missing() -> Pond {
         Pond {
             dir: scratch(),
-            binary: binary(),
+            binary: find_binary(),
         }
     }
 
@@ -77,6 +78,11 @@ impl Pond {
         std::os::unix::fs::chown(pond.dir.path(), nobody, nobody)
             .expect("give the directory to nobody");
         pond
+    }
+
+    /// The binary that the commands of this pond run.
+    pub fn binary(&self) -> &Path {
+        &self.binary
     }
 
     /// Where the pond is.
@@ -170,6 +176,15 @@ impl Pond {
                 _ => {}
             }
         }
+    }
+}
+
+impl Drop for Pond {
+    /// A mount that should have failed and did not has no guard of its own.
+    fn drop(&mut self) {
+        mounted_below(self.dir.path())
+            .iter()
+            .for_each(|at| crate::mount::clear(at));
     }
 }
 

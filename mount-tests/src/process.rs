@@ -80,10 +80,22 @@ pub struct Mounted {
 
 /// What is mounted at exactly this path, if anything; works for dead mounts too, since it does not touch them.
 pub fn mounted_at(path: &Path) -> Option<Mounted> {
+    mounts().into_iter().rfind(|mount| mount.at == path)
+}
+
+/// All mountpoints below a directory, the innermost first.
+pub fn mounted_below(dir: &Path) -> Vec<PathBuf> {
+    mounts()
+        .into_iter()
+        .rev()
+        .map(|mount| mount.at)
+        .filter(|at| at.starts_with(dir))
+        .collect()
+}
+
+fn mounts() -> Vec<Mounted> {
     let list = fs::read_to_string("/proc/self/mountinfo").expect("the kernel's mount list");
-    list.lines()
-        .filter_map(parse)
-        .rfind(|mount| mount.at == path)
+    list.lines().filter_map(parse).collect()
 }
 
 fn parse(line: &str) -> Option<Mounted> {

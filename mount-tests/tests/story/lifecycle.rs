@@ -39,7 +39,7 @@ fn a_background_mount_lets_go_of_the_terminal_and_of_the_directory() {
     // `cat` ends only when nobody holds the pipe open any more.
     let script = r#"cd "$4"; "$1" mount "$2" "$3" 2>&1 | cat"#;
     let outside = pond.mountpoint("elsewhere");
-    let binary = mount_tests::pond::binary();
+    let binary = pond.binary();
     let run = shell(script)
         .arg(binary)
         .arg(pond.store())

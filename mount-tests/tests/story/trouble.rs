@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mount_tests::mount::clear;
 use mount_tests::place::file;
-use mount_tests::pond::{Pond, binary};
+use mount_tests::pond::Pond;
 use mount_tests::process::mounted_at;
 use mount_tests::rng::Rng;
 use mount_tests::run::{need_root, shell, tool};
@@ -150,7 +150,7 @@ fn without_dev_fuse_the_reason_is_given() {
     ] {
         let script = format!(r#"exec unshare -m bash -c '{hide}; exec "$@"' bash "$@""#);
         let outcome = shell(&script)
-            .arg(binary())
+            .arg(pond.binary())
             .arg("mount")
             .arg(pond.store())
             .arg(&at)
