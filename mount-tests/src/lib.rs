@@ -1,1 +1,48 @@
+//! The harness of pondmount's black-box tests: it runs the built binary on real mounts and links none of its code.
+//!
+//! * [`run`]: programs with a time limit, and answers worth reading when they fail.
+//! * [`pond`] and [`mount`]: a pond in a temporary directory, and a mount that is taken down whatever happens.
+//! * [`process`]: daemons held by pidfd, and what the kernel says is mounted.
+//! * [`tree`]: everything POSIX knows about a tree, as a value that can be compared.
+//! * [`grow`]: generated trees and random edits of them.
+//! * [`load`]: writers to be killed under, with a model of what they were promised.
+//! * [`place`]: the same test body on a plain directory and on a mount.
+//! * [`sys`] and [`rng`]: thin wrappers, and a random generator that a seed repeats.
+//!
+//! Settings, all from the environment:
+//!
+//! | variable | default | |
+//! |---|---|---|
+//! | `POND_BIN` | `pondmount` in the target directory of this test | the binary under test |
+//! | `POND_TEST_DIR` | the system's temporary directory | where ponds and mountpoints are made |
+//! | `POND_TEST_PLAIN` | unset | `1`: run the bodies on a plain directory only, which validates the tests |
+//! | `POND_TEST_FILES` | 2000 | files of the history test (the full run takes 10000) |
+//! | `POND_TEST_KILLS` | 10 | kills of each crash test (the full run takes 50) |
+//! | `POND_TEST_REMOUNT_MS` | 2000 | how long a mount after a kill may take |
+//! | `POND_TEST_SEED` | from the clock | repeats a random test; every such test prints its seed |
+//! | `POND_TEST_LIMIT` | 900 | seconds after which a mount is killed, so that a hang is a failure |
+//! | `POND_TEST_PYTHON` | the venv of `scripts/setup` | a Python with `deltalake` and `pyarrow` |
 
+pub mod grow;
+pub mod load;
+pub mod mount;
+pub mod place;
+pub mod pond;
+pub mod process;
+pub mod rng;
+pub mod run;
+pub mod sys;
+pub mod tree;
+
+use std::str::FromStr;
+
+/// A number from the environment, or its default; a value that is no number is an error, not the default.
+pub fn setting<T: FromStr>(name: &str, default: T) -> T {
+    match std::env::var(name) {
+        Err(_) => default,
+        Ok(text) => match text.parse() {
+            Ok(value) => value,
+            Err(_) => panic!("{name}={text}: not a value of the right kind"),
+        },
+    }
+}

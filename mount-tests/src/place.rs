@@ -1,0 +1,85 @@
+//! One test body, two places: a plain directory, which shows what is right, and a mount, which must do the same.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::mount::Mount;
+use crate::pond::{Pond, scratch};
+use crate::tree::Tree;
+
+/// Whether `POND_TEST_PLAIN` asks for the plain directory alone.
+pub fn plain_only() -> bool {
+    std::env::var_os("POND_TEST_PLAIN").is_some_and(|value| value == "1")
+}
+
+/// Runs the body on a plain directory and on a mount. Both must end with the same tree (but for the times),
+/// the mount also after it was unmounted, its index deleted, and mounted again.
+#[track_caller]
+pub fn on_both(body: impl Fn(&Path)) {
+    on_both_mounted(&[], body);
+}
+
+/// The same, with arguments for the mount.
+#[track_caller]
+pub fn on_both_mounted(args: &[&str], body: impl Fn(&Path)) {
+    let plain = scratch();
+    open_to_all(plain.path());
+    body(plain.path());
+    if plain_only() {
+        return;
+    }
+    let expected = Tree::of(plain.path()).without_times();
+    let pond = Pond::new();
+    let mount = pond.mount_with(args);
+    open_to_all(mount.path());
+    body(mount.path());
+    let found = Tree::of(mount.path());
+    found
+        .clone()
+        .without_times()
+        .assert_equals(&expected, "the mount against a plain directory");
+    let mount = mount.remount_without_index();
+    Tree::of(mount.path()).assert_equals(
+        &found,
+        "after unmounting, deleting the index and mounting again",
+    );
+    mount.unmount();
+    pond.check();
+}
+
+/// Runs the body on a mount, or on a plain directory if that was asked for. The second path is outside, for copies.
+#[track_caller]
+pub fn on_mount(body: impl Fn(&Path, &Path)) {
+    let outside = scratch();
+    if plain_only() {
+        let plain = scratch();
+        return body(plain.path(), outside.path());
+    }
+    let pond = Pond::new();
+    let mount: Mount = pond.mount();
+    body(mount.path(), outside.path());
+    mount.unmount();
+    pond.check();
+}
+
+/// A directory `name` below `root`.
+#[track_caller]
+pub fn folder(root: &Path, name: &str) -> PathBuf {
+    let path = root.join(name);
+    fs::create_dir(&path).unwrap_or_else(|error| panic!("mkdir {}: {error}", path.display()));
+    path
+}
+
+/// A file `name` below `root`.
+#[track_caller]
+pub fn file(root: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    let path = root.join(name);
+    fs::write(&path, bytes).unwrap_or_else(|error| panic!("write {}: {error}", path.display()));
+    path
+}
+
+/// Temporary directories are closed to others; roots of comparable trees have the same mode.
+fn open_to_all(path: &Path) {
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("chmod 755");
+}

@@ -1,0 +1,220 @@
+//! A pond in a temporary directory, and the commands a user would type at it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::mount::Mount;
+use crate::process::mounted_below;
+use crate::run::{Outcome, Run};
+
+/// A pond of its own for one test, removed at the end. Mountpoints are made beside it.
+pub struct Pond {
+    dir: TempDir,
+    binary: PathBuf,
+}
+
+/// The binary under test.
+fn find_binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("POND_BIN") {
+        return path.into();
+    }
+    // The test runs as TARGET/PROFILE/deps/story-HASH, the binary is TARGET/PROFILE/pondmount.
+    let test = std::env::current_exe().expect("the path of this test");
+    let path = test
+        .ancestors()
+        .nth(2)
+        .expect("a target directory")
+        .join("pondmount");
+    assert!(
+        path.is_file(),
+        "no binary at {}: run `cargo build` first, or scripts/test, or set POND_BIN",
+        path.display()
+    );
+    path
+}
+
+/// A temporary directory on the disk that the tests use.
+pub fn scratch() -> TempDir {
+    let parent = std::env::var_os("POND_TEST_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    // Canonical, because the kernel's mount list is.
+    let parent = parent
+        .canonicalize()
+        .unwrap_or_else(|error| panic!("{}: {error}", parent.display()));
+    tempfile::Builder::new()
+        .prefix("pond-test-")
+        .tempdir_in(parent)
+        .expect("a temporary directory")
+}
+
+impl Pond {
+    /// An empty pond, made by `pondmount init`.
+    pub fn new() -> Pond {
+        let pond = Pond::missing();
+        pond.run(["init"]).arg(pond.store()).ok();
+        pond
+    }
+
+    /// The place for a pond, where there is none yet.
+    pub fn missing() -> Pond {
+        Pond {
+            dir: scratch(),
+            binary: find_binary(),
+        }
+    }
+
+    /// The same, run by a copy of the binary that every user may execute, with everything owned by `nobody`.
+    pub fn for_nobody() -> Pond {
+        crate::run::need_root("becomes another user");
+        let mut pond = Pond::missing();
+        let copy = pond.outside("pondmount");
+        if fs::hard_link(&pond.binary, &copy).is_err() {
+            fs::copy(&pond.binary, &copy).expect("copy the binary");
+        }
+        pond.binary = copy;
+        let nobody = Some(crate::run::NOBODY);
+        std::os::unix::fs::chown(pond.dir.path(), nobody, nobody)
+            .expect("give the directory to nobody");
+        pond
+    }
+
+    /// The binary that the commands of this pond run.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// Where the pond is.
+    pub fn store(&self) -> PathBuf {
+        self.outside("pond")
+    }
+
+    /// A path in the temporary directory, outside the pond.
+    pub fn outside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// An empty directory to mount on.
+    pub fn mountpoint(&self, name: &str) -> PathBuf {
+        let path = self.outside(name);
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                panic!("{}: {error}", path.display())
+            }
+            _ => path,
+        }
+    }
+
+    /// `pondmount ARGS…`, with nothing of the caller's configuration.
+    pub fn run<const N: usize>(&self, args: [&str; N]) -> Run {
+        let run = Run::new(&self.binary).args(args).without_env("POND_STORE");
+        run.env("XDG_CONFIG_HOME", self.dir.path())
+            .within(self.dir.path())
+    }
+
+    /// `pondmount --json ARGS… POND`, which must succeed.
+    #[track_caller]
+    pub fn ask<const N: usize>(&self, args: [&str; N]) -> Outcome {
+        self.run(["--json"]).args(args).arg(self.store()).ok()
+    }
+
+    #[track_caller]
+    pub fn mount(&self) -> Mount<'_> {
+        self.mount_with(&[])
+    }
+
+    /// Mounts on `mnt` with these arguments.
+    #[track_caller]
+    pub fn mount_with(&self, args: &[&str]) -> Mount<'_> {
+        Mount::new(self, self.mountpoint("mnt"), args)
+    }
+
+    /// `pondmount mount ARGS… POND mnt`, whatever comes of it; the caller expects a failure.
+    pub fn try_mount(&self, args: &[&str]) -> Outcome {
+        self.run(["mount"])
+            .args(args)
+            .arg(self.store())
+            .arg(self.mountpoint("mnt"))
+            .outcome()
+    }
+
+    #[track_caller]
+    pub fn status(&self) -> Value {
+        self.ask(["status"]).json()
+    }
+
+    /// Versions in the log, newest first.
+    #[track_caller]
+    pub fn log(&self) -> Vec<u64> {
+        self.ask(["log"])
+            .json_lines()
+            .iter()
+            .map(|line| number(line, "version"))
+            .collect()
+    }
+
+    /// `check` must find nothing.
+    #[track_caller]
+    pub fn check(&self) {
+        let answer = self.ask(["check"]).json();
+        assert_eq!(
+            (&answer["ok"], &answer["problems"]),
+            (&true.into(), &Value::Array(vec![])),
+            "check: {answer}"
+        );
+    }
+
+    /// Deletes what can be rebuilt from the oplog.
+    pub fn forget_index(&self) {
+        for name in ["index", "cache"] {
+            let path = self.store().join(name);
+            match fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    panic!("{}: {error}", path.display())
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Drop for Pond {
+    /// A mount that should have failed and did not has no guard of its own.
+    fn drop(&mut self) {
+        mounted_below(self.dir.path())
+            .iter()
+            .for_each(|at| crate::mount::clear(at));
+    }
+}
+
+impl Default for Pond {
+    fn default() -> Self {
+        Pond::new()
+    }
+}
+
+/// A number in a JSON object.
+#[track_caller]
+pub fn number(object: &Value, name: &str) -> u64 {
+    object[name]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no number \"{name}\" in {object}"))
+}
+
+/// The names in a directory, sorted.
+#[track_caller]
+pub fn names(dir: &Path) -> Vec<String> {
+    let list =
+        fs::read_dir(dir).unwrap_or_else(|error| panic!("readdir {}: {error}", dir.display()));
+    let name = |entry: std::io::Result<fs::DirEntry>| {
+        entry
+            .expect("readdir")
+            .file_name()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let mut names: Vec<_> = list.map(name).collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,368 @@
+//! Running programs: with a time limit, with both outputs kept, and with an answer worth reading when they fail.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// The uid and gid of the user that owns nothing.
+pub const NOBODY: u32 = 65534;
+
+/// A program that is about to run.
+pub struct Run {
+    command: Command,
+    input: Vec<u8>,
+    limit: Duration,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    line: String,
+    status: ExitStatus,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+/// The path of an external program; a missing one fails the test and says what to do.
+pub fn need(tool: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .map(|dir| dir.join(tool))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| {
+            panic!("this test needs `{tool}`, which is not installed: run scripts/setup")
+        })
+}
+
+/// A test that mounts file systems of its own or changes user needs root.
+pub fn need_root(why: &str) {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "this test {why}: run it as root, or leave it out with --skip"
+    );
+}
+
+/// An external program by name.
+pub fn tool(name: &str) -> Run {
+    Run::new(need(name))
+}
+
+/// A shell script, stopped at its first failing command, with its arguments as `$1…`.
+pub fn shell(script: &str) -> Run {
+    tool("bash").args(["-euo", "pipefail", "-c", script, "bash"])
+}
+
+impl Run {
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        let mut command = Command::new(program);
+        command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+        Run {
+            command,
+            input: Vec::new(),
+            limit: Duration::from_secs(300),
+        }
+    }
+
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub fn within(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = bytes.into();
+        self
+    }
+
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    pub fn as_nobody(mut self) -> Self {
+        self.command.uid(NOBODY).gid(NOBODY);
+        self
+    }
+
+    /// Runs to the end. Outputs go to files, not pipes, so that a daemon that keeps them open holds nobody up.
+    pub fn outcome(self) -> Outcome {
+        let limit = self.limit;
+        let mut started = self.start();
+        let status = started.wait(limit);
+        started.outcome(status)
+    }
+
+    /// Runs to the end, which must be a good one.
+    #[track_caller]
+    pub fn ok(self) -> Outcome {
+        self.outcome().ok()
+    }
+
+    /// Starts without waiting.
+    pub fn start(mut self) -> Started {
+        let (stdin, stdout, stderr) = (
+            scratch_file(&self.input),
+            scratch_file(b""),
+            scratch_file(b""),
+        );
+        let line = format!("{:?}", self.command);
+        let child = self
+            .command
+            .stdin(Stdio::from(stdin))
+            .stdout(Stdio::from(stdout.try_clone().expect("dup")))
+            .stderr(Stdio::from(stderr.try_clone().expect("dup")))
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
+        Started {
+            line,
+            child,
+            stdout,
+            stderr,
+        }
+    }
+}
+
+/// A program that runs, killed if the test forgets it.
+pub struct Started {
+    line: String,
+    child: Child,
+    stdout: File,
+    stderr: File,
+}
+
+impl Started {
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// Waits for the end; a program that outlives the limit is killed and fails the test.
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("wait for a child") {
+                return status;
+            }
+            if Instant::now() > deadline {
+                self.end();
+                let (out, err) = (text(&self.stdout), text(&self.stderr));
+                panic!("{} did not finish within {limit:?}\n{out}{err}", self.line);
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits for the end and takes the outputs.
+    pub fn finish(mut self, limit: Duration) -> Outcome {
+        let status = self.wait(limit);
+        self.outcome(status)
+    }
+
+    fn outcome(&self, status: ExitStatus) -> Outcome {
+        Outcome {
+            line: self.line.clone(),
+            status,
+            stdout: contents(&self.stdout),
+            stderr: contents(&self.stderr),
+        }
+    }
+
+    fn end(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Outcome {
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        self.exits(0)
+    }
+
+    /// The exit code must be this one.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert!(
+            self.status.code() == Some(code),
+            "expected exit {code}\n{self}"
+        );
+        self
+    }
+
+    /// It must have failed, by its own decision (not by a signal or a panic).
+    #[track_caller]
+    pub fn fails(self) -> Self {
+        let code = self.status.code();
+        assert!(
+            code.is_some_and(|code| code != 0 && code != 101),
+            "expected an orderly failure\n{self}"
+        );
+        self
+    }
+
+    /// Standard error must name all of these, whatever the case.
+    #[track_caller]
+    pub fn says(self, words: &[&str]) -> Self {
+        let said = self.err().to_lowercase();
+        for word in words {
+            assert!(
+                said.contains(&word.to_lowercase()),
+                "standard error does not name \"{word}\"\n{self}"
+            );
+        }
+        self
+    }
+
+    pub fn succeeded(&self) -> bool {
+        self.status.success()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    pub fn err(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    /// Standard output as one JSON value.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        parse(&self.stdout)
+            .unwrap_or_else(|error| panic!("standard output is not JSON: {error}\n{self}"))
+    }
+
+    /// Standard output as JSON lines.
+    #[track_caller]
+    pub fn json_lines(&self) -> Vec<Value> {
+        let lines = self
+            .stdout
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        lines
+            .map(|line| {
+                parse(line).unwrap_or_else(|error| panic!("a line is not JSON: {error}\n{self}"))
+            })
+            .collect()
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let end = match (self.status.code(), self.status.signal()) {
+            (Some(code), _) => format!("exit {code}"),
+            (None, signal) => format!("killed by signal {}", signal.unwrap_or_default()),
+        };
+        write!(
+            f,
+            "{}\n{end}\n--- stdout\n{}--- stderr\n{}",
+            self.line,
+            self.text(),
+            self.err()
+        )
+    }
+}
+
+fn parse(bytes: &[u8]) -> serde_json::Result<Value> {
+    serde_json::from_slice(bytes)
+}
+
+fn scratch_file(bytes: &[u8]) -> File {
+    let mut file = tempfile::tempfile().expect("a temporary file for a program's output");
+    file.write_all(bytes)
+        .and_then(|()| file.rewind())
+        .expect("fill a temporary file");
+    file
+}
+
+fn contents(mut file: &File) -> Vec<u8> {
+    let mut out = Vec::new();
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut out))
+        .expect("read a program's output");
+    out
+}
+
+fn text(file: &File) -> String {
+    String::from_utf8_lossy(&contents(file)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_and_exit_codes_are_told_apart() {
+        let outcome = shell("cat; echo err >&2; exit 7")
+            .input("in")
+            .outcome()
+            .exits(7)
+            .says(&["ERR"]);
+        assert_eq!(
+            (outcome.text(), outcome.err()),
+            ("in".into(), "err\n".into())
+        );
+        assert!(
+            shell("kill -9 $$")
+                .outcome()
+                .to_string()
+                .contains("killed by signal 9")
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "run scripts/setup")]
+    fn a_missing_tool_is_a_failure_that_names_the_cure() {
+        need("no-such-tool-at-all");
+    }
+
+    #[test]
+    #[should_panic(expected = "did not finish within")]
+    fn a_hang_is_a_failure() {
+        tool("sleep")
+            .arg("60")
+            .limit(Duration::from_millis(50))
+            .outcome();
+    }
+
+    #[test]
+    fn a_background_process_that_keeps_the_output_open_holds_nobody_up() {
+        let start = Instant::now();
+        shell("sleep 2 & echo done").ok();
+        assert!(start.elapsed() < Duration::from_secs(2));
+    }
+}

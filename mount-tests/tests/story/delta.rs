@@ -1,0 +1,74 @@
+//! The oplog is a Delta table like any other: `deltalake` for Python opens it, walks its history, goes back in
+//! it, and finds the name of a file in an Arrow payload.
+
+use std::path::PathBuf;
+
+use mount_tests::place::{file, folder};
+use mount_tests::pond::{Pond, number};
+use mount_tests::run::Run;
+
+/// The Python that `scripts/setup` has prepared.
+fn python() -> PathBuf {
+    let cache = || {
+        let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
+        let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
+        cache.join("pondmount/venv/bin/python")
+    };
+    let path = std::env::var_os("POND_TEST_PYTHON").map_or_else(cache, PathBuf::from);
+    assert!(
+        path.is_file(),
+        "this test needs a Python with deltalake at {}: run scripts/setup",
+        path.display()
+    );
+    path
+}
+
+#[test]
+fn python_opens_the_oplog_its_history_and_its_past() {
+    let pond = Pond::new();
+    let mount = pond.mount();
+    let mut versions = vec![0];
+    for round in 0..5 {
+        let dir = folder(mount.path(), &format!("dir{round}"));
+        for n in 0..20 {
+            file(&dir, &format!("a-telling-name-{round}-{n}.txt"), "content");
+        }
+        versions.push(mount.sync());
+    }
+    mount.unmount();
+    let script = include_str!("delta.py");
+    let report = Run::new(python())
+        .args(["-c", script])
+        .arg(pond.store().join("oplog"))
+        .arg("a-telling-name-3-")
+        .ok()
+        .json();
+    let newest = *versions.last().unwrap();
+    assert!(number(&report, "version") >= newest, "{report}");
+    assert_eq!(
+        number(&report, "history"),
+        number(&report, "version") + 1,
+        "history has every version from 0 on"
+    );
+    let rows = report["rows"].as_array().unwrap();
+    let rows_at = |version: u64| rows[version as usize].as_u64().unwrap();
+    assert!(
+        versions
+            .windows(2)
+            .all(|pair| rows_at(pair[1]) > rows_at(pair[0])),
+        "each version adds rows: {report}"
+    );
+    // The name is found in the version that made it, and in none before.
+    let found: Vec<u64> = report["found"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|version| version.as_u64())
+        .collect();
+    assert_eq!(found, [versions[4]], "{report}");
+    assert_eq!(
+        report["wrong_counts"].as_array().map(Vec::len),
+        Some(0),
+        "{report}"
+    );
+}

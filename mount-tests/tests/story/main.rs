@@ -1,0 +1,15 @@
+//! What pondmount promises, told as tests on real mounts. Read the modules in this order.
+//!
+//! Run one with `cargo test -p mount-tests --test story NAME`. The settings are in the harness (`src/lib.rs`).
+
+mod basics;
+mod crash;
+mod delta;
+mod errors;
+mod history;
+mod lifecycle;
+mod past;
+mod posix;
+mod programs;
+mod trouble;
+mod users;
