@@ -72,7 +72,9 @@ pub fn punch<S: Store>(tx: &mut Tx<'_, S>, content: ContentId, range: Range<u64>
     Ok(())
 }
 
-/// Writes `data` at `offset`. `fresh` gives an unused content id, if the file has none.
+/// Writes `data` at `offset`. `fresh` gives an unused content id, if the file has none; `place` may
+/// put the bytes where they go without any change of the maps, told the content and the file's size
+/// so far, and says whether it did.
 ///
 /// Errors: `EISDIR`, `EINVAL` for what is no regular file, `EFBIG`.
 pub fn write<S: Store>(
@@ -82,14 +84,16 @@ pub fn write<S: Store>(
     fresh: impl FnOnce() -> ContentId,
     offset: u64,
     data: &[u8],
+    place: impl FnOnce(ContentId, u64) -> bool,
 ) -> FsResult<Node> {
     let mut node = file(tx, id)?;
     let end = end_of(offset, data.len() as u64)?;
     let content = *node.content.get_or_insert_with(fresh);
-    if offset < node.size {
+    let placed = place(content, node.size);
+    if !placed && offset < node.size {
         punch(tx, content, offset..end)?;
     }
-    let (mut at, mut rest) = (offset, data);
+    let (mut at, mut rest) = (offset, if placed { &[] } else { data });
     while !rest.is_empty() {
         let room = (CHUNK - at % CHUNK).min(rest.len() as u64);
         let (piece, tail) = rest.split_at(room as usize);

@@ -1,0 +1,128 @@
+//! Why a pond could not be made, opened, committed or closed: one sentence each, what to do about it,
+//! and the exit code that tells a script which it was.
+
+use crate::content::ContentError;
+use crate::index::IndexError;
+use crate::oplog::OplogError;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A failure of a whole pond. Failures of single operations are
+/// [`FsError`](crate::tinyfs::FsError)s.
+#[derive(Debug, thiserror::Error)]
+pub enum PondError {
+    /// There is nothing at the path.
+    #[error("there is no pond at {}", .0.display())]
+    Missing(PathBuf),
+    /// There is something at the path, and it is not a pond.
+    #[error("{} is not a pond: it holds no pond.toml", .0.display())]
+    NotAPond(PathBuf),
+    /// A pond was to be made where something is already.
+    #[error("cannot make a pond at {}: it exists and is not empty", .0.display())]
+    Exists(PathBuf),
+    /// `pond.toml` is not what this program writes.
+    #[error("{}: {why}", path.display())]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The pond was written by a newer program.
+    #[error(
+        "the pond at {} has format {found}, which is newer than this program knows ({known})",
+        path.display()
+    )]
+    Newer {
+        /// The pond.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+    /// Somebody else writes to the pond.
+    #[error("the pond at {} is in use by {holder}", path.display())]
+    Locked {
+        /// The pond.
+        path: PathBuf,
+        /// Who holds the lock.
+        holder: super::lock::Holder,
+    },
+    /// The pond takes no changes any more, for a reason that stands.
+    #[error("the pond is read-only: {0}")]
+    ReadOnly(String),
+    /// A file or folder of the pond could not be read or written.
+    #[error("cannot {what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The operation log failed.
+    #[error("the operation log of the pond failed")]
+    Oplog(#[from] OplogError),
+    /// The index failed.
+    #[error("the index of the pond failed")]
+    Index(#[from] IndexError),
+    /// The segments failed.
+    #[error("the segments of the pond failed")]
+    Content(#[from] ContentError),
+}
+
+impl PondError {
+    /// Wraps what the system said to an attempt to `what` (a verb) the file or folder `path`.
+    pub fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PondError {
+        let path = path.to_owned();
+        move |source| PondError::Io { what, path, source }
+    }
+
+    /// The exit code of a command that fails with this.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            PondError::Missing(_) | PondError::NotAPond(_) => 10,
+            PondError::Locked { .. } => 11,
+            PondError::Identity { .. } => 4,
+            _ => 1,
+        }
+    }
+
+    /// A short name for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            PondError::Missing(_) => "no_pond",
+            PondError::NotAPond(_) => "not_a_pond",
+            PondError::Exists(_) => "exists",
+            PondError::Identity { .. } => "bad_identity",
+            PondError::Newer { .. } => "newer_format",
+            PondError::Locked { .. } => "locked",
+            PondError::ReadOnly(_) => "read_only",
+            PondError::Io { .. } => "io",
+            PondError::Oplog(_) => "oplog",
+            PondError::Index(_) => "index",
+            PondError::Content(_) => "content",
+        }
+    }
+
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            PondError::Missing(path) => format!(
+                "`pondmount init {0}` makes one, and so does `pondmount mount --create {0} MOUNTPOINT`",
+                path.display()
+            ),
+            PondError::NotAPond(_) => "a pond is a folder with a pond.toml; check the path".into(),
+            PondError::Exists(_) => "give a path where nothing is yet, or an empty folder".into(),
+            PondError::Newer { .. } => "install a newer pondmount; nothing was changed".into(),
+            PondError::Locked { holder, .. } => match &holder.mountpoint {
+                Some(at) => format!("it is mounted at {0}: `pondmount umount {0}` lets it go", at.display()),
+                None => "wait until that process ends".into(),
+            },
+            _ => return None,
+        })
+    }
+}

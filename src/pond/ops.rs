@@ -1,0 +1,226 @@
+//! What a mounted tree asks of a pond: every operation of the tree, at the present or at a version.
+//!
+//! Reads name a version and take no lock but the index's own. Changes go one at a time: look up,
+//! decide (in [`tinyfs::ops`](crate::tinyfs::ops)), apply as one.
+
+use super::Pond;
+use crate::index::Index;
+use crate::tinyfs::ops::{self, Caller, NewNode, RenameMode, Seek, SetAttr, SetXattr};
+use crate::tinyfs::{ContentId, Dentry, Errno, Extent, FsResult, Name, Node, NodeId, Tx, Version};
+use bytes::Bytes;
+use std::ops::{ControlFlow, Range};
+
+impl Pond {
+    /// The node `id` at version `at`, or `ENOENT`.
+    pub fn node(&self, at: Version, id: NodeId) -> FsResult<Node> {
+        ops::node(&self.index, at, id)
+    }
+
+    /// The node that `name` leads to in `dir` at version `at`.
+    pub fn lookup(&self, at: Version, dir: NodeId, name: &Name) -> FsResult<Option<(NodeId, Node)>> {
+        ops::lookup(&self.index, at, dir, name)
+    }
+
+    /// The entries of `dir` at version `at`, in the order of their names.
+    pub fn list(&self, at: Version, dir: NodeId) -> FsResult<Vec<(Name, Dentry)>> {
+        let mut entries = Vec::new();
+        ops::list(&self.index, at, dir, None, &mut |name, dentry| {
+            entries.push((name, dentry));
+            ControlFlow::Continue(())
+        })?;
+        Ok(entries)
+    }
+
+    /// An extended attribute at version `at`.
+    pub fn xattr(&self, at: Version, id: NodeId, name: &Name) -> FsResult<Option<Bytes>> {
+        ops::xattr(&self.index, at, id, name)
+    }
+
+    /// The names of a node's extended attributes at version `at`.
+    pub fn list_xattrs(&self, at: Version, id: NodeId) -> FsResult<Vec<Name>> {
+        ops::list_xattrs(&self.index, at, id)
+    }
+
+    /// Up to `len` bytes of a file from `offset` on, at version `at`: fewer only at its end.
+    pub fn read(&self, at: Version, id: NodeId, offset: u64, len: u64) -> FsResult<Vec<u8>> {
+        let node = self.node(at, id)?;
+        let end = offset.saturating_add(len).min(node.size);
+        let mut bytes = vec![0; end.saturating_sub(offset) as usize];
+        let Some(content) = node.content else {
+            return Ok(bytes);
+        };
+        for (start, extent) in ops::extents_in(&self.index, at, content, offset..end)? {
+            let skip = offset.saturating_sub(start);
+            let data = match extent.slice(skip, end.saturating_sub(start + skip)) {
+                Extent::Inline(data) => data,
+                Extent::Stored(stored) => self.content.read(&stored)?,
+            };
+            let into = (start + skip - offset) as usize;
+            if let Some(target) = bytes.get_mut(into..into + data.len()) {
+                target.copy_from_slice(&data);
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The next data or hole of a file (`SEEK_DATA`, `SEEK_HOLE`).
+    pub fn seek(&self, at: Version, id: NodeId, offset: u64, what: Seek) -> FsResult<u64> {
+        ops::seek(&self.index, at, &self.node(at, id)?, offset, what)
+    }
+
+    /// Makes a node under a new name.
+    pub fn create(
+        &self,
+        caller: &Caller,
+        dir: NodeId,
+        name: &Name,
+        new: &NewNode<'_>,
+    ) -> FsResult<(NodeId, Node)> {
+        self.space.spare()?;
+        self.change(|tx| {
+            let id = NodeId(self.index.new_id());
+            let node = ops::create(tx, caller, dir, name, id, new)?;
+            Ok((id, node))
+        })
+    }
+
+    /// Gives a node one more name.
+    pub fn link(&self, caller: &Caller, id: NodeId, dir: NodeId, name: &Name) -> FsResult<Node> {
+        self.change(|tx| ops::link(tx, caller, id, dir, name))
+    }
+
+    /// Removes a name of anything but a directory.
+    pub fn unlink(&self, caller: &Caller, dir: NodeId, name: &Name) -> FsResult<()> {
+        self.change_names(|tx| ops::unlink(tx, caller, dir, name).map(Some))
+    }
+
+    /// Removes an empty directory.
+    pub fn rmdir(&self, caller: &Caller, dir: NodeId, name: &Name) -> FsResult<()> {
+        self.change_names(|tx| ops::rmdir(tx, caller, dir, name).map(Some))
+    }
+
+    /// Moves an entry.
+    pub fn rename(
+        &self,
+        caller: &Caller,
+        from: (NodeId, &Name),
+        to: (NodeId, &Name),
+        mode: RenameMode,
+    ) -> FsResult<()> {
+        self.change_names(|tx| Ok(ops::rename(tx, caller, from, to, mode)?.replaced))
+    }
+
+    /// Changes mode, owner, group or times.
+    pub fn setattr(&self, caller: &Caller, id: NodeId, set: &SetAttr) -> FsResult<Node> {
+        self.change(|tx| ops::setattr(tx, caller, id, set))
+    }
+
+    /// Sets an extended attribute.
+    pub fn set_xattr(
+        &self,
+        caller: &Caller,
+        id: NodeId,
+        name: &Name,
+        value: &[u8],
+        mode: SetXattr,
+    ) -> FsResult<()> {
+        self.space.spare()?;
+        self.change(|tx| ops::set_xattr(tx, caller, id, name, value, mode))
+    }
+
+    /// Removes an extended attribute.
+    pub fn remove_xattr(&self, caller: &Caller, id: NodeId, name: &Name) -> FsResult<()> {
+        self.change(|tx| ops::remove_xattr(tx, caller, id, name))
+    }
+
+    /// Writes to a file. Answers the node as it is then.
+    pub fn write(&self, caller: &Caller, id: NodeId, offset: u64, data: &[u8]) -> FsResult<Node> {
+        self.space.spare()?;
+        let node = self.change(|tx| {
+            let place = |content, size| self.index.patch(content, offset, data, size);
+            ops::write(tx, caller, id, || self.new_content(), offset, data, place)
+        })?;
+        self.flusher.relieve(self);
+        Ok(node)
+    }
+
+    /// Makes a file `size` bytes long.
+    pub fn truncate(&self, caller: &Caller, id: NodeId, size: u64) -> FsResult<Node> {
+        self.change(|tx| ops::truncate(tx, caller, id, size))
+    }
+
+    /// Makes a range of a file a hole, and the file at least `min_size` bytes long.
+    pub fn zero(
+        &self,
+        caller: &Caller,
+        id: NodeId,
+        range: Range<u64>,
+        min_size: u64,
+    ) -> FsResult<Node> {
+        self.change(|tx| ops::zero(tx, caller, id, range, min_size))
+    }
+
+    /// Copies a range between files, or within one, by sharing extents. Answers the bytes copied.
+    pub fn copy_range(
+        &self,
+        caller: &Caller,
+        from: (NodeId, u64),
+        to: (NodeId, u64),
+        len: u64,
+    ) -> FsResult<u64> {
+        self.change(|tx| ops::copy_range(tx, caller, from, to, || self.new_content(), len))
+    }
+
+    /// Notes that somebody outside (the kernel) holds on to node `id` once more. While any do, the
+    /// node can be used even when its last name is gone.
+    pub fn pin(&self, id: NodeId) {
+        self.pins.pin(id);
+    }
+
+    /// Takes back `count` pins.
+    pub fn unpin(&self, id: NodeId, count: u64) {
+        if self.pins.unpin(id, count) {
+            self.index.drop_orphan(id);
+        }
+    }
+
+    fn new_content(&self) -> ContentId {
+        ContentId(self.index.new_id())
+    }
+
+    /// Runs one operation on the present and applies what it changes.
+    fn change<T>(&self, op: impl FnOnce(&mut Tx<'_, Index>) -> FsResult<T>) -> FsResult<T> {
+        self.writable()?;
+        let _one_at_a_time = self.changing.lock();
+        let mut tx = Tx::new(&self.index);
+        let result = op(&mut tx)?;
+        self.index.apply(tx.finish(), None);
+        self.committer.changed();
+        Ok(result)
+    }
+
+    /// Like [`Pond::change`], of an operation that may take a node's last name.
+    fn change_names(
+        &self,
+        op: impl FnOnce(&mut Tx<'_, Index>) -> FsResult<Option<ops::Unlinked>>,
+    ) -> FsResult<()> {
+        self.writable()?;
+        let _one_at_a_time = self.changing.lock();
+        let mut tx = Tx::new(&self.index);
+        let unlinked = op(&mut tx)?;
+        let orphan = unlinked
+            .filter(|unlinked| unlinked.node.nlink == 0 && self.pins.is_pinned(unlinked.id))
+            .map(|unlinked| (unlinked.id, unlinked.node));
+        self.index.apply(tx.finish(), orphan);
+        self.committer.changed();
+        Ok(())
+    }
+
+    /// `EROFS` once the pond takes no more changes.
+    fn writable(&self) -> FsResult<()> {
+        match self.health.is_read_only() {
+            false => Ok(()),
+            true => Err(Errno::EROFS.into()),
+        }
+    }
+}
