@@ -92,6 +92,12 @@ impl Disk {
         &self.db
     }
 
+    /// All keyspaces as they are at one moment: an entry on its way from *present* to *past* is seen
+    /// once, and what a commit wrote is seen whole or not at all by who still sees the open version.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.db.snapshot()
+    }
+
     fn number(&self, key: &[u8]) -> Result<Option<u64>, IndexError> {
         match self.meta.get(key)? {
             Some(bytes) => Ok(Some(u64_at_start(&bytes)?.0)),
@@ -151,6 +157,7 @@ impl Disk {
     /// Visits the entries in `from..to` at version `at`, in order.
     pub(super) fn scan<M: Map>(
         &self,
+        snapshot: &Snapshot,
         at: Version,
         from: &M::Key,
         to: &M::Key,
@@ -159,12 +166,9 @@ impl Disk {
         let (mut first, mut end) = (Vec::new(), Vec::new());
         M::encode_key(from, &mut first);
         M::encode_key(to, &mut end);
-        // Both keyspaces as they were at one moment: an entry on its way from the one to the other
-        // is seen once.
-        let snapshot = self.db.snapshot();
         let mut past = match at {
             Version::NOW => Vec::new(),
-            _ => self.past_entries::<M>(&snapshot, at, &first, &end)?,
+            _ => self.past_entries::<M>(snapshot, at, &first, &end)?,
         }
         .into_iter()
         .peekable();
@@ -216,6 +220,7 @@ impl Disk {
     /// The last entry in `from..=to` at version `at`, of those that `skip` does not pass over.
     pub(super) fn last<M: Map>(
         &self,
+        snapshot: &Snapshot,
         at: Version,
         from: &M::Key,
         to: &M::Key,
@@ -224,7 +229,6 @@ impl Disk {
         let (mut first, mut end) = (Vec::new(), Vec::new());
         M::encode_key(from, &mut first);
         M::encode_key(to, &mut end);
-        let snapshot = self.db.snapshot();
         let mut last = None;
         let range = first.clone()..=end.clone();
         for guard in snapshot.range(self.present(M::ID), range).rev() {
