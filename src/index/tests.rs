@@ -1,1 +1,3 @@
+//! Tests of the index: the model test, and cases that it cannot reach or that once went wrong.
 
+mod model;

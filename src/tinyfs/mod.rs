@@ -10,25 +10,39 @@
 
 mod changes;
 mod codec;
+mod directory;
 mod error;
 mod extent;
+mod glob;
 mod id;
 mod map;
 mod memory;
+#[cfg(test)]
+pub(crate) mod model;
 mod name;
 mod node;
 pub mod ops;
+mod path;
 mod store;
 mod time;
+mod visit;
+mod wd;
+#[cfg(test)]
+mod wd_tests;
 
 pub use changes::{Changes, Entries};
 pub use codec::Malformed;
+pub use directory::{Directory, Item};
 pub use error::{Errno, FsError, FsResult};
 pub use extent::{Dentry, Extent, MAX_EXTENT, Stored};
+pub use glob::{Pattern, PatternError, substitute};
 pub use id::{ContentId, NodeId, SegmentId, Version};
 pub use map::{Attrs, Entry, Extents, Map, MapId, Names, Nodes};
 pub use memory::MemoryStore;
 pub use name::{MAX_NAME, Name, NameError};
 pub use node::{Kind, Node};
+pub use path::{Last, split, walk};
 pub use store::{Store, Tx};
 pub use time::Time;
+pub use visit::Match;
+pub use wd::{Place, Wd, create_path};

@@ -216,14 +216,20 @@ pub fn seek<S: Store>(
     }
     let (mut data, mut hole) = (None, offset);
     if let Some(content) = node.content {
-        visit_extents(store, at, content, offset..node.size, &mut |start, extent| {
-            data = data.or(Some(start.max(offset)));
-            if what == Seek::Data || start > hole {
-                return ControlFlow::Break(());
-            }
-            hole = start + extent.len();
-            ControlFlow::Continue(())
-        })?;
+        visit_extents(
+            store,
+            at,
+            content,
+            offset..node.size,
+            &mut |start, extent| {
+                data = data.or(Some(start.max(offset)));
+                if what == Seek::Data || start > hole {
+                    return ControlFlow::Break(());
+                }
+                hole = start + extent.len();
+                ControlFlow::Continue(())
+            },
+        )?;
     }
     match what {
         Seek::Data => Ok(data.ok_or(Errno::ENXIO)?),

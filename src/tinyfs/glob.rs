@@ -1,0 +1,320 @@
+//! Globs with captures: the text that each wildcard stood for.
+//!
+//! Within a component: `*` (any run, the longest first), `$` (any run, the shortest first), `?` (one
+//! character), `[a-z]` and `[!a-z]` (one character of a class), `{a,b*}` (one of several, nested
+//! wildcards and all), `\` before a character taken literally. `**` as a whole component stands for
+//! any number of directories; at the end of a pattern, for everything below. Each of these is one
+//! capture, counted from zero; `(?i)` and `(?-i)` switch case off and on. `.` and `..` are refused.
+
+use super::Errno;
+
+/// Why bytes are not a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a pattern: {0}")]
+pub struct PatternError(&'static str);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    Literal(Vec<u8>, bool),
+    One,
+    Any {
+        lazy: bool,
+    },
+    Class {
+        not: bool,
+        ranges: Vec<(char, char)>,
+        fold: bool,
+    },
+    Either(Vec<Vec<Token>>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Component {
+    /// `**`
+    Tree,
+    /// A name without any wildcard.
+    Name(Vec<u8>),
+    Tokens(Vec<Token>),
+}
+
+/// A parsed pattern, relative to the directory that it is used in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    pub(super) components: Vec<Component>,
+}
+
+impl Pattern {
+    /// Parses a pattern. A leading slash is ignored: the pattern begins where it is used.
+    pub fn new(pattern: &[u8]) -> Result<Pattern, PatternError> {
+        let mut fold = false;
+        let mut components = Vec::new();
+        for part in split(pattern)? {
+            components.push(match part {
+                b"." | b".." => return Err(PatternError("`.` and `..` are no part of one")),
+                b"**" => Component::Tree,
+                _ => {
+                    let mut rest = part;
+                    let tokens = tokens(&mut rest, &mut fold, false)?;
+                    match &tokens[..] {
+                        [Token::Literal(name, false)] => Component::Name(name.clone()),
+                        _ => Component::Tokens(tokens),
+                    }
+                }
+            });
+        }
+        let twice = |pair: &[Component]| pair == [Component::Tree, Component::Tree];
+        match components.windows(2).any(twice) {
+            true => Err(PatternError("`**` cannot follow `**`")),
+            false if components.is_empty() => Err(PatternError("it is empty")),
+            false => Ok(Pattern { components }),
+        }
+    }
+
+    /// How many captures a match has.
+    pub fn captures(&self) -> usize {
+        let count = self.components.iter().map(|component| match component {
+            Component::Tree => 1,
+            Component::Name(_) => 0,
+            Component::Tokens(tokens) => {
+                let wild = |t: &&Token| !matches!(t, Token::Literal(..));
+                tokens.iter().filter(wild).count()
+            }
+        });
+        count.sum()
+    }
+
+    /// Matches a whole path, given as its names, and answers the captures.
+    pub fn matches(&self, path: &[&[u8]]) -> Option<Vec<Vec<u8>>> {
+        let mut captures = Vec::new();
+        match_path(&self.components, path, &mut captures).then_some(captures)
+    }
+}
+
+/// Replaces `$0`, `$1`, … in `template` by the captures; `EINVAL` for one that there is not.
+pub fn substitute(template: &[u8], captures: &[Vec<u8>]) -> Result<Vec<u8>, Errno> {
+    let mut out = Vec::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+        if byte != b'$' || digits == 0 {
+            out.push(byte);
+            continue;
+        }
+        let (number, tail) = rest.split_at(digits);
+        let number = std::str::from_utf8(number)
+            .ok()
+            .and_then(|n| n.parse::<usize>().ok());
+        let capture = number.and_then(|n| captures.get(n)).ok_or(Errno::EINVAL)?;
+        out.extend_from_slice(capture);
+        rest = tail;
+    }
+    Ok(out)
+}
+
+/// The components of a pattern: what stands between slashes.
+fn split(pattern: &[u8]) -> Result<Vec<&[u8]>, PatternError> {
+    let parts = pattern
+        .split(|byte| *byte == b'/')
+        .filter(|part| !part.is_empty());
+    Ok(parts.collect())
+}
+
+fn tokens(rest: &mut &[u8], fold: &mut bool, nested: bool) -> Result<Vec<Token>, PatternError> {
+    let mut tokens: Vec<Token> = Vec::new();
+    loop {
+        let (byte, tail) = match rest.split_first() {
+            None if nested => return Err(PatternError("a `{` is not closed")),
+            None => return Ok(tokens),
+            Some((b',' | b'}', _)) if nested => return Ok(tokens),
+            Some((byte, tail)) => (*byte, tail),
+        };
+        if let Some(on) = [&b"(?i)"[..], b"(?-i)"]
+            .iter()
+            .position(|f| rest.starts_with(f))
+        {
+            *fold = on == 0;
+            *rest = rest.split_at(4 + on).1;
+            continue;
+        }
+        *rest = tail;
+        let token = match byte {
+            b'*' if tail.starts_with(b"*") => {
+                return Err(PatternError("`**` has to be a whole component"));
+            }
+            b'*' => Token::Any { lazy: false },
+            b'$' => Token::Any { lazy: true },
+            b'?' => Token::One,
+            b'[' => class(rest, *fold)?,
+            b'{' => {
+                let mut either = Vec::new();
+                loop {
+                    either.push(self::tokens(rest, fold, true)?);
+                    let (close, tail) = rest.split_first().ok_or(PatternError("cut short"))?;
+                    *rest = tail;
+                    if *close == b'}' {
+                        break Token::Either(either);
+                    }
+                }
+            }
+            _ => {
+                let mut byte = byte;
+                if byte == b'\\' {
+                    let (escaped, tail) =
+                        rest.split_first().ok_or(PatternError("it ends in `\\`"))?;
+                    (byte, *rest) = (*escaped, tail);
+                }
+                match tokens.last_mut() {
+                    Some(Token::Literal(bytes, folded)) if folded == fold => {
+                        bytes.push(byte);
+                        continue;
+                    }
+                    _ => Token::Literal(vec![byte], *fold),
+                }
+            }
+        };
+        tokens.push(token);
+    }
+}
+
+fn class(rest: &mut &[u8], fold: bool) -> Result<Token, PatternError> {
+    let bad = PatternError("a class is not closed, empty, or not UTF-8");
+    let length = rest.iter().position(|b| *b == b']').ok_or(bad)?;
+    let (inside, tail) = rest.split_at(length);
+    *rest = tail.split_first().ok_or(bad)?.1;
+    let inside = std::str::from_utf8(inside).map_err(|_| bad)?;
+    let (not, inside) = match inside.strip_prefix('!') {
+        Some(inside) => (true, inside),
+        None => (false, inside),
+    };
+    let mut ranges = Vec::new();
+    let mut chars = inside.chars().peekable();
+    while let Some(low) = chars.next() {
+        let mut ahead = chars.clone();
+        match (ahead.next(), ahead.next()) {
+            (Some('-'), Some(high)) => {
+                ranges.push((low, high));
+                chars = ahead;
+            }
+            _ => ranges.push((low, low)),
+        }
+    }
+    match ranges.is_empty() || ranges.iter().any(|(low, high)| low > high) {
+        true => Err(bad),
+        false => Ok(Token::Class { not, ranges, fold }),
+    }
+}
+
+fn match_path(components: &[Component], path: &[&[u8]], captures: &mut Vec<Vec<u8>>) -> bool {
+    let Some((first, rest)) = components.split_first() else {
+        return path.is_empty();
+    };
+    let before = captures.len();
+    if *first == Component::Tree {
+        // All directories that it can be, the most first; at the end it wants at least one name.
+        let most = if rest.is_empty() {
+            path.len()
+        } else {
+            path.len().saturating_sub(1)
+        };
+        let least = usize::from(rest.is_empty());
+        for count in (least..=most).rev() {
+            let (taken, left) = path.split_at(count);
+            let mut text = taken.join(&b'/');
+            if !rest.is_empty() && count > 0 {
+                text.push(b'/');
+            }
+            captures.push(text);
+            if match_path(rest, left, captures) {
+                return true;
+            }
+            captures.truncate(before);
+        }
+        return false;
+    }
+    let Some((name, left)) = path.split_first() else {
+        return false;
+    };
+    let matched = match_component(first, name, captures) && match_path(rest, left, captures);
+    if !matched {
+        captures.truncate(before);
+    }
+    matched
+}
+
+/// Matches one name with a component that is not `**`.
+pub(super) fn match_component(of: &Component, name: &[u8], captures: &mut Vec<Vec<u8>>) -> bool {
+    match of {
+        Component::Tree => true,
+        Component::Name(literal) => literal == name,
+        Component::Tokens(tokens) => match_tokens(
+            tokens,
+            name,
+            &mut |left, found| {
+                let whole = left.is_empty();
+                if whole {
+                    captures.extend(found.iter().map(|text| text.to_vec()));
+                }
+                whole
+            },
+            &mut Vec::new(),
+        ),
+    }
+}
+
+/// Matches tokens with the start of `text`; `then` says whether what is left will do.
+fn match_tokens<'t>(
+    tokens: &[Token],
+    text: &'t [u8],
+    then: &mut dyn FnMut(&'t [u8], &[&'t [u8]]) -> bool,
+    found: &mut Vec<&'t [u8]>,
+) -> bool {
+    let Some((token, rest)) = tokens.split_first() else {
+        return then(text, found);
+    };
+    let mut take = |count: usize, capture: bool, found: &mut Vec<&'t [u8]>| {
+        let (taken, left) = text.split_at(count);
+        let before = found.len();
+        if capture {
+            found.push(taken);
+        }
+        let matched = match_tokens(rest, left, then, found);
+        found.truncate(before);
+        matched
+    };
+    match token {
+        Token::Literal(literal, fold) => match text.get(..literal.len()) {
+            Some(start) if start == literal || *fold && start.eq_ignore_ascii_case(literal) => {
+                take(literal.len(), false, found)
+            }
+            _ => false,
+        },
+        Token::One => !text.is_empty() && take(character(text).1, true, found),
+        Token::Class { not, ranges, fold } => match character(text) {
+            (Some(c), len) => {
+                let within = |c: char| ranges.iter().any(|(low, high)| (*low..=*high).contains(&c));
+                let folded = within(c.to_ascii_lowercase()) || within(c.to_ascii_uppercase());
+                (within(c) || *fold && folded) != *not && take(len, true, found)
+            }
+            (None, _) => false,
+        },
+        Token::Any { lazy: true } => (0..=text.len()).any(|count| take(count, true, found)),
+        Token::Any { lazy: false } => (0..=text.len()).rev().any(|count| take(count, true, found)),
+        Token::Either(either) => either.iter().any(|tokens| {
+            let mut inner = |left: &'t [u8], _: &[&'t [u8]]| {
+                take(text.len() - left.len(), true, &mut found.clone())
+            };
+            match_tokens(tokens, text, &mut inner, &mut Vec::new())
+        }),
+    }
+}
+
+/// The first character of a text and its length; a byte that is not UTF-8 is none, and one long.
+fn character(text: &[u8]) -> (Option<char>, usize) {
+    let start = text.split_at(text.len().min(4)).0;
+    let valid = start
+        .utf8_chunks()
+        .next()
+        .and_then(|chunk| chunk.valid().chars().next());
+    (valid, valid.map_or(1, char::len_utf8))
+}
