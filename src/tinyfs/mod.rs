@@ -14,8 +14,11 @@ mod directory;
 mod error;
 mod extent;
 mod glob;
+#[cfg(test)]
+mod glob_tests;
 mod id;
 mod map;
+mod matching;
 mod memory;
 #[cfg(test)]
 pub(crate) mod model;

@@ -1,6 +1,7 @@
 //! Visiting what a glob matches: in the order of names, looking only where a match can be.
 
-use super::glob::{Component, Pattern, match_component};
+use super::glob::{Component, Pattern};
+use super::matching::match_component;
 use super::path::{Last, checked};
 use super::{FsResult, Item, Kind, Name, Place, Store, Wd};
 use std::collections::BTreeSet;

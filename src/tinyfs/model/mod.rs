@@ -4,9 +4,12 @@
 //! was committed on the way. Stores differ in what committing, crashing and opening again does; that
 //! is their [`Harness`]. `PROPTEST_CASES` sets how many sequences there are.
 
+mod act;
 mod compare;
 mod drive;
+mod pick;
 mod reference;
+mod reference_data;
 mod steps;
 
 pub use drive::run;

@@ -9,6 +9,8 @@ mod data;
 mod remove;
 mod rename;
 mod setattr;
+#[cfg(test)]
+mod tests;
 mod view;
 mod xattr;
 

@@ -1,0 +1,228 @@
+//! Cases with a name: bugs that were, and what the model test does not reach.
+
+use crate::index::{Index, VersionInfo};
+use crate::tinyfs::{
+    Changes, ContentId, Dentry, Extent, Extents, Kind, Name, Names, Node, NodeId, Nodes, Store,
+    Time, Version, ops,
+};
+use bytes::Bytes;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+fn index() -> (TempDir, Index) {
+    let dir = TempDir::new_in("/dev/shm")
+        .or_else(|_| TempDir::new())
+        .unwrap();
+    let index = Index::open(&dir.path().join("i"), Uuid::from_u128(1)).unwrap();
+    index.recover(0).unwrap();
+    (dir, index)
+}
+
+fn commit(index: &Index, version: u64) {
+    let generation = index.seal();
+    let changes = index.sealed(generation).unwrap();
+    let info = VersionInfo {
+        version: Version(version),
+        committed: Time::from_micros(version as i64),
+        changes: changes.len() as u64,
+    };
+    index.commit(&info, &changes).unwrap();
+    index.committed(generation).unwrap();
+}
+
+fn file(content: Option<ContentId>) -> Node {
+    let t = Time::default();
+    Node {
+        kind: Kind::File,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        nlink: 1,
+        size: 0,
+        atime: t,
+        mtime: t,
+        ctime: t,
+        btime: t,
+        rdev: 0,
+        content,
+        target: [].into(),
+        parent: None,
+    }
+}
+
+fn put(index: &Index, content: ContentId, offset: u64, bytes: Option<&'static [u8]>) {
+    let mut changes = Changes::default();
+    let extent = bytes.map(|bytes| Extent::Inline(Bytes::from_static(bytes)));
+    changes.set::<Extents>((content, offset), extent);
+    index.apply(changes, None);
+}
+
+#[test]
+fn last_tells_what_the_open_version_says_of_a_key_that_is_on_disk_too() {
+    let (_dir, index) = index();
+    let content = ContentId(index.new_id());
+    let last = |to| {
+        let last = index.last::<Extents>(Version::NOW, &(content, 0), &(content, to));
+        last.unwrap()
+            .map(|((_, offset), extent)| (offset, extent.len()))
+    };
+    put(&index, content, 0, Some(b"0123456789"));
+    put(&index, content, 20, Some(b"x"));
+    commit(&index, 1);
+    put(&index, content, 0, Some(b"01"));
+    assert_eq!(last(19), Some((0, 2)));
+    put(&index, content, 20, None);
+    assert_eq!(last(30), Some((0, 2)));
+    index.freeze();
+    put(&index, content, 20, Some(b"yy"));
+    assert_eq!(last(30), Some((20, 2)));
+    put(&index, content, 0, None);
+    assert_eq!(last(19), None);
+    commit(&index, 2);
+    assert_eq!(last(30), Some((20, 2)));
+    assert_eq!(
+        ops::extents_in(&index, Version(1), content, 5..21)
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn replayed_entries_are_seen_before_and_without_recovery() {
+    let dir = TempDir::new_in("/dev/shm")
+        .or_else(|_| TempDir::new())
+        .unwrap();
+    let index = Index::open(&dir.path().join("i"), Uuid::from_u128(1)).unwrap();
+    let mut changes = Changes::default();
+    changes.set::<Nodes>(NodeId(9), Some(file(None)));
+    let info = VersionInfo {
+        version: Version(1),
+        committed: Time::default(),
+        changes: 1,
+    };
+    index.replay(&info, &changes).unwrap();
+    assert!(
+        index
+            .get::<Nodes>(Version::NOW, &NodeId(9))
+            .unwrap()
+            .is_some()
+    );
+    assert!(index.new_id() > 9);
+}
+
+#[test]
+fn names_that_begin_alike_have_their_own_past() {
+    let (_dir, index) = index();
+    let names: Vec<Name> = [&b"a"[..], b"a\x01", b"ab", b"b"]
+        .map(|n| Name::new(n).unwrap())
+        .into();
+    let set = |name: &Name, there: bool| {
+        let mut changes = Changes::default();
+        let dentry = there.then_some(Dentry {
+            child: NodeId(7),
+            kind: Kind::File,
+        });
+        changes.set::<Names>((NodeId::ROOT, name.clone()), dentry);
+        index.apply(changes, None);
+    };
+    // Version n + 1 has the names from n on; they go one by one.
+    names.iter().for_each(|name| set(name, true));
+    commit(&index, 1);
+    for (n, name) in names.iter().enumerate() {
+        set(name, false);
+        commit(&index, n as u64 + 2);
+    }
+    for n in 0..=names.len() {
+        let at = Version(n as u64 + 1);
+        let mut listed = Vec::new();
+        ops::list(&index, at, NodeId::ROOT, None, &mut |name, _| {
+            listed.push(name);
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(listed, names[n..], "at {at:?}");
+        for (i, name) in names.iter().enumerate() {
+            let key = (NodeId::ROOT, name.clone());
+            assert_eq!(index.get::<Names>(at, &key).unwrap().is_some(), i >= n);
+            let last = index
+                .last::<Names>(at, &(NodeId::ROOT, Name::lowest()), &key)
+                .unwrap();
+            assert_eq!(
+                last.map(|((_, name), _)| name),
+                (i >= n).then(|| name.clone())
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_is_lost_when_generations_end_while_others_write() {
+    let (_dir, index) = index();
+    let done = AtomicBool::new(false);
+    let ids = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut ids = Vec::new();
+            for _ in 0..3_000 {
+                let (id, content) = (NodeId(index.new_id()), ContentId(index.new_id()));
+                let mut changes = Changes::default();
+                changes.set::<Nodes>(id, Some(file(Some(content))));
+                index.apply(changes, None);
+                assert!(index.get::<Nodes>(Version::NOW, &id).unwrap().is_some());
+                ids.push(id);
+            }
+            done.store(true, Ordering::Relaxed);
+            ids
+        });
+        let mut version = 1;
+        while !done.load(Ordering::Relaxed) {
+            commit(&index, version);
+            version += 1;
+            // A scan sees each node once, and never fewer than an earlier one.
+            let mut count = 0;
+            let all =
+                index.scan::<Nodes>(Version::NOW, &NodeId(0), &NodeId(u64::MAX), &mut |_, _| {
+                    count += 1;
+                    std::ops::ControlFlow::Continue(())
+                });
+            all.unwrap();
+            assert!(count <= 3_000);
+        }
+        commit(&index, version);
+        writer.join().unwrap()
+    });
+    for id in ids {
+        assert!(
+            index.get::<Nodes>(Version::NOW, &id).unwrap().is_some(),
+            "{id} is lost"
+        );
+    }
+}
+
+#[test]
+fn an_open_file_outlives_its_name_and_no_commit_holds_it() {
+    let (_dir, index) = index();
+    let (id, content) = (NodeId(index.new_id()), ContentId(index.new_id()));
+    let mut changes = Changes::default();
+    changes.set::<Nodes>(id, Some(file(Some(content))));
+    index.apply(changes, None);
+    put(&index, content, 0, Some(b"kept"));
+    commit(&index, 1);
+    let mut removed = Changes::default();
+    removed.set::<Nodes>(id, None);
+    let node = Node {
+        nlink: 0,
+        ..file(Some(content))
+    };
+    index.apply(removed, Some((id, node.clone())));
+    put(&index, content, 4, Some(b"more"));
+    commit(&index, 2);
+    assert_eq!(index.get::<Nodes>(Version::NOW, &id).unwrap(), Some(node));
+    assert_eq!(index.get::<Nodes>(Version(2), &id).unwrap(), None);
+    let extents = |at| ops::extents_in(&index, at, content, 0..9).unwrap().len();
+    assert_eq!((extents(Version::NOW), extents(Version(2))), (2, 1));
+    index.drop_orphan(id);
+    assert_eq!(index.get::<Nodes>(Version::NOW, &id).unwrap(), None);
+    assert_eq!(index.dirty().bytes, 0);
+}

@@ -1,0 +1,62 @@
+//! Which node, directory or entry a number of a sequence means at this moment.
+
+use super::Harness;
+use super::drive::Run;
+use super::names;
+use crate::tinyfs::{Kind, Name, NodeId};
+
+impl<H: Harness> Run<H> {
+    pub(super) fn node(&self, n: u8) -> u64 {
+        *self
+            .now
+            .nodes
+            .keys()
+            .nth(usize::from(n) % self.now.nodes.len())
+            .unwrap()
+    }
+
+    /// One of the directories; now and then any node at all.
+    pub(super) fn dir(&self, n: u8) -> u64 {
+        if n == 11 {
+            return self.node(n);
+        }
+        let dirs = self
+            .now
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.kind == Kind::Directory);
+        let dirs: Vec<u64> = dirs.map(|(id, _)| *id).collect();
+        dirs[usize::from(n) % dirs.len()]
+    }
+
+    /// One of the files; now and then any node at all.
+    pub(super) fn file(&self, n: u8) -> u64 {
+        let files = self
+            .now
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.kind == Kind::File);
+        let files: Vec<u64> = files.map(|(id, _)| *id).collect();
+        match files.len() {
+            0 => self.node(n),
+            _ if n == 11 => self.node(n),
+            len => files[usize::from(n) % len],
+        }
+    }
+
+    pub(super) fn entry(&self, n: u8) -> (u64, Name) {
+        let mut all = Vec::new();
+        for (id, node) in &self.now.nodes {
+            all.extend(node.entries.keys().map(|name| (*id, name.clone())));
+        }
+        match all.len() {
+            0 => (NodeId::ROOT.0, name(n)),
+            len => all.swap_remove(usize::from(n) % len),
+        }
+    }
+}
+
+/// One of the names.
+pub(super) fn name(n: u8) -> Name {
+    names().swap_remove(usize::from(n) % 4)
+}

@@ -1,0 +1,153 @@
+//! Cases with a name; the model test covers the rest.
+
+use super::*;
+use crate::tinyfs::{Changes, ContentId, Kind, MemoryStore, Name, Names, NodeId, Version};
+
+const CALLER: Caller = Caller {
+    uid: 1,
+    gid: 2,
+    now: Time { sec: 5, nsec: 0 },
+};
+
+fn name(text: &str) -> Name {
+    Name::new(text.as_bytes()).unwrap()
+}
+
+/// A store whose root has one node of each kind under `f`, `d` and `l`, as ids 2, 3 and 4.
+fn store() -> MemoryStore {
+    let mut store = MemoryStore::default();
+    let t = Time::default();
+    let root = Node {
+        kind: Kind::Directory,
+        mode: 0o2775,
+        uid: 0,
+        gid: 77,
+        nlink: 2,
+        size: 0,
+        atime: t,
+        mtime: t,
+        ctime: t,
+        btime: t,
+        rdev: 0,
+        content: None,
+        target: [].into(),
+        parent: Some(NodeId::ROOT),
+    };
+    let mut changes = Changes::default();
+    changes.set::<Nodes>(NodeId::ROOT, Some(root));
+    store.apply(changes);
+    let mut tx = Tx::new(&store);
+    let kinds = [
+        ("f", Kind::File),
+        ("d", Kind::Directory),
+        ("l", Kind::Symlink),
+    ];
+    for (i, (text, kind)) in kinds.into_iter().enumerate() {
+        let new = NewNode {
+            kind,
+            mode: 0o640,
+            rdev: 9,
+            target: b"t",
+        };
+        create(
+            &mut tx,
+            &CALLER,
+            NodeId::ROOT,
+            &name(text),
+            NodeId(i as u64 + 2),
+            &new,
+        )
+        .unwrap();
+    }
+    let changes = tx.finish();
+    store.apply(changes);
+    store
+}
+
+#[test]
+fn a_new_node_has_only_what_its_kind_has() {
+    let store = store();
+    let seen = |id| {
+        let node = node(&store, Version::NOW, NodeId(id)).unwrap();
+        (node.mode, node.gid, node.size, node.rdev, node.target.len())
+    };
+    assert_eq!(seen(2), (0o640, 77, 0, 0, 0));
+    assert_eq!(seen(3), (0o2640, 77, 0, 0, 0));
+    assert_eq!(seen(4), (0o777, 77, 1, 0, 1));
+    let set = SetAttr {
+        mode: Some(0o600),
+        ..SetAttr::default()
+    };
+    let refused = setattr(&mut Tx::new(&store), &CALLER, NodeId(4), &set);
+    assert_eq!(refused.unwrap_err().errno(), Errno::EOPNOTSUPP);
+}
+
+#[test]
+fn writing_nothing_beyond_the_end_changes_nothing() {
+    let store = store();
+    let mut tx = Tx::new(&store);
+    let fresh = || ContentId(9);
+    let node = write(&mut tx, &CALLER, NodeId(2), fresh, 1_000, b"", |_, _| false).unwrap();
+    assert_eq!((node.size, node.content), (0, None));
+    assert!(tx.finish().is_empty());
+}
+
+#[test]
+fn one_operation_after_another_in_one_go_sees_the_first() {
+    let store = store();
+    let mut tx = Tx::new(&store);
+    let (f, fresh) = (NodeId(2), || ContentId(9));
+    write(&mut tx, &CALLER, f, fresh, 0, b"0123456789", |_, _| false).unwrap();
+    write(&mut tx, &CALLER, f, fresh, 3, b"xy", |_, _| false).unwrap();
+    truncate(&mut tx, &CALLER, f, 7).unwrap();
+    let extents = extents_in(&tx, Version::NOW, ContentId(9), 0..100).unwrap();
+    let spans: Vec<(u64, u64)> = extents.iter().map(|(at, e)| (*at, e.len())).collect();
+    assert_eq!(spans, [(0, 3), (3, 2), (5, 2)]);
+    // The last extent was removed by this operation, the one before it was not.
+    truncate(&mut tx, &CALLER, f, 4).unwrap();
+    let node = tx.get::<Nodes>(&f).unwrap().unwrap();
+    assert_eq!(seek(&tx, Version::NOW, &node, 0, Seek::Hole).unwrap(), 4);
+    copy_range(&mut tx, &CALLER, (f, 0), (f, 10), fresh, 4).unwrap();
+    let extents = extents_in(&tx, Version::NOW, ContentId(9), 12..100).unwrap();
+    assert_eq!(
+        extents
+            .iter()
+            .map(|(at, e)| (*at, e.len()))
+            .collect::<Vec<_>>(),
+        [(10, 3), (13, 1)]
+    );
+}
+
+#[test]
+fn a_file_and_a_directory_change_places() {
+    let store = store();
+    let mut tx = Tx::new(&store);
+    let new = NewNode {
+        kind: Kind::File,
+        mode: 0o600,
+        rdev: 0,
+        target: b"",
+    };
+    create(&mut tx, &CALLER, NodeId(3), &name("in"), NodeId(9), &new).unwrap();
+    let (inside, root) = ((NodeId(3), &name("in")), NodeId::ROOT);
+    let own = rename(
+        &mut tx,
+        &CALLER,
+        inside,
+        (root, &name("d")),
+        RenameMode::Exchange,
+    );
+    assert_eq!(own.unwrap_err().errno(), Errno::EINVAL);
+    let files = (root, &name("f"));
+    rename(
+        &mut tx,
+        &CALLER,
+        (root, &name("d")),
+        files,
+        RenameMode::Exchange,
+    )
+    .unwrap();
+    let kind = |text| tx.get::<Names>(&(root, name(text))).unwrap().unwrap().kind;
+    assert_eq!((kind("d"), kind("f")), (Kind::File, Kind::Directory));
+    assert_eq!(tx.get::<Nodes>(&root).unwrap().unwrap().nlink, 3);
+}
