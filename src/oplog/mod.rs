@@ -40,6 +40,7 @@ use buoyant_kernel::snapshot::SnapshotRef;
 use error::from_kernel;
 #[cfg(test)]
 use object_store::ObjectStore;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -64,7 +65,18 @@ pub struct Oplog {
     since_checkpoint: u64,
 }
 
+impl fmt::Debug for Oplog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Oplog")
+            .field("app", &self.app)
+            .field("latest", &self.latest())
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What opening the oplog found.
+#[derive(Debug)]
 pub struct Opened {
     /// The oplog.
     pub oplog: Oplog,

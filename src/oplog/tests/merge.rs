@@ -19,7 +19,7 @@ fn compacted(n: u64) -> Vec<Row> {
         let parts = rows_of(&changes(version), Version(version), time(version)).unwrap();
         rows.extend(parts[&0].clone());
     }
-    rows.sort_by(|a, b| (a.first_node, a.version).cmp(&(b.first_node, b.version)));
+    rows.sort_by_key(|row| (row.first_node, row.version));
     rows
 }
 
