@@ -146,6 +146,18 @@ impl Layers {
         }
     }
 
+    /// The extents that orphans changed, and how many bytes of theirs stand in memory.
+    pub(super) fn orphan_extents(&self) -> (Entries<Extents>, u64) {
+        let layer = &self.orphans.layer;
+        (layer.changes.extents.clone(), layer.inline)
+    }
+
+    pub(super) fn settle_orphans(&mut self, extents: Entries<Extents>) {
+        let layer = &mut self.orphans.layer;
+        layer.changes.extents = extents;
+        layer.inline = inline_bytes(&layer.changes);
+    }
+
     pub(super) fn dirty(&self) -> Dirty {
         let mut dirty = Dirty::default();
         let fresh = [&self.fresh, &self.orphans.layer];

@@ -126,6 +126,17 @@ impl Index {
         self.layers.write().settle(frozen, extents);
     }
 
+    /// The extents that removed nodes changed since, and how many of their bytes stand in memory.
+    pub fn orphan_extents(&self) -> (Entries<Extents>, u64) {
+        self.layers.read().orphan_extents()
+    }
+
+    /// Replaces them by those that say where the content now stands. No operation may run between the
+    /// two.
+    pub fn settle_orphans(&self, extents: Entries<Extents>) {
+        self.layers.write().settle_orphans(extents);
+    }
+
     /// Makes all frozen layers durable, in one synced write to the journal.
     pub fn journal(&self) -> Result<(), IndexError> {
         let pending = self.layers.read().unjournaled();

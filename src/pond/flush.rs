@@ -113,6 +113,16 @@ impl Pond {
         Ok(())
     }
 
+    /// Moves content of removed files that are still open out of memory. Nothing else ever does.
+    fn settle_orphans(&self) -> Result<(), PondError> {
+        let _no_operation_between = self.changing.lock();
+        let (extents, in_memory) = self.index.orphan_extents();
+        if in_memory >= SPILL_AT {
+            self.index.settle_orphans(self.content.settle(&extents)?);
+        }
+        Ok(())
+    }
+
     /// Joins the small extents that appending left at the end of files.
     pub(super) fn merge_tails(&self) -> FsResult<()> {
         for id in self.index.changed_files() {
@@ -180,7 +190,10 @@ impl Pond {
             }
             {
                 let _settling = self.flusher.settling.lock();
-                if let Err(error) = self.freeze_and_settle() {
+                let settled = self
+                    .freeze_and_settle()
+                    .and_then(|()| self.settle_orphans());
+                if let Err(error) = settled {
                     tracing::warn!("content stays in memory: {}", describe(&error));
                 }
             }
