@@ -14,7 +14,7 @@ use parking_lot::{Condvar, Mutex};
 const SPILL_AT: u64 = 16 << 20;
 /// Bytes of content in memory at which writers wait until some are moved.
 const WAIT_AT: u64 = 64 << 20;
-/// Bytes of the open version at which it is committed without waiting any longer.
+/// Bytes of the open version's entries at which it is committed without waiting any longer.
 const COMMIT_AT: u64 = 64 << 20;
 
 /// Whose turn it is to flush, and what came of the last one.
@@ -158,7 +158,7 @@ impl Pond {
     /// has a large open version committed.
     pub(super) fn relieve(&self) {
         let dirty = self.index.dirty();
-        if dirty.bytes >= COMMIT_AT {
+        if dirty.bytes - dirty.unsettled >= COMMIT_AT {
             self.committer.hurry();
         }
         if dirty.unsettled < SPILL_AT {
