@@ -11,6 +11,7 @@
 //! - [`content`]: the bytes, in append-only segments, verified when read.
 //! - [`oplog`]: the truth: a Delta Lake table whose commits are the versions.
 //! - [`pond`]: the three tied together: durability, versions, recovery, check.
+//! - [`mount`]: a pond as a file system of the kernel, and its past under `@version`.
 //!
 //! Dependencies point down only; `index`, `content` and `oplog` do not know of each other. Only
 //! `oplog` names Delta.
@@ -45,6 +46,7 @@
 
 pub mod content;
 pub mod index;
+pub mod mount;
 pub mod oplog;
 pub mod pond;
 pub mod tinyfs;
