@@ -159,6 +159,30 @@ impl Disk {
         let (mut first, mut end) = (Vec::new(), Vec::new());
         M::encode_key(from, &mut first);
         M::encode_key(to, &mut end);
+        self.scan_bytes::<M>(at, first, end, visit)
+    }
+
+    /// Visits all entries at version `at`.
+    pub(super) fn visit_all<M: Map>(
+        &self,
+        at: Version,
+        visit: &mut dyn FnMut(M::Key, M::Value),
+    ) -> Result<(), IndexError> {
+        // All keys begin with an id below 2^64 - 1.
+        let end = u64::MAX.to_be_bytes().to_vec();
+        self.scan_bytes::<M>(at, Vec::new(), end, &mut |key, value| {
+            visit(key, value);
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn scan_bytes<M: Map>(
+        &self,
+        at: Version,
+        first: Vec<u8>,
+        end: Vec<u8>,
+        visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
         // Both keyspaces as they were at one moment: an entry on its way from the one to the other
         // is seen once.
         let snapshot = self.db.snapshot();

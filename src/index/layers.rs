@@ -165,6 +165,19 @@ impl Layers {
         dirty
     }
 
+    pub(super) fn changed_files(&self) -> Vec<NodeId> {
+        let mut ids: Vec<NodeId> = self
+            .newest_first()
+            .skip(1) // orphans
+            .flat_map(|layer| &layer.nodes)
+            .filter(|(_, node)| node.as_ref().is_some_and(Node::is_file))
+            .map(|(id, _)| *id)
+            .collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+
     pub(super) fn freeze(&mut self) {
         if self.fresh.changes.is_empty() {
             return;

@@ -22,7 +22,7 @@ pub use disk::VersionInfo;
 pub use error::IndexError;
 pub use layers::Frozen;
 
-use crate::tinyfs::{Changes, ContentId, Entries, Extents, Node, NodeId, Version};
+use crate::tinyfs::{Changes, ContentId, Entries, Extents, Map, Node, NodeId, Version};
 use disk::Disk;
 use journal::Journal;
 use layers::Layers;
@@ -177,6 +177,20 @@ impl Index {
     /// The newest version in the index.
     pub fn latest(&self) -> Result<Option<VersionInfo>, IndexError> {
         self.disk.latest()
+    }
+
+    /// The files that the open version changes.
+    pub fn changed_files(&self) -> Vec<NodeId> {
+        self.layers.read().changed_files()
+    }
+
+    /// Visits all committed entries of a map at version `at`.
+    pub fn visit_all<M: Map>(
+        &self,
+        at: Version,
+        visit: &mut dyn FnMut(M::Key, M::Value),
+    ) -> Result<(), IndexError> {
+        self.disk.visit_all::<M>(at, visit)
     }
 
     /// Writes the memory of the key-value store to its tables, so that the next open is quick.
