@@ -115,7 +115,9 @@ impl From<MountError> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        self.causes.iter().try_for_each(|cause| write!(f, ": {cause}"))
+        self.causes
+            .iter()
+            .try_for_each(|cause| write!(f, ": {cause}"))
     }
 }
 
@@ -191,7 +193,10 @@ mod tests {
     fn a_failure_survives_the_way_through_json() {
         let failure = denied().hinted("ask its owner");
         let json = serde_json::to_string(&failure).unwrap();
-        assert!(json.starts_with(r#"{"type":"error","code":"io","exit":1,"#), "{json}");
+        assert!(
+            json.starts_with(r#"{"type":"error","code":"io","exit":1,"#),
+            "{json}"
+        );
         assert_eq!(serde_json::from_str::<Failure>(&json).unwrap(), failure);
     }
 }

@@ -17,7 +17,9 @@ const FAILED: u8 = 32;
 
 /// Whether the program was called by the name of a helper.
 pub(super) fn is_asked(arguments: &[OsString]) -> bool {
-    let name = arguments.first().and_then(|name| Path::new(name).file_name());
+    let name = arguments
+        .first()
+        .and_then(|name| Path::new(name).file_name());
     name.is_some_and(|name| name.as_encoded_bytes().starts_with(b"mount."))
 }
 
@@ -33,7 +35,7 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
             verbose: request.verbose,
             ..Globals::default()
         };
-        mount::in_background(&request.pond, &request.mountpoint, options, &globals)
+        mount::in_background(&request.pond, &request.mountpoint, &options, &globals)
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -99,12 +101,17 @@ impl Request {
                 mountpoint,
                 ..request
             }),
-            _ => Err(Failure::usage("this is the helper of mount(8): POND MOUNTPOINT [-o OPTIONS]")),
+            _ => Err(Failure::usage(
+                "this is the helper of mount(8): POND MOUNTPOINT [-o OPTIONS]",
+            )),
         }
     }
 }
 
-fn next<'a>(arguments: &mut impl Iterator<Item = &'a OsString>, flag: char) -> Result<String, Failure> {
+fn next<'a>(
+    arguments: &mut impl Iterator<Item = &'a OsString>,
+    flag: char,
+) -> Result<String, Failure> {
     let value = arguments.next().and_then(|value| value.to_str());
     value
         .map(str::to_owned)

@@ -125,7 +125,10 @@ mod tests {
 
     #[test]
     fn global_flags_stand_before_and_after_the_command() {
-        for line in ["pondmount --json -vv status", "pondmount status --json -v -v"] {
+        for line in [
+            "pondmount --json -vv status",
+            "pondmount status --json -v -v",
+        ] {
             let cli = Cli::try_parse_from(line.split(' ')).unwrap();
             assert!(cli.globals.json && cli.globals.verbose == 2, "{line}");
             assert_eq!(cli.globals.to_arguments(), ["-v", "-v"]);
@@ -137,6 +140,9 @@ mod tests {
         let error = Cli::try_parse_from(["pondmount", "--json", "no-such"]).unwrap_err();
         let failure = wrong_usage(&error);
         assert_eq!(failure.exit, 2);
-        assert!(failure.message.contains("no-such") && !failure.message.contains("Usage"), "{failure}");
+        assert!(
+            failure.message.contains("no-such") && !failure.message.contains("Usage"),
+            "{failure}"
+        );
     }
 }

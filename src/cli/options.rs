@@ -40,8 +40,10 @@ impl Options {
             ("commit", None) => return Err(commit_needs("nothing")),
             _ if ignored(name, value) => {}
             _ => {
-                return Err(Failure::usage(format!("there is no mount option `{option}`"))
-                    .hinted("a pond has ro, rw, allow_other and commit=SECONDS"));
+                return Err(
+                    Failure::usage(format!("there is no mount option `{option}`"))
+                        .hinted("a pond has ro, rw, allow_other and commit=SECONDS"),
+                );
             }
         }
         Ok(())
@@ -101,7 +103,15 @@ mod tests {
 
     #[test]
     fn anything_else_is_a_usage_error_that_names_the_option() {
-        for wrong in ["no_such_option", "commit=soon", "commit", "commit=-1", "commit=86401", "ro=1", "noexec"] {
+        for wrong in [
+            "no_such_option",
+            "commit=soon",
+            "commit",
+            "commit=-1",
+            "commit=86401",
+            "ro=1",
+            "noexec",
+        ] {
             let failure = Options::parse(wrong).unwrap_err();
             assert_eq!(failure.exit, 2, "{wrong}");
             let name = wrong.split('=').next().unwrap();

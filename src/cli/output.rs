@@ -113,8 +113,12 @@ fn colored(color: Color) -> bool {
         Color::Always => true,
         Color::Never => false,
         Color::Auto if set("NO_COLOR") => false,
-        Color::Auto if env::var_os("CLICOLOR_FORCE").is_some_and(|v| !v.is_empty() && v != "0") => true,
-        Color::Auto => io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb"),
+        Color::Auto if env::var_os("CLICOLOR_FORCE").is_some_and(|v| !v.is_empty() && v != "0") => {
+            true
+        }
+        Color::Auto => {
+            io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
     }
 }
 
@@ -140,7 +144,10 @@ mod tests {
     #[test]
     fn colours_are_on_the_words_only_and_never_in_json() {
         let colored = Output::new(false, false, Color::Always).render(&failure());
-        assert!(colored.starts_with("\x1b[1;31merror:\x1b[0m cannot open"), "{colored}");
+        assert!(
+            colored.starts_with("\x1b[1;31merror:\x1b[0m cannot open"),
+            "{colored}"
+        );
         assert!(!Output::new(true, false, Color::Always).color);
     }
 }

@@ -5,7 +5,7 @@
 //! found as well, since nothing inside it is touched.
 
 use super::failure::Failure;
-use crate::mount::{self, Mount};
+use crate::mount::{self, MountError};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -18,6 +18,15 @@ pub struct Place {
     pub mountpoint: Option<PathBuf>,
 }
 
+/// A pond that the kernel knows as mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Its folder.
+    pub pond: PathBuf,
+    /// Where.
+    pub at: PathBuf,
+}
+
 /// Finds the pond of an argument, or of the current directory when there is none.
 pub fn find(argument: Option<&Path>) -> Result<Place, Failure> {
     let mounts = mounts()?;
@@ -28,8 +37,14 @@ pub fn find(argument: Option<&Path>) -> Result<Place, Failure> {
 }
 
 /// The mounts of ponds that the kernel knows.
-pub fn mounts() -> Result<Vec<Mount>, Failure> {
-    mount::mounts().map_err(|error| Failure::system("cannot read the kernel's list of mounts", &error))
+pub fn mounts() -> Result<Vec<Mount>, MountError> {
+    let mounts = mount::mounts()?.into_iter();
+    Ok(mounts
+        .map(|mount| Mount {
+            pond: mount.source,
+            at: mount.mountpoint,
+        })
+        .collect())
 }
 
 fn named(mounts: &[Mount], path: &Path) -> Place {
@@ -54,8 +69,8 @@ fn here(mounts: &[Mount]) -> Result<Place, Failure> {
 
 fn mounted(mount: &Mount) -> Place {
     Place {
-        pond: mount.source.clone(),
-        mountpoint: Some(mount.mountpoint.clone()),
+        pond: mount.pond.clone(),
+        mountpoint: Some(mount.at.clone()),
     }
 }
 
@@ -63,8 +78,8 @@ fn mounted(mount: &Mount) -> Place {
 pub fn around<'m>(mounts: &'m [Mount], path: &Path) -> Option<&'m Mount> {
     mounts
         .iter()
-        .filter(|mount| path.starts_with(&mount.mountpoint))
-        .max_by_key(|mount| mount.mountpoint.components().count())
+        .filter(|mount| path.starts_with(&mount.at))
+        .max_by_key(|mount| mount.at.components().count())
 }
 
 /// The absolute path without symbolic links, as the kernel lists it, as far as it exists. The last
@@ -77,7 +92,9 @@ pub fn resolve(path: &Path) -> PathBuf {
             // A link that leads nowhere stays as it was written.
             let link = error.kind() == io::ErrorKind::NotFound && path.is_symlink();
             match (path.parent(), path.components().next_back()) {
-                (Some(parent), Some(Component::Normal(name))) if !link => resolve(parent).join(name),
+                (Some(parent), Some(Component::Normal(name))) if !link => {
+                    resolve(parent).join(name)
+                }
                 _ => path,
             }
         }
@@ -89,10 +106,10 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn mount(source: &str, mountpoint: &str) -> Mount {
+    fn mount(pond: &str, at: &str) -> Mount {
         Mount {
-            source: source.into(),
-            mountpoint: mountpoint.into(),
+            pond: pond.into(),
+            at: at.into(),
         }
     }
 
@@ -115,7 +132,10 @@ mod tests {
         let real = dir.path().canonicalize().unwrap();
         std::fs::create_dir(real.join("real")).unwrap();
         symlink("real", real.join("link")).unwrap();
-        assert_eq!(resolve(&real.join("link/missing")), real.join("real/missing"));
+        assert_eq!(
+            resolve(&real.join("link/missing")),
+            real.join("real/missing")
+        );
         assert_eq!(resolve(&real.join("link/a/b")), real.join("real/a/b"));
         symlink("nowhere", real.join("dangling")).unwrap();
         assert_eq!(resolve(&real.join("dangling")), real.join("dangling"));

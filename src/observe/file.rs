@@ -12,21 +12,21 @@ use tracing_subscriber::fmt::MakeWriter;
 const MAX: u64 = 4 << 20;
 
 /// A log file, made at the first line.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct LogFile(Arc<Mutex<State>>);
 
-#[derive(Debug)]
 struct State {
-    path: PathBuf,
+    path: Box<dyn Fn() -> Option<PathBuf> + Send>,
     file: Option<File>,
     len: u64,
     failed: bool,
 }
 
 impl LogFile {
-    pub(super) fn new(path: PathBuf) -> LogFile {
+    /// `path` is asked at the first line.
+    pub(super) fn new(path: impl Fn() -> Option<PathBuf> + Send + 'static) -> LogFile {
         LogFile(Arc::new(Mutex::new(State {
-            path,
+            path: Box::new(path),
             file: None,
             len: 0,
             failed: false,
@@ -51,12 +51,13 @@ impl State {
     }
 
     fn open(&mut self) -> io::Result<File> {
-        if let Some(dir) = self.path.parent() {
+        let path = (self.path)().ok_or(io::ErrorKind::NotFound)?;
+        if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir)?;
         }
         // Names of files may stand in it, so it is for its owner only.
         let mut options = OpenOptions::new();
-        let file = options.create(true).append(true).mode(0o600).open(&self.path)?;
+        let file = options.create(true).append(true).mode(0o600).open(&path)?;
         self.len = file.metadata()?.len();
         Ok(file)
     }
@@ -89,17 +90,21 @@ impl<'a> MakeWriter<'a> for LogFile {
 mod tests {
     use super::*;
 
+    fn log_at(path: PathBuf) -> LogFile {
+        LogFile::new(move || Some(path.clone()))
+    }
+
     #[test]
     fn the_file_is_made_by_the_first_line_and_emptied_at_its_limit() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state/pond.log");
-        let mut log = LogFile::new(path.clone());
+        let mut log = log_at(path.clone());
         assert!(!path.exists());
         log.write_all(b"one\n").unwrap();
         log.write_all(b"two\n").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\n");
         // A second program goes on where the first stopped.
-        let mut log = LogFile::new(path.clone());
+        let mut log = log_at(path.clone());
         log.write_all(b"three\n").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\nthree\n");
         log.write_all(&vec![b'x'; MAX as usize]).unwrap();
@@ -108,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_log_that_cannot_be_written_is_no_error() {
-        let mut log = LogFile::new(PathBuf::from("/proc/none/pond.log"));
+        let mut log = log_at("/proc/none/pond.log".into());
         log.write_all(b"lost\n").unwrap();
         log.write_all(b"lost\n").unwrap();
     }

@@ -65,8 +65,8 @@ pub fn log_to_stderr(verbosity: Verbosity) {
     let _ = log.try_init();
 }
 
-/// Sends log lines, and what a panic says, to `path`, which is made at the first line.
-pub fn log_to_file(verbosity: Verbosity, path: PathBuf) {
+/// Sends log lines, and what a panic says, to the file that `path` names when the first line comes.
+pub fn log_to_file(verbosity: Verbosity, path: impl Fn() -> Option<PathBuf> + Send + 'static) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(verbosity.filter())
         .with_writer(LogFile::new(path))

@@ -94,7 +94,10 @@ mod tests {
         std::fs::create_dir(&pond).unwrap();
         assert_eq!(connect(&pond).unwrap_err().kind(), io::ErrorKind::NotFound);
         let bound = bind(&pond).unwrap();
-        let mode = std::fs::metadata(pond.join(FILE)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(pond.join(FILE))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         connect(&pond).unwrap();
         drop(bound);

@@ -2,7 +2,8 @@
 
 use super::message::{Checked, DirtyReport, LogPage, LogRow, Request, StatusReport, Synced};
 use crate::cli::failure::Failure;
-use crate::pond::{Pond, VersionInfo};
+use crate::index::VersionInfo;
+use crate::pond::Pond;
 use crate::tinyfs::{Time, Version};
 use serde::Serialize;
 use serde_json::Value;
@@ -98,8 +99,14 @@ mod tests {
 
     #[test]
     fn times_are_rfc_3339_with_microseconds() {
-        assert_eq!(timestamp(Time::from_micros(1_764_000_000_000_042)), "2025-11-24T16:00:00.000042Z");
-        assert_eq!(timestamp(Time::from_micros(0)), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(
+            timestamp(Time::from_micros(1_764_000_000_000_042)),
+            "2025-11-24T16:00:00.000042Z"
+        );
+        assert_eq!(
+            timestamp(Time::from_micros(0)),
+            "1970-01-01T00:00:00.000000Z"
+        );
         assert_eq!(timestamp(Time::from_micros(i64::MAX)), i64::MAX.to_string());
     }
 }

@@ -28,8 +28,14 @@ pub struct Client {
 pub enum Reached {
     /// A daemon has it open.
     Daemon(Client),
-    /// This process has.
-    Open(Arc<Pond>),
+    /// This process has, until it is done.
+    Open(Opened),
+}
+
+/// A pond that this process has open.
+pub struct Opened {
+    pond: Arc<Pond>,
+    read_only: bool,
 }
 
 /// Reaches the pond in folder `pond`: through its daemon, or else by opening it.
@@ -40,7 +46,10 @@ pub fn reach(pond: &Path, options: &OpenOptions) -> Result<Reached, Failure> {
             return Ok(Reached::Daemon(client));
         }
         match Pond::open(pond, options) {
-            Ok(pond) => return Ok(Reached::Open(pond)),
+            Ok(pond) => {
+                let read_only = options.read_only;
+                return Ok(Reached::Open(Opened { pond, read_only }));
+            }
             // A daemon that has just begun or is about to end, or a command like this one.
             Err(PondError::Locked { .. }) if start.elapsed() < PATIENCE => {
                 thread::sleep(Duration::from_millis(20));
@@ -50,12 +59,21 @@ pub fn reach(pond: &Path, options: &OpenOptions) -> Result<Reached, Failure> {
     }
 }
 
+/// Closes a pond. What a crash has left uncommitted waits in the index, when the pond was opened only
+/// to be read.
+pub fn close(pond: &Pond, read_only: bool) -> Result<(), Failure> {
+    match pond.close() {
+        Err(PondError::ReadOnly(_)) if read_only => Ok(()),
+        closed => Ok(closed?),
+    }
+}
+
 impl Reached {
     /// Asks, and waits for the answer.
     pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Failure> {
         let value = match self {
             Reached::Daemon(client) => return client.ask(request),
-            Reached::Open(pond) => answer(pond, None, request)?,
+            Reached::Open(opened) => answer(&opened.pond, None, request)?,
         };
         serde_json::from_value(value)
             .map_err(|error| Failure::system("cannot read the answer of the pond", &error))
@@ -65,8 +83,13 @@ impl Reached {
     pub fn close(self) -> Result<(), Failure> {
         match self {
             Reached::Daemon(_) => Ok(()),
-            Reached::Open(pond) => Ok(pond.close()?),
+            Reached::Open(opened) => close(&opened.pond, opened.read_only),
         }
+    }
+
+    /// Whether a daemon has it open.
+    pub fn is_daemon(&self) -> bool {
+        matches!(self, Reached::Daemon(_))
     }
 }
 

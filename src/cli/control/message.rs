@@ -112,10 +112,22 @@ mod tests {
     fn requests_and_replies_are_plain_json() {
         let text = |request| serde_json::to_string(&request).unwrap();
         assert_eq!(text(Request::Status), r#"{"request":"status"}"#);
-        let log = Request::Log { before: None, limit: 3 };
-        assert_eq!(text(log.clone()), r#"{"request":"log","before":null,"limit":3}"#);
-        assert_eq!(serde_json::from_str::<Request>(&text(log.clone())).unwrap(), log);
-        assert_eq!(serde_json::to_string(&Reply::Ok(Value::Null)).unwrap(), r#"{"ok":null}"#);
+        let log = Request::Log {
+            before: None,
+            limit: 3,
+        };
+        assert_eq!(
+            text(log.clone()),
+            r#"{"request":"log","before":null,"limit":3}"#
+        );
+        assert_eq!(
+            serde_json::from_str::<Request>(&text(log.clone())).unwrap(),
+            log
+        );
+        assert_eq!(
+            serde_json::to_string(&Reply::Ok(Value::Null)).unwrap(),
+            r#"{"ok":null}"#
+        );
         let failed = Reply::Failed(Failure::new("io", "no"));
         let line = serde_json::to_string(&failed).unwrap();
         assert_eq!(serde_json::from_str::<Reply>(&line).unwrap(), failed);

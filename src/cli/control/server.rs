@@ -68,7 +68,12 @@ impl Server {
         state.end = Some(outcome);
         self.hub.changed.notify_all();
         while state.waiting > 0 {
-            if self.hub.changed.wait_until(&mut state, deadline).timed_out() {
+            if self
+                .hub
+                .changed
+                .wait_until(&mut state, deadline)
+                .timed_out()
+            {
                 break;
             }
         }
@@ -90,12 +95,14 @@ impl Hub {
             state.connections += 1;
             drop(state);
             let hub = self.clone();
-            let started = thread::Builder::new().name("control".into()).spawn(move || {
-                if let Err(error) = hub.converse(stream) {
-                    tracing::debug!("a connection to the control socket ended: {error}");
-                }
-                hub.state.lock().connections -= 1;
-            });
+            let started = thread::Builder::new()
+                .name("control".into())
+                .spawn(move || {
+                    if let Err(error) = hub.converse(stream) {
+                        tracing::debug!("a connection to the control socket ended: {error}");
+                    }
+                    hub.state.lock().connections -= 1;
+                });
             if started.is_err() {
                 self.state.lock().connections -= 1;
             }
@@ -107,7 +114,9 @@ impl Hub {
         let mut lines = BufReader::new(stream);
         loop {
             let mut line = Vec::new();
-            (&mut lines).take(MAX_REQUEST).read_until(b'\n', &mut line)?;
+            (&mut lines)
+                .take(MAX_REQUEST)
+                .read_until(b'\n', &mut line)?;
             if line.is_empty() {
                 return Ok(());
             }
@@ -122,7 +131,10 @@ impl Hub {
                     reply(lines.get_mut(), answer)?;
                 }
                 Err(_) => {
-                    reply(lines.get_mut(), Err(refused("is none that this version knows")))?;
+                    reply(
+                        lines.get_mut(),
+                        Err(refused("is none that this version knows")),
+                    )?;
                     return Ok(());
                 }
             }

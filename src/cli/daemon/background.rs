@@ -1,7 +1,7 @@
 //! A mount in the background: the program starts itself once more, and waits until that is ready.
 
-use super::herald::{Herald, Word};
 use super::Plan;
+use super::herald::{Herald, Word};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use std::env;
@@ -33,10 +33,14 @@ pub fn launch(plan: &Plan, arguments: &[OsString], output: &Output) -> Result<()
 /// Follows what the daemon says until it is ready or has failed.
 fn listen(child: &mut Child, output: &Output) -> Result<(), Failure> {
     let Some(pipe) = child.stdout.take() else {
-        return Err(Failure::new("daemon", "the daemon of the mount cannot be heard"));
+        return Err(Failure::new(
+            "daemon",
+            "the daemon of the mount cannot be heard",
+        ));
     };
     for line in BufReader::new(pipe).lines() {
-        let line = line.map_err(|error| Failure::system("cannot hear the daemon of the mount", &error))?;
+        let line =
+            line.map_err(|error| Failure::system("cannot hear the daemon of the mount", &error))?;
         match serde_json::from_str(&line) {
             Ok(Word::Notice(text)) => output.notice(&text),
             Ok(Word::Ready) => return Ok(()),
@@ -136,7 +140,10 @@ mod tests {
         };
         let expected = "mount --foreground --report-ready --create --allow-other -ocommit=7 --|/srv/-odd|/mnt/a b";
         let given = arguments_of(&plan);
-        let given: Vec<_> = given.iter().map(|argument| argument.to_string_lossy()).collect();
+        let given: Vec<_> = given
+            .iter()
+            .map(|argument| argument.to_string_lossy())
+            .collect();
         assert_eq!(given.join(" ").replace(" /", "|/"), expected);
     }
 

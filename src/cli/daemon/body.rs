@@ -1,7 +1,7 @@
 //! From opening the pond to closing it.
 
 use super::{Herald, Plan, mountpoint};
-use crate::cli::control::Server;
+use crate::cli::control::{Server, close};
 use crate::cli::failure::Failure;
 use crate::mount::{self, MountError, MountOptions, Mounted, Unmounter};
 use crate::pond::{OpenOptions, Pond};
@@ -33,7 +33,7 @@ pub fn serve(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
     let pond = open(plan, herald)?;
     let server = listen(plan, &pond);
     let served = mounted(plan, &pond, herald, tell, &events);
-    let closed = pond.close().map_err(Failure::from);
+    let closed = close(&pond, plan.read_only);
     if let Some(server) = server {
         server.end(closed.clone());
     }
@@ -94,9 +94,16 @@ fn mounted(
     }
     if herald.ready().is_err() {
         leave(&unmounter, events);
-        return Err(Failure::new("interrupted", "the command that wanted the mount has gone"));
+        return Err(Failure::new(
+            "interrupted",
+            "the command that wanted the mount has gone",
+        ));
     }
-    tracing::info!("{} is mounted on {}", plan.pond.display(), plan.mountpoint.display());
+    tracing::info!(
+        "{} is mounted on {}",
+        plan.pond.display(),
+        plan.mountpoint.display()
+    );
     match events.recv() {
         Ok(Event::Gone(outcome)) => Ok(outcome?),
         Ok(Event::Signal(signal)) => {
@@ -136,13 +143,15 @@ fn watch_mount(mounted: Mounted, tell: Sender<Event>) -> Result<(), Failure> {
 fn watch_signals(tell: Sender<Event>) -> Result<(), Failure> {
     let start = || -> io::Result<()> {
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-        thread::Builder::new().name("signals".into()).spawn(move || {
-            for signal in signals.forever() {
-                if tell.send(Event::Signal(signal)).is_err() {
-                    break;
+        thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || {
+                for signal in signals.forever() {
+                    if tell.send(Event::Signal(signal)).is_err() {
+                        break;
+                    }
                 }
-            }
-        })?;
+            })?;
         Ok(())
     };
     start().map_err(|error| Failure::system("cannot wait for signals", &error))

@@ -1,90 +1,74 @@
-//! Is this a place to mount a pond on?
+//! The mountpoint, before anything is made or opened: a dead mount is taken away, and a place that
+//! cannot be mounted on ends the start.
 
 use super::{Herald, Plan};
 use crate::cli::failure::Failure;
 use crate::cli::place;
-use crate::mount;
+use crate::mount::{self, MountError};
 use std::io;
-use std::path::Path;
 
-/// Refuses a mountpoint that cannot be one, and takes a dead mount away from it.
+/// Frees the mountpoint of a dead mount, and refuses one that cannot be used.
 pub(super) fn prepare(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
-    let at = plan.mountpoint.as_path();
+    let at = &plan.mountpoint;
     if mount::recover_stale(at)? {
-        herald.notice(&format!("the mount on {} was dead and has been replaced", at.display()));
+        let at = at.display();
+        herald.notice(&format!("the mount at {at} was dead; it has been removed"));
     }
-    match std::fs::metadata(at) {
-        Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => return Err(refused(at, "is not a directory")),
+    Ok(check(plan)?)
+}
+
+/// `mount` looks at all this once more. But by then a pond may have been made that nobody wanted.
+fn check(plan: &Plan) -> Result<(), MountError> {
+    let mountpoint = plan.mountpoint.clone();
+    let pond = plan.pond.clone();
+    if let Some(mount) = place::mounts()?
+        .iter()
+        .rfind(|mount| mount.at == mountpoint)
+    {
+        let pond = mount.pond.clone();
+        return Err(MountError::Taken { mountpoint, pond });
+    }
+    match std::fs::metadata(&mountpoint) {
+        Ok(seen) if !seen.is_dir() => return Err(MountError::NotADirectory(mountpoint)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(refused(at, "does not exist")
-                .hinted("a mountpoint is an empty directory; make it first"));
+            return Err(MountError::Missing(mountpoint));
         }
-        Err(error) => {
-            let message = format!("cannot use the mountpoint {}", at.display());
-            return Err(Failure::system(message, &error));
-        }
+        // Whatever else it is, `mount` has the words for it.
+        _ => {}
     }
-    // The pond would be read through its own mount, or be hidden by it.
-    if at.starts_with(&plan.pond) {
-        return Err(refused(at, "is inside the pond that is to be mounted"));
+    match mountpoint.starts_with(&pond) || pond.starts_with(&mountpoint) {
+        true => Err(MountError::Overlaps { mountpoint, pond }),
+        false => Ok(()),
     }
-    if plan.pond.starts_with(at) {
-        return Err(refused(at, "holds the pond that is to be mounted"));
-    }
-    free(plan)
-}
-
-/// Other mounts may be mounted over; over a pond that is surely not what was meant.
-fn free(plan: &Plan) -> Result<(), Failure> {
-    let at = plan.mountpoint.as_path();
-    let mounts = place::mounts()?;
-    match mounts.iter().rfind(|mount| mount.mountpoint == at) {
-        Some(mount) => {
-            let pond = mount.source.display();
-            Err(refused(at, &format!("is in use: the pond {pond} is mounted there"))
-                .hinted(format!("`pondmount umount {}` unmounts it", at.display())))
-        }
-        None => Ok(()),
-    }
-}
-
-fn refused(at: &Path, why: &str) -> Failure {
-    Failure::new("mountpoint", format!("the mountpoint {} {why}", at.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::output::Output;
-    use std::path::PathBuf;
-
-    fn try_prepare(pond: PathBuf, mountpoint: PathBuf) -> Result<(), Failure> {
-        let plan = Plan {
-            pond,
-            mountpoint,
-            create: false,
-            read_only: false,
-            allow_other: false,
-            commit: None,
-        };
-        let output = Output::new(false, true, Default::default());
-        prepare(&plan, &mut Herald::Terminal(output))
-    }
 
     #[test]
-    fn places_that_cannot_hold_a_mount_are_refused_in_words() {
+    fn places_that_cannot_hold_a_mount_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         std::fs::create_dir_all(at("pond/segments")).unwrap();
         std::fs::create_dir(at("mnt")).unwrap();
         std::fs::write(at("file"), "").unwrap();
-        let said = |mountpoint| try_prepare(at("pond"), mountpoint).unwrap_err().message;
-        assert!(said(at("missing")).ends_with("missing does not exist"));
-        assert!(said(at("file")).ends_with("file is not a directory"));
-        assert!(said(at("pond")).contains("is inside the pond"));
-        assert!(said(at("pond/segments")).contains("is inside the pond"));
-        assert!(said(dir.path().to_owned()).contains("holds the pond"));
-        try_prepare(at("pond"), at("mnt")).unwrap();
+        let try_at = |mountpoint| {
+            check(&Plan {
+                pond: at("pond"),
+                mountpoint,
+                create: false,
+                read_only: false,
+                allow_other: false,
+                commit: None,
+            })
+        };
+        let code = |mountpoint| try_at(mountpoint).unwrap_err().code();
+        assert_eq!(code(at("missing")), "no_mountpoint");
+        assert_eq!(code(at("file")), "mountpoint_not_a_directory");
+        for inside in [at("pond"), at("pond/segments"), dir.path().to_owned()] {
+            assert_eq!(code(inside), "mountpoint_overlaps");
+        }
+        try_at(at("mnt")).unwrap();
     }
 }
