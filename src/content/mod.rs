@@ -40,8 +40,8 @@ impl Content {
         })
     }
 
-    /// Gives the inline bytes of `extents` their place: neighbours are joined, what is small stays
-    /// inline, the rest goes to a segment. Answers the extents as they are then; they say the same.
+    /// Gives the inline bytes of `extents` their place: what is small stays inline, the rest goes to a
+    /// segment. Answers the extents as they are then; they say the same.
     pub fn settle(&self, extents: &Entries<Extents>) -> Result<Entries<Extents>, ContentError> {
         settle::settle(&self.segments, extents)
     }

@@ -53,14 +53,7 @@ fn settling_changes_where_bytes_stand_and_not_what_they_are() {
             bytes_of(&content, &after),
             "{pieces:?}"
         );
-        for ((_, start), extent) in &after {
-            let end = start + extent.as_ref().map_or(1, Extent::len);
-            assert_eq!(
-                start / CHUNK,
-                (end - 1) / CHUNK,
-                "an extent crosses a chunk"
-            );
-        }
+        assert!(before.keys().eq(after.keys()));
     }
     content.sync().unwrap();
 }

@@ -8,6 +8,9 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
+/// The number of `/dev/fuse`: a miscellaneous device, by the kernel's `Documentation/admin-guide/devices.txt`.
+const FUSE_DEVICE: (u32, u32) = (10, 229);
+
 /// Mounts `source` at `mountpoint` and answers the connection to the kernel.
 pub(super) fn mount(
     source: &Path,
@@ -43,13 +46,20 @@ pub(super) fn mount(
 
 fn open() -> Result<OwnedFd, MountError> {
     let path = Path::new("/dev/fuse");
-    rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
-        match errno {
-            Errno::NOENT | Errno::NODEV | Errno::NXIO => MountError::NoDevice,
-            Errno::ACCESS | Errno::PERM => MountError::DeviceDenied,
-            errno => MountError::io("open", path)(errno),
-        }
-    })
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    let device = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+        Errno::NOENT | Errno::NODEV | Errno::NXIO => MountError::NoDevice,
+        Errno::ACCESS | Errno::PERM => MountError::DeviceDenied,
+        errno => MountError::io("open", path)(errno),
+    })?;
+    // Containers hide devices by putting another file in their place.
+    let number = rustix::fs::fstat(&device)
+        .map_err(MountError::io("look at", path))?
+        .st_rdev;
+    match (rustix::fs::major(number), rustix::fs::minor(number)) {
+        FUSE_DEVICE => Ok(device),
+        _ => Err(MountError::NoDevice),
+    }
 }
 
 /// Takes the uppermost mount away from `mountpoint`; with `lazy`, whoever is in it may stay.

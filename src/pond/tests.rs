@@ -247,6 +247,26 @@ fn a_slowly_appended_file_has_few_extents() {
 }
 
 #[test]
+fn what_is_written_over_a_frozen_layer_stays_over_it() {
+    let (_dir, pond) = new_pond();
+    let id = make(&pond, Kind::File, NodeId::ROOT, "f");
+    // Backwards, so that there are two extents; then they are frozen.
+    pond.write(&CALLER, id, 4_096, &bytes(1, 4_096)).unwrap();
+    pond.write(&CALLER, id, 0, &bytes(2, 4_096)).unwrap();
+    pond.index.freeze();
+    pond.write(&CALLER, id, 5_000, b"in the second one")
+        .unwrap();
+    pond.settle().unwrap();
+    pond.sync().unwrap();
+    let mut expected = bytes(2, 4_096);
+    expected.extend_from_slice(&bytes(1, 4_096));
+    expected[5_000..5_017].copy_from_slice(b"in the second one");
+    assert_eq!(get(&pond, Version::NOW, "f"), Some(expected));
+    sound(&pond);
+    pond.close().unwrap();
+}
+
+#[test]
 fn operations_and_commits_go_on_side_by_side() {
     let (_dir, pond) = new_pond();
     std::thread::scope(|scope| {
