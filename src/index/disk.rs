@@ -92,6 +92,12 @@ impl Disk {
         &self.db
     }
 
+    /// All keyspaces as they are at one moment: an entry on its way from *present* to *past* is seen
+    /// once, and what a commit wrote is seen whole or not at all by who still sees the open version.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.db.snapshot()
+    }
+
     fn number(&self, key: &[u8]) -> Result<Option<u64>, IndexError> {
         match self.meta.get(key)? {
             Some(bytes) => Ok(Some(u64_at_start(&bytes)?.0)),
@@ -151,6 +157,7 @@ impl Disk {
     /// Visits the entries in `from..to` at version `at`, in order.
     pub(super) fn scan<M: Map>(
         &self,
+        snapshot: &Snapshot,
         at: Version,
         from: &M::Key,
         to: &M::Key,
@@ -159,7 +166,7 @@ impl Disk {
         let (mut first, mut end) = (Vec::new(), Vec::new());
         M::encode_key(from, &mut first);
         M::encode_key(to, &mut end);
-        self.scan_bytes::<M>(at, first, end, visit)
+        self.scan_bytes::<M>(snapshot, at, (first, end), visit)
     }
 
     /// Visits all entries at version `at`.
@@ -170,25 +177,27 @@ impl Disk {
     ) -> Result<(), IndexError> {
         // All keys begin with an id below 2^64 - 1.
         let end = u64::MAX.to_be_bytes().to_vec();
-        self.scan_bytes::<M>(at, Vec::new(), end, &mut |key, value| {
-            visit(key, value);
-            ControlFlow::Continue(())
-        })
+        self.scan_bytes::<M>(
+            &self.snapshot(),
+            at,
+            (Vec::new(), end),
+            &mut |key, value| {
+                visit(key, value);
+                ControlFlow::Continue(())
+            },
+        )
     }
 
     fn scan_bytes<M: Map>(
         &self,
+        snapshot: &Snapshot,
         at: Version,
-        first: Vec<u8>,
-        end: Vec<u8>,
+        (first, end): (Vec<u8>, Vec<u8>),
         visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
-        // Both keyspaces as they were at one moment: an entry on its way from the one to the other
-        // is seen once.
-        let snapshot = self.db.snapshot();
         let mut past = match at {
             Version::NOW => Vec::new(),
-            _ => self.past_entries::<M>(&snapshot, at, &first, &end)?,
+            _ => self.past_entries::<M>(snapshot, at, &first, &end)?,
         }
         .into_iter()
         .peekable();
@@ -240,6 +249,7 @@ impl Disk {
     /// The last entry in `from..=to` at version `at`, of those that `skip` does not pass over.
     pub(super) fn last<M: Map>(
         &self,
+        snapshot: &Snapshot,
         at: Version,
         from: &M::Key,
         to: &M::Key,
@@ -248,7 +258,6 @@ impl Disk {
         let (mut first, mut end) = (Vec::new(), Vec::new());
         M::encode_key(from, &mut first);
         M::encode_key(to, &mut end);
-        let snapshot = self.db.snapshot();
         let mut last = None;
         let range = first.clone()..=end.clone();
         for guard in snapshot.range(self.present(M::ID), range).rev() {

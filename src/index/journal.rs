@@ -8,11 +8,15 @@ use super::disk::META_NEXT_ID;
 use super::{Frozen, IndexError};
 use crate::tinyfs::{Attrs, Changes, Extents, Malformed, Map, MapId, Names, Nodes};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) struct Journal {
     db: Database,
     entries: Keyspace,
     meta: Keyspace,
+    /// Generations up to this one were removed: whoever looks for more need not pass over what is
+    /// left of them, which grows with every commit until the tables are rewritten.
+    forgotten: AtomicU64,
 }
 
 impl Journal {
@@ -25,6 +29,7 @@ impl Journal {
         Ok(Journal {
             entries: keyspace("journal")?,
             meta: keyspace("meta")?,
+            forgotten: AtomicU64::new(0),
             db: db.clone(),
         })
     }
@@ -80,10 +85,15 @@ impl Journal {
     /// Removes the generations up to `generation`. It needs no sync: they are known to be committed.
     pub(super) fn forget(&self, generation: u64) -> Result<(), IndexError> {
         let mut batch = self.db.batch();
-        for guard in self.entries.range(..after(generation)) {
+        let forgotten = self.forgotten.load(Ordering::Relaxed);
+        if forgotten >= generation {
+            return Ok(());
+        }
+        for guard in self.entries.range(after(forgotten)..after(generation)) {
             batch.remove(&self.entries, guard.key()?);
         }
         batch.commit()?;
+        self.forgotten.store(generation, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -94,6 +94,11 @@ impl Layers {
         self.born
     }
 
+    /// Notes that the disk now has ids below `next_id`.
+    pub(super) fn raise_born(&mut self, next_id: u64) {
+        self.born = self.born.max(next_id);
+    }
+
     /// All layers, the newest first.
     pub(super) fn newest_first(&self) -> impl Iterator<Item = &Changes> {
         [&self.orphans.layer.changes, &self.fresh.changes]

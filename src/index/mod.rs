@@ -88,7 +88,8 @@ impl Index {
 
     /// Applies a write of `data` at `offset` of `content` where that only grows or overwrites a run
     /// that stands in the fresh layer, and says whether it did. `size` is the file's: a run that
-    /// reaches it can grow.
+    /// reaches it can grow. What the write changes besides has to be applied before the next
+    /// [`Index::freeze`] or [`Index::seal`], or the bytes become durable without their size.
     pub fn patch(&self, content: ContentId, offset: u64, data: &[u8], size: u64) -> bool {
         self.layers.write().patch(content, offset, data, size)
     }
@@ -112,8 +113,9 @@ impl Index {
     /// Ends a generation: like [`Index::freeze`], and what comes later belongs to the next one.
     /// Answers the generation that ended.
     pub fn seal(&self) -> u64 {
-        let next_id = self.next_id.load(Ordering::Relaxed);
-        self.layers.write().seal(next_id)
+        // Asked under the lock: an id that was given out later may be in what is sealed all the same.
+        let mut layers = self.layers.write();
+        layers.seal(self.next_id.load(Ordering::Relaxed))
     }
 
     /// Frozen layers whose content still stands in memory.
@@ -177,7 +179,9 @@ impl Index {
     pub fn replay(&self, info: &VersionInfo, changes: &Changes) -> Result<(), IndexError> {
         let next_id = disk::next_id_after(changes).max(self.next_id.load(Ordering::Relaxed));
         self.next_id.store(next_id, Ordering::Relaxed);
-        self.disk.commit(info, changes, next_id)
+        self.disk.commit(info, changes, next_id)?;
+        self.layers.write().raise_born(next_id);
+        Ok(())
     }
 
     /// The versions in `from..=to`, oldest first.

@@ -27,7 +27,9 @@ impl Store for Index {
         visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
     ) -> FsResult<()> {
         if at != Version::NOW {
-            return Ok(self.disk.scan::<M>(at, from, to, visit)?);
+            return Ok(self
+                .disk
+                .scan::<M>(&self.disk.snapshot(), at, from, to, visit)?);
         }
         let mut open = Entries::<M>::new();
         let on_disk = {
@@ -39,28 +41,30 @@ impl Store for Index {
                     }
                 }
             }
-            M::owner(from) < layers.born()
+            // Taken while the layers stand still: otherwise entries of before and after a commit mix.
+            (M::owner(from) < layers.born()).then(|| self.disk.snapshot())
         };
         let mut open = open.into_iter().peekable();
         let mut stopped = false;
-        if on_disk {
-            self.disk.scan::<M>(at, from, to, &mut |key, value| {
-                while let Some((earlier, value)) = open.next_if(|(other, _)| *other < key) {
-                    if let Some(value) = value
-                        && visit(earlier, value).is_break()
-                    {
-                        stopped = true;
-                        return ControlFlow::Break(());
+        if let Some(snapshot) = on_disk {
+            self.disk
+                .scan::<M>(&snapshot, at, from, to, &mut |key, value| {
+                    while let Some((earlier, value)) = open.next_if(|(other, _)| *other < key) {
+                        if let Some(value) = value
+                            && visit(earlier, value).is_break()
+                        {
+                            stopped = true;
+                            return ControlFlow::Break(());
+                        }
                     }
-                }
-                let flow = match open.next_if(|(other, _)| *other == key) {
-                    None => visit(key, value),
-                    Some((key, Some(value))) => visit(key, value),
-                    Some((_, None)) => ControlFlow::Continue(()),
-                };
-                stopped = flow.is_break();
-                flow
-            })?;
+                    let flow = match open.next_if(|(other, _)| *other == key) {
+                        None => visit(key, value),
+                        Some((key, Some(value))) => visit(key, value),
+                        Some((_, None)) => ControlFlow::Continue(()),
+                    };
+                    stopped = flow.is_break();
+                    flow
+                })?;
         }
         if !stopped {
             for (key, value) in open {
@@ -76,7 +80,9 @@ impl Store for Index {
 
     fn last<M: Map>(&self, at: Version, from: &M::Key, to: &M::Key) -> FsResult<Option<Entry<M>>> {
         if at != Version::NOW {
-            return Ok(self.disk.last::<M>(at, from, to, &|_| false)?);
+            return Ok(self
+                .disk
+                .last::<M>(&self.disk.snapshot(), at, from, to, &|_| false)?);
         }
         // A key's newest layer decides; an entry that was removed hides those below it.
         let mut removed = BTreeSet::new();
@@ -103,14 +109,19 @@ impl Store for Index {
                 }
             }
             let best = best.map(|(key, value)| (key.clone(), value.clone()));
-            (best, M::owner(from) < layers.born())
+            let on_disk = (M::owner(from) < layers.born()).then(|| self.disk.snapshot());
+            (best, on_disk)
         };
-        if !on_disk {
+        let Some(snapshot) = on_disk else {
             return Ok(best);
-        }
-        let on_disk = self
-            .disk
-            .last::<M>(at, from, to, &|key| removed.contains(key))?;
-        Ok(best.into_iter().chain(on_disk).max_by(|a, b| a.0.cmp(&b.0)))
+        };
+        let hidden = |key: &M::Key| removed.contains(key);
+        let committed = self.disk.last::<M>(&snapshot, at, from, to, &hidden)?;
+        // Where both have the key, the open version says what it holds now.
+        Ok(match (best, committed) {
+            (Some(open), Some(committed)) if committed.0 > open.0 => Some(committed),
+            (None, committed) => committed,
+            (open, _) => open,
+        })
     }
 }

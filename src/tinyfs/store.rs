@@ -60,8 +60,84 @@ impl<'s, S: Store> Tx<'s, S> {
         self.changes.set::<M>(key, None);
     }
 
+    /// The operation's own changes so far.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
     /// What the operation changes, to be applied as one.
     pub fn finish(self) -> Changes {
         self.changes
+    }
+}
+
+/// The present as the operation sees it, its own changes included; the past as it is.
+impl<S: Store> Store for Tx<'_, S> {
+    fn get<M: Map>(&self, at: Version, key: &M::Key) -> FsResult<Option<M::Value>> {
+        match at {
+            Version::NOW => Tx::get::<M>(self, key),
+            _ => self.store.get::<M>(at, key),
+        }
+    }
+
+    fn scan<M: Map>(
+        &self,
+        at: Version,
+        from: &M::Key,
+        to: &M::Key,
+        visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
+    ) -> FsResult<()> {
+        let own = M::of(&self.changes);
+        if at != Version::NOW || own.is_empty() || from >= to {
+            return self.store.scan::<M>(at, from, to, visit);
+        }
+        let mut own = own.range(from..to).peekable();
+        let mut stopped = false;
+        self.store.scan::<M>(at, from, to, &mut |key, value| {
+            while let Some((earlier, value)) = own.next_if(|(other, _)| **other < key) {
+                if let Some(value) = value
+                    && visit(earlier.clone(), value.clone()).is_break()
+                {
+                    stopped = true;
+                    return ControlFlow::Break(());
+                }
+            }
+            let flow = match own.next_if(|(other, _)| **other == key) {
+                None => visit(key, value),
+                Some((_, Some(value))) => visit(key, value.clone()),
+                Some((_, None)) => ControlFlow::Continue(()),
+            };
+            stopped = flow.is_break();
+            flow
+        })?;
+        let rest = own.filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        for (key, value) in rest {
+            if stopped || visit(key.clone(), value.clone()).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn last<M: Map>(&self, at: Version, from: &M::Key, to: &M::Key) -> FsResult<Option<Entry<M>>> {
+        let own = M::of(&self.changes);
+        if at != Version::NOW || own.is_empty() || from > to {
+            return self.store.last::<M>(at, from, to);
+        }
+        let stored = self.store.last::<M>(at, from, to)?;
+        match (stored, own.range(from..=to).next_back()) {
+            (Some(stored), Some((key, _))) if stored.0 > *key => Ok(Some(stored)),
+            (stored, None) => Ok(stored),
+            (_, Some((key, Some(value)))) => Ok(Some((key.clone(), value.clone()))),
+            // The last one is removed: the one before it is found from the front.
+            (_, Some((key, None))) => {
+                let mut last = None;
+                self.scan::<M>(at, from, key, &mut |key, value| {
+                    last = Some((key, value));
+                    ControlFlow::Continue(())
+                })?;
+                Ok(last)
+            }
+        }
     }
 }

@@ -47,22 +47,31 @@ pub fn create<S: Store>(
         }
     }
     let is_dir = new.kind == Kind::Directory;
+    // A link has all permissions and a target; only a device has a number.
+    let (mode, target) = match new.kind {
+        Kind::Symlink => (0o777, new.target),
+        _ => (new.mode & 0o7777, &[][..]),
+    };
+    let rdev = match new.kind {
+        Kind::CharDevice | Kind::BlockDevice => new.rdev,
+        _ => 0,
+    };
     // A set-group-id directory hands its group down, and directories the bit too.
     let inherits = parent.mode & SET_GID != 0;
     let node = Node {
         kind: new.kind,
-        mode: new.mode & 0o7777 | if is_dir && inherits { SET_GID } else { 0 },
+        mode: mode | if is_dir && inherits { SET_GID } else { 0 },
         uid: caller.uid,
         gid: if inherits { parent.gid } else { caller.gid },
         nlink: if is_dir { 2 } else { 1 },
-        size: new.target.len() as u64,
+        size: target.len() as u64,
         atime: caller.now,
         mtime: caller.now,
         ctime: caller.now,
         btime: caller.now,
-        rdev: new.rdev,
+        rdev,
         content: None,
-        target: new.target.into(),
+        target: target.into(),
         parent: is_dir.then_some(dir),
     };
     if is_dir {

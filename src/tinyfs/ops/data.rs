@@ -36,28 +36,42 @@ pub fn extents_in<S: Store>(
     range: Range<u64>,
 ) -> FsResult<Vec<(u64, Extent)>> {
     let mut found = Vec::new();
-    if range.is_empty() {
-        return Ok(found);
-    }
-    // Only the last extent that begins before the range can reach into it.
-    if let Some(before) = range.start.checked_sub(1)
-        && let Some(((_, start), extent)) =
-            store.last::<Extents>(at, &(content, 0), &(content, before))?
-        && start + extent.len() > range.start
-    {
-        found.push((start, extent));
-    }
-    let (from, to) = ((content, range.start), (content, range.end));
-    store.scan::<Extents>(at, &from, &to, &mut |(_, start), extent| {
+    visit_extents(store, at, content, range, &mut |start, extent| {
         found.push((start, extent));
         ControlFlow::Continue(())
     })?;
     Ok(found)
 }
 
+/// Visits the extents of `content` that touch `range`, in order, until `visit` breaks.
+fn visit_extents<S: Store>(
+    store: &S,
+    at: Version,
+    content: ContentId,
+    range: Range<u64>,
+    visit: &mut dyn FnMut(u64, Extent) -> ControlFlow<()>,
+) -> FsResult<()> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    // Only the last extent that begins before the range can reach into it.
+    if let Some(before) = range.start.checked_sub(1)
+        && let Some(((_, start), extent)) =
+            store.last::<Extents>(at, &(content, 0), &(content, before))?
+        && start + extent.len() > range.start
+        && visit(start, extent).is_break()
+    {
+        return Ok(());
+    }
+    let (from, to) = ((content, range.start), (content, range.end));
+    store.scan::<Extents>(at, &from, &to, &mut |(_, start), extent| {
+        visit(start, extent)
+    })
+}
+
 /// Makes `range` of `content` a hole: removes the extents in it and trims those at its edges.
 pub fn punch<S: Store>(tx: &mut Tx<'_, S>, content: ContentId, range: Range<u64>) -> FsResult<()> {
-    for (start, extent) in extents_in(tx.store(), Version::NOW, content, range.clone())? {
+    for (start, extent) in extents_in(tx, Version::NOW, content, range.clone())? {
         let end = start + extent.len();
         if start < range.start {
             tx.put::<Extents>((content, start), extent.slice(0, range.start - start));
@@ -74,7 +88,7 @@ pub fn punch<S: Store>(tx: &mut Tx<'_, S>, content: ContentId, range: Range<u64>
 
 /// Writes `data` at `offset`. `fresh` gives an unused content id, if the file has none; `place` may
 /// put the bytes where they go without any change of the maps, told the content and the file's size
-/// so far, and says whether it did.
+/// so far, and says whether it did. Writing nothing changes nothing, wherever it is.
 ///
 /// Errors: `EISDIR`, `EINVAL` for what is no regular file, `EFBIG`.
 pub fn write<S: Store>(
@@ -87,6 +101,9 @@ pub fn write<S: Store>(
     place: impl FnOnce(ContentId, u64) -> bool,
 ) -> FsResult<Node> {
     let mut node = file(tx, id)?;
+    if data.is_empty() {
+        return Ok(node);
+    }
     let end = end_of(offset, data.len() as u64)?;
     let content = *node.content.get_or_insert_with(fresh);
     let placed = place(content, node.size);
@@ -168,7 +185,7 @@ pub fn copy_range<S: Store>(
         return Err(Errno::EINVAL.into());
     }
     let shared = match source.content {
-        Some(content) => extents_in(tx.store(), Version::NOW, content, from_offset..from_end)?,
+        Some(content) => extents_in(tx, Version::NOW, content, from_offset..from_end)?,
         None => Vec::new(),
     };
     let content = *target.content.get_or_insert_with(fresh);
@@ -197,20 +214,25 @@ pub fn seek<S: Store>(
     if offset >= node.size {
         return Err(Errno::ENXIO.into());
     }
-    let extents = match node.content {
-        Some(content) => extents_in(store, at, content, offset..node.size)?,
-        None => Vec::new(),
-    };
-    let mut hole = offset;
-    for (start, extent) in extents {
-        match what {
-            Seek::Data => return Ok(start.max(offset)),
-            Seek::Hole if start > hole => break,
-            Seek::Hole => hole = start + extent.len(),
-        }
+    let (mut data, mut hole) = (None, offset);
+    if let Some(content) = node.content {
+        visit_extents(
+            store,
+            at,
+            content,
+            offset..node.size,
+            &mut |start, extent| {
+                data = data.or(Some(start.max(offset)));
+                if what == Seek::Data || start > hole {
+                    return ControlFlow::Break(());
+                }
+                hole = start + extent.len();
+                ControlFlow::Continue(())
+            },
+        )?;
     }
     match what {
-        Seek::Data => Err(Errno::ENXIO.into()),
+        Seek::Data => Ok(data.ok_or(Errno::ENXIO)?),
         Seek::Hole => Ok(hole.min(node.size)),
     }
 }

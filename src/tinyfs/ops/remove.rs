@@ -63,10 +63,10 @@ pub fn rmdir<S: Store>(
     Ok(unlinked)
 }
 
-/// Whether directory `id` has no entries, as it was before this operation.
+/// Whether directory `id` has no entries.
 pub(super) fn is_empty<S: Store>(tx: &Tx<'_, S>, id: NodeId) -> FsResult<bool> {
     let mut empty = true;
-    super::list(tx.store(), Version::NOW, id, None, &mut |_, _| {
+    super::list(tx, Version::NOW, id, None, &mut |_, _| {
         empty = false;
         ControlFlow::Break(())
     })?;
@@ -97,7 +97,7 @@ pub(super) fn drop_node<S: Store>(
     id: NodeId,
     mut node: Node,
 ) -> FsResult<Unlinked> {
-    for name in super::list_xattrs(tx.store(), Version::NOW, id)? {
+    for name in super::list_xattrs(tx, Version::NOW, id)? {
         tx.remove::<Attrs>((id, name));
     }
     tx.remove::<Nodes>(id);

@@ -2,7 +2,7 @@
 
 use super::remove::{Unlinked, drop_link, drop_node, is_empty};
 use super::{Caller, directory, holder, present};
-use crate::tinyfs::{Dentry, Errno, FsResult, Name, Names, NodeId, Nodes, Store, Tx};
+use crate::tinyfs::{Dentry, Errno, FsResult, Kind, Name, Names, NodeId, Nodes, Store, Tx};
 
 /// What a rename does where the new name exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub fn rename<S: Store>(
 
 /// `EINVAL` if the directory `moved` is `into`, or holds it.
 fn refuse_cycle<S: Store>(tx: &Tx<'_, S>, moved: Dentry, into: NodeId) -> FsResult<()> {
-    if moved.kind != crate::tinyfs::Kind::Directory {
+    if moved.kind != Kind::Directory {
         return Ok(());
     }
     let mut at = into;

@@ -1,7 +1,7 @@
 //! `chmod`, `chown`, `utimensat`: everything that `setattr` changes but the size.
 
 use super::{Caller, present};
-use crate::tinyfs::{FsResult, Node, NodeId, Nodes, Store, Time, Tx};
+use crate::tinyfs::{Errno, FsResult, Kind, Node, NodeId, Nodes, Store, Time, Tx};
 
 const SET_UID: u16 = 0o4000;
 const SET_GID: u16 = 0o2000;
@@ -24,6 +24,8 @@ pub struct SetAttr {
 
 /// Changes a node's attributes; a change of owner or group takes the set-id bits off what is not a
 /// directory.
+///
+/// Errors: `EOPNOTSUPP` for the mode of a symbolic link, which has none of its own.
 pub fn setattr<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,
@@ -32,6 +34,9 @@ pub fn setattr<S: Store>(
 ) -> FsResult<Node> {
     let mut node = present(tx, id)?;
     if let Some(mode) = set.mode {
+        if node.kind == Kind::Symlink {
+            return Err(Errno::EOPNOTSUPP.into());
+        }
         node.mode = mode & 0o7777;
     }
     if set.uid.is_some() || set.gid.is_some() {
