@@ -21,6 +21,8 @@ const MAX_WRITE: u32 = 1 << 20;
 const MAX_BACKGROUND: u16 = 64;
 /// Numbers of nodes are never given twice, so one generation is enough.
 pub(super) const GENERATION: Generation = Generation(0);
+/// Open files need no state: all that is asked of them names the node.
+const NO_HANDLE: FileHandle = FileHandle(0);
 const MAX_NAME: u32 = crate::tinyfs::MAX_NAME as u32;
 
 /// What is asked of the kernel, as far as it offers it. Of the rest:
@@ -257,7 +259,7 @@ impl Filesystem for Adapter {
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         match self.mirror.open(ino.0, flags) {
-            Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::FOPEN_KEEP_CACHE),
+            Ok(()) => reply.opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE),
             Err(error) => reply.error(failed("open", ino, &error)),
         }
     }
@@ -279,8 +281,8 @@ impl Filesystem for Adapter {
             .mknod(&caller, parent.0, name.as_bytes(), modes, 0)
         {
             Ok(found) => {
-                let (handle, flags) = (FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE);
-                reply.created(&FOR_EVER, &found.attr, GENERATION, handle, flags);
+                let flags = FopenFlags::FOPEN_KEEP_CACHE;
+                reply.created(&FOR_EVER, &found.attr, GENERATION, NO_HANDLE, flags);
             }
             Err(error) => reply.error(failed("create", parent, &error)),
         }
@@ -307,7 +309,7 @@ impl Filesystem for Adapter {
         &self,
         req: &Request,
         ino: INodeNo,
-        handle: FileHandle,
+        _: FileHandle,
         offset: u64,
         data: &[u8],
         write_flags: WriteFlags,
@@ -317,7 +319,7 @@ impl Filesystem for Adapter {
     ) {
         let caller = caller(req.uid(), req.gid());
         let at = (offset, data);
-        match self.mirror.write(&caller, ino.0, handle.0, at, write_flags) {
+        match self.mirror.write(&caller, ino.0, at, write_flags) {
             // A request is no longer than a megabyte.
             Ok(()) => reply.written(data.len() as u32),
             Err(error) => reply.error(failed("write", ino, &error)),

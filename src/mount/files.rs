@@ -3,14 +3,10 @@
 use super::attr::{self, permissions};
 use super::inodes::View;
 use super::mirror::Mirror;
-use super::xattr::CAPABILITY;
 use crate::tinyfs::ops::{CHUNK, Caller, Seek, SetAttr};
 use crate::tinyfs::{Errno, FsResult, Node, NodeId, Version};
 use fuser::{FileAttr, OpenAccMode, OpenFlags, TimeOrNow, WriteFlags};
-use std::sync::atomic::Ordering;
 
-/// In a file's handle: it may hold capabilities, which a write takes away.
-const MAY_HAVE_CAPABILITIES: u64 = 1;
 /// Some user that is not root.
 const NOT_ROOT: u32 = 65_534;
 /// The most bytes that one copy moves: as many as its answer can count, in whole blocks.
@@ -32,14 +28,13 @@ pub(super) struct NewAttr {
 }
 
 impl Mirror {
-    /// Opens a file and answers its handle.
-    pub(super) fn open(&self, ino: u64, flags: OpenFlags) -> FsResult<u64> {
-        if flags.acc_mode() == OpenAccMode::O_RDONLY && flags.0 & libc::O_TRUNC == 0 {
-            return Ok(0);
+    /// Opens a file: for the past, only to read it.
+    pub(super) fn open(&self, ino: u64, flags: OpenFlags) -> FsResult<()> {
+        let reads = flags.acc_mode() == OpenAccMode::O_RDONLY && flags.0 & libc::O_TRUNC == 0;
+        match reads {
+            true => self.view(ino).map(drop),
+            false => self.live(ino).map(drop),
         }
-        let id = self.live(ino)?;
-        let has = self.has_capabilities(id)?;
-        Ok(if has { MAY_HAVE_CAPABILITIES } else { 0 })
     }
 
     pub(super) fn read(&self, ino: u64, offset: u64, size: u32) -> FsResult<Vec<u8>> {
@@ -47,13 +42,12 @@ impl Mirror {
         self.pond.read(at, id, offset, u64::from(size))
     }
 
-    /// Writes. The kernel tells by a flag whether the writer may keep the set-id bits; it tells
-    /// nothing of file capabilities, which nobody's write keeps.
+    /// Writes. The kernel tells by a flag whether the set-id bits go. (Of file capabilities it takes
+    /// care itself, here and wherever content or owner change.)
     pub(super) fn write(
         &self,
         caller: &Caller,
         ino: u64,
-        handle: u64,
         (offset, data): (u64, &[u8]),
         flags: WriteFlags,
     ) -> FsResult<()> {
@@ -63,18 +57,12 @@ impl Mirror {
             uid: if kill { NOT_ROOT } else { 0 },
             ..*caller
         };
-        if handle == MAY_HAVE_CAPABILITIES || self.capabilities.load(Ordering::Relaxed) {
-            self.drop_capabilities(&caller, id)?;
-        }
         self.pond.write(&caller, id, offset, data)?;
         Ok(())
     }
 
     pub(super) fn setattr(&self, caller: &Caller, ino: u64, new: &NewAttr) -> FsResult<FileAttr> {
         let id = self.live(ino)?;
-        if new.size.is_some() || new.uid.is_some() || new.gid.is_some() {
-            self.drop_capabilities(caller, id)?;
-        }
         let mut node = match new.size {
             Some(size) => Some(self.pond.truncate(caller, id, size)?),
             None => None,
@@ -93,7 +81,7 @@ impl Mirror {
         }
         let node = match node {
             Some(node) => node,
-            None => self.pond.node(Version::NOW, id)?,
+            None => self.drop_set_id(caller, id)?,
         };
         self.changed(id, &node)
     }
@@ -139,7 +127,6 @@ impl Mirror {
     ) -> FsResult<u32> {
         let to = self.live(to)?;
         let from = self.view(from)?.as_live().ok_or(Errno::EOPNOTSUPP)?;
-        self.drop_capabilities(caller, to)?;
         let len = len.min(MAX_COPY);
         let copied = self
             .pond
@@ -197,18 +184,20 @@ impl Mirror {
         Ok(total + node.size.saturating_sub(offset))
     }
 
-    /// Whether a file has capabilities.
-    fn has_capabilities(&self, id: NodeId) -> FsResult<bool> {
-        let name = super::mirror::name(CAPABILITY)?;
-        Ok(self.pond.xattr(Version::NOW, id, &name)?.is_some())
-    }
-
-    /// Takes a file's capabilities away, as every change of its content or owner does.
-    fn drop_capabilities(&self, caller: &Caller, id: NodeId) -> FsResult<()> {
-        if self.has_capabilities(id)? {
-            let name = super::mirror::name(CAPABILITY)?;
-            self.pond.remove_xattr(caller, id, &name)?;
+    /// Takes the set-id bits off a file that somebody else than root is about to change. The kernel
+    /// asks for it before the first write by a `setattr` that changes nothing: it leaves it to us to
+    /// do so with the write, and takes the mode that it keeps from this answer.
+    fn drop_set_id(&self, caller: &Caller, id: NodeId) -> FsResult<Node> {
+        let node = self.pond.node(Version::NOW, id)?;
+        let group = if node.mode & 0o010 == 0 { 0 } else { 0o2000 };
+        let mode = node.mode & !(0o4000 | group);
+        if caller.uid == 0 || !node.is_file() || mode == node.mode {
+            return Ok(node);
         }
-        Ok(())
+        let set = SetAttr {
+            mode: Some(mode),
+            ..SetAttr::default()
+        };
+        self.pond.setattr(caller, id, &set)
     }
 }

@@ -13,7 +13,6 @@ use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{Errno, FsResult, Kind, Name, NameError, Node, NodeId, Version};
 use fuser::FileAttr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// The pond and what the kernel holds of it.
@@ -21,8 +20,6 @@ pub(super) struct Mirror {
     pub(super) pond: Arc<Pond>,
     pub(super) inodes: Inodes,
     pub(super) handles: Handles,
-    /// Whether any file was given capabilities since the mount began: see [`super::xattr`].
-    pub(super) capabilities: AtomicBool,
 }
 
 /// What a name leads to, and how long the kernel may keep it. The kernel holds its number.
@@ -39,7 +36,6 @@ impl Mirror {
             pond,
             inodes: Inodes::default(),
             handles: Handles::default(),
-            capabilities: AtomicBool::new(false),
         }
     }
 

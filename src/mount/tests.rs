@@ -2,6 +2,7 @@
 
 use super::{MountOptions, Mounted, mount, mounts, recover_stale, unmount};
 use crate::pond::{OpenOptions, Pond};
+use rustix::io::Errno;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +19,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Option<Stage> {
+        Stage::with(&MountOptions::default())
+    }
+
+    fn with(options: &MountOptions) -> Option<Stage> {
         let able = rustix::process::geteuid().is_root() && Path::new("/dev/fuse").exists();
         able.then(|| {
             let dir = tempfile::tempdir().expect("a temporary directory");
@@ -25,7 +30,7 @@ impl Stage {
             fs::create_dir(&at).expect("a mountpoint");
             Pond::init(&store).expect("a pond");
             let pond = Pond::open(&store, &OpenOptions::default()).expect("it opens");
-            let mounted = mount(pond.clone(), &at, &MountOptions::default());
+            let mounted = mount(pond.clone(), &at, options);
             Stage {
                 pond,
                 at,
@@ -94,6 +99,59 @@ fn large_files_holes_and_copies() {
         dd if=h of=h2 bs=1M iflag=direct oflag=direct status=none 2> /dev/null || cp h h2; cmp h h2
     "#,
     );
+    stage.end();
+}
+
+#[test]
+fn what_is_written_to_loses_set_id_bits_and_capabilities() {
+    let options = MountOptions {
+        allow_other: true,
+        ..MountOptions::default()
+    };
+    let Some(stage) = Stage::with(&options) else {
+        return;
+    };
+    let seen = stage.run(
+        r#"
+        nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+        chmod 777 .; echo x > f; mode() { stat -c %a f; }
+        chmod 6777 f; nobody bash -c 'echo x >> f'; mode
+        chmod 6777 f; nobody truncate -s 1 f; mode
+        chmod 6777 f; nobody fallocate -l 10 f; mode
+        chmod 6777 f; echo x >> f; mode
+        chmod 6777 f; chown 1 f; mode
+        if command -v setcap > /dev/null; then
+            setcap cap_net_raw+ep f; echo x >> f; getcap f; setcap cap_net_raw+ep f; : > f; getcap f
+            setcap cap_net_raw+ep f; chown 2 f; getcap f
+        fi
+    "#,
+    );
+    assert_eq!(seen, "777\n777\n777\n6777\n777\n");
+    stage.end();
+}
+
+#[test]
+fn attributes_are_kept_by_the_rules_of_their_names() {
+    let Some(stage) = Stage::new() else { return };
+    let path = stage.at.join("f");
+    fs::write(&path, "x").expect("a file");
+    let any = rustix::fs::XattrFlags::empty();
+    let set = |name: &str, value: &[u8]| rustix::fs::lsetxattr(&path, name, value, any);
+    let get = |name: &str| {
+        let mut value = [0; 100];
+        rustix::fs::lgetxattr(&path, name, &mut value[..]).map(|len| value[..len].to_vec())
+    };
+    assert_eq!(set("user.a", b"1"), Ok(()));
+    assert_eq!(set("security.x", b""), Ok(()));
+    assert_eq!(get("user.a"), Ok(b"1".to_vec()));
+    assert_eq!(get("security.x"), Ok(Vec::new()));
+    assert_eq!(set("user.pond.id", b"1"), Err(Errno::PERM));
+    assert!(get("user.pond.id").is_ok());
+    let acl = get("system.posix_acl_access");
+    assert_eq!(acl, Err(Errno::OPNOTSUPP));
+    let mut list = [0; 100];
+    let len = rustix::fs::llistxattr(&path, &mut list[..]).expect("a list");
+    assert_eq!(&list[..len], b"security.x\0user.a\0");
     stage.end();
 }
 

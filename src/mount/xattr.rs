@@ -2,19 +2,12 @@
 //!
 //! `user.`, `trusted.` and `security.` are stored. `user.pond.` belongs to the pond: nobody sets
 //! those. There are no access control lists, so `system.` is not supported.
-//!
-//! A file's capabilities are the attribute `security.capability`, and go with every change of its
-//! content. So that a write need not look for them, a handle notes at `open` whether the file had
-//! any, and the tree whether any were set since.
 
 use super::mirror::Mirror;
 use crate::tinyfs::ops::{Caller, SetXattr};
 use crate::tinyfs::{Errno, FsResult, Name, NameError};
 use bytes::Bytes;
-use std::sync::atomic::Ordering;
 
-/// The name of a file's capabilities.
-pub(super) const CAPABILITY: &[u8] = b"security.capability";
 /// Names that the pond itself answers.
 const OWN: &[u8] = b"user.pond.";
 /// The id of the node: the same as long as the file is, in all versions.
@@ -62,9 +55,6 @@ impl Mirror {
             libc::XATTR_REPLACE => SetXattr::Replace,
             _ => return Err(Errno::EINVAL.into()),
         };
-        if name == CAPABILITY {
-            self.capabilities.store(true, Ordering::Relaxed);
-        }
         let name = settable(name)?;
         self.pond.set_xattr(caller, id, &name, value, mode)
     }
