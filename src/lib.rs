@@ -44,9 +44,11 @@
 )]
 #![warn(missing_docs)]
 
+pub mod cli;
 pub mod content;
 pub mod index;
 pub mod mount;
+pub mod observe;
 pub mod oplog;
 pub mod pond;
 pub mod tinyfs;
