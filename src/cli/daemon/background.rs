@@ -85,7 +85,8 @@ fn arguments_of(plan: &Plan) -> Vec<OsString> {
     ];
     let mut arguments: Vec<OsString> = flags
         .into_iter()
-        .filter_map(|(given, flag)| given.then(|| flag.into()))
+        .filter(|(given, _)| *given)
+        .map(|(_, flag)| flag.into())
         .collect();
     if let Some(commit) = plan.commit {
         arguments.push(format!("-ocommit={}", commit.as_secs()).into());
