@@ -28,7 +28,12 @@ use std::process::ExitCode;
 /// directory; a few seconds after a change there is a new version, and every version stays readable
 /// under @version in every directory.
 #[derive(Debug, Parser)]
-#[command(name = "pondmount", version, disable_help_subcommand = true)]
+#[command(
+    name = "pondmount",
+    bin_name = "pondmount",
+    version,
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,

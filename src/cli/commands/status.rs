@@ -41,6 +41,7 @@ fn text(report: &StatusReport) -> String {
     );
     text += &match (&report.mountpoint, report.pid) {
         (Some(at), Some(pid)) => format!("mounted    at {at} by process {pid}\n"),
+        (None, Some(pid)) => format!("mounted    no; process {pid} still has it open\n"),
         _ => "mounted    no\n".to_owned(),
     };
     text += &match report.dirty.entries {

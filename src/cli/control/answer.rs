@@ -12,14 +12,19 @@ use std::path::Path;
 /// The most versions in one page of the log, which bounds the length of a line.
 const PAGE: usize = 1000;
 
-/// Answers one request. `mountpoint` is where this process has mounted the pond.
-pub(super) fn answer(
-    pond: &Pond,
-    mountpoint: Option<&Path>,
-    request: &Request,
-) -> Result<Value, Failure> {
+/// What this process has the pond open for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role<'a> {
+    /// To serve a mount, which is seen there, if it is seen.
+    Daemon(Option<&'a Path>),
+    /// To answer.
+    Command,
+}
+
+/// Answers one request.
+pub(super) fn answer(pond: &Pond, role: Role<'_>, request: &Request) -> Result<Value, Failure> {
     match *request {
-        Request::Status => json(&status(pond, mountpoint)),
+        Request::Status => json(&status(pond, role)),
         Request::Sync => json(&Synced {
             version: pond.sync()?.0,
         }),
@@ -30,7 +35,11 @@ pub(super) fn answer(
     }
 }
 
-fn status(pond: &Pond, mountpoint: Option<&Path>) -> StatusReport {
+fn status(pond: &Pond, role: Role<'_>) -> StatusReport {
+    let (mountpoint, pid) = match role {
+        Role::Daemon(mountpoint) => (mountpoint, Some(std::process::id())),
+        Role::Command => (None, None),
+    };
     let status = pond.status();
     StatusReport {
         pond: status.path.display().to_string(),
@@ -38,7 +47,7 @@ fn status(pond: &Pond, mountpoint: Option<&Path>) -> StatusReport {
         version: status.latest.version.0,
         committed: timestamp(status.latest.committed),
         mountpoint: mountpoint.map(|path| path.display().to_string()),
-        pid: mountpoint.map(|_| std::process::id()),
+        pid,
         dirty: DirtyReport {
             entries: status.dirty.entries,
             bytes: status.dirty.bytes,

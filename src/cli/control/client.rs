@@ -1,7 +1,7 @@
 //! Asking a pond, whoever has it open.
 
 use super::address;
-use super::answer::answer;
+use super::answer::{Role, answer};
 use super::message::{Reply, Request};
 use crate::cli::failure::Failure;
 use crate::pond::{OpenOptions, Pond, PondError};
@@ -73,7 +73,7 @@ impl Reached {
     pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Failure> {
         let value = match self {
             Reached::Daemon(client) => return client.ask(request),
-            Reached::Open(opened) => answer(&opened.pond, None, request)?,
+            Reached::Open(opened) => answer(&opened.pond, Role::Command, request)?,
         };
         serde_json::from_value(value)
             .map_err(|error| Failure::system("cannot read the answer of the pond", &error))

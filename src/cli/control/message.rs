@@ -51,7 +51,7 @@ pub struct StatusReport {
     pub committed: String,
     /// Where it is mounted.
     pub mountpoint: Option<String>,
-    /// The process behind the mount.
+    /// The process behind the mount; it may be there a little longer than the mount.
     pub pid: Option<u32>,
     /// What the next version has to hold.
     pub dirty: DirtyReport,

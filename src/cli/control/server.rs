@@ -1,21 +1,22 @@
 //! The daemon's end of the socket: a thread that takes connections, and one for each of them.
 
 use super::address::{self, Bound};
-use super::answer::answer;
+use super::answer::{Role, answer};
 use super::message::{Reply, Request};
 use crate::cli::failure::Failure;
+use crate::cli::place::{self, Mount};
 use crate::pond::Pond;
 use parking_lot::{Condvar, Mutex};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// The longest request.
 const MAX_REQUEST: u64 = 64 << 10;
-/// More connections than this are more than any use: they are closed at once.
+/// More connections than this at a time are more than any use: the next ones wait.
 const MAX_CONNECTIONS: usize = 64;
 /// A connection on which nobody asks is closed after this.
 const IDLE: Duration = Duration::from_secs(60);
@@ -89,8 +90,9 @@ impl Hub {
                 continue;
             };
             let mut state = self.state.lock();
-            if state.connections >= MAX_CONNECTIONS {
-                continue;
+            // Those who have connected since wait in the kernel's queue.
+            while state.connections >= MAX_CONNECTIONS {
+                self.changed.wait(&mut state);
             }
             state.connections += 1;
             drop(state);
@@ -101,11 +103,25 @@ impl Hub {
                     if let Err(error) = hub.converse(stream) {
                         tracing::debug!("a connection to the control socket ended: {error}");
                     }
-                    hub.state.lock().connections -= 1;
+                    hub.disconnected();
                 });
             if started.is_err() {
-                self.state.lock().connections -= 1;
+                self.disconnected();
             }
+        }
+    }
+
+    fn disconnected(&self) {
+        self.state.lock().connections -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Where the mount is seen: nowhere before it is made, and after it was detached lazily.
+    fn seen_at(&self) -> Option<&Path> {
+        let ours = |mount: &Mount| mount.at == self.mountpoint && mount.pond == self.pond.path();
+        match place::mounts() {
+            Ok(mounts) if !mounts.iter().any(ours) => None,
+            _ => Some(&self.mountpoint),
         }
     }
 
@@ -127,7 +143,7 @@ impl Hub {
             match serde_json::from_slice(&line) {
                 Ok(Request::End) => return self.await_end(lines.get_mut()),
                 Ok(request) => {
-                    let answer = answer(&self.pond, Some(&self.mountpoint), &request);
+                    let answer = answer(&self.pond, Role::Daemon(self.seen_at()), &request);
                     reply(lines.get_mut(), answer)?;
                 }
                 Err(_) => {
@@ -184,4 +200,74 @@ fn gone(stream: &UnixStream) -> bool {
     use rustix::net::{RecvFlags, recv};
     let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
     matches!(recv(stream, &mut [0u8; 1], flags), Ok((_, 0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::control::{Client, LogPage, StatusReport, Synced};
+    use crate::pond::OpenOptions;
+    use serde_json::Value;
+
+    fn serve(dir: &Path) -> (Arc<Pond>, Server) {
+        let path = dir.join("pond");
+        Pond::init(&path).unwrap();
+        let pond = Pond::open(&path, &OpenOptions::default()).unwrap();
+        let server = Server::start(pond.clone(), "/none".into()).unwrap();
+        (pond, server)
+    }
+
+    #[test]
+    fn nonsense_is_refused_and_the_next_one_is_served() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pond, server) = serve(dir.path());
+        for nonsense in [
+            &b"garbage\n"[..],
+            b"\0\xff\n",
+            b"{\"request\":\"x\"}\n",
+            &[b'x'; 200_000],
+        ] {
+            let mut stream = address::connect(pond.path()).unwrap();
+            // The daemon may have hung up before all of it is sent.
+            let _ = stream.write_all(nonsense);
+            let _ = io::copy(&mut stream, &mut io::sink());
+        }
+        let mut client = Client::connect(pond.path()).unwrap();
+        let status: StatusReport = client.ask(&Request::Status).unwrap();
+        assert_eq!(
+            (status.pid, status.mountpoint),
+            (Some(std::process::id()), None)
+        );
+        let synced: Synced = client.ask(&Request::Sync).unwrap();
+        let log: LogPage = client
+            .ask(&Request::Log {
+                before: None,
+                limit: 9,
+            })
+            .unwrap();
+        assert_eq!((log.rows[0].version, log.before), (synced.version, None));
+        pond.close().unwrap();
+        server.end(Ok(()));
+        assert!(
+            Client::connect(pond.path()).is_err(),
+            "the socket goes with its server"
+        );
+    }
+
+    #[test]
+    fn who_waits_for_the_end_hears_how_it_went() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pond, server) = serve(dir.path());
+        let mut waiting = Client::connect(pond.path()).unwrap();
+        // The answer to the first request shows that the connection is taken.
+        waiting.ask::<Value>(&Request::Status).unwrap();
+        waiting.send(&Request::End).unwrap();
+        while server.hub.state.lock().waiting == 0 {
+            thread::yield_now();
+        }
+        pond.close().unwrap();
+        server.end(Err(Failure::new("io", "the disk is full")));
+        let end: Result<Value, _> = waiting.answer();
+        assert_eq!(end.unwrap_err().message, "the disk is full");
+    }
 }
