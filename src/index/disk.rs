@@ -166,6 +166,35 @@ impl Disk {
         let (mut first, mut end) = (Vec::new(), Vec::new());
         M::encode_key(from, &mut first);
         M::encode_key(to, &mut end);
+        self.scan_bytes::<M>(snapshot, at, (first, end), visit)
+    }
+
+    /// Visits all entries at version `at`.
+    pub(super) fn visit_all<M: Map>(
+        &self,
+        at: Version,
+        visit: &mut dyn FnMut(M::Key, M::Value),
+    ) -> Result<(), IndexError> {
+        // All keys begin with an id below 2^64 - 1.
+        let end = u64::MAX.to_be_bytes().to_vec();
+        self.scan_bytes::<M>(
+            &self.snapshot(),
+            at,
+            (Vec::new(), end),
+            &mut |key, value| {
+                visit(key, value);
+                ControlFlow::Continue(())
+            },
+        )
+    }
+
+    fn scan_bytes<M: Map>(
+        &self,
+        snapshot: &Snapshot,
+        at: Version,
+        (first, end): (Vec<u8>, Vec<u8>),
+        visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
         let mut past = match at {
             Version::NOW => Vec::new(),
             _ => self.past_entries::<M>(snapshot, at, &first, &end)?,

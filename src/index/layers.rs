@@ -151,6 +151,18 @@ impl Layers {
         }
     }
 
+    /// The extents that orphans changed, and how many bytes of theirs stand in memory.
+    pub(super) fn orphan_extents(&self) -> (Entries<Extents>, u64) {
+        let layer = &self.orphans.layer;
+        (layer.changes.extents.clone(), layer.inline)
+    }
+
+    pub(super) fn settle_orphans(&mut self, extents: Entries<Extents>) {
+        let layer = &mut self.orphans.layer;
+        layer.changes.extents = extents;
+        layer.inline = inline_bytes(&layer.changes);
+    }
+
     pub(super) fn dirty(&self) -> Dirty {
         let mut dirty = Dirty::default();
         let fresh = [&self.fresh, &self.orphans.layer];
@@ -170,11 +182,27 @@ impl Layers {
         dirty
     }
 
+    pub(super) fn changed_files(&self) -> Vec<NodeId> {
+        let mut ids: Vec<NodeId> = self
+            .newest_first()
+            .skip(1) // orphans
+            .flat_map(|layer| &layer.nodes)
+            .filter(|(_, node)| node.as_ref().is_some_and(Node::is_file))
+            .map(|(id, _)| *id)
+            .collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+
     pub(super) fn freeze(&mut self) {
         if self.fresh.changes.is_empty() {
             return;
         }
-        let fresh = std::mem::take(&mut self.fresh);
+        let mut fresh = std::mem::take(&mut self.fresh);
+        // Nothing lies above the fresh layer, so that extents may be joined in it; in a frozen one,
+        // later changes go by the extents as they were.
+        fresh.join();
         self.frozen.push(Frozen {
             id: self.next_frozen,
             generation: self.generation,
@@ -309,6 +337,48 @@ impl Fresh {
         *bytes = buffer.freeze();
         self.inline += more.len() as u64;
         true
+    }
+
+    /// Joins inline runs that follow each other within one chunk.
+    fn join(&mut self) {
+        let mut runs: Vec<((ContentId, u64), Vec<u64>)> = Vec::new();
+        let mut last = None;
+        for (&(content, start), extent) in &self.changes.extents {
+            let bytes = match extent {
+                // A removed entry says nothing of the bytes around it.
+                None => continue,
+                Some(Extent::Stored(_)) => {
+                    last = None;
+                    continue;
+                }
+                Some(Extent::Inline(bytes)) => bytes,
+            };
+            let end = start + bytes.len() as u64;
+            match last {
+                Some((first, upto)) if upto == (content, start) && start % CHUNK != 0 => {
+                    match runs.last_mut() {
+                        Some((key, more)) if *key == first => more.push(start),
+                        _ => runs.push((first, vec![start])),
+                    }
+                    last = Some((first, (content, end)));
+                }
+                _ => last = Some(((content, start), (content, end))),
+            }
+        }
+        for ((content, first), more) in runs {
+            let mut joined = BytesMut::new();
+            for start in std::iter::once(first).chain(more) {
+                // What the run covers may stand under its key in a layer below, so that it is
+                // removed, not forgotten.
+                if let Some(Some(Extent::Inline(bytes))) =
+                    self.changes.extents.insert((content, start), None)
+                {
+                    joined.extend_from_slice(&bytes);
+                }
+            }
+            let run = Extent::Inline(joined.freeze());
+            self.changes.extents.insert((content, first), Some(run));
+        }
     }
 
     fn forget(&mut self, content: ContentId) {

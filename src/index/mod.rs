@@ -22,7 +22,7 @@ pub use disk::VersionInfo;
 pub use error::IndexError;
 pub use layers::Frozen;
 
-use crate::tinyfs::{Changes, ContentId, Entries, Extents, Node, NodeId, Version};
+use crate::tinyfs::{Changes, ContentId, Entries, Extents, Map, Node, NodeId, Version};
 use disk::Disk;
 use journal::Journal;
 use layers::Layers;
@@ -128,6 +128,17 @@ impl Index {
         self.layers.write().settle(frozen, extents);
     }
 
+    /// The extents that removed nodes changed since, and how many of their bytes stand in memory.
+    pub fn orphan_extents(&self) -> (Entries<Extents>, u64) {
+        self.layers.read().orphan_extents()
+    }
+
+    /// Replaces them by those that say where the content now stands. No operation may run between the
+    /// two.
+    pub fn settle_orphans(&self, extents: Entries<Extents>) {
+        self.layers.write().settle_orphans(extents);
+    }
+
     /// Makes all frozen layers durable, in one synced write to the journal.
     pub fn journal(&self) -> Result<(), IndexError> {
         let pending = self.layers.read().unjournaled();
@@ -181,6 +192,20 @@ impl Index {
     /// The newest version in the index.
     pub fn latest(&self) -> Result<Option<VersionInfo>, IndexError> {
         self.disk.latest()
+    }
+
+    /// The files that the open version changes.
+    pub fn changed_files(&self) -> Vec<NodeId> {
+        self.layers.read().changed_files()
+    }
+
+    /// Visits all committed entries of a map at version `at`.
+    pub fn visit_all<M: Map>(
+        &self,
+        at: Version,
+        visit: &mut dyn FnMut(M::Key, M::Value),
+    ) -> Result<(), IndexError> {
+        self.disk.visit_all::<M>(at, visit)
     }
 
     /// Writes the memory of the key-value store to its tables, so that the next open is quick.

@@ -10,7 +10,7 @@ use super::file::{Stats, encode};
 use super::payload::{Parts, micros, rows_of};
 use super::schema::{ENGINE, PART};
 use super::table::Table;
-use super::{Commit, Oplog, actions, source};
+use super::{Commit, Oplog, actions, digest, source};
 use crate::tinyfs::{Changes, Time, Version};
 use arrow::array::builder::{MapBuilder, MapFieldNames, StringBuilder};
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, StructArray};
@@ -23,7 +23,6 @@ use buoyant_kernel::snapshot::SnapshotRef;
 use buoyant_kernel::transaction::CommitResult;
 use std::sync::Arc;
 use std::time::SystemTime;
-use uuid::Uuid;
 
 /// A data file of one partition that was written.
 pub(super) struct PartFile {
@@ -46,7 +45,7 @@ pub(super) fn write_parts(table: &Table, parts: &Parts) -> Result<Vec<PartFile>,
     let mut files = Vec::with_capacity(parts.len());
     for (part, rows) in parts {
         let written = encode(rows).and_then(|(bytes, stats)| {
-            let path = format!("{PART}={part}/{}.parquet", Uuid::now_v7());
+            let path = digest::path_of(*part, &bytes);
             let size = bytes.len() as u64;
             (table.create(&path, bytes)).map_err(|e| table.failed(format!("write {path}"), e))?;
             let modified = Time::from(SystemTime::now()).micros() / 1_000;

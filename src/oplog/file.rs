@@ -58,7 +58,10 @@ pub(super) fn encode(rows: &[Row]) -> Result<(Bytes, Stats), OplogError> {
         first_node: range(&first)?,
         last_node: range(&last)?,
     };
-    let bytes = write(rows, versions, first, last)
+    let counts = rows.iter().map(|r| i32::try_from(r.rows));
+    let counts = counts.collect::<Result<Vec<_>, _>>();
+    let counts = counts.map_err(|_| OplogError::Range("the number of records in a row"))?;
+    let bytes = write(rows, versions, first, last, counts)
         .map_err(|e| OplogError::storage("encode a data file", e, None))?;
     Ok((bytes, stats))
 }
@@ -68,12 +71,10 @@ fn write(
     versions: Vec<i64>,
     first: Vec<i64>,
     last: Vec<i64>,
+    counts: Vec<i32>,
 ) -> Result<Bytes, ParquetError> {
     let committed = rows.iter().map(|r| r.committed);
     let committed = TimestampMicrosecondArray::from_iter_values(committed).with_timezone("UTC");
-    let counts = rows
-        .iter()
-        .map(|r| i32::try_from(r.rows).unwrap_or(i32::MAX));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from(versions)),
         Arc::new(committed),
@@ -82,7 +83,7 @@ fn write(
         )),
         Arc::new(Int64Array::from(first)),
         Arc::new(Int64Array::from(last)),
-        Arc::new(Int32Array::from_iter_values(counts)),
+        Arc::new(Int32Array::from(counts)),
         Arc::new(BinaryArray::from_iter_values(
             rows.iter().map(|r| &r.payload),
         )),

@@ -13,8 +13,10 @@
 mod actions;
 mod birth;
 mod commit;
+mod digest;
 mod error;
 mod file;
+mod guard;
 mod payload;
 mod reader;
 mod record;
@@ -38,6 +40,9 @@ use buoyant_kernel::snapshot::SnapshotRef;
 use error::from_kernel;
 #[cfg(test)]
 use object_store::ObjectStore;
+use std::fmt;
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use store::LocalStore;
@@ -60,7 +65,18 @@ pub struct Oplog {
     since_checkpoint: u64,
 }
 
+impl fmt::Debug for Oplog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Oplog")
+            .field("app", &self.app)
+            .field("latest", &self.latest())
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What opening the oplog found.
+#[derive(Debug)]
 pub struct Opened {
     /// The oplog.
     pub oplog: Oplog,
@@ -90,8 +106,7 @@ impl Oplog {
         birth: &Changes,
     ) -> Result<(), OplogError> {
         let place = dir.display().to_string();
-        std::fs::create_dir_all(dir)
-            .and_then(|()| sync_parent(dir))
+        make_folder(dir)
             .map_err(|e| OplogError::storage(format!("make the folder {place}"), e, None))?;
         let local = local(dir)?;
         let table = Table::new(local.clone(), Some(local))?;
@@ -234,11 +249,22 @@ fn local(dir: &Path) -> Result<Arc<LocalStore>, OplogError> {
     ))
 }
 
-fn sync_parent(dir: &Path) -> std::io::Result<()> {
-    match dir.canonicalize()?.parent() {
-        Some(parent) => std::fs::File::open(parent)?.sync_all(),
-        None => Ok(()),
+/// Makes a folder and what leads to it, each durable in its parent.
+fn make_folder(dir: &Path) -> io::Result<()> {
+    let parent = match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    match fs::create_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            make_folder(parent)?;
+            fs::create_dir(dir)?;
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made?,
     }
+    fs::File::open(parent)?.sync_all()
 }
 
 /// Refuses a table that is not that of the pond.

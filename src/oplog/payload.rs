@@ -6,7 +6,8 @@
 //! before it is decoded, and no key is given twice in one version.
 
 use super::error::OplogError;
-use super::record::{Entry, ForArrow, RecordError, decode};
+use super::guard::guarded;
+use super::record::{Entry, ForArrow, Owned, RecordError, decode};
 use super::schema::{Row, part_of};
 use crate::tinyfs::{Attrs, Changes, Extents, Names, Nodes, Time, Version};
 use arrow::array::RecordBatch;
@@ -142,7 +143,9 @@ fn take<M: ForArrow>(
     part: i32,
     changes: &mut Changes,
 ) -> Result<Result<(), String>, OplogError> {
-    let entries = from_ipc::<M>(row).map_err(|e| failed(M::RECORD, "read", e))?;
+    let senseless = || Err(RecordError::Invalid("a payload makes no sense as Arrow"));
+    let entries = guarded(|| from_ipc::<M>(row)).unwrap_or_else(senseless);
+    let entries = entries.map_err(|e| failed(M::RECORD, "read", e))?;
     let owners = |f: fn(u64, u64) -> u64| entries.iter().map(|(k, _)| M::owner(k)).reduce(f);
     if owners(u64::min) != Some(row.first_node) || owners(u64::max) != Some(row.last_node) {
         return Ok(Err("a row names other nodes than its payload has".into()));
@@ -171,7 +174,7 @@ fn to_ipc(batch: &RecordBatch) -> Result<Bytes, RecordError> {
     Ok(Bytes::from(out))
 }
 
-fn from_ipc<M: ForArrow>(row: &Row) -> Result<Vec<(M::Key, Option<M::Value>)>, RecordError> {
+fn from_ipc<M: ForArrow>(row: &Row) -> Result<Vec<Owned<M>>, RecordError> {
     let rows = row.rows as usize;
     let mut entries = Vec::with_capacity(rows.min(ROW_RECORDS));
     for batch in StreamReader::try_new(&*row.payload, None)? {

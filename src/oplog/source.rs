@@ -6,8 +6,10 @@
 //! within what the log says of the file.
 
 use super::actions::Actions;
+use super::digest;
 use super::error::OplogError;
 use super::file::{from_parquet, rows_from};
+use super::guard::guarded;
 use super::reader::FileReader;
 use super::schema::{Row, VERSION, file_schema};
 use super::table::Table;
@@ -48,6 +50,11 @@ impl DataFile {
             path: self.path.clone(),
             why: why.into(),
         }
+    }
+
+    /// Runs the Parquet library on this file.
+    fn guarded<T>(&self, decode: impl FnOnce() -> Result<T, OplogError>) -> Result<T, OplogError> {
+        guarded(decode).unwrap_or_else(|| Err(self.damaged("it makes no sense as Parquet")))
     }
 }
 
@@ -94,7 +101,14 @@ impl<'a> Source<'a> {
         let whole = match file.size {
             0..=SMALL => {
                 let get = async { table.store().get(&at).await?.bytes().await };
-                Some(table.wait(|| format!("read {}", file.path), get)?)
+                let whole = table.wait(|| format!("read {}", file.path), get)?;
+                if !digest::fits(&file.path, &whole) {
+                    return Err(file.damaged("its bytes are not those that were written"));
+                }
+                Some(whole)
+            }
+            _ if !digest::fits_stored(table, &file.path, &at, file.size)? => {
+                return Err(file.damaged("its bytes are not those that were written"));
             }
             _ => None,
         };
@@ -103,9 +117,10 @@ impl<'a> Source<'a> {
         let options = ArrowReaderOptions::new()
             .with_skip_arrow_metadata(true)
             .with_page_index_policy(PageIndexPolicy::Optional);
-        let load = ArrowReaderMetadata::load_async(&mut reader, options);
-        let metadata = table.wait(|| format!("read the data file {}", file.path), async {
-            load.await.map_err(from_parquet)
+        let what = || format!("read the data file {}", file.path);
+        let metadata = file.guarded(|| {
+            let load = ArrowReaderMetadata::load_async(&mut reader, options);
+            table.wait(what, async { load.await.map_err(from_parquet) })
         })?;
         if metadata
             .metadata()
@@ -222,11 +237,16 @@ impl<'a> Source<'a> {
             Some(selection) => builder.with_row_selection(selection),
             None => builder,
         };
-        let built = builder.build().map_err(from_parquet);
-        let mut stream = built.map_err(|e| self.table.failed(what(), e))?;
+        let mut stream = self.file.guarded(|| {
+            let built = builder.build().map_err(from_parquet);
+            built.map_err(|e| self.table.failed(what(), e))
+        })?;
         loop {
-            let next = async { stream.try_next().await.map_err(from_parquet) };
-            match self.table.wait(what, next)? {
+            let next = self.file.guarded(|| {
+                let next = async { stream.try_next().await.map_err(from_parquet) };
+                self.table.wait(what, next)
+            })?;
+            match next {
                 Some(batch) => take(batch)?,
                 None => return Ok(()),
             }

@@ -7,6 +7,7 @@
 //! missing, and every commit and every file that it added is there in its full length.
 
 use super::actions;
+use super::digest;
 use super::error::OplogError;
 use super::source::store_path;
 use super::table::{LAST_CHECKPOINT, LOG, Table, commit_path};
@@ -104,8 +105,8 @@ fn inspect(
                 return Ok(Err(why));
             }
             // A file of the right length may still hold nothing, where it was never synced.
-            Some(_) if new && !ends_as_parquet(&table.end(&at, *size, 8)?) => {
-                return Ok(Err(format!("its data file {path} is no Parquet file")));
+            Some(_) if new && !digest::fits_stored(table, path, &at, *size)? => {
+                return Ok(Err(format!("its data file {path} is not what was written")));
             }
             Some(_) => {}
         }

@@ -119,7 +119,10 @@ impl PondError {
             PondError::Exists(_) => "give a path where nothing is yet, or an empty folder".into(),
             PondError::Newer { .. } => "install a newer pondmount; nothing was changed".into(),
             PondError::Locked { holder, .. } => match &holder.mountpoint {
-                Some(at) => format!("it is mounted at {0}: `pondmount umount {0}` lets it go", at.display()),
+                Some(at) => format!(
+                    "it is mounted at {0}: `pondmount umount {0}` lets it go",
+                    at.display()
+                ),
                 None => "wait until that process ends".into(),
             },
             _ => return None,

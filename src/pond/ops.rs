@@ -17,7 +17,12 @@ impl Pond {
     }
 
     /// The node that `name` leads to in `dir` at version `at`.
-    pub fn lookup(&self, at: Version, dir: NodeId, name: &Name) -> FsResult<Option<(NodeId, Node)>> {
+    pub fn lookup(
+        &self,
+        at: Version,
+        dir: NodeId,
+        name: &Name,
+    ) -> FsResult<Option<(NodeId, Node)>> {
         ops::lookup(&self.index, at, dir, name)
     }
 
@@ -76,7 +81,7 @@ impl Pond {
         name: &Name,
         new: &NewNode<'_>,
     ) -> FsResult<(NodeId, Node)> {
-        self.space.spare()?;
+        self.make_room(0)?;
         self.change(|tx| {
             let id = NodeId(self.index.new_id());
             let node = ops::create(tx, caller, dir, name, id, new)?;
@@ -124,7 +129,7 @@ impl Pond {
         value: &[u8],
         mode: SetXattr,
     ) -> FsResult<()> {
-        self.space.spare()?;
+        self.make_room(0)?;
         self.change(|tx| ops::set_xattr(tx, caller, id, name, value, mode))
     }
 
@@ -135,12 +140,12 @@ impl Pond {
 
     /// Writes to a file. Answers the node as it is then.
     pub fn write(&self, caller: &Caller, id: NodeId, offset: u64, data: &[u8]) -> FsResult<Node> {
-        self.space.spare()?;
+        self.make_room(data.len())?;
         let node = self.change(|tx| {
             let place = |content, size| self.index.patch(content, offset, data, size);
             ops::write(tx, caller, id, || self.new_content(), offset, data, place)
         })?;
-        self.flusher.relieve(self);
+        self.relieve();
         Ok(node)
     }
 
@@ -182,6 +187,14 @@ impl Pond {
         if self.pins.unpin(id, count) {
             self.index.drop_orphan(id);
         }
+    }
+
+    /// `ENOSPC` if the disk has no room for `bytes` more and their records.
+    fn make_room(&self, bytes: usize) -> FsResult<()> {
+        const RECORD: u64 = 1_024;
+        // Flushed, then committed, before the journal's copy goes.
+        self.room
+            .take(bytes as u64 + RECORD, || 2 * self.index.dirty().bytes)
     }
 
     fn new_content(&self) -> ContentId {

@@ -31,7 +31,7 @@ found, bad = set(), []
 for row, batch in payloads(table.to_pyarrow_table(columns=COLUMNS)):
     if batch.num_rows != row["rows"]:
         bad.append(row["version"])
-    if row["record"] == "name" and holds(batch, text):
+    if row["record"] == "name/1" and holds(batch, text):
         found.add(row["version"])
 json.dump(
     {"version": latest, "history": len(table.history()), "rows": counts, "found": sorted(found), "wrong_counts": bad},

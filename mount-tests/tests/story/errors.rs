@@ -212,7 +212,7 @@ fn usage_errors_are_exit_2_and_say_how_it_is_done() {
         &[],
         &["no-such-command"],
         &["mount", "--no-such-flag"],
-        &["mount"],
+        &["mount", "only-a-pond"],
         &["umount"],
         &["init", "a", "b"],
     ];
@@ -277,7 +277,7 @@ fn check_finds_damage_and_exits_4() {
     }
     assert!(damaged > 0, "300 kB are in no segment");
     let outcome = pond
-        .run(["--json", "check"])
+        .run(["--json", "check", "--read-data"])
         .arg(pond.store())
         .outcome()
         .exits(4);

@@ -254,6 +254,21 @@ fn what_a_commit_says_it_has_written_was_synced() {
     assert_eq!(store.syncs() - before, 4);
 }
 
+#[test]
+fn an_oplog_can_be_handed_to_another_thread() {
+    fn sent<T: Send>() {}
+    sent::<Oplog>();
+    sent::<OplogError>();
+    let dir = tempdir().unwrap();
+    make(dir.path());
+    let mut oplog = open(dir.path()).oplog;
+    let thread = std::thread::spawn(move || {
+        extend(&mut oplog, 1..=2);
+        oplog
+    });
+    holds(&thread.join().unwrap(), 2);
+}
+
 /// `cargo test --lib oplog::tests::commits::latency -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]

@@ -170,22 +170,13 @@ fn a_flipped_byte_never_comes_back_as_data() {
     let file = last_data_file(&dir);
     let sound = fs::read(&file).unwrap();
     let oplog = open(&dir).oplog;
-    let expected: Vec<_> = (replayed(&oplog, Some(2)).unwrap().iter())
-        .map(|(_, c)| dump(c))
-        .collect();
-    let mut caught = 0;
-    for at in (0..sound.len()).step_by(13) {
+    for at in (0..sound.len()).step_by(29) {
         let mut bytes = sound.clone();
         bytes[at] ^= 0x10;
         fs::write(&file, &bytes).unwrap();
-        match replayed(&oplog, Some(2)) {
-            // Bytes that nobody reads, such as the name of the writer.
-            Ok(found) => {
-                let found: Vec<_> = found.iter().map(|(_, c)| dump(c)).collect();
-                assert_eq!(found, expected, "byte {at}");
-            }
-            Err(_) => caught += 1,
-        }
+        let error = replayed(&oplog, Some(2)).unwrap_err();
+        assert!(matches!(error, OplogError::DamagedFile { .. }), "{error}");
     }
-    assert!(caught > 50, "{caught}");
+    fs::write(&file, &sound).unwrap();
+    holds(&oplog, 3);
 }

@@ -1,0 +1,199 @@
+//! `pondmount mount`: mounts a pond, or lists what is mounted.
+
+use crate::cli::Globals;
+use crate::cli::daemon::{self, Herald, Plan};
+use crate::cli::failure::Failure;
+use crate::cli::options::Options;
+use crate::cli::output::Output;
+use crate::cli::place::{self, resolve};
+use crate::observe::log_to_file;
+use clap::Args;
+use serde::Serialize;
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// Mount a pond, or list the ponds that are mounted
+///
+/// The command returns when the mount is ready; a process in the background serves it until it is
+/// unmounted. Without arguments, the mounts are listed.
+#[derive(Debug, Args)]
+pub struct Mount {
+    /// The pond's folder; POND_STORE when only the mountpoint is given
+    #[arg(value_name = "POND")]
+    pond: Option<PathBuf>,
+    /// The directory to mount it on
+    #[arg(value_name = "MOUNTPOINT")]
+    mountpoint: Option<PathBuf>,
+    /// Make the pond if there is nothing yet
+    #[arg(long)]
+    create: bool,
+    /// Take no changes
+    #[arg(long)]
+    read_only: bool,
+    /// Stay in the foreground until the pond is unmounted
+    #[arg(long)]
+    foreground: bool,
+    /// Let other users in, as far as the modes of the files do
+    #[arg(long)]
+    allow_other: bool,
+    /// Options as in fstab: ro, rw, allow_other, commit=SECONDS (5)
+    #[arg(short, value_name = "OPTIONS")]
+    options: Vec<String>,
+    /// Tell on standard output how it goes: for the command that waits for a daemon
+    #[arg(long, hide = true, requires = "foreground")]
+    report_ready: bool,
+}
+
+impl Mount {
+    /// Whether this is the process in the background.
+    pub(super) fn is_daemon(&self) -> bool {
+        self.report_ready
+    }
+}
+
+pub(super) fn run(args: &Mount, globals: &Globals) -> Result<u8, Failure> {
+    let options = Options::parse(&args.options.join(","))?;
+    let Some((pond, mountpoint)) = args.paths(env::var_os("POND_STORE").map(Into::into))? else {
+        return list(&globals.output());
+    };
+    let mut plan = plan(&pond, &mountpoint, &options);
+    plan.create = args.create;
+    plan.read_only |= args.read_only;
+    plan.allow_other |= args.allow_other;
+    match (args.foreground, args.report_ready) {
+        (false, _) => {
+            daemon::launch(&plan, &globals.to_arguments(), &globals.output())?;
+            Ok(0)
+        }
+        (true, false) => serve(&plan, Herald::Terminal(globals.output())),
+        (true, true) => {
+            let herald = daemon::release()?;
+            let pond = plan.pond.clone();
+            log_to_file(globals.verbosity(), move || log_path(&pond));
+            serve(&plan, herald)
+        }
+    }
+}
+
+/// Mounts as mount(8) asks for it.
+pub(in crate::cli) fn in_background(
+    pond: &Path,
+    mountpoint: &Path,
+    options: &Options,
+    globals: &Globals,
+) -> Result<(), Failure> {
+    let plan = plan(pond, mountpoint, options);
+    daemon::launch(&plan, &globals.to_arguments(), &globals.output())
+}
+
+fn plan(pond: &Path, mountpoint: &Path, options: &Options) -> Plan {
+    Plan {
+        pond: resolve(pond),
+        mountpoint: resolve(mountpoint),
+        create: false,
+        read_only: options.read_only == Some(true),
+        allow_other: options.allow_other,
+        commit: options.commit,
+    }
+}
+
+fn serve(plan: &Plan, mut herald: Herald) -> Result<u8, Failure> {
+    let Err(failure) = daemon::serve(plan, &mut herald) else {
+        return Ok(0);
+    };
+    let exit = failure.exit;
+    herald.failed(failure).map_or(Ok(exit), Err)
+}
+
+impl Mount {
+    /// The pond and the mountpoint, or nothing when the mounts are to be listed.
+    fn paths(&self, store: Option<PathBuf>) -> Result<Option<(PathBuf, PathBuf)>, Failure> {
+        let store = store.filter(|store| !store.as_os_str().is_empty());
+        let missing = |what: &str| {
+            Err(Failure::usage(format!("{what} is missing"))
+                .hinted("Usage: pondmount mount [OPTIONS] POND MOUNTPOINT"))
+        };
+        match (&self.pond, &self.mountpoint, store) {
+            (Some(pond), Some(mountpoint), _) => Ok(Some((pond.clone(), mountpoint.clone()))),
+            (Some(mountpoint), None, Some(store)) => Ok(Some((store, mountpoint.clone()))),
+            (Some(_), None, None) => missing("the mountpoint"),
+            (None, ..) if self.asks_for_a_mount() => missing("what to mount"),
+            (None, ..) => Ok(None),
+        }
+    }
+
+    /// Whether there are options that mean nothing for a list.
+    fn asks_for_a_mount(&self) -> bool {
+        let flags = [
+            self.create,
+            self.read_only,
+            self.foreground,
+            self.allow_other,
+        ];
+        flags.contains(&true) || !self.options.is_empty()
+    }
+}
+
+fn list(output: &Output) -> Result<u8, Failure> {
+    #[derive(Serialize)]
+    struct Row {
+        pond: String,
+        mountpoint: String,
+    }
+    for mount in place::mounts()? {
+        let row = Row {
+            pond: mount.pond.display().to_string(),
+            mountpoint: mount.at.display().to_string(),
+        };
+        output.row(&row, |row| format!("{} on {}", row.pond, row.mountpoint))?;
+    }
+    Ok(0)
+}
+
+/// Where a daemon writes its log: by the identity of its pond, which stays when the pond is moved.
+fn log_path(pond: &Path) -> Option<PathBuf> {
+    let given = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let state = given("XDG_STATE_HOME").or_else(|| Some(given("HOME")?.join(".local/state")))?;
+    let identity: toml::Table = std::fs::read_to_string(pond.join("pond.toml"))
+        .ok()?
+        .parse()
+        .ok()?;
+    let id: uuid::Uuid = identity.get("id")?.as_str()?.parse().ok()?;
+    Some(state.join("pondmount").join(format!("{id}.log")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        mount: Mount,
+    }
+
+    fn paths(line: &str, store: Option<&str>) -> Result<Option<(PathBuf, PathBuf)>, Failure> {
+        let words = std::iter::once("mount").chain(line.split_whitespace());
+        Line::try_parse_from(words)
+            .map_err(|error| Failure::usage(error.to_string()))?
+            .mount
+            .paths(store.map(Into::into))
+    }
+
+    #[test]
+    fn a_mount_needs_a_pond_and_a_mountpoint_and_a_list_neither() {
+        let both = Some(("p".into(), "m".into()));
+        assert_eq!(paths("p m", Some("other")).unwrap(), both);
+        assert_eq!(paths("m", Some("p")).unwrap(), both);
+        assert_eq!(paths("", None).unwrap(), None);
+        assert_eq!(paths("", Some("p")).unwrap(), None);
+        for wrong in ["p", "--create", "-o ro", "p m x", "--report-ready p m"] {
+            assert_eq!(paths(wrong, None).unwrap_err().exit, 2, "{wrong}");
+        }
+    }
+}

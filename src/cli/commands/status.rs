@@ -1,0 +1,98 @@
+//! `pondmount status`: how a pond is.
+
+use super::About;
+use crate::cli::control::{Request, StatusReport, reach};
+use crate::cli::failure::Failure;
+use crate::cli::output::Output;
+use crate::cli::place;
+use crate::pond::OpenOptions;
+use clap::Args;
+
+/// Show the newest version of a pond, what waits for the next one, and who has it mounted
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    about: About,
+}
+
+pub(super) fn run(args: &Status, output: &Output) -> Result<u8, Failure> {
+    let place = place::find(args.about.pond.as_deref())?;
+    let mut pond = reach(
+        &place.pond,
+        &OpenOptions {
+            read_only: true,
+            ..OpenOptions::default()
+        },
+    )?;
+    let mut report: StatusReport = pond.ask(&Request::Status)?;
+    if !pond.is_daemon() {
+        // It was opened read-only for this answer, which says nothing about the pond.
+        report.read_only = None;
+    }
+    pond.close()?;
+    output.row(&report, text)?;
+    Ok(0)
+}
+
+fn text(report: &StatusReport) -> String {
+    let mut text = format!(
+        "pond       {}\nid         {}\nversion    {}, committed {}\n",
+        report.pond, report.id, report.version, report.committed
+    );
+    text += &match (&report.mountpoint, report.pid) {
+        (Some(at), Some(pid)) => format!("mounted    at {at} by process {pid}\n"),
+        (None, Some(pid)) => format!("mounted    no; process {pid} still has it open\n"),
+        _ => "mounted    no\n".to_owned(),
+    };
+    text += &match report.dirty.entries {
+        0 => "changes    none since this version".to_owned(),
+        1 => format!(
+            "changes    1 entry since this version ({} bytes)",
+            report.dirty.bytes
+        ),
+        n => format!(
+            "changes    {n} entries since this version ({} bytes)",
+            report.dirty.bytes
+        ),
+    };
+    if let Some(reason) = &report.read_only {
+        text += &format!("\nread-only  {reason}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_report_is_a_line_for_each_thing() {
+        let idle = json!({
+            "pond": "/srv/pond", "id": "0193", "version": 42, "committed": "2026-11-24T03:17:31.000000Z",
+            "mountpoint": null, "pid": null, "dirty": {"entries": 0, "bytes": 0}, "read_only": null,
+        });
+        let report = serde_json::from_value(idle).unwrap();
+        assert_eq!(
+            text(&report),
+            "pond       /srv/pond\n\
+             id         0193\n\
+             version    42, committed 2026-11-24T03:17:31.000000Z\n\
+             mounted    no\n\
+             changes    none since this version"
+        );
+        let mut busy = report;
+        busy.mountpoint = Some("/mnt".into());
+        busy.pid = Some(7);
+        busy.dirty.entries = 3;
+        busy.dirty.bytes = 1000;
+        busy.read_only = Some("the disk is gone".into());
+        let text = text(&busy);
+        assert!(
+            text.contains("\nmounted    at /mnt by process 7\n"),
+            "{text}"
+        );
+        let end = "3 entries since this version (1000 bytes)\nread-only  the disk is gone";
+        assert!(text.ends_with(end), "{text}");
+    }
+}

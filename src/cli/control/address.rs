@@ -1,0 +1,119 @@
+//! The socket in a pond's folder. It is reached through an open folder, since a socket's address may
+//! have no more than 107 bytes and a pond's path may.
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, openat, statat, unlinkat};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+const FILE: &str = "control.sock";
+
+/// A listening socket, whose file goes with it.
+#[derive(Debug)]
+pub struct Bound {
+    folder: OwnedFd,
+    /// Device and inode: a socket that somebody else has put there since is not removed.
+    file: (u64, u64),
+    /// Where connections come in.
+    pub listener: UnixListener,
+}
+
+/// Makes the socket in folder `pond`, in place of one that a dead daemon has left.
+pub fn bind(pond: &Path) -> io::Result<Bound> {
+    let folder = open(pond)?;
+    let address = address(&folder)?;
+    let socket = socket()?;
+    // Before the file exists, so that there is no moment at which others may connect.
+    fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    match unlinkat(&folder, FILE, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    net::bind(&socket, &address)?;
+    net::listen(&socket, 64)?;
+    let file = identity(&folder)?;
+    Ok(Bound {
+        folder,
+        file,
+        listener: socket.into(),
+    })
+}
+
+/// Connects to the daemon that has the pond in folder `pond` open.
+pub fn connect(pond: &Path) -> io::Result<UnixStream> {
+    let folder = open(pond)?;
+    let socket = socket()?;
+    net::connect(&socket, &address(&folder)?)?;
+    Ok(socket.into())
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if identity(&self.folder).is_ok_and(|file| file == self.file) {
+            let _ = unlinkat(&self.folder, FILE, AtFlags::empty());
+        }
+    }
+}
+
+fn open(pond: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(openat(CWD, pond, flags, Mode::empty())?)
+}
+
+fn socket() -> io::Result<OwnedFd> {
+    Ok(net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
+}
+
+fn address(folder: &OwnedFd) -> io::Result<SocketAddrUnix> {
+    let path = format!("/proc/self/fd/{}/{FILE}", folder.as_raw_fd());
+    Ok(SocketAddrUnix::new(path)?)
+}
+
+fn identity(folder: &OwnedFd) -> io::Result<(u64, u64)> {
+    let stat = statat(folder, FILE, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_socket_is_made_below_any_path_for_its_owner_and_goes_with_its_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let pond = dir.path().join("long".repeat(40));
+        std::fs::create_dir(&pond).unwrap();
+        assert_eq!(connect(&pond).unwrap_err().kind(), io::ErrorKind::NotFound);
+        let bound = bind(&pond).unwrap();
+        let mode = std::fs::metadata(pond.join(FILE))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        connect(&pond).unwrap();
+        drop(bound);
+        assert!(!pond.join(FILE).exists());
+    }
+
+    #[test]
+    fn what_a_dead_daemon_left_is_replaced_and_what_another_made_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = bind(dir.path()).unwrap();
+        let second = bind(dir.path()).unwrap();
+        drop(first);
+        connect(dir.path()).unwrap();
+        drop(second);
+        std::fs::write(dir.path().join(FILE), "").unwrap();
+        assert!(connect(dir.path()).is_err());
+        bind(dir.path()).unwrap();
+    }
+}

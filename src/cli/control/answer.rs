@@ -1,0 +1,121 @@
+//! What an open pond answers to a request: the same whether a daemon or the command itself has it open.
+
+use super::message::{Checked, DirtyReport, LogPage, LogRow, Request, StatusReport, Synced};
+use crate::cli::failure::Failure;
+use crate::index::VersionInfo;
+use crate::pond::Pond;
+use crate::tinyfs::{Time, Version};
+use serde::Serialize;
+use serde_json::Value;
+use std::path::Path;
+
+/// The most versions in one page of the log, which bounds the length of a line.
+const PAGE: usize = 1000;
+
+/// What this process has the pond open for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role<'a> {
+    /// To serve a mount, which is seen there, if it is seen.
+    Daemon(Option<&'a Path>),
+    /// To answer.
+    Command,
+}
+
+/// Answers one request.
+pub(super) fn answer(pond: &Pond, role: Role<'_>, request: &Request) -> Result<Value, Failure> {
+    match *request {
+        Request::Status => json(&status(pond, role)),
+        Request::Sync => json(&Synced {
+            version: pond.sync()?.0,
+        }),
+        Request::Log { before, limit } => json(&log(pond, before, limit.min(PAGE))?),
+        Request::Check { read_data } => json(&check(pond, read_data)?),
+        // Whoever asks a pond that is closed in a moment anyway need not wait.
+        Request::End => Ok(Value::Null),
+    }
+}
+
+fn status(pond: &Pond, role: Role<'_>) -> StatusReport {
+    let (mountpoint, pid) = match role {
+        Role::Daemon(mountpoint) => (mountpoint, Some(std::process::id())),
+        Role::Command => (None, None),
+    };
+    let status = pond.status();
+    StatusReport {
+        pond: status.path.display().to_string(),
+        id: status.id.to_string(),
+        version: status.latest.version.0,
+        committed: timestamp(status.latest.committed),
+        mountpoint: mountpoint.map(|path| path.display().to_string()),
+        pid,
+        dirty: DirtyReport {
+            entries: status.dirty.entries,
+            bytes: status.dirty.bytes,
+        },
+        read_only: status.read_only,
+    }
+}
+
+/// Goes back through the numbers, of which some are no version that is listed.
+fn log(pond: &Pond, before: Option<u64>, limit: usize) -> Result<LogPage, Failure> {
+    let mut page = LogPage::default();
+    let mut end = match before {
+        Some(before) => before,
+        None => pond.latest().version.0.saturating_add(1),
+    };
+    while end > 0 && page.rows.len() < limit {
+        let start = end.saturating_sub((limit - page.rows.len()) as u64);
+        let found = pond.versions(Version(start), Version(end - 1))?;
+        page.rows.extend(found.iter().rev().map(row));
+        end = start;
+    }
+    page.before = (end > 0).then_some(end);
+    Ok(page)
+}
+
+fn row(info: &VersionInfo) -> LogRow {
+    LogRow {
+        version: info.version.0,
+        committed: timestamp(info.committed),
+        changes: info.changes,
+    }
+}
+
+fn check(pond: &Pond, read_data: bool) -> Result<Checked, Failure> {
+    let problems = pond.check(read_data)?;
+    Ok(Checked {
+        ok: problems.is_empty(),
+        problems: problems.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn json<T: Serialize>(answer: &T) -> Result<Value, Failure> {
+    serde_json::to_value(answer)
+        .map_err(|error| Failure::system("cannot write the answer as JSON", &error))
+}
+
+/// RFC 3339 in UTC, to the microsecond. A time beyond the year 9999 is a number of microseconds.
+fn timestamp(time: Time) -> String {
+    match jiff::Timestamp::from_microsecond(time.micros()) {
+        Ok(time) => format!("{time:.6}"),
+        Err(_) => time.micros().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339_with_microseconds() {
+        assert_eq!(
+            timestamp(Time::from_micros(1_764_000_000_000_042)),
+            "2025-11-24T16:00:00.000042Z"
+        );
+        assert_eq!(
+            timestamp(Time::from_micros(0)),
+            "1970-01-01T00:00:00.000000Z"
+        );
+        assert_eq!(timestamp(Time::from_micros(i64::MAX)), i64::MAX.to_string());
+    }
+}

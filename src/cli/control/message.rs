@@ -1,0 +1,135 @@
+//! The requests, and the answers that go with them. They are also what `--json` prints.
+
+use crate::cli::failure::Failure;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a command asks of an open pond.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// How it is: a [`StatusReport`].
+    Status,
+    /// Commit everything now: [`Synced`].
+    Sync,
+    /// Up to `limit` versions older than `before`: a [`LogPage`].
+    Log {
+        /// Where the page before this one ended.
+        before: Option<u64>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Look for damage: [`Checked`].
+    Check {
+        /// Read the content too.
+        read_data: bool,
+    },
+    /// Answer when the pond is closed: nothing, or why the last commit failed.
+    End,
+}
+
+/// What comes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// The answer.
+    Ok(Value),
+    /// Why there is none.
+    Failed(Failure),
+}
+
+/// How a pond is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// Its folder.
+    pub pond: String,
+    /// Its identity.
+    pub id: String,
+    /// The newest version.
+    pub version: u64,
+    /// When that was committed.
+    pub committed: String,
+    /// Where it is mounted.
+    pub mountpoint: Option<String>,
+    /// The process behind the mount; it may be there a little longer than the mount.
+    pub pid: Option<u32>,
+    /// What the next version has to hold.
+    pub dirty: DirtyReport,
+    /// Why it takes no changes.
+    pub read_only: Option<String>,
+}
+
+/// Changes that are in no version yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirtyReport {
+    /// Changed entries.
+    pub entries: u64,
+    /// Their bytes in memory.
+    pub bytes: u64,
+}
+
+/// A page of the log, the newest version first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPage {
+    /// The versions.
+    pub rows: Vec<LogRow>,
+    /// Where the next page goes on; nothing when this was the last.
+    pub before: Option<u64>,
+}
+
+/// A version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRow {
+    /// Its number.
+    pub version: u64,
+    /// When it was committed.
+    pub committed: String,
+    /// How many entries it changed.
+    pub changes: u64,
+}
+
+/// What a sync has made sure of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Synced {
+    /// The newest version, which holds everything.
+    pub version: u64,
+}
+
+/// What a check has found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// Nothing.
+    pub ok: bool,
+    /// Or this.
+    pub problems: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_and_replies_are_plain_json() {
+        let text = |request| serde_json::to_string(&request).unwrap();
+        assert_eq!(text(Request::Status), r#"{"request":"status"}"#);
+        let log = Request::Log {
+            before: None,
+            limit: 3,
+        };
+        assert_eq!(
+            text(log.clone()),
+            r#"{"request":"log","before":null,"limit":3}"#
+        );
+        assert_eq!(
+            serde_json::from_str::<Request>(&text(log.clone())).unwrap(),
+            log
+        );
+        assert_eq!(
+            serde_json::to_string(&Reply::Ok(Value::Null)).unwrap(),
+            r#"{"ok":null}"#
+        );
+        let failed = Reply::Failed(Failure::new("io", "no"));
+        let line = serde_json::to_string(&failed).unwrap();
+        assert_eq!(serde_json::from_str::<Reply>(&line).unwrap(), failed);
+    }
+}

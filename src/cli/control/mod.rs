@@ -1,0 +1,15 @@
+//! How commands talk to the daemon that has a pond open.
+//!
+//! Role: a socket in the pond's folder, on which one line of JSON asks and one line answers. In:
+//! requests of commands of the same user. Out: what the pond answers. Holds: whoever opens the pond,
+//! the answer is the same; and no line on the socket, however odd, disturbs the daemon.
+
+mod address;
+mod answer;
+mod client;
+mod message;
+mod server;
+
+pub use client::{Client, Reached, close, reach};
+pub use message::{Checked, LogPage, LogRow, Request, StatusReport, Synced};
+pub use server::Server;

@@ -1,0 +1,165 @@
+//! A mount in the background: the program starts itself once more, and waits until that is ready.
+
+use super::Plan;
+use super::herald::{Herald, Word};
+use crate::cli::failure::Failure;
+use crate::cli::output::Output;
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// Starts a daemon that carries out `plan`, and returns when its mount is ready. `arguments` are the
+/// global ones, which it takes over.
+pub fn launch(plan: &Plan, arguments: &[OsString], output: &Output) -> Result<(), Failure> {
+    keep_files_to_ourselves();
+    let mut child = Command::new(program())
+        .arg0("pondmount")
+        .args(arguments)
+        .args(arguments_of(plan))
+        .stdin(Stdio::null())
+        // Its standard output is the pipe on which it says how it goes.
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| Failure::system("cannot start the daemon of the mount", &error))?;
+    listen(&mut child, output)
+}
+
+/// Follows what the daemon says until it is ready or has failed.
+fn listen(child: &mut Child, output: &Output) -> Result<(), Failure> {
+    let Some(pipe) = child.stdout.take() else {
+        return Err(Failure::new(
+            "daemon",
+            "the daemon of the mount cannot be heard",
+        ));
+    };
+    for line in BufReader::new(pipe).lines() {
+        let line =
+            line.map_err(|error| Failure::system("cannot hear the daemon of the mount", &error))?;
+        match serde_json::from_str(&line) {
+            Ok(Word::Notice(text)) => output.notice(&text),
+            Ok(Word::Ready) => return Ok(()),
+            Ok(Word::Failed(failure)) => {
+                // It lets go of the pond with its end, and the user may try again at once.
+                let _ = child.wait();
+                return Err(failure);
+            }
+            Err(error) => tracing::debug!("the daemon says `{line}`: {error}"),
+        }
+    }
+    let status = child
+        .wait()
+        .map_err(|error| Failure::system("cannot wait for the daemon of the mount", &error))?;
+    Err(ended(status))
+}
+
+fn ended(status: ExitStatus) -> Failure {
+    Failure::new(
+        "daemon",
+        format!("the daemon of the mount has ended before it was ready ({status})"),
+    )
+    .hinted("`pondmount -v mount --foreground …` shows what happens")
+}
+
+/// The running program, even when its file has been replaced since.
+fn program() -> PathBuf {
+    env::current_exe()
+        .ok()
+        .filter(|path| path.is_file())
+        .unwrap_or_else(|| "/proc/self/exe".into())
+}
+
+fn arguments_of(plan: &Plan) -> Vec<OsString> {
+    let flags = [
+        (true, "mount"),
+        (true, "--foreground"),
+        (true, "--report-ready"),
+        (plan.create, "--create"),
+        (plan.read_only, "--read-only"),
+        (plan.allow_other, "--allow-other"),
+    ];
+    let mut arguments: Vec<OsString> = flags
+        .into_iter()
+        .filter(|(given, _)| *given)
+        .map(|(_, flag)| flag.into())
+        .collect();
+    if let Some(commit) = plan.commit {
+        arguments.push(format!("-ocommit={}", commit.as_secs()).into());
+    }
+    arguments.push("--".into());
+    arguments.push(plan.pond.clone().into());
+    arguments.push(plan.mountpoint.clone().into());
+    arguments
+}
+
+/// In the daemon: lets go of the terminal and the directory that it was started in. What was its
+/// standard output is where the command waits.
+pub fn release() -> Result<Herald, Failure> {
+    let release = || -> io::Result<File> {
+        let pipe = io::stdout().as_fd().try_clone_to_owned()?;
+        let null = File::options().write(true).open("/dev/null")?;
+        rustix::stdio::dup2_stdout(&null)?;
+        // It leads a group of its own already when somebody has started it by hand.
+        let _ = rustix::process::setsid();
+        env::set_current_dir("/")?;
+        Ok(pipe.into())
+    };
+    release()
+        .map(Herald::Pipe)
+        .map_err(|error| Failure::system("cannot go into the background", &error))
+}
+
+/// Files that our caller has left open, such as the end of a pipe, must not stay open in the daemon.
+fn keep_files_to_ourselves() {
+    let flags = libc::CLOSE_RANGE_CLOEXEC as libc::c_int;
+    // SAFETY: it closes nothing here and touches no memory; it marks files for the next exec.
+    unsafe {
+        // A kernel before 5.11 does not know it, and then they stay open.
+        let _ = libc::close_range(3, libc::c_uint::MAX, flags);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_plan_survives_the_command_line() {
+        let plan = Plan {
+            pond: "/srv/-odd".into(),
+            mountpoint: "/mnt/a b".into(),
+            create: true,
+            read_only: false,
+            allow_other: true,
+            commit: Some(Duration::from_secs(7)),
+        };
+        let expected = "mount --foreground --report-ready --create --allow-other -ocommit=7 --|/srv/-odd|/mnt/a b";
+        let given = arguments_of(&plan);
+        let given: Vec<_> = given
+            .iter()
+            .map(|argument| argument.to_string_lossy())
+            .collect();
+        assert_eq!(given.join(" ").replace(" /", "|/"), expected);
+    }
+
+    #[test]
+    fn a_daemon_that_ends_without_a_word_is_told_with_its_status() {
+        let output = Output::new(false, true, Default::default());
+        let start = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).stdout(Stdio::piped());
+            command.spawn().unwrap()
+        };
+        let failure = listen(&mut start("exit 3"), &output).unwrap_err();
+        assert!(failure.message.contains("exit status: 3"), "{failure}");
+        listen(&mut start("echo what?; echo '\"ready\"'; sleep 1"), &output).unwrap();
+        let failed = r#"echo '{"failed":{"type":"error","code":"locked","exit":11,"message":"m","causes":[],"hints":[]}}'"#;
+        assert_eq!(listen(&mut start(failed), &output).unwrap_err().exit, 11);
+    }
+}

@@ -1,0 +1,157 @@
+//! From opening the pond to closing it.
+
+use super::{Herald, Plan, mountpoint};
+use crate::cli::control::{Server, close};
+use crate::cli::failure::Failure;
+use crate::mount::{self, MountError, MountOptions, Mounted, Unmounter};
+use crate::pond::{OpenOptions, Pond};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+/// How long the mount may take to go after a signal. Files that are open keep it; they get errors then.
+const LEAVING: Duration = Duration::from_secs(5);
+
+/// What ends a mount.
+enum Event {
+    /// It is gone, in order or not.
+    Gone(Result<(), MountError>),
+    /// Somebody wants us to stop.
+    Signal(i32),
+}
+
+/// Mounts as planned, and returns when the mount is gone and the pond is closed.
+pub fn serve(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
+    let (tell, events) = channel();
+    // From here on a signal does not end us half-way.
+    watch_signals(tell.clone())?;
+    mountpoint::prepare(plan, herald)?;
+    let pond = open(plan, herald)?;
+    let server = listen(plan, &pond);
+    let served = mounted(plan, &pond, herald, tell, &events);
+    let closed = close(&pond, plan.read_only);
+    if let Some(server) = server {
+        server.end(closed.clone());
+    }
+    served.and(closed)
+}
+
+fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
+    let defaults = OpenOptions::default();
+    let options = OpenOptions {
+        read_only: plan.read_only,
+        commit_interval: plan.commit.unwrap_or(defaults.commit_interval),
+    };
+    if plan.create && is_nothing(plan) {
+        Pond::init(&plan.pond)?;
+        herald.notice(&format!("made an empty pond at {}", plan.pond.display()));
+    }
+    Ok(Pond::open(&plan.pond, &options)?)
+}
+
+/// Whether a pond may be made: what is there already, even when it cannot be opened, is left alone.
+fn is_nothing(plan: &Plan) -> bool {
+    match std::fs::symlink_metadata(plan.pond.join("pond.toml")) {
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        Ok(_) => false,
+    }
+}
+
+/// A pond on a disk that takes no files is mounted without a control socket.
+fn listen(plan: &Plan, pond: &Arc<Pond>) -> Option<Server> {
+    match Server::start(pond.clone(), plan.mountpoint.clone()) {
+        Ok(server) => Some(server),
+        Err(error) => {
+            tracing::warn!("no control socket in {}: {error}", plan.pond.display());
+            None
+        }
+    }
+}
+
+fn mounted(
+    plan: &Plan,
+    pond: &Arc<Pond>,
+    herald: &mut Herald,
+    tell: Sender<Event>,
+    events: &Receiver<Event>,
+) -> Result<(), Failure> {
+    let options = MountOptions {
+        read_only: plan.read_only,
+        allow_other: plan.allow_other,
+        ..MountOptions::default()
+    };
+    let mounted = mount::mount(pond.clone(), &plan.mountpoint, &options)?;
+    let unmounter = mounted.unmounter();
+    watch_mount(mounted, tell)?;
+    if let Err(error) = pond.mounted_at(Some(&plan.mountpoint)) {
+        // The lock holds all the same; only the message to the next one says less.
+        tracing::warn!("{error}");
+    }
+    if herald.ready().is_err() {
+        leave(&unmounter, events);
+        return Err(Failure::new(
+            "interrupted",
+            "the command that wanted the mount has gone",
+        ));
+    }
+    tracing::info!(
+        "{} is mounted on {}",
+        plan.pond.display(),
+        plan.mountpoint.display()
+    );
+    match events.recv() {
+        Ok(Event::Gone(outcome)) => Ok(outcome?),
+        Ok(Event::Signal(signal)) => {
+            tracing::info!("signal {signal}: unmounting");
+            leave(&unmounter, events);
+            Ok(())
+        }
+        Err(_) => Ok(()),
+    }
+}
+
+/// Takes the mount away even while it is in use: whoever has a file open keeps it until we end.
+fn leave(unmounter: &Unmounter, events: &Receiver<Event>) {
+    if let Err(busy) = unmounter.unmount(false) {
+        tracing::info!("{busy}; detaching");
+        if let Err(error) = unmounter.unmount(true) {
+            tracing::warn!("{error}");
+        }
+    }
+    // A second signal ends the wait, and so does the time.
+    if let Ok(Event::Gone(Err(error))) = events.recv_timeout(LEAVING) {
+        tracing::warn!("{error}");
+    }
+}
+
+fn watch_mount(mounted: Mounted, tell: Sender<Event>) -> Result<(), Failure> {
+    thread::Builder::new()
+        .name("mount".into())
+        .spawn(move || {
+            // Nobody hears it when the end has begun otherwise.
+            let _ = tell.send(Event::Gone(mounted.wait()));
+        })
+        .map(drop)
+        .map_err(|error| Failure::system("cannot start a thread", &error))
+}
+
+fn watch_signals(tell: Sender<Event>) -> Result<(), Failure> {
+    let start = || -> io::Result<()> {
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+        thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || {
+                for signal in signals.forever() {
+                    if tell.send(Event::Signal(signal)).is_err() {
+                        break;
+                    }
+                }
+            })?;
+        Ok(())
+    };
+    start().map_err(|error| Failure::system("cannot wait for signals", &error))
+}

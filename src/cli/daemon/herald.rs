@@ -1,0 +1,98 @@
+//! Telling how the start of a mount goes: on the terminal, or to the command that waits for it.
+
+use crate::cli::failure::Failure;
+use crate::cli::output::Output;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, Write};
+
+/// What a daemon in the background tells the command that has started it, one line of JSON each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Word {
+    /// For the user.
+    Notice(String),
+    /// The mount is there.
+    Ready,
+    /// It will not be there, and this is why.
+    Failed(Failure),
+}
+
+/// Who is told.
+#[derive(Debug)]
+pub enum Herald {
+    /// The user, who has the daemon in the foreground.
+    Terminal(Output),
+    /// The command that waits at the other end of a pipe.
+    Pipe(File),
+    /// Nobody any more: the command has ended with the mount ready.
+    Silent,
+}
+
+impl Herald {
+    /// Tells the user something.
+    pub fn notice(&mut self, text: &str) {
+        match self {
+            Herald::Terminal(output) => output.notice(text),
+            // The pipe is broken when the command was interrupted, which `ready` finds out.
+            Herald::Pipe(pipe) => drop(send(pipe, &Word::Notice(text.to_owned()))),
+            Herald::Silent => tracing::info!("{text}"),
+        }
+    }
+
+    /// Tells that the mount is there. Fails when whoever wanted it has gone.
+    pub fn ready(&mut self) -> io::Result<()> {
+        if let Herald::Pipe(pipe) = self {
+            send(pipe, &Word::Ready)?;
+            *self = Herald::Silent;
+        }
+        Ok(())
+    }
+
+    /// Tells that it failed. Answers the failure when it is still to be printed.
+    pub fn failed(&mut self, failure: Failure) -> Option<Failure> {
+        match self {
+            Herald::Terminal(_) => Some(failure),
+            Herald::Pipe(pipe) => {
+                let _ = send(pipe, &Word::Failed(failure));
+                None
+            }
+            Herald::Silent => {
+                tracing::error!("{failure}");
+                None
+            }
+        }
+    }
+}
+
+fn send(pipe: &mut File, word: &Word) -> io::Result<()> {
+    let mut line = serde_json::to_vec(word)?;
+    line.push(b'\n');
+    pipe.write_all(&line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn words_go_through_the_pipe_until_the_mount_is_ready() {
+        let (mut read, write) = io::pipe().unwrap();
+        let mut herald = Herald::Pipe(File::from(std::os::fd::OwnedFd::from(write)));
+        herald.notice("a dead mount is gone");
+        herald.ready().unwrap();
+        herald.notice("nobody listens");
+        let mut said = String::new();
+        read.read_to_string(&mut said).unwrap();
+        assert_eq!(said, "{\"notice\":\"a dead mount is gone\"}\n\"ready\"\n");
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_noticed() {
+        let (read, write) = io::pipe().unwrap();
+        let mut herald = Herald::Pipe(File::from(std::os::fd::OwnedFd::from(write)));
+        drop(read);
+        assert!(herald.ready().is_err());
+    }
+}

@@ -1,0 +1,74 @@
+//! The mountpoint, before anything is made or opened: a dead mount is taken away, and a place that
+//! cannot be mounted on ends the start.
+
+use super::{Herald, Plan};
+use crate::cli::failure::Failure;
+use crate::cli::place;
+use crate::mount::{self, MountError};
+use std::io;
+
+/// Frees the mountpoint of a dead mount, and refuses one that cannot be used.
+pub(super) fn prepare(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
+    let at = &plan.mountpoint;
+    if mount::recover_stale(at)? {
+        let at = at.display();
+        herald.notice(&format!("the mount at {at} was dead; it has been removed"));
+    }
+    Ok(check(plan)?)
+}
+
+/// `mount` looks at all this once more. But by then a pond may have been made that nobody wanted.
+fn check(plan: &Plan) -> Result<(), MountError> {
+    let mountpoint = plan.mountpoint.clone();
+    let pond = plan.pond.clone();
+    if let Some(mount) = place::mounts()?
+        .iter()
+        .rfind(|mount| mount.at == mountpoint)
+    {
+        let pond = mount.pond.clone();
+        return Err(MountError::Taken { mountpoint, pond });
+    }
+    match std::fs::metadata(&mountpoint) {
+        Ok(seen) if !seen.is_dir() => return Err(MountError::NotADirectory(mountpoint)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(MountError::Missing(mountpoint));
+        }
+        // Whatever else it is, `mount` has the words for it.
+        _ => {}
+    }
+    match mountpoint.starts_with(&pond) || pond.starts_with(&mountpoint) {
+        true => Err(MountError::Overlaps { mountpoint, pond }),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_that_cannot_hold_a_mount_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("pond/segments")).unwrap();
+        std::fs::create_dir(at("mnt")).unwrap();
+        std::fs::write(at("file"), "").unwrap();
+        let try_at = |mountpoint| {
+            check(&Plan {
+                pond: at("pond"),
+                mountpoint,
+                create: false,
+                read_only: false,
+                allow_other: false,
+                commit: None,
+            })
+        };
+        let code = |mountpoint| try_at(mountpoint).unwrap_err().code();
+        assert_eq!(code(at("missing")), "no_mountpoint");
+        assert_eq!(code(at("file")), "mountpoint_not_a_directory");
+        for inside in [at("pond"), at("pond/segments"), dir.path().to_owned()] {
+            assert_eq!(code(inside), "mountpoint_overlaps");
+        }
+        try_at(at("mnt")).unwrap();
+    }
+}

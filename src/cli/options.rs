@@ -1,0 +1,121 @@
+//! The options of `mount -o`: those of a pond, and those of fstab that say nothing to us.
+
+use super::failure::Failure;
+use std::time::Duration;
+
+/// The longest time that changes may wait for their version: a day.
+const MAX_COMMIT: u64 = 86_400;
+
+/// What `-o` asks for. A later option overrides an earlier one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `ro`, or `rw`.
+    pub read_only: Option<bool>,
+    /// `allow_other`.
+    pub allow_other: bool,
+    /// `commit=SECS`.
+    pub commit: Option<Duration>,
+}
+
+impl Options {
+    /// Reads a list as in `ro,commit=5`.
+    pub fn parse(list: &str) -> Result<Options, Failure> {
+        let mut options = Options::default();
+        for option in list.split(',').filter(|option| !option.is_empty()) {
+            options.add(option)?;
+        }
+        Ok(options)
+    }
+
+    fn add(&mut self, option: &str) -> Result<(), Failure> {
+        let (name, value) = match option.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (option, None),
+        };
+        match (name, value) {
+            ("ro", None) => self.read_only = Some(true),
+            ("rw", None) => self.read_only = Some(false),
+            ("allow_other", None) => self.allow_other = true,
+            ("commit", Some(value)) => self.commit = Some(commit(value)?),
+            ("commit", None) => return Err(commit_needs("nothing")),
+            _ if ignored(name, value) => {}
+            _ => {
+                return Err(
+                    Failure::usage(format!("there is no mount option `{option}`"))
+                        .hinted("a pond has ro, rw, allow_other and commit=SECONDS"),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Options that other programs read, or that change nothing for a pond.
+fn ignored(name: &str, value: Option<&str>) -> bool {
+    match name {
+        // Told to mount(8) and systemd: when to mount, in what order, and whether a failure matters.
+        "auto" | "noauto" | "nofail" | "_netdev" | "defaults" => value.is_none(),
+        // Told to mount(8): who may mount. It has decided that before it calls us.
+        "user" | "users" | "nouser" | "owner" | "group" => true,
+        // A pond is always mounted nosuid and nodev, which mount(8) spells out when `user` is given.
+        // To ask for the opposite changes nothing either: files in a pond never gain privileges.
+        "suid" | "nosuid" | "dev" | "nodev" => value.is_none(),
+        // Programs in a pond may be run.
+        "exec" => value.is_none(),
+        // Comments for programs (x-systemd.automount, x-gvfs-show), stripped by mount(8) when it can.
+        _ => name.starts_with("x-") || name.starts_with("X-") || name == "comment",
+    }
+}
+
+fn commit(value: &str) -> Result<Duration, Failure> {
+    match value.parse() {
+        Ok(seconds) if seconds <= MAX_COMMIT => Ok(Duration::from_secs(seconds)),
+        _ => Err(commit_needs(&format!("`{value}`"))),
+    }
+}
+
+fn commit_needs(given: &str) -> Failure {
+    Failure::usage(format!(
+        "the mount option commit takes a number of seconds from 0 to {MAX_COMMIT}, not {given}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_options_of_a_pond_are_read_and_the_last_one_counts() {
+        let options = Options::parse("ro,allow_other,commit=30,,rw,commit=0").unwrap();
+        assert_eq!(options.read_only, Some(false));
+        assert!(options.allow_other);
+        assert_eq!(options.commit, Some(Duration::ZERO));
+        assert_eq!(Options::parse("").unwrap(), Options::default());
+    }
+
+    #[test]
+    fn what_fstab_says_to_others_is_ignored() {
+        let list = "_netdev,nofail,auto,noauto,user,users,user=anna,defaults,rw,dev,suid,exec,nosuid,nodev,x-systemd.automount,x-a=b";
+        let options = Options::parse(list).unwrap();
+        assert_eq!(options.read_only, Some(false));
+        assert_eq!(options.commit, None);
+    }
+
+    #[test]
+    fn anything_else_is_a_usage_error_that_names_the_option() {
+        for wrong in [
+            "no_such_option",
+            "commit=soon",
+            "commit",
+            "commit=-1",
+            "commit=86401",
+            "ro=1",
+            "noexec",
+        ] {
+            let failure = Options::parse(wrong).unwrap_err();
+            assert_eq!(failure.exit, 2, "{wrong}");
+            let name = wrong.split('=').next().unwrap();
+            assert!(failure.message.contains(name), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Why content could not be kept or given back.
+
+use crate::tinyfs::{FsError, SegmentId, Stored};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A failure of the segments.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// A segment could not be read or written.
+    #[error("cannot {what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A segment does not hold what was written to it.
+    #[error("segment {segment} is damaged at offset {offset}: {why}")]
+    Corrupt {
+        /// The segment.
+        segment: SegmentId,
+        /// Where the stored extent begins.
+        offset: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+impl ContentError {
+    pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ContentError {
+        let path = path.to_owned();
+        move |source| ContentError::Io { what, path, source }
+    }
+
+    pub(super) fn corrupt(run: &Stored, why: &'static str) -> ContentError {
+        ContentError::Corrupt {
+            segment: run.segment,
+            offset: run.offset,
+            why,
+        }
+    }
+}
+
+impl From<ContentError> for FsError {
+    fn from(error: ContentError) -> FsError {
+        FsError::store(error)
+    }
+}

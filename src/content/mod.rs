@@ -1,0 +1,94 @@
+//! The heap of bytes: segments that are only ever appended to, and extents that say where in them
+//! the bytes of a file stand.
+//!
+//! Role: keep content. In: the extents of frozen layers, with their bytes. Out: where those bytes
+//! stand now, and the bytes again, verified. Holds always: a byte in a segment is written once;
+//! nothing is read that does not match the hash of its stored extent; what [`Content::sync`] returned
+//! after is on stable storage.
+
+mod cache;
+mod error;
+mod merge;
+mod segments;
+mod settle;
+
+pub use error::ContentError;
+pub use merge::{Tail, small_tail};
+pub use settle::INLINE_MAX;
+
+use crate::tinyfs::{Entries, Extents, Stored};
+use bytes::Bytes;
+use cache::Cache;
+use segments::Segments;
+use std::path::Path;
+
+/// Bytes of verified extents kept in memory.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// The content of one pond. All methods may be called from any thread.
+pub struct Content {
+    segments: Segments,
+    cache: Cache,
+}
+
+impl Content {
+    /// Opens the segments in folder `dir`, which exists.
+    pub fn open(dir: &Path) -> Result<Content, ContentError> {
+        Ok(Content {
+            segments: Segments::open(dir)?,
+            cache: Cache::new(CACHE_BYTES),
+        })
+    }
+
+    /// Gives the inline bytes of `extents` their place: what is small stays inline, the rest goes to a
+    /// segment. Answers the extents as they are then; they say the same.
+    pub fn settle(&self, extents: &Entries<Extents>) -> Result<Entries<Extents>, ContentError> {
+        settle::settle(&self.segments, extents)
+    }
+
+    /// Returns when everything that was settled is on stable storage.
+    pub fn sync(&self) -> Result<(), ContentError> {
+        self.segments.sync()
+    }
+
+    /// The bytes of a run, verified.
+    pub fn read(&self, run: &Stored) -> Result<Bytes, ContentError> {
+        let place = (run.segment, run.offset);
+        let whole = match self.cache.get(place, run.stored_len) {
+            Some(whole) => whole,
+            None => {
+                let whole = Bytes::from(self.read_verified(run)?);
+                self.cache.put(place, whole.clone());
+                whole
+            }
+        };
+        let (skip, len) = (run.skip as usize, run.len as usize);
+        match skip.checked_add(len) {
+            Some(end) if end <= whole.len() => Ok(whole.slice(skip..end)),
+            _ => Err(ContentError::corrupt(
+                run,
+                "the extent reaches beyond what is stored",
+            )),
+        }
+    }
+
+    /// The whole stored extent that `run` is of, read from the segment and verified.
+    pub fn read_verified(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
+        let whole = self.segments.read(run)?;
+        match blake3::hash(&whole).as_bytes() == &run.hash {
+            true => Ok(whole),
+            false => Err(ContentError::corrupt(
+                run,
+                "the bytes do not match their hash",
+            )),
+        }
+    }
+
+    /// Bytes of all segments on disk.
+    pub fn disk_bytes(&self) -> Result<u64, ContentError> {
+        self.segments.disk_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! Segment files: `segments/0000000000000001.seg` and so on.
+//!
+//! A segment is the bytes of its extents, one after another, with nothing between: the extents'
+//! records say where each begins and what its hash is. Appending goes to one segment at a time until
+//! it is large enough. After a crash the last one may end in bytes that no record names; so an open
+//! pond never appends to a segment of an earlier run.
+
+use super::ContentError;
+use crate::tinyfs::{SegmentId, Stored};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A segment that reached this size gets no more.
+const SEGMENT_SIZE: u64 = 64 << 20;
+/// Segments held open for reading.
+const OPEN_FILES: usize = 64;
+
+pub(super) struct Segments {
+    dir: PathBuf,
+    tail: Mutex<Tail>,
+    readers: Mutex<HashMap<SegmentId, Arc<File>>>,
+}
+
+/// Where the next extent goes.
+struct Tail {
+    next: u64,
+    open: Option<Open>,
+    /// Files with bytes that were not synced yet.
+    unsynced: Vec<(PathBuf, Arc<File>)>,
+    /// Whether a file was made since the folder was synced.
+    made: bool,
+    /// Set when a sync failed: what it was to keep may be lost, and no later sync can tell.
+    failed: bool,
+}
+
+struct Open {
+    id: SegmentId,
+    file: Arc<File>,
+    path: PathBuf,
+    len: u64,
+    synced: u64,
+}
+
+impl Segments {
+    pub(super) fn open(dir: &Path) -> Result<Segments, ContentError> {
+        let last = segment_ids(dir)?.into_iter().max();
+        Ok(Segments {
+            dir: dir.to_owned(),
+            tail: Mutex::new(Tail {
+                next: last.map_or(1, |id| id.0 + 1),
+                open: None,
+                unsynced: Vec::new(),
+                made: false,
+                failed: false,
+            }),
+            readers: Mutex::default(),
+        })
+    }
+
+    fn path(&self, id: SegmentId) -> PathBuf {
+        self.dir.join(format!("{:016}.seg", id.0))
+    }
+
+    /// Appends `bytes`, and answers where they stand.
+    pub(super) fn append(&self, bytes: &[u8]) -> Result<(SegmentId, u64), ContentError> {
+        let mut tail = self.tail.lock();
+        if tail
+            .open
+            .as_ref()
+            .is_none_or(|open| open.len >= SEGMENT_SIZE)
+        {
+            self.start(&mut tail)?;
+        }
+        let Some(open) = &mut tail.open else {
+            return Err(ContentError::io("append to", &self.dir)(
+                io::ErrorKind::NotFound.into(),
+            ));
+        };
+        let offset = open.len;
+        // A failed write may have left bytes behind; the next one overwrites them, since no extent
+        // names them.
+        open.file
+            .write_all_at(bytes, offset)
+            .map_err(ContentError::io("write to", &open.path))?;
+        open.len += bytes.len() as u64;
+        Ok((open.id, offset))
+    }
+
+    fn start(&self, tail: &mut Tail) -> Result<(), ContentError> {
+        if let Some(full) = tail.open.take()
+            && full.synced < full.len
+        {
+            tail.unsynced.push((full.path, full.file));
+        }
+        let id = SegmentId(tail.next);
+        let path = self.path(id);
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(ContentError::io("create", &path))?;
+        tail.next += 1;
+        tail.made = true;
+        tail.open = Some(Open {
+            id,
+            file: Arc::new(file),
+            path,
+            len: 0,
+            synced: 0,
+        });
+        Ok(())
+    }
+
+    /// Returns when all appended bytes are on stable storage.
+    pub(super) fn sync(&self) -> Result<(), ContentError> {
+        let (files, upto, made) = {
+            let mut tail = self.tail.lock();
+            if tail.failed {
+                let source = io::Error::other("an earlier sync failed");
+                return Err(ContentError::io("sync", &self.dir)(source));
+            }
+            let mut files = std::mem::take(&mut tail.unsynced);
+            let mut upto = None;
+            if let Some(open) = &tail.open
+                && open.synced < open.len
+            {
+                files.push((open.path.clone(), open.file.clone()));
+                upto = Some((open.id, open.len));
+            }
+            (files, upto, std::mem::take(&mut tail.made))
+        };
+        let synced = files
+            .iter()
+            .try_for_each(|(path, file)| file.sync_data().map_err(ContentError::io("sync", path)))
+            .and_then(|()| if made { sync_dir(&self.dir) } else { Ok(()) });
+        let mut tail = self.tail.lock();
+        tail.failed |= synced.is_err();
+        if let (Ok(()), Some((id, len)), Some(open)) = (&synced, upto, &mut tail.open)
+            && open.id == id
+        {
+            open.synced = len;
+        }
+        synced
+    }
+
+    /// The stored extent that `run` is of, as it stands in its segment.
+    pub(super) fn read(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
+        let file = self.reader(run.segment)?;
+        let mut bytes = vec![0; run.stored_len as usize];
+        match file.read_exact_at(&mut bytes, run.offset) {
+            Ok(()) => Ok(bytes),
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(ContentError::corrupt(run, "the segment is cut short"))
+            }
+            Err(e) => Err(ContentError::io("read", &self.path(run.segment))(e)),
+        }
+    }
+
+    fn reader(&self, id: SegmentId) -> Result<Arc<File>, ContentError> {
+        if let Some(file) = self.readers.lock().get(&id) {
+            return Ok(file.clone());
+        }
+        let path = self.path(id);
+        let file = Arc::new(File::open(&path).map_err(ContentError::io("open", &path))?);
+        let mut readers = self.readers.lock();
+        if readers.len() >= OPEN_FILES {
+            readers.clear();
+        }
+        readers.insert(id, file.clone());
+        Ok(file)
+    }
+
+    pub(super) fn disk_bytes(&self) -> Result<u64, ContentError> {
+        let mut bytes = 0;
+        for id in segment_ids(&self.dir)? {
+            let path = self.path(id);
+            bytes += fs::metadata(&path)
+                .map_err(ContentError::io("look at", &path))?
+                .len();
+        }
+        Ok(bytes)
+    }
+}
+
+/// The segments in a folder. Other files in it are none of ours, and left alone.
+fn segment_ids(dir: &Path) -> Result<Vec<SegmentId>, ContentError> {
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(dir).map_err(ContentError::io("list", dir))? {
+        let name = entry.map_err(ContentError::io("list", dir))?.file_name();
+        let id = name.to_str().and_then(|name| name.strip_suffix(".seg"));
+        ids.extend(id.and_then(|id| id.parse().ok()).map(SegmentId));
+    }
+    Ok(ids)
+}
+
+fn sync_dir(dir: &Path) -> Result<(), ContentError> {
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(ContentError::io("sync", dir))
+}

@@ -1,0 +1,94 @@
+//! Content goes in and comes back, and nothing else does.
+
+use super::*;
+use crate::tinyfs::ops::CHUNK;
+use crate::tinyfs::{ContentId, Extent};
+use std::fs;
+
+const C: ContentId = ContentId(7);
+
+fn inline(pieces: &[(u64, usize)]) -> Entries<Extents> {
+    let piece = |&(start, len): &(u64, usize)| {
+        let bytes: Vec<u8> = (start..start + len as u64)
+            .map(|n| (n % 251) as u8)
+            .collect();
+        ((C, start), Some(Extent::Inline(Bytes::from(bytes))))
+    };
+    pieces.iter().map(piece).collect()
+}
+
+/// The bytes that `extents` say, by the file offset of each run.
+fn bytes_of(content: &Content, extents: &Entries<Extents>) -> Vec<(u64, Vec<u8>)> {
+    let mut found: Vec<(u64, Vec<u8>)> = Vec::new();
+    for ((_, start), extent) in extents {
+        let bytes = match extent {
+            None => continue,
+            Some(Extent::Inline(bytes)) => bytes.clone(),
+            Some(Extent::Stored(run)) => content.read(run).unwrap(),
+        };
+        match found.last_mut() {
+            Some((at, run)) if *at + run.len() as u64 == *start => run.extend_from_slice(&bytes),
+            _ => found.push((*start, bytes.to_vec())),
+        }
+    }
+    found
+}
+
+#[test]
+fn settling_changes_where_bytes_stand_and_not_what_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let content = Content::open(dir.path()).unwrap();
+    let chunk = CHUNK as usize;
+    for pieces in [
+        vec![(0, 100)],
+        vec![(0, 100), (100, 50), (200, 10)],
+        vec![(0, 3000), (3000, 3000)],
+        vec![(0, chunk), (CHUNK, chunk), (2 * CHUNK, 10)],
+        vec![(CHUNK - 10, 10), (CHUNK, 10)],
+    ] {
+        let before = inline(&pieces);
+        let after = content.settle(&before).unwrap();
+        assert_eq!(
+            bytes_of(&content, &before),
+            bytes_of(&content, &after),
+            "{pieces:?}"
+        );
+        assert!(before.keys().eq(after.keys()));
+    }
+    content.sync().unwrap();
+}
+
+#[test]
+fn a_flipped_bit_is_an_error_and_never_a_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let content = Content::open(dir.path()).unwrap();
+    let settled = content.settle(&inline(&[(0, 10_000)])).unwrap();
+    content.sync().unwrap();
+    let Some(Some(Extent::Stored(run))) = settled.values().next() else {
+        panic!("10,000 bytes do not stay inline")
+    };
+    let path = dir.path().join("0000000000000001.seg");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[5_000] ^= 0x10;
+    fs::write(&path, &bytes).unwrap();
+    let fresh = Content::open(dir.path()).unwrap();
+    assert!(matches!(fresh.read(run), Err(ContentError::Corrupt { .. })));
+    fs::write(&path, &bytes[..9_000]).unwrap();
+    let fresh = Content::open(dir.path()).unwrap();
+    assert!(matches!(fresh.read(run), Err(ContentError::Corrupt { .. })));
+}
+
+#[test]
+fn a_segment_of_an_earlier_run_is_never_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let content = Content::open(dir.path()).unwrap();
+        content.settle(&inline(&[(0, 10_000)])).unwrap();
+    }
+    let mut sizes: Vec<u64> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .collect();
+    sizes.sort();
+    assert_eq!(sizes, [10_000, 10_000]);
+}

@@ -1,0 +1,570 @@
+//! Requests of the kernel in, replies out: each is one call of the [`Mirror`].
+
+use super::attr::{FOR_EVER, errno, file_type, no_entry};
+use super::files::NewAttr;
+use super::listing::Item;
+use super::mirror::{Found, Mirror, caller};
+use super::names::Lookup;
+use crate::pond::Pond;
+use crate::tinyfs::{FsError, FsResult};
+use fuser::*;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The largest request to write, and the most that the kernel takes in one piece.
+const MAX_WRITE: u32 = 1 << 20;
+/// How many requests of read-ahead and the like the kernel may have under way.
+const MAX_BACKGROUND: u16 = 64;
+/// Numbers of nodes are never given twice, so one generation is enough.
+pub(super) const GENERATION: Generation = Generation(0);
+/// Open files need no state: all that is asked of them names the node.
+const NO_HANDLE: FileHandle = FileHandle(0);
+const MAX_NAME: u32 = crate::tinyfs::MAX_NAME as u32;
+
+/// What is asked of the kernel, as far as it offers it. Of the rest:
+/// - no write-back cache and no remote locks: what is acknowledged is in the pond, and locks are
+///   the kernel's own;
+/// - `EXPLICIT_INVAL_DATA` and not `AUTO_INVAL_DATA`: nobody else writes, so pages stay valid;
+/// - `HANDLE_KILLPRIV_V2`: without it each write asks for `security.capability` first;
+/// - `fuser` 0.18 cannot serve `SETXATTR_EXT`, `ALLOW_IDMAP`, `CREATE_SUPP_GROUP`, `SECURITY_CTX`.
+const WANTED: [InitFlags; 10] = [
+    InitFlags::FUSE_ASYNC_READ,
+    InitFlags::FUSE_BIG_WRITES,
+    InitFlags::FUSE_MAX_PAGES,
+    InitFlags::FUSE_PARALLEL_DIROPS,
+    InitFlags::FUSE_DO_READDIRPLUS,
+    InitFlags::FUSE_READDIRPLUS_AUTO,
+    InitFlags::FUSE_CACHE_SYMLINKS,
+    InitFlags::FUSE_ASYNC_DIO,
+    InitFlags::FUSE_EXPLICIT_INVAL_DATA,
+    InitFlags::FUSE_HANDLE_KILLPRIV_V2,
+];
+
+/// The file system that `fuser` serves.
+pub(super) struct Adapter {
+    mirror: Mirror,
+}
+
+impl Adapter {
+    pub(super) fn new(pond: Arc<Pond>) -> Adapter {
+        Adapter {
+            mirror: Mirror::new(pond),
+        }
+    }
+
+    fn entry(&self, op: &'static str, ino: INodeNo, made: FsResult<Found>, reply: ReplyEntry) {
+        match made {
+            Ok(found) => reply.entry_with_ttls(
+                &found.attr_valid,
+                &found.name_valid,
+                &found.attr,
+                GENERATION,
+            ),
+            Err(error) => reply.error(failed(op, ino, &error)),
+        }
+    }
+
+    fn empty(&self, op: &'static str, ino: INodeNo, done: FsResult<()>, reply: ReplyEmpty) {
+        match done {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(failed(op, ino, &error)),
+        }
+    }
+}
+
+/// The number that the kernel gets; the log gets what lies behind it, where the pond is at fault.
+fn failed(op: &'static str, ino: INodeNo, error: &FsError) -> fuser::Errno {
+    if let FsError::Store { cause, .. } = error {
+        let mut causes = cause.to_string();
+        let mut next = cause.source();
+        while let Some(cause) = next {
+            causes.push_str(": ");
+            causes.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        tracing::error!(op, node = ino.0, "{causes}");
+    }
+    errno(error.errno())
+}
+
+impl Filesystem for Adapter {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        for flag in WANTED {
+            if config.add_capabilities(flag).is_err() {
+                tracing::debug!(?flag, "not offered by this kernel");
+            }
+        }
+        // Each answers the nearest that is possible, where this is not.
+        if let Err(nearest) = config.set_max_write(MAX_WRITE) {
+            config.set_max_write(nearest).ok();
+        }
+        if let Err(nearest) = config.set_max_background(MAX_BACKGROUND) {
+            config.set_max_background(nearest).ok();
+        }
+        Ok(())
+    }
+
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        match self.mirror.lookup(parent.0, name.as_bytes()) {
+            Ok(Lookup::Found(found)) => self.entry("lookup", parent, Ok(found), reply),
+            Ok(Lookup::Absent(valid)) => reply.entry(&valid, &no_entry(), GENERATION),
+            Ok(Lookup::AbsentNow) => reply.error(fuser::Errno::ENOENT),
+            Err(error) => reply.error(failed("lookup", parent, &error)),
+        }
+    }
+
+    fn forget(&self, _: &Request, ino: INodeNo, count: u64) {
+        self.mirror.forget(ino.0, count);
+    }
+
+    fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        match self.mirror.getattr(ino.0) {
+            Ok((attr, valid)) => reply.attr(&valid, &attr),
+            Err(error) => reply.error(failed("getattr", ino, &error)),
+        }
+    }
+
+    fn setattr(
+        &self,
+        req: &Request,
+        ino: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        _handle: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let new = NewAttr {
+            mode,
+            uid,
+            gid,
+            size,
+            atime,
+            mtime,
+        };
+        match self
+            .mirror
+            .setattr(&caller(req.uid(), req.gid()), ino.0, &new)
+        {
+            Ok(attr) => reply.attr(&FOR_EVER, &attr),
+            Err(error) => reply.error(failed("setattr", ino, &error)),
+        }
+    }
+
+    fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
+        match self.mirror.readlink(ino.0) {
+            Ok(target) => reply.data(&target),
+            Err(error) => reply.error(failed("readlink", ino, &error)),
+        }
+    }
+
+    fn mknod(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        let caller = caller(req.uid(), req.gid());
+        let modes = (mode, umask);
+        let made = self
+            .mirror
+            .mknod(&caller, parent.0, name.as_bytes(), modes, rdev);
+        self.entry("mknod", parent, made, reply);
+    }
+
+    fn mkdir(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        reply: ReplyEntry,
+    ) {
+        let caller = caller(req.uid(), req.gid());
+        let made = self
+            .mirror
+            .mkdir(&caller, parent.0, name.as_bytes(), (mode, umask));
+        self.entry("mkdir", parent, made, reply);
+    }
+
+    fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let caller = caller(req.uid(), req.gid());
+        let done = self.mirror.unlink(&caller, parent.0, name.as_bytes());
+        self.empty("unlink", parent, done, reply);
+    }
+
+    fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let caller = caller(req.uid(), req.gid());
+        let done = self.mirror.rmdir(&caller, parent.0, name.as_bytes());
+        self.empty("rmdir", parent, done, reply);
+    }
+
+    fn symlink(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        target: &Path,
+        reply: ReplyEntry,
+    ) {
+        let caller = caller(req.uid(), req.gid());
+        let target = target.as_os_str().as_bytes();
+        let made = self
+            .mirror
+            .symlink(&caller, parent.0, name.as_bytes(), target);
+        self.entry("symlink", parent, made, reply);
+    }
+
+    fn rename(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let caller = caller(req.uid(), req.gid());
+        let (from, to) = (
+            (parent.0, name.as_bytes()),
+            (new_parent.0, new_name.as_bytes()),
+        );
+        let done = self.mirror.rename(&caller, from, to, flags);
+        self.empty("rename", parent, done, reply);
+    }
+
+    fn link(&self, req: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let caller = caller(req.uid(), req.gid());
+        let made = self.mirror.link(&caller, ino.0, parent.0, name.as_bytes());
+        self.entry("link", ino, made, reply);
+    }
+
+    fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        match self.mirror.open(ino.0, flags) {
+            Ok(()) => reply.opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE),
+            Err(error) => reply.error(failed("open", ino, &error)),
+        }
+    }
+
+    fn create(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        _flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let caller = caller(req.uid(), req.gid());
+        let modes = (mode, umask);
+        match self
+            .mirror
+            .mknod(&caller, parent.0, name.as_bytes(), modes, 0)
+        {
+            Ok(found) => {
+                let flags = FopenFlags::FOPEN_KEEP_CACHE;
+                reply.created(&FOR_EVER, &found.attr, GENERATION, NO_HANDLE, flags);
+            }
+            Err(error) => reply.error(failed("create", parent, &error)),
+        }
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        match self.mirror.read(ino.0, offset, size) {
+            Ok(data) => reply.data(&data),
+            Err(error) => reply.error(failed("read", ino, &error)),
+        }
+    }
+
+    fn write(
+        &self,
+        req: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        data: &[u8],
+        write_flags: WriteFlags,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let caller = caller(req.uid(), req.gid());
+        let at = (offset, data);
+        match self.mirror.write(&caller, ino.0, at, write_flags) {
+            // A request is no longer than a megabyte.
+            Ok(()) => reply.written(data.len() as u32),
+            Err(error) => reply.error(failed("write", ino, &error)),
+        }
+    }
+
+    /// Nothing waits for a close, and the kernel does not ask again.
+    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        reply.error(fuser::Errno::ENOSYS);
+    }
+
+    fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.empty("fsync", ino, self.mirror.pond.fsync(), reply);
+    }
+
+    fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.empty("fsyncdir", ino, self.mirror.pond.fsync(), reply);
+    }
+
+    fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let flags = match self.mirror.view(ino.0) {
+            // The kernel drops its copy when the directory changes through the mount.
+            Ok(super::inodes::View::Node { .. }) => {
+                FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
+            }
+            // New versions come by themselves.
+            Ok(_) => FopenFlags::empty(),
+            Err(error) => return reply.error(failed("opendir", ino, &error)),
+        };
+        reply.opened(FileHandle(self.mirror.handles.open()), flags);
+    }
+
+    fn readdir(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        let mut add = |item: &Item, _| {
+            let number = INodeNo(self.mirror.inodes.number(item.view));
+            let (kind, name) = (file_type(item.kind), OsStr::from_bytes(&item.name));
+            Ok(reply.add(number, item.position, kind, name))
+        };
+        match self
+            .mirror
+            .read_directory(ino.0, handle.0, offset, &mut add)
+        {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(failed("readdir", ino, &error)),
+        }
+    }
+
+    fn readdirplus(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
+        let mut added = false;
+        let mut add = |item: &Item, fresh| {
+            let full = match self.mirror.add_plus(ino.0, item, fresh, &mut reply) {
+                // The kernel holds what was added; the failure is told when it reads on from here.
+                Err(_) if added => true,
+                other => other?,
+            };
+            added = true;
+            Ok(full)
+        };
+        match self
+            .mirror
+            .read_directory(ino.0, handle.0, offset, &mut add)
+        {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(failed("readdirplus", ino, &error)),
+        }
+    }
+
+    fn releasedir(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        _: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        self.mirror.handles.close(handle.0);
+        reply.ok();
+    }
+
+    fn statfs(&self, _: &Request, ino: INodeNo, reply: ReplyStatfs) {
+        match self.mirror.pond.statfs() {
+            Ok(space) => reply.statfs(
+                space.blocks,
+                space.free,
+                space.available,
+                space.files,
+                space.files_free,
+                space.block_size,
+                MAX_NAME,
+                space.block_size,
+            ),
+            Err(error) => reply.error(failed("statfs", ino, &error)),
+        }
+    }
+
+    fn setxattr(
+        &self,
+        req: &Request,
+        ino: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        let caller = caller(req.uid(), req.gid());
+        let done = self
+            .mirror
+            .set_xattr(&caller, ino.0, name.as_bytes(), value, flags);
+        self.empty("setxattr", ino, done, reply);
+    }
+
+    fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        match self.mirror.xattr(ino.0, name.as_bytes()) {
+            Ok(value) => sized(&value, size, reply),
+            Err(error) => reply.error(failed("getxattr", ino, &error)),
+        }
+    }
+
+    fn listxattr(&self, req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        let caller = caller(req.uid(), req.gid());
+        match self.mirror.list_xattrs(&caller, ino.0) {
+            Ok(list) => sized(&list, size, reply),
+            Err(error) => reply.error(failed("listxattr", ino, &error)),
+        }
+    }
+
+    fn removexattr(&self, req: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let caller = caller(req.uid(), req.gid());
+        let done = self.mirror.remove_xattr(&caller, ino.0, name.as_bytes());
+        self.empty("removexattr", ino, done, reply);
+    }
+
+    /// Not asked: the kernel checks permissions itself.
+    fn access(&self, _: &Request, _: INodeNo, _: AccessFlags, reply: ReplyEmpty) {
+        reply.error(fuser::Errno::ENOSYS);
+    }
+
+    fn ioctl(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: IoctlFlags,
+        _: u32,
+        _: &[u8],
+        _: u32,
+        reply: ReplyIoctl,
+    ) {
+        reply.error(fuser::Errno::ENOTTY);
+    }
+
+    fn poll(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: PollNotifier,
+        _: PollEvents,
+        _: PollFlags,
+        reply: ReplyPoll,
+    ) {
+        reply.error(fuser::Errno::ENOSYS);
+    }
+
+    fn bmap(&self, _: &Request, _: INodeNo, _: u32, _: u64, reply: ReplyBmap) {
+        reply.error(fuser::Errno::ENOSYS);
+    }
+
+    fn fallocate(
+        &self,
+        req: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        let caller = caller(req.uid(), req.gid());
+        let done = self
+            .mirror
+            .fallocate(&caller, ino.0, (offset, length), mode);
+        self.empty("fallocate", ino, done, reply);
+    }
+
+    fn lseek(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: i64,
+        whence: i32,
+        reply: ReplyLseek,
+    ) {
+        match self.mirror.seek(ino.0, offset, whence) {
+            Ok(found) => reply.offset(found),
+            Err(error) => reply.error(failed("lseek", ino, &error)),
+        }
+    }
+
+    fn copy_file_range(
+        &self,
+        req: &Request,
+        from: INodeNo,
+        _: FileHandle,
+        from_offset: u64,
+        to: INodeNo,
+        _: FileHandle,
+        to_offset: u64,
+        len: u64,
+        flags: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        if !flags.is_empty() {
+            return reply.error(fuser::Errno::EINVAL);
+        }
+        let caller = caller(req.uid(), req.gid());
+        let (from, to) = ((from.0, from_offset), (to.0, to_offset));
+        match self.mirror.copy(&caller, from, to, len) {
+            Ok(copied) => reply.written(copied),
+            Err(error) => reply.error(failed("copy_file_range", INodeNo(to.0), &error)),
+        }
+    }
+}
+
+/// Answers an attribute as the kernel asks for it: with size 0, only how long it is.
+fn sized(value: &[u8], size: u32, reply: ReplyXattr) {
+    match u32::try_from(value.len()) {
+        Ok(len) if size == 0 => reply.size(len),
+        Ok(len) if len <= size => reply.data(value),
+        _ => reply.error(fuser::Errno::ERANGE),
+    }
+}

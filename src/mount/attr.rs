@@ -1,0 +1,159 @@
+//! Conversions between the tree's types and those of `fuser`.
+
+use crate::tinyfs::{Errno, FsError, Kind, Node, Time};
+use fuser::{FileAttr, FileType, INodeNo, TimeOrNow};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long the kernel may keep what cannot change behind its back.
+pub(super) const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// How long it may keep what can.
+pub(super) const NOT_AT_ALL: Duration = Duration::ZERO;
+
+/// The block size that programs are advised to read and write by.
+const BLOCK_SIZE: u32 = 128 << 10;
+/// The unit that `stat` counts blocks in.
+const STAT_BLOCK: u64 = 512;
+
+/// What `stat` tells of a node under the number `ino`, `allocated` of whose bytes take room.
+pub(super) fn file_attr(ino: u64, node: &Node, allocated: u64) -> FileAttr {
+    FileAttr {
+        ino: INodeNo(ino),
+        size: node.size,
+        blocks: allocated.div_ceil(STAT_BLOCK),
+        atime: node.atime.into(),
+        mtime: node.mtime.into(),
+        ctime: node.ctime.into(),
+        crtime: node.btime.into(),
+        kind: file_type(node.kind),
+        perm: node.mode,
+        nlink: node.nlink,
+        uid: node.uid,
+        gid: node.gid,
+        rdev: node.rdev,
+        blksize: BLOCK_SIZE,
+        flags: 0,
+    }
+}
+
+/// What tells the kernel that there is no such name, and that it may remember that.
+pub(super) fn no_entry() -> FileAttr {
+    FileAttr {
+        ino: INodeNo(0),
+        size: 0,
+        blocks: 0,
+        atime: UNIX_EPOCH,
+        mtime: UNIX_EPOCH,
+        ctime: UNIX_EPOCH,
+        crtime: UNIX_EPOCH,
+        kind: FileType::RegularFile,
+        perm: 0,
+        nlink: 0,
+        uid: 0,
+        gid: 0,
+        rdev: 0,
+        blksize: BLOCK_SIZE,
+        flags: 0,
+    }
+}
+
+pub(super) fn file_type(kind: Kind) -> FileType {
+    match kind {
+        Kind::File => FileType::RegularFile,
+        Kind::Directory => FileType::Directory,
+        Kind::Symlink => FileType::Symlink,
+        Kind::Fifo => FileType::NamedPipe,
+        Kind::Socket => FileType::Socket,
+        Kind::CharDevice => FileType::CharDevice,
+        Kind::BlockDevice => FileType::BlockDevice,
+    }
+}
+
+/// The kind that `mknod` asks for by the file type in `mode`.
+pub(super) fn kind_of_mode(mode: u32) -> Result<Kind, FsError> {
+    match mode & libc::S_IFMT {
+        libc::S_IFREG | 0 => Ok(Kind::File),
+        libc::S_IFIFO => Ok(Kind::Fifo),
+        libc::S_IFSOCK => Ok(Kind::Socket),
+        libc::S_IFCHR => Ok(Kind::CharDevice),
+        libc::S_IFBLK => Ok(Kind::BlockDevice),
+        libc::S_IFDIR => Err(Errno::EPERM.into()),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+/// The permission bits of a new node.
+pub(super) fn new_mode(mode: u32, umask: u32) -> u16 {
+    permissions(mode & !umask)
+}
+
+/// The permission bits in `mode`.
+pub(super) fn permissions(mode: u32) -> u16 {
+    (mode & 0o7777) as u16 // 12 bits fit
+}
+
+/// A time that `setattr` brings. `fuser` 0.18 hands down times before 1970 with the nanoseconds
+/// counted backwards; here they count forward again.
+pub(super) fn time(time: TimeOrNow, now: Time) -> Time {
+    match time {
+        TimeOrNow::Now => now,
+        TimeOrNow::SpecificTime(time) => match time.duration_since(UNIX_EPOCH) {
+            Ok(_) => time.into(),
+            Err(before) => Time {
+                sec: i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |sec| -sec),
+                nsec: before.duration().subsec_nanos(),
+            },
+        },
+    }
+}
+
+/// The present moment.
+pub(super) fn now() -> Time {
+    SystemTime::now().into()
+}
+
+/// The number that the kernel gets for an error.
+pub(super) fn errno(errno: Errno) -> fuser::Errno {
+    fuser::Errno::from_i32(errno.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `fuser` makes of the kernel's seconds and nanoseconds.
+    fn handed_down(sec: i64, nsec: u32) -> SystemTime {
+        match u64::try_from(sec) {
+            Ok(sec) => UNIX_EPOCH + Duration::new(sec, nsec),
+            Err(_) => UNIX_EPOCH - Duration::new(sec.unsigned_abs(), nsec),
+        }
+    }
+
+    #[test]
+    fn times_arrive_as_they_were_sent() {
+        for (sec, nsec) in [
+            (0, 1),
+            (1, 999_999_999),
+            (-1, 0),
+            (-1, 1),
+            (-1, 999_999_999),
+            (-86_400, 500),
+        ] {
+            let sent = Time { sec, nsec };
+            let brought = TimeOrNow::SpecificTime(handed_down(sec, nsec));
+            assert_eq!(time(brought, Time::default()), sent);
+        }
+        let now = Time { sec: 5, nsec: 6 };
+        assert_eq!(time(TimeOrNow::Now, now), now);
+    }
+
+    #[test]
+    fn the_umask_is_taken_off_and_the_file_type_too() {
+        assert_eq!(new_mode(libc::S_IFREG | 0o6777, 0o022), 0o6755);
+        assert!(matches!(
+            kind_of_mode(libc::S_IFIFO | 0o600),
+            Ok(Kind::Fifo)
+        ));
+        assert!(matches!(kind_of_mode(0o600), Ok(Kind::File)));
+        assert!(kind_of_mode(libc::S_IFDIR).is_err());
+    }
+}

@@ -1,0 +1,91 @@
+//! Reading open directories.
+
+use super::adapter::GENERATION;
+use super::attr::{FOR_EVER, no_entry};
+use super::listing::{Item, Listing};
+use super::mirror::{Mirror, attr_valid, name_valid};
+use super::names::Lookup;
+use crate::tinyfs::{Errno, FsResult};
+use fuser::{FileType, INodeNo, ReplyDirectoryPlus};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+impl Mirror {
+    /// Has `add` take entries of the open directory, from the one behind `offset` on, until it has
+    /// no room for one. `add` is told too whether the listing is as the directory is now.
+    pub(super) fn read_directory(
+        &self,
+        ino: u64,
+        handle: u64,
+        offset: u64,
+        add: &mut dyn FnMut(&Item, bool) -> FsResult<bool>,
+    ) -> FsResult<()> {
+        let handle = self.handles.get(handle).ok_or(Errno::ESTALE)?;
+        let mut kept = handle.lock();
+        let mut listing = match kept.take() {
+            Some(listing) if offset > 0 => listing,
+            _ => self.list(ino)?,
+        };
+        let fresh = self.is_fresh(ino, &listing)?;
+        let rest = listing.behind(offset);
+        let at_end = rest.is_empty();
+        for item in rest {
+            if add(item, fresh)? {
+                break;
+            }
+        }
+        if at_end {
+            // Whoever reads on from here can only start again.
+            listing.items = Vec::new();
+        } else {
+            *kept = Some(listing);
+        }
+        Ok(())
+    }
+
+    /// Whether a listing is as the directory is now; the kernel keeps changes away meanwhile.
+    fn is_fresh(&self, ino: u64, listing: &Listing) -> FsResult<bool> {
+        match listing.changed {
+            None => Ok(true),
+            Some(changed) => Ok(self.node(self.view(ino)?)?.ctime == changed),
+        }
+    }
+
+    /// Adds one entry together with its attributes, which the kernel holds from then on. Answers
+    /// whether there was no room for it.
+    pub(super) fn add_plus(
+        &self,
+        ino: u64,
+        item: &Item,
+        fresh: bool,
+        reply: &mut ReplyDirectoryPlus,
+    ) -> FsResult<bool> {
+        let name = OsStr::from_bytes(&item.name);
+        let position = item.position;
+        if matches!(&*item.name, b"." | b"..") {
+            let mut attr = no_entry();
+            attr.ino = INodeNo(self.inodes.number(item.view));
+            attr.kind = FileType::Directory;
+            return Ok(reply.add(attr.ino, position, name, &FOR_EVER, &attr, GENERATION));
+        }
+        let found = match fresh {
+            true => match self.node(item.view) {
+                Ok(node) => self.found(item.view, &node)?,
+                Err(error) if error.errno() == Errno::ENOENT => return Ok(false),
+                Err(error) => return Err(error),
+            },
+            // The name may be gone, or lead elsewhere: then it is not for this listing to say so.
+            false => match self.lookup(ino, &item.name)? {
+                Lookup::Found(found) => found,
+                Lookup::Absent(_) | Lookup::AbsentNow => return Ok(false),
+            },
+        };
+        let valid = name_valid(item.view).min(attr_valid(item.view));
+        let attr = &found.attr;
+        let full = reply.add(attr.ino, position, name, &valid, attr, GENERATION);
+        if full {
+            self.forget(attr.ino.0, 1);
+        }
+        Ok(full)
+    }
+}

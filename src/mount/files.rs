@@ -1,0 +1,203 @@
+//! Content and attributes of files.
+
+use super::attr::{self, permissions};
+use super::inodes::View;
+use super::mirror::Mirror;
+use crate::tinyfs::ops::{CHUNK, Caller, Seek, SetAttr};
+use crate::tinyfs::{Errno, FsResult, Node, NodeId, Version};
+use fuser::{FileAttr, OpenAccMode, OpenFlags, TimeOrNow, WriteFlags};
+
+/// Some user that is not root.
+const NOT_ROOT: u32 = 65_534;
+/// The most bytes that one copy moves: as many as its answer can count, in whole blocks.
+const MAX_COPY: u64 = 1 << 30;
+/// Where a large file is probed for holes.
+const PROBES: u64 = 8;
+/// The most runs of data that are counted in a file with holes.
+const MAX_RUNS: usize = 64;
+
+/// What `setattr` is to change.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct NewAttr {
+    pub(super) mode: Option<u32>,
+    pub(super) uid: Option<u32>,
+    pub(super) gid: Option<u32>,
+    pub(super) size: Option<u64>,
+    pub(super) atime: Option<TimeOrNow>,
+    pub(super) mtime: Option<TimeOrNow>,
+}
+
+impl Mirror {
+    /// Opens a file: for the past, only to read it.
+    pub(super) fn open(&self, ino: u64, flags: OpenFlags) -> FsResult<()> {
+        let reads = flags.acc_mode() == OpenAccMode::O_RDONLY && flags.0 & libc::O_TRUNC == 0;
+        match reads {
+            true => self.view(ino).map(drop),
+            false => self.live(ino).map(drop),
+        }
+    }
+
+    pub(super) fn read(&self, ino: u64, offset: u64, size: u32) -> FsResult<Vec<u8>> {
+        let (at, id) = self.node_of(ino)?;
+        self.pond.read(at, id, offset, u64::from(size))
+    }
+
+    /// Writes. The kernel tells by a flag whether the set-id bits go. (Of file capabilities it takes
+    /// care itself, here and wherever content or owner change.)
+    pub(super) fn write(
+        &self,
+        caller: &Caller,
+        ino: u64,
+        (offset, data): (u64, &[u8]),
+        flags: WriteFlags,
+    ) -> FsResult<()> {
+        let id = self.live(ino)?;
+        let kill = flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
+        let caller = Caller {
+            uid: if kill { NOT_ROOT } else { 0 },
+            ..*caller
+        };
+        self.pond.write(&caller, id, offset, data)?;
+        Ok(())
+    }
+
+    pub(super) fn setattr(&self, caller: &Caller, ino: u64, new: &NewAttr) -> FsResult<FileAttr> {
+        let id = self.live(ino)?;
+        let mut node = match new.size {
+            Some(size) => Some(self.pond.truncate(caller, id, size)?),
+            None => None,
+        };
+        let time = |time: TimeOrNow| attr::time(time, caller.now);
+        let set = SetAttr {
+            mode: new.mode.map(permissions),
+            uid: new.uid,
+            gid: new.gid,
+            atime: new.atime.map(time),
+            mtime: new.mtime.map(time),
+        };
+        let owner = set.uid.is_some() || set.gid.is_some();
+        if set.mode.is_some() || owner || set.atime.is_some() || set.mtime.is_some() {
+            node = Some(self.pond.setattr(caller, id, &set)?);
+        }
+        let node = match node {
+            Some(node) => node,
+            None => self.drop_set_id(caller, id)?,
+        };
+        self.changed(id, &node)
+    }
+
+    pub(super) fn fallocate(
+        &self,
+        caller: &Caller,
+        ino: u64,
+        (offset, length): (u64, u64),
+        mode: i32,
+    ) -> FsResult<()> {
+        const KEEP: i32 = libc::FALLOC_FL_KEEP_SIZE;
+        const PUNCH: i32 = libc::FALLOC_FL_PUNCH_HOLE | KEEP;
+        const ZERO: i32 = libc::FALLOC_FL_ZERO_RANGE;
+        const ZERO_KEEP: i32 = ZERO | KEEP;
+        let id = self.live(ino)?;
+        let end = offset.checked_add(length).ok_or(Errno::EFBIG)?;
+        match mode {
+            // No room is set aside: what is written later may find none, as on any file system
+            // that never overwrites.
+            0 if self.pond.node(Version::NOW, id)?.size < end => {
+                self.pond.truncate(caller, id, end)?;
+            }
+            0 | KEEP => {}
+            PUNCH | ZERO_KEEP => {
+                self.pond.zero(caller, id, offset..end, 0)?;
+            }
+            ZERO => {
+                self.pond.zero(caller, id, offset..end, end)?;
+            }
+            _ => return Err(Errno::EOPNOTSUPP.into()),
+        }
+        Ok(())
+    }
+
+    /// Copies between two live files; for others the kernel reads and writes.
+    pub(super) fn copy(
+        &self,
+        caller: &Caller,
+        (from, from_offset): (u64, u64),
+        (to, to_offset): (u64, u64),
+        len: u64,
+    ) -> FsResult<u32> {
+        let to = self.live(to)?;
+        let from = self.view(from)?.as_live().ok_or(Errno::EOPNOTSUPP)?;
+        let len = len.min(MAX_COPY);
+        let copied = self
+            .pond
+            .copy_range(caller, (from, from_offset), (to, to_offset), len)?;
+        Ok(u32::try_from(copied).map_err(|_| Errno::EOVERFLOW)?)
+    }
+
+    pub(super) fn seek(&self, ino: u64, offset: i64, whence: i32) -> FsResult<i64> {
+        let (at, id) = self.node_of(ino)?;
+        let what = match whence {
+            libc::SEEK_DATA => Seek::Data,
+            libc::SEEK_HOLE => Seek::Hole,
+            _ => return Err(Errno::EINVAL.into()),
+        };
+        let offset = u64::try_from(offset).map_err(|_| Errno::ENXIO)?;
+        let found = self.pond.seek(at, id, offset, what)?;
+        Ok(i64::try_from(found).map_err(|_| Errno::EOVERFLOW)?)
+    }
+
+    /// How many bytes of a file take room. A large file is taken to be full unless one of a few
+    /// probes finds a hole; then its runs of data are counted.
+    pub(super) fn allocated(&self, view: View, node: &Node) -> FsResult<u64> {
+        let (at, id) = match view {
+            View::Node { tree, id } if node.is_file() && node.content.is_some() => (tree.at, id),
+            _ => return Ok(0),
+        };
+        if node.size <= CHUNK {
+            return Ok(node.size);
+        }
+        let data = |offset| match self.pond.seek(at, id, offset, Seek::Data) {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.errno() == Errno::ENXIO => Ok(None),
+            Err(error) => Err(error),
+        };
+        let step = node.size / PROBES;
+        let mut full = true;
+        for probe in (0..PROBES).map(|n| n * step + step / 2) {
+            full = full && data(probe)? == Some(probe);
+        }
+        if full {
+            return Ok(node.size);
+        }
+        let (mut total, mut offset) = (0, 0);
+        for _ in 0..MAX_RUNS {
+            let Some(start) = data(offset)? else {
+                return Ok(total);
+            };
+            offset = match self.pond.seek(at, id, start, Seek::Hole) {
+                Ok(end) => end,
+                Err(error) if error.errno() == Errno::ENXIO => return Ok(total),
+                Err(error) => return Err(error),
+            };
+            total += offset.saturating_sub(start);
+        }
+        Ok(total + node.size.saturating_sub(offset))
+    }
+
+    /// Takes the set-id bits off a file that somebody else than root is about to change. The kernel
+    /// asks for it before the first write by a `setattr` that changes nothing: it leaves it to us to
+    /// do so with the write, and takes the mode that it keeps from this answer.
+    fn drop_set_id(&self, caller: &Caller, id: NodeId) -> FsResult<Node> {
+        let node = self.pond.node(Version::NOW, id)?;
+        let group = if node.mode & 0o010 == 0 { 0 } else { 0o2000 };
+        let mode = node.mode & !(0o4000 | group);
+        if caller.uid == 0 || !node.is_file() || mode == node.mode {
+            return Ok(node);
+        }
+        let set = SetAttr {
+            mode: Some(mode),
+            ..SetAttr::default()
+        };
+        self.pond.setattr(caller, id, &set)
+    }
+}

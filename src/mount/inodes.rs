@@ -1,0 +1,272 @@
+//! What the kernel has a number for, and which: live nodes by their id, everything else by a hash of
+//! what it is, remembered for as long as the kernel does.
+//!
+//! Holds always: a number leads to one view as long as the kernel holds it, and a view has one
+//! number, so that hard links within a version share theirs. A past file keeps its number over
+//! unmounting, and programs that tell changed files by it find the past unchanged.
+
+use crate::tinyfs::{NodeId, Version};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+/// Set in the numbers of all that is not a live node; ids of nodes never grow so large.
+const DERIVED: u64 = 1 << 62;
+
+/// The live tree, or the past of one directory at one version.
+///
+/// What `d/@version/3` and `@version/3/d` show is the same, but they are two trees: to the kernel
+/// a directory has one place, and would move it to and fro.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Tree {
+    /// The version that is seen; in the live tree [`Version::NOW`].
+    pub(super) at: Version,
+    /// Where it was entered: a hash of the way. What is seen does not depend on it.
+    way: u64,
+}
+
+impl Tree {
+    /// The present.
+    pub(super) const LIVE: Tree = Tree {
+        at: Version::NOW,
+        way: 0,
+    };
+
+    pub(super) fn is_live(self) -> bool {
+        self.at == Version::NOW
+    }
+
+    /// The past of directory `dir` at `version`, entered from here.
+    pub(super) fn past(self, dir: NodeId, version: Version) -> Tree {
+        Tree {
+            at: version,
+            way: mix(mix(self.way ^ dir.0) ^ version.0),
+        }
+    }
+}
+
+/// What an inode number stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum View {
+    /// A node in a tree.
+    Node { tree: Tree, id: NodeId },
+    /// The directory `@version` of directory `dir`.
+    Versions { tree: Tree, dir: NodeId },
+    /// The link `latest` in there, while it leads to `target`. One that leads on has another
+    /// number, so the kernel may keep what it read of it.
+    Latest {
+        tree: Tree,
+        dir: NodeId,
+        target: Version,
+    },
+}
+
+impl View {
+    /// The root of the live tree.
+    #[cfg(test)]
+    pub(super) const ROOT: View = View::live(NodeId::ROOT);
+
+    /// A node of the live tree.
+    pub(super) const fn live(id: NodeId) -> View {
+        View::Node {
+            tree: Tree::LIVE,
+            id,
+        }
+    }
+
+    /// The node that this shows in the live tree, if it shows one.
+    pub(super) fn as_live(self) -> Option<NodeId> {
+        match self {
+            View::Node { tree, id } if tree.is_live() => Some(id),
+            _ => None,
+        }
+    }
+
+    fn hash(self) -> u64 {
+        let parts = match self {
+            View::Node { tree, id } => [1, tree.at.0, tree.way, id.0, 0],
+            View::Versions { tree, dir } => [2, tree.at.0, tree.way, dir.0, 0],
+            View::Latest { tree, dir, target } => [3, tree.at.0, tree.way, dir.0, target.0],
+        };
+        parts.into_iter().fold(0, |hash, part| mix(hash ^ part))
+    }
+}
+
+/// The finalizer of SplitMix64: one to one, and each bit depends on all.
+fn mix(seed: u64) -> u64 {
+    let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// The numbers that the kernel holds for views that are not live nodes.
+#[derive(Debug, Default)]
+pub(super) struct Inodes(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    views: FxHashMap<u64, Held>,
+    /// Numbers of views that did not get the one of their hash.
+    moved: FxHashMap<View, u64>,
+}
+
+#[derive(Debug)]
+struct Held {
+    view: View,
+    count: u64,
+}
+
+impl Table {
+    /// The number that `view` has, or would get.
+    fn number(&self, view: View) -> u64 {
+        if let Some(moved) = self.moved.get(&view) {
+            return *moved;
+        }
+        let mut number = DERIVED | view.hash() >> 2;
+        while self
+            .views
+            .get(&number)
+            .is_some_and(|held| held.view != view)
+        {
+            number = DERIVED | number.wrapping_add(1);
+        }
+        number
+    }
+}
+
+impl Inodes {
+    /// The number of a view, for information: nobody holds it by that.
+    pub(super) fn number(&self, view: View) -> u64 {
+        match view.as_live() {
+            Some(id) => id.0,
+            None => self.0.lock().number(view),
+        }
+    }
+
+    /// The number of a view, which the kernel is about to be told. Live nodes are not counted here.
+    pub(super) fn hold(&self, view: View) -> u64 {
+        if let Some(id) = view.as_live() {
+            return id.0;
+        }
+        let mut table = self.0.lock();
+        let number = table.number(view);
+        if number != DERIVED | view.hash() >> 2 {
+            table.moved.insert(view, number);
+        }
+        let held = table.views.entry(number);
+        held.or_insert(Held { view, count: 0 }).count += 1;
+        number
+    }
+
+    /// What a number that the kernel holds stands for.
+    pub(super) fn view(&self, number: u64) -> Option<View> {
+        match number & DERIVED {
+            0 => Some(View::live(NodeId(number))),
+            _ => self.0.lock().views.get(&number).map(|held| held.view),
+        }
+    }
+
+    /// The kernel lets go of a number as often as it says.
+    pub(super) fn release(&self, number: u64, count: u64) {
+        let mut table = self.0.lock();
+        if let Some(held) = table.views.get_mut(&number) {
+            held.count = held.count.saturating_sub(count);
+            if held.count == 0 {
+                let view = held.view;
+                table.views.remove(&number);
+                table.moved.remove(&view);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.0.lock().views.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn past(at: u64, id: u64) -> View {
+        View::Node {
+            tree: Tree::LIVE.past(NodeId::ROOT, Version(at)),
+            id: NodeId(id),
+        }
+    }
+
+    #[test]
+    fn live_nodes_have_their_ids() {
+        let inodes = Inodes::default();
+        assert_eq!(inodes.hold(View::live(NodeId(7))), 7);
+        assert_eq!(inodes.view(7), Some(View::live(NodeId(7))));
+        assert_eq!(inodes.held(), 0);
+    }
+
+    #[test]
+    fn past_nodes_have_one_number_while_they_are_held() {
+        let inodes = Inodes::default();
+        let number = inodes.hold(past(3, 7));
+        assert_eq!(inodes.hold(past(3, 7)), number);
+        assert_ne!(inodes.hold(past(4, 7)), number);
+        assert_eq!(inodes.view(number), Some(past(3, 7)));
+        assert!(number & DERIVED != 0 && i64::try_from(number).is_ok());
+        inodes.release(number, 1);
+        assert_eq!(inodes.view(number), Some(past(3, 7)));
+        inodes.release(number, 1);
+        assert_eq!(inodes.view(number), None);
+        assert_eq!(inodes.number(past(3, 7)), number);
+    }
+
+    #[test]
+    fn views_of_one_directory_are_told_apart() {
+        let inodes = Inodes::default();
+        let (tree, dir) = (Tree::LIVE, NodeId(9));
+        let past_tree = tree.past(dir, Version(9));
+        let latest = |target| View::Latest {
+            tree,
+            dir,
+            target: Version(target),
+        };
+        let numbers = [
+            View::Versions { tree, dir },
+            View::Versions {
+                tree: past_tree,
+                dir,
+            },
+            latest(1),
+            latest(2),
+            past(9, 9),
+            View::Node {
+                tree: past_tree,
+                id: dir,
+            },
+            View::Node {
+                tree: past_tree.past(dir, Version(9)),
+                id: dir,
+            },
+        ]
+        .map(|view| inodes.hold(view));
+        let distinct: std::collections::BTreeSet<_> = numbers.into();
+        assert_eq!(distinct.len(), numbers.len());
+    }
+
+    #[test]
+    fn two_views_of_one_hash_get_two_numbers() {
+        let inodes = Inodes::default();
+        let (first, second) = (past(1, 2), past(3, 4));
+        let number = inodes.number(second);
+        let squatter = Held {
+            view: first,
+            count: 1,
+        };
+        inodes.0.lock().views.insert(number, squatter);
+        let other = inodes.hold(second);
+        assert_ne!(other, number);
+        inodes.release(number, 1);
+        assert_eq!(inodes.hold(second), other, "it keeps its number");
+        inodes.release(other, 2);
+        assert_eq!((inodes.held(), inodes.number(second)), (0, number));
+    }
+}

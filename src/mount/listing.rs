@@ -1,0 +1,220 @@
+//! Open directories: the listing that each reads, and positions in it.
+//!
+//! A listing is taken when it is read from the start, and stays as it is until it is read from the
+//! start again. A position is made of the entry itself (who it leads to, and its name), not of a
+//! count: so it still stands for the same place in a listing that is taken later, which the kernel
+//! asks for after it served the beginning from its own memory.
+
+use super::inodes::{Tree, View};
+use crate::tinyfs::{Dentry, Kind, Name, NodeId, Time, Version};
+use parking_lot::Mutex;
+use rustc_hash::{FxHashMap, FxHasher};
+use std::hash::Hasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bits of a position that come from the name.
+const NAME_BITS: u32 = 22;
+/// The last position there can be: the kernel counts in signed numbers.
+const LAST: u64 = i64::MAX as u64;
+
+/// One entry of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) name: Box<[u8]>,
+    pub(super) view: View,
+    pub(super) kind: Kind,
+    /// The position behind this entry.
+    pub(super) position: u64,
+}
+
+/// The entries of a directory in the order of their positions.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub(super) items: Vec<Item>,
+    /// When the directory last changed, of a live one.
+    pub(super) changed: Option<Time>,
+}
+
+impl Listing {
+    /// A listing of a directory: itself, its parent, and its entries in `tree`.
+    pub(super) fn of_nodes(
+        tree: Tree,
+        itself: View,
+        parent: View,
+        entries: Vec<(Name, Dentry)>,
+        changed: Option<Time>,
+    ) -> Listing {
+        let mut items: Vec<Item> = entries
+            .into_iter()
+            .map(|(name, dentry)| Item {
+                name: name.as_bytes().into(),
+                view: View::Node {
+                    tree,
+                    id: dentry.child,
+                },
+                kind: dentry.kind,
+                position: place_of(dentry.child, name.as_bytes()),
+            })
+            .collect();
+        items.sort_by(|a, b| (a.position, &a.name).cmp(&(b.position, &b.name)));
+        Listing::with_dots(itself, parent, items, changed)
+    }
+
+    /// A listing of `@version`.
+    pub(super) fn of_versions(
+        itself: View,
+        (tree, dir): (Tree, NodeId),
+        versions: impl Iterator<Item = Version>,
+        latest: Option<View>,
+    ) -> Listing {
+        let numbers = versions.map(|version| Item {
+            name: version.to_string().into_bytes().into(),
+            view: View::Node {
+                tree: tree.past(dir, version),
+                id: dir,
+            },
+            kind: Kind::Directory,
+            position: version.0.saturating_add(3),
+        });
+        let latest = latest.map(|view| Item {
+            name: super::past::LATEST.into(),
+            view,
+            kind: Kind::Symlink,
+            position: LAST,
+        });
+        let parent = View::Node { tree, id: dir };
+        Listing::with_dots(itself, parent, numbers.chain(latest).collect(), None)
+    }
+
+    fn with_dots(
+        itself: View,
+        parent: View,
+        mut rest: Vec<Item>,
+        changed: Option<Time>,
+    ) -> Listing {
+        let dot = |name: &[u8], view, position| Item {
+            name: name.into(),
+            view,
+            kind: Kind::Directory,
+            position,
+        };
+        let mut items = vec![dot(b".", itself, 1), dot(b"..", parent, 2)];
+        items.append(&mut rest);
+        // Two names of one place (nearly always two links to one file): the later moves on.
+        let mut before = 0;
+        for item in &mut items {
+            item.position = item.position.max(before + 1).min(LAST);
+            before = item.position;
+        }
+        Listing { items, changed }
+    }
+
+    /// The entries behind `position`.
+    pub(super) fn behind(&self, position: u64) -> &[Item] {
+        let from = self.items.partition_point(|item| item.position <= position);
+        self.items.get(from..).unwrap_or_default()
+    }
+}
+
+/// Where an entry stands: in the order in which the nodes were made, which is the order in which
+/// the index finds them fastest.
+fn place_of(child: NodeId, name: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(name);
+    let name = hasher.finish() >> (64 - NAME_BITS);
+    (child.0 << NAME_BITS | name) & LAST
+}
+
+/// The directories that are open.
+#[derive(Debug, Default)]
+pub(super) struct Handles {
+    open: Mutex<FxHashMap<u64, Handle>>,
+    next: AtomicU64,
+}
+
+/// One open directory; the listing, once it is read.
+pub(super) type Handle = Arc<Mutex<Option<Listing>>>;
+
+impl Handles {
+    pub(super) fn open(&self) -> u64 {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.open.lock().insert(number, Handle::default());
+        number
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<Handle> {
+        self.open.lock().get(&number).cloned()
+    }
+
+    pub(super) fn close(&self, number: u64) {
+        self.open.lock().remove(&number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(entries: &[(&str, u64)]) -> Listing {
+        let entries = entries
+            .iter()
+            .map(|(name, id)| {
+                let dentry = Dentry {
+                    child: NodeId(*id),
+                    kind: Kind::File,
+                };
+                (Name::new(name.as_bytes()).expect("a name"), dentry)
+            })
+            .collect();
+        Listing::of_nodes(Tree::LIVE, View::ROOT, View::ROOT, entries, None)
+    }
+
+    fn names(items: &[Item]) -> Vec<String> {
+        let text = |item: &Item| String::from_utf8_lossy(&item.name).into_owned();
+        items.iter().map(text).collect()
+    }
+
+    #[test]
+    fn dots_come_first_and_then_what_was_made_first() {
+        let listing = listing(&[("a", 9), ("b", 3), ("c", 5)]);
+        assert_eq!(names(listing.behind(0)), [".", "..", "b", "c", "a"]);
+        assert_eq!(names(listing.behind(2)), ["b", "c", "a"]);
+    }
+
+    #[test]
+    fn a_position_outlives_its_listing() {
+        let before = listing(&[("a", 9), ("b", 3), ("c", 5), ("d", 7)]);
+        let behind_c = before.items[3].position;
+        assert_eq!(names(before.behind(behind_c)), ["d", "a"]);
+        // What was read is removed, and something new has come.
+        let after = listing(&[("a", 9), ("d", 7), ("e", 11)]);
+        assert_eq!(names(after.behind(behind_c)), ["d", "a", "e"]);
+    }
+
+    #[test]
+    fn links_to_one_node_are_all_listed_once() {
+        let many: Vec<(String, u64)> = (0..1000).map(|n| (format!("l{n}"), 4)).collect();
+        let many: Vec<(&str, u64)> = many.iter().map(|(n, id)| (n.as_str(), *id)).collect();
+        let listing = listing(&many);
+        let (mut position, mut seen) = (0, 0);
+        while let Some(item) = listing.behind(position).first() {
+            assert!(item.position > position);
+            position = item.position;
+            seen += 1;
+        }
+        assert_eq!(seen, 1002);
+    }
+
+    #[test]
+    fn versions_stand_in_their_order_and_latest_at_the_end() {
+        let (tree, dir) = (Tree::LIVE, NodeId(1));
+        let target = Version(11);
+        let latest = View::Latest { tree, dir, target };
+        let versions = [0, 2, 11].map(Version).into_iter();
+        let itself = View::Versions { tree, dir };
+        let listing = Listing::of_versions(itself, (tree, dir), versions, Some(latest));
+        assert_eq!(names(listing.behind(2)), ["0", "2", "11", "latest"]);
+        assert!(listing.behind(LAST).is_empty());
+    }
+}

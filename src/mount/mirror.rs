@@ -1,0 +1,212 @@
+//! The pond as the mount shows it: live and past, each view under its number.
+//!
+//! In: numbers, names and bytes, as the kernel sends them. Out: attributes and bytes, or an error
+//! with its number. What is done to names, files and attributes stands in [`names`](super::names),
+//! [`files`](super::files) and [`xattr`](super::xattr).
+
+use super::attr::{self, FOR_EVER, NOT_AT_ALL};
+use super::inodes::{Inodes, View};
+use super::listing::{Handles, Listing};
+use super::past;
+use crate::pond::Pond;
+use crate::tinyfs::ops::Caller;
+use crate::tinyfs::{Errno, FsResult, Kind, Name, NameError, Node, NodeId, Version};
+use fuser::FileAttr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The pond and what the kernel holds of it.
+pub(super) struct Mirror {
+    pub(super) pond: Arc<Pond>,
+    pub(super) inodes: Inodes,
+    pub(super) handles: Handles,
+}
+
+/// What a name leads to, and how long the kernel may keep it. The kernel holds its number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) attr: FileAttr,
+    pub(super) name_valid: Duration,
+    pub(super) attr_valid: Duration,
+}
+
+impl Mirror {
+    pub(super) fn new(pond: Arc<Pond>) -> Mirror {
+        Mirror {
+            pond,
+            inodes: Inodes::default(),
+            handles: Handles::default(),
+        }
+    }
+
+    /// What the kernel means by a number.
+    pub(super) fn view(&self, ino: u64) -> FsResult<View> {
+        Ok(self.inodes.view(ino).ok_or(Errno::ESTALE)?)
+    }
+
+    /// The live node that is to be changed, or `EROFS`.
+    pub(super) fn live(&self, ino: u64) -> FsResult<NodeId> {
+        Ok(self.view(ino)?.as_live().ok_or(Errno::EROFS)?)
+    }
+
+    /// The node, live or past, that is to be read; what stands beside the nodes has no content.
+    pub(super) fn node_of(&self, ino: u64) -> FsResult<(Version, NodeId)> {
+        match self.view(ino)? {
+            View::Node { tree, id } => Ok((tree.at, id)),
+            View::Versions { .. } | View::Latest { .. } => Err(Errno::EINVAL.into()),
+        }
+    }
+
+    /// The number of a view that the kernel is about to be told, and holds from then on.
+    ///
+    /// The kernel keeps changes away from a directory while a name in it is looked up, so a node
+    /// that was found there is still there when it is pinned.
+    pub(super) fn hold(&self, view: View) -> u64 {
+        if let Some(id) = view.as_live() {
+            self.pond.pin(id);
+        }
+        self.inodes.hold(view)
+    }
+
+    /// The kernel lets go of a number.
+    pub(super) fn forget(&self, ino: u64, count: u64) {
+        match self.inodes.view(ino).and_then(View::as_live) {
+            Some(id) => self.pond.unpin(id, count),
+            None => self.inodes.release(ino, count),
+        }
+    }
+
+    /// What a view is, under a number that the kernel holds from now on.
+    pub(super) fn found(&self, view: View, node: &Node) -> FsResult<Found> {
+        let allocated = self.allocated(view, node)?;
+        Ok(Found {
+            attr: attr::file_attr(self.hold(view), node, allocated),
+            name_valid: name_valid(view),
+            attr_valid: attr_valid(view),
+        })
+    }
+
+    /// What `stat` tells, and how long that holds.
+    pub(super) fn getattr(&self, ino: u64) -> FsResult<(FileAttr, Duration)> {
+        let view = self.view(ino)?;
+        let node = self.node(view)?;
+        let allocated = self.allocated(view, &node)?;
+        Ok((attr::file_attr(ino, &node, allocated), attr_valid(view)))
+    }
+
+    /// The attributes of a live node as a change left it.
+    pub(super) fn changed(&self, id: NodeId, node: &Node) -> FsResult<FileAttr> {
+        let allocated = self.allocated(View::live(id), node)?;
+        Ok(attr::file_attr(id.0, node, allocated))
+    }
+
+    /// The node of a view; for what has none, one is made up.
+    pub(super) fn node(&self, view: View) -> FsResult<Node> {
+        match view {
+            View::Node { tree, id } => self.pond.node(tree.at, id),
+            View::Versions { tree, dir } => {
+                let dir_node = self.pond.node(tree.at, dir)?;
+                let newest = past::newest(&self.pond, tree.at, dir)?;
+                let time = newest.map_or(dir_node.btime, |info| info.committed);
+                Ok(Node {
+                    // As open as the directory itself, and for nobody to write.
+                    mode: dir_node.mode & 0o555,
+                    nlink: 2,
+                    size: 0,
+                    atime: time,
+                    mtime: time,
+                    ctime: time,
+                    ..dir_node
+                })
+            }
+            View::Latest { tree, dir, target } => {
+                let dir_node = self.pond.node(tree.at, dir)?;
+                let info = past::info(&self.pond, target)?.ok_or(Errno::ENOENT)?;
+                let text = target.to_string().into_bytes();
+                Ok(Node {
+                    kind: Kind::Symlink,
+                    mode: 0o777,
+                    nlink: 1,
+                    size: text.len() as u64,
+                    atime: info.committed,
+                    mtime: info.committed,
+                    ctime: info.committed,
+                    target: text.into(),
+                    ..dir_node
+                })
+            }
+        }
+    }
+
+    /// The target of a symbolic link.
+    pub(super) fn readlink(&self, ino: u64) -> FsResult<Box<[u8]>> {
+        let node = self.node(self.view(ino)?)?;
+        match node.kind {
+            Kind::Symlink => Ok(node.target),
+            _ => Err(Errno::EINVAL.into()),
+        }
+    }
+
+    /// Reads a directory anew.
+    pub(super) fn list(&self, ino: u64) -> FsResult<Listing> {
+        let itself = self.view(ino)?;
+        match itself {
+            View::Node { tree, id } => {
+                let node = self.pond.node(tree.at, id)?;
+                let parent = node.parent.ok_or(Errno::ENOTDIR)?;
+                let parent = View::Node { tree, id: parent };
+                let entries = self.pond.list(tree.at, id)?;
+                let changed = tree.is_live().then_some(node.ctime);
+                Ok(Listing::of_nodes(tree, itself, parent, entries, changed))
+            }
+            View::Versions { tree, dir } => {
+                let versions = past::versions(&self.pond, tree.at, dir)?;
+                let latest = versions.last().map(|info| View::Latest {
+                    tree,
+                    dir,
+                    target: info.version,
+                });
+                let numbers = versions.iter().map(|info| info.version);
+                let place = (tree, dir);
+                Ok(Listing::of_versions(itself, place, numbers, latest))
+            }
+            View::Latest { .. } => Err(Errno::ENOTDIR.into()),
+        }
+    }
+}
+
+/// Who asks, now.
+pub(super) fn caller(uid: u32, gid: u32) -> Caller {
+    Caller {
+        uid,
+        gid,
+        now: attr::now(),
+    }
+}
+
+/// A name that the kernel sends.
+pub(super) fn name(bytes: &[u8]) -> FsResult<Name> {
+    Name::new(bytes).map_err(|error| {
+        let errno = match error {
+            NameError::TooLong => Errno::ENAMETOOLONG,
+            NameError::Empty | NameError::Reserved => Errno::EINVAL,
+        };
+        errno.into()
+    })
+}
+
+/// How long a name may be taken to lead to a view: `latest` leads on with the next version.
+pub(super) fn name_valid(view: View) -> Duration {
+    match view {
+        View::Latest { tree, .. } if tree.is_live() => NOT_AT_ALL,
+        _ => FOR_EVER,
+    }
+}
+
+/// How long attributes may be kept: those of a live `@version` follow its directory and the versions.
+pub(super) fn attr_valid(view: View) -> Duration {
+    match view {
+        View::Versions { tree, .. } | View::Latest { tree, .. } if tree.is_live() => NOT_AT_ALL,
+        _ => FOR_EVER,
+    }
+}

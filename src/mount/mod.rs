@@ -1,0 +1,42 @@
+//! The mount: a pond as a file system of the kernel.
+//!
+//! Role: turn what the kernel asks into operations of a pond, and tell the kernel what it may keep.
+//! In: an open [`Pond`](crate::pond::Pond) and a mountpoint. Out: a [`Mounted`] tree, with the past
+//! of each directory under its hidden name `@version`. Holds always: the only room that names
+//! `fuser`; no request is answered before what it asks for is done; what the kernel keeps for ever
+//! (names, attributes, pages) changes only through the mount itself, or cannot change at all.
+//!
+//! - [`session`]: mounting, serving, ending. [`device`], [`fusermount`], [`unmount`], [`table`]: how
+//!   the kernel is told, as root and as anybody else, and what it says is mounted.
+//! - [`adapter`]: requests in, replies out, nothing else.
+//! - [`mirror`] with [`names`], [`files`], [`xattr`], [`past`], [`listing`] and [`directories`]: what each request
+//!   means, without any type of `fuser`'s requests. [`inodes`]: views and their numbers.
+//!   [`attr`]: conversions.
+
+mod adapter;
+mod attr;
+mod device;
+mod directories;
+mod error;
+mod files;
+mod fusermount;
+mod inodes;
+mod listing;
+mod mirror;
+mod names;
+mod past;
+mod session;
+mod table;
+mod unmount;
+mod xattr;
+
+pub use error::MountError;
+pub use session::{MountOptions, Mounted, Unmounter, mount};
+pub use table::{Mount, mounts};
+pub use unmount::{recover_stale, unmount};
+
+/// The type of our mounts, as `/proc/mounts` shows it.
+pub const FILE_SYSTEM: &str = "fuse.pondmount";
+
+#[cfg(test)]
+mod tests;

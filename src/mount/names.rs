@@ -1,0 +1,189 @@
+//! Names: looking them up, and making, moving and removing them.
+
+use super::attr::{self, FOR_EVER};
+use super::inodes::{Tree, View};
+use super::mirror::{Found, Mirror, name};
+use super::past::{self, LATEST, VERSIONS};
+use crate::tinyfs::ops::{Caller, NewNode, RenameMode};
+use crate::tinyfs::{Errno, FsResult, Kind, Name, NodeId};
+use fuser::RenameFlags;
+use std::time::Duration;
+
+/// What the kernel is told of a name.
+#[derive(Debug)]
+pub(super) enum Lookup {
+    /// It leads there.
+    Found(Found),
+    /// There is no such name, and the kernel may remember that.
+    Absent(Duration),
+    /// There is none now.
+    AbsentNow,
+}
+
+impl Mirror {
+    /// What `name` leads to in a directory.
+    pub(super) fn lookup(&self, parent: u64, bytes: &[u8]) -> FsResult<Lookup> {
+        match self.view(parent)? {
+            View::Node { tree, id } if bytes == VERSIONS => {
+                let view = View::Versions { tree, dir: id };
+                Ok(Lookup::Found(self.found(view, &self.node(view)?)?))
+            }
+            View::Node { tree, id } => match self.pond.lookup(tree.at, id, &name(bytes)?)? {
+                Some((id, node)) => {
+                    let found = self.found(View::Node { tree, id }, &node)?;
+                    Ok(Lookup::Found(found))
+                }
+                // What names about versions lead to is not for the directory alone to say.
+                None if past::is_reserved(bytes) => Ok(Lookup::AbsentNow),
+                None => Ok(Lookup::Absent(FOR_EVER)),
+            },
+            View::Versions { tree, dir } => match self.version(tree, dir, bytes)? {
+                Some(view) => Ok(Lookup::Found(self.found(view, &self.node(view)?)?)),
+                None => Ok(Lookup::AbsentNow),
+            },
+            View::Latest { .. } => Err(Errno::ENOTDIR.into()),
+        }
+    }
+
+    /// What a name leads to in `@version`.
+    fn version(&self, tree: Tree, dir: NodeId, name: &[u8]) -> FsResult<Option<View>> {
+        if name == LATEST {
+            let newest = past::newest(&self.pond, tree.at, dir)?;
+            return Ok(newest.map(|info| View::Latest {
+                tree,
+                dir,
+                target: info.version,
+            }));
+        }
+        let version = past::numbered(&self.pond, tree.at, dir, name)?;
+        Ok(version.map(|version| View::Node {
+            tree: tree.past(dir, version),
+            id: dir,
+        }))
+    }
+
+    /// The live directory and the new name in it, or why it cannot be made there.
+    fn place(&self, parent: u64, bytes: &[u8]) -> FsResult<(NodeId, Name)> {
+        let dir = self.live(parent)?;
+        match past::is_reserved(bytes) {
+            true => Err(Errno::EINVAL.into()),
+            false => Ok((dir, name(bytes)?)),
+        }
+    }
+
+    /// The live directory and the name in it that is to be taken away.
+    fn entry(&self, parent: u64, bytes: &[u8]) -> FsResult<(NodeId, Name)> {
+        let dir = self.live(parent)?;
+        match bytes == VERSIONS {
+            true => Err(Errno::EROFS.into()),
+            false => Ok((dir, name(bytes)?)),
+        }
+    }
+
+    fn make(
+        &self,
+        caller: &Caller,
+        parent: u64,
+        name: &[u8],
+        new: &NewNode<'_>,
+    ) -> FsResult<Found> {
+        let (dir, name) = self.place(parent, name)?;
+        let (id, node) = self.pond.create(caller, dir, &name, new)?;
+        self.found(View::live(id), &node)
+    }
+
+    /// Makes a file or a special file.
+    pub(super) fn mknod(
+        &self,
+        caller: &Caller,
+        parent: u64,
+        name: &[u8],
+        (mode, umask): (u32, u32),
+        rdev: u32,
+    ) -> FsResult<Found> {
+        let kind = attr::kind_of_mode(mode)?;
+        let is_device = matches!(kind, Kind::CharDevice | Kind::BlockDevice);
+        let new = NewNode {
+            kind,
+            mode: attr::new_mode(mode, umask),
+            rdev: if is_device { rdev } else { 0 },
+            target: &[],
+        };
+        self.make(caller, parent, name, &new)
+    }
+
+    pub(super) fn mkdir(
+        &self,
+        caller: &Caller,
+        parent: u64,
+        name: &[u8],
+        (mode, umask): (u32, u32),
+    ) -> FsResult<Found> {
+        let new = NewNode {
+            kind: Kind::Directory,
+            mode: attr::new_mode(mode, umask),
+            rdev: 0,
+            target: &[],
+        };
+        self.make(caller, parent, name, &new)
+    }
+
+    pub(super) fn symlink(
+        &self,
+        caller: &Caller,
+        parent: u64,
+        name: &[u8],
+        target: &[u8],
+    ) -> FsResult<Found> {
+        let new = NewNode {
+            kind: Kind::Symlink,
+            mode: 0o777,
+            rdev: 0,
+            target,
+        };
+        self.make(caller, parent, name, &new)
+    }
+
+    pub(super) fn link(
+        &self,
+        caller: &Caller,
+        ino: u64,
+        parent: u64,
+        name: &[u8],
+    ) -> FsResult<Found> {
+        let (dir, name) = self.place(parent, name)?;
+        // What is past has no place in the present but as a copy.
+        let id = self.view(ino)?.as_live().ok_or(Errno::EXDEV)?;
+        let node = self.pond.link(caller, id, dir, &name)?;
+        self.found(View::live(id), &node)
+    }
+
+    pub(super) fn unlink(&self, caller: &Caller, parent: u64, name: &[u8]) -> FsResult<()> {
+        let (dir, name) = self.entry(parent, name)?;
+        self.pond.unlink(caller, dir, &name)
+    }
+
+    pub(super) fn rmdir(&self, caller: &Caller, parent: u64, name: &[u8]) -> FsResult<()> {
+        let (dir, name) = self.entry(parent, name)?;
+        self.pond.rmdir(caller, dir, &name)
+    }
+
+    pub(super) fn rename(
+        &self,
+        caller: &Caller,
+        (parent, name): (u64, &[u8]),
+        (new_parent, new_name): (u64, &[u8]),
+        flags: RenameFlags,
+    ) -> FsResult<()> {
+        let mode = match flags {
+            _ if flags.is_empty() => RenameMode::Replace,
+            RenameFlags::RENAME_NOREPLACE => RenameMode::NoReplace,
+            RenameFlags::RENAME_EXCHANGE => RenameMode::Exchange,
+            _ => return Err(Errno::EINVAL.into()),
+        };
+        let (dir, name) = self.entry(parent, name)?;
+        let (new_dir, new_name) = self.place(new_parent, new_name)?;
+        let (from, to) = ((dir, &name), (new_dir, &new_name));
+        self.pond.rename(caller, from, to, mode)
+    }
+}

@@ -1,0 +1,179 @@
+//! A mount from its beginning to its end.
+//!
+//! The conversation with the kernel ends when the mount is gone, whoever unmounted it, and with it
+//! the threads that serve; [`Mounted::wait`] waits for that.
+
+use super::adapter::Adapter;
+use super::table::{Mount, at, place};
+use super::unmount::is_dead;
+use super::{FILE_SYSTEM, MountError, device, fusermount, unmount};
+use crate::pond::Pond;
+use fuser::{Config, Session, SessionACL};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// How to mount.
+#[derive(Clone, Debug)]
+pub struct MountOptions {
+    /// Have the kernel refuse all changes.
+    pub read_only: bool,
+    /// Let other users in, as far as the modes of the files do.
+    pub allow_other: bool,
+    /// How many threads serve requests.
+    pub threads: usize,
+}
+
+impl Default for MountOptions {
+    fn default() -> Self {
+        MountOptions {
+            read_only: false,
+            allow_other: false,
+            threads: 4,
+        }
+    }
+}
+
+/// A pond that is mounted. To drop this unmounts nothing.
+#[derive(Debug)]
+pub struct Mounted {
+    serving: JoinHandle<io::Result<()>>,
+    unmounter: Unmounter,
+}
+
+/// Unmounts a [`Mounted`] pond, from any thread.
+#[derive(Clone, Debug)]
+pub struct Unmounter {
+    mount: Mount,
+}
+
+/// Mounts `pond` at `mountpoint`. When this returns, the mount answers; it is served by threads of
+/// its own until it is unmounted.
+pub fn mount(
+    pond: Arc<Pond>,
+    mountpoint: &Path,
+    options: &MountOptions,
+) -> Result<Mounted, MountError> {
+    let mountpoint = check(mountpoint, pond.path())?;
+    let source = std::path::absolute(pond.path()).map_err(MountError::io("find", pond.path()))?;
+    let connect = match rustix::process::geteuid().is_root() {
+        true => device::mount,
+        false => fusermount::mount,
+    };
+    let connection = connect(&source, &mountpoint, options)?;
+    let mounted = serve(pond, connection, &mountpoint, options);
+    if mounted.is_err() {
+        // The connection is closed; what it leaves is dead.
+        unmount(&mountpoint, true).ok();
+    }
+    mounted
+}
+
+fn serve(
+    pond: Arc<Pond>,
+    connection: std::os::fd::OwnedFd,
+    mountpoint: &Path,
+    options: &MountOptions,
+) -> Result<Mounted, MountError> {
+    let mut config = Config::default();
+    config.n_threads = Some(options.threads.max(1));
+    config.clone_fd = true;
+    // The kernel itself keeps out whom it has to, by the mount's options. It also asks in the name
+    // of nobody in particular (of write-back, say), which a second check would refuse.
+    let acl = SessionACL::All;
+    let session = Session::from_fd(Adapter::new(pond), connection, acl, config)
+        .map_err(MountError::Session)?;
+    let serving = std::thread::Builder::new()
+        .name("mount".into())
+        .spawn(move || session.run())
+        .map_err(MountError::Session)?;
+    std::fs::metadata(mountpoint).map_err(MountError::io("look at", mountpoint))?;
+    let mount = at(mountpoint)?
+        .filter(|mount| mount.kind == FILE_SYSTEM)
+        .ok_or_else(|| MountError::NotMounted(mountpoint.into()))?;
+    Ok(Mounted {
+        serving,
+        unmounter: Unmounter { mount },
+    })
+}
+
+/// Whether `pond` can be mounted at `mountpoint`, and where that is.
+fn check(mountpoint: &Path, pond: &Path) -> Result<PathBuf, MountError> {
+    let place = place(mountpoint);
+    // An autofs mount is no reason to refuse: it is what waits for ours. It must not be asked
+    // anything but `stat`, which it does not take for a wish to see what is behind it.
+    if let Some(mount) = at(&place)?
+        && mount.kind == FILE_SYSTEM
+    {
+        return Err(match is_dead(&place) {
+            true => MountError::Dead {
+                mountpoint: place,
+                kind: mount.kind,
+            },
+            false => MountError::Taken {
+                mountpoint: place,
+                pond: mount.source,
+            },
+        });
+    }
+    let seen = std::fs::metadata(mountpoint).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENOENT) => MountError::Missing(mountpoint.into()),
+        Some(libc::ENOTDIR) => MountError::NotADirectory(mountpoint.into()),
+        Some(libc::EACCES) => MountError::Denied {
+            what: "mount",
+            mountpoint: mountpoint.into(),
+        },
+        Some(libc::ENOTCONN) => MountError::Dead {
+            mountpoint: mountpoint.into(),
+            kind: "fuse".into(),
+        },
+        _ => MountError::io("look at", mountpoint)(error),
+    })?;
+    if !seen.is_dir() {
+        return Err(MountError::NotADirectory(mountpoint.into()));
+    }
+    let pond = pond.canonicalize().map_err(MountError::io("find", pond))?;
+    match place.starts_with(&pond) || pond.starts_with(&place) {
+        true => Err(MountError::Overlaps {
+            mountpoint: place,
+            pond,
+        }),
+        false => Ok(place),
+    }
+}
+
+impl Mounted {
+    /// Waits until the pond is unmounted and nothing serves it any more.
+    pub fn wait(self) -> Result<(), MountError> {
+        match self.serving.join() {
+            Ok(ended) => ended.map_err(MountError::Session),
+            Err(_) => Err(MountError::Session(io::Error::other(
+                "a thread that served it died",
+            ))),
+        }
+    }
+
+    /// Where the pond is mounted.
+    pub fn mountpoint(&self) -> &Path {
+        &self.unmounter.mount.mountpoint
+    }
+
+    /// What unmounts it.
+    pub fn unmounter(&self) -> Unmounter {
+        self.unmounter.clone()
+    }
+}
+
+impl Unmounter {
+    /// Unmounts the pond, or with `lazy` as soon as nobody uses it any more. If it is unmounted
+    /// already, that is fine.
+    pub fn unmount(&self, lazy: bool) -> Result<(), MountError> {
+        let seen = at(&self.mount.mountpoint)?;
+        let ours = |mount: &Mount| mount.id == self.mount.id && mount.device == self.mount.device;
+        match seen.as_ref().is_some_and(ours) {
+            true => unmount(&self.mount.mountpoint, lazy),
+            false => Ok(()),
+        }
+    }
+}

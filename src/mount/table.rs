@@ -1,0 +1,130 @@
+//! What the kernel says is mounted: `/proc/self/mountinfo`.
+
+use super::{FILE_SYSTEM, MountError};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+const TABLE: &str = "/proc/self/mountinfo";
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// What is mounted: of a pond, its folder.
+    pub source: PathBuf,
+    /// Where.
+    pub mountpoint: PathBuf,
+    /// Its type.
+    pub(super) kind: String,
+    /// The number of this mount; numbers of mounts that are gone are used again.
+    pub(super) id: u64,
+    /// The device number that its files show, as `major:minor`.
+    pub(super) device: String,
+}
+
+/// The ponds that are mounted, in the order in which they were.
+pub fn mounts() -> Result<Vec<Mount>, MountError> {
+    let mut mounts = read()?;
+    mounts.retain(|mount| mount.kind == FILE_SYSTEM);
+    Ok(mounts)
+}
+
+/// What is seen at `mountpoint`, if anything is mounted there: the last of those that were.
+pub(super) fn at(mountpoint: &Path) -> Result<Option<Mount>, MountError> {
+    let mut mounts = read()?.into_iter();
+    Ok(mounts.rfind(|mount| mount.mountpoint == mountpoint))
+}
+
+fn read() -> Result<Vec<Mount>, MountError> {
+    let text = std::fs::read(TABLE).map_err(MountError::io("read", Path::new(TABLE)))?;
+    Ok(text.split(|b| *b == b'\n').filter_map(parse).collect())
+}
+
+/// One line: `id parent device root mountpoint options tags... - type source options`.
+fn parse(line: &[u8]) -> Option<Mount> {
+    let text = |field: &[u8]| Some(std::str::from_utf8(field).ok()?.to_owned());
+    let mut fields = line.split(|b| *b == b' ');
+    let id = text(fields.next()?)?.parse().ok()?;
+    let device = text(fields.nth(1)?)?;
+    let mountpoint = unescape(fields.nth(1)?);
+    fields.find(|field| *field == b"-")?;
+    let kind = text(fields.next()?)?;
+    let source = unescape(fields.next()?);
+    Some(Mount {
+        source,
+        mountpoint,
+        kind,
+        id,
+        device,
+    })
+}
+
+/// Undoes the kernel's `\ooo` for blanks, line ends and backslashes.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = match (first, tail) {
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..]) => {
+                Some((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'))
+            }
+            _ => None,
+        };
+        bytes.push(octal.unwrap_or(*first));
+        rest = match octal {
+            Some(_) => &tail[3..],
+            None => tail,
+        };
+    }
+    OsString::from_vec(bytes).into()
+}
+
+/// Where `path` leads, without asking what may be mounted there: a dead mount answers nothing.
+pub(super) fn place(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let named = match (absolute.parent(), absolute.file_name()) {
+        (Some(parent), Some(name)) => parent.canonicalize().map(|parent| parent.join(name)),
+        _ => return absolute.canonicalize().unwrap_or(absolute),
+    };
+    let Ok(named) = named else {
+        return absolute;
+    };
+    // A symbolic link is followed; a mountpoint is none.
+    match named.read_link().map(|_| named.canonicalize()) {
+        Ok(Ok(target)) => target,
+        _ => named,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_taken_apart() {
+        let line = br"36 35 0:41 / /mnt/a\040b rw,nosuid shared:1 - fuse.pondmount /srv/p\134q rw,user_id=0";
+        let mount = parse(line);
+        let expected = Mount {
+            source: r"/srv/p\q".into(),
+            mountpoint: "/mnt/a b".into(),
+            kind: "fuse.pondmount".into(),
+            id: 36,
+            device: "0:41".into(),
+        };
+        assert_eq!(mount, Some(expected));
+        assert_eq!(parse(b""), None);
+        assert_eq!(parse(b"36 35 0:41 / /mnt rw"), None);
+    }
+
+    #[test]
+    fn a_place_is_found_through_links_and_dots() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let root = dir.path().canonicalize().expect("its path");
+        std::fs::create_dir(root.join("real")).expect("a directory");
+        std::os::unix::fs::symlink("real", root.join("link")).expect("a link");
+        assert_eq!(place(&root.join("link")), root.join("real"));
+        assert_eq!(place(&root.join("real/")), root.join("real"));
+        assert_eq!(place(&root.join("link/..")), root);
+        assert_eq!(place(&root.join("gone")), root.join("gone"));
+    }
+}

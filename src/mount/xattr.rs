@@ -1,0 +1,109 @@
+//! Extended attributes, by the rules of Linux for their names.
+//!
+//! `user.`, `trusted.` and `security.` are stored. `user.pond.` belongs to the pond: nobody sets
+//! those. There are no access control lists, so `system.` is not supported.
+
+use super::mirror::Mirror;
+use crate::tinyfs::ops::{Caller, SetXattr};
+use crate::tinyfs::{Errno, FsResult, Name, NameError};
+use bytes::Bytes;
+
+/// Names that the pond itself answers.
+const OWN: &[u8] = b"user.pond.";
+/// The id of the node: the same as long as the file is, in all versions.
+const ID: &[u8] = b"user.pond.id";
+/// What only root is shown.
+const TRUSTED: &[u8] = b"trusted.";
+
+impl Mirror {
+    pub(super) fn xattr(&self, ino: u64, name: &[u8]) -> FsResult<Bytes> {
+        let (at, id) = self.node_of(ino).map_err(|_| Errno::ENODATA)?;
+        if name == ID {
+            return Ok(id.to_string().into_bytes().into());
+        }
+        let name = checked(name)?;
+        Ok(self.pond.xattr(at, id, &name)?.ok_or(Errno::ENODATA)?)
+    }
+
+    /// The names, each with a NUL behind it.
+    pub(super) fn list_xattrs(&self, caller: &Caller, ino: u64) -> FsResult<Vec<u8>> {
+        let mut list = Vec::new();
+        let Ok((at, id)) = self.node_of(ino) else {
+            return Ok(list);
+        };
+        for name in self.pond.list_xattrs(at, id)? {
+            if caller.uid == 0 || !name.as_bytes().starts_with(TRUSTED) {
+                list.extend_from_slice(name.as_bytes());
+                list.push(0);
+            }
+        }
+        Ok(list)
+    }
+
+    pub(super) fn set_xattr(
+        &self,
+        caller: &Caller,
+        ino: u64,
+        name: &[u8],
+        value: &[u8],
+        flags: i32,
+    ) -> FsResult<()> {
+        let id = self.live(ino)?;
+        let mode = match flags {
+            0 => SetXattr::Any,
+            libc::XATTR_CREATE => SetXattr::Create,
+            libc::XATTR_REPLACE => SetXattr::Replace,
+            _ => return Err(Errno::EINVAL.into()),
+        };
+        let name = settable(name)?;
+        self.pond.set_xattr(caller, id, &name, value, mode)
+    }
+
+    pub(super) fn remove_xattr(&self, caller: &Caller, ino: u64, name: &[u8]) -> FsResult<()> {
+        let id = self.live(ino)?;
+        self.pond.remove_xattr(caller, id, &settable(name)?)
+    }
+}
+
+fn settable(name: &[u8]) -> FsResult<Name> {
+    match name.starts_with(OWN) {
+        true => Err(Errno::EPERM.into()),
+        false => checked(name),
+    }
+}
+
+/// A name that can be stored.
+fn checked(name: &[u8]) -> FsResult<Name> {
+    let known = [&b"user."[..], TRUSTED, b"security."];
+    if !known.iter().any(|prefix| name.starts_with(prefix)) {
+        return Err(Errno::EOPNOTSUPP.into());
+    }
+    if known.contains(&name) {
+        return Err(Errno::EINVAL.into());
+    }
+    Name::new(name).map_err(|error| {
+        let errno = match error {
+            NameError::TooLong => Errno::ERANGE,
+            NameError::Empty | NameError::Reserved => Errno::EINVAL,
+        };
+        errno.into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_refused_as_linux_does() {
+        let errno = |name: &[u8]| settable(name).map_err(|error| error.errno()).err();
+        assert_eq!(errno(b"user.a"), None);
+        assert_eq!(errno(b"security.capability"), None);
+        assert_eq!(errno(b"user."), Some(Errno::EINVAL));
+        assert_eq!(errno(b"user.pond.id"), Some(Errno::EPERM));
+        assert_eq!(errno(b"system.posix_acl_access"), Some(Errno::EOPNOTSUPP));
+        assert_eq!(errno(b"nothing"), Some(Errno::EOPNOTSUPP));
+        let long = [&b"user."[..], &[b'n'; 251]].concat();
+        assert_eq!(errno(&long), Some(Errno::ERANGE));
+    }
+}

@@ -1,0 +1,10 @@
+//! What a running program tells about itself.
+//!
+//! Role: where log lines go and which are kept. In: how much the user wants to hear. Out: lines on
+//! standard error, or in a file for a daemon that has no terminal. Holds always: a log that cannot
+//! be written never stops the work.
+
+mod file;
+mod log;
+
+pub use log::{Verbosity, log_to_file, log_to_stderr};

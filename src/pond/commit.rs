@@ -1,0 +1,256 @@
+//! Versions, and the thread that makes them.
+//!
+//! A commit seals the open version as one generation, puts its content in the segments and syncs them,
+//! writes its records to the oplog as one Delta commit, and notes them in the index. Operations go on
+//! meanwhile, in the next generation. A commit that fails is tried again with the same generation, so
+//! that it is made once, whatever became of the first try.
+
+use super::flush::describe;
+use super::{Pond, PondError};
+use crate::index::VersionInfo;
+use crate::oplog::{Oplog, OplogError};
+use crate::tinyfs::{Changes, Time, Version};
+use parking_lot::{Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+/// A version of fewer entries than this is a trickle.
+const TRICKLE: u64 = 100;
+/// How far trickling writes stretch the time between versions, in commit intervals.
+const MAX_STRETCH: u32 = 12;
+
+/// The oplog, and what it was told and may not have taken.
+pub(super) struct Log {
+    oplog: Oplog,
+    pending: Option<Pending>,
+}
+
+struct Pending {
+    generation: u64,
+    changes: Changes,
+}
+
+impl Log {
+    pub(super) fn new(oplog: Oplog) -> Log {
+        Log {
+            oplog,
+            pending: None,
+        }
+    }
+
+    pub(super) fn oplog(&self) -> &Oplog {
+        &self.oplog
+    }
+}
+
+impl Pond {
+    /// Makes a version of everything that was changed so far, and answers the newest version.
+    pub fn sync(&self) -> Result<Version, PondError> {
+        self.commit()?;
+        Ok(self.latest().version)
+    }
+
+    /// Commits the open version, if it changed anything. Answers how many entries.
+    pub(super) fn commit(&self) -> Result<u64, PondError> {
+        let mut log = self.log.lock();
+        if self.index.dirty().entries == 0 && log.pending.is_none() {
+            return Ok(0);
+        }
+        if let Some(reason) = self.health.reason() {
+            return Err(PondError::ReadOnly(reason));
+        }
+        let retried = self.commit_pending(&mut log)?;
+        let generation = self.seal()?;
+        let changes = self.index.sealed(generation)?;
+        if changes.is_empty() {
+            self.index.committed(generation)?;
+            return Ok(retried);
+        }
+        log.pending = Some(Pending {
+            generation,
+            changes,
+        });
+        Ok(retried + self.commit_pending(&mut log)?)
+    }
+
+    /// Ends the generation, with its content on stable storage.
+    fn seal(&self) -> Result<u64, PondError> {
+        let _settling = self.flusher.settling.lock();
+        if let Err(error) = self.merge_tails() {
+            tracing::warn!("small extents stay as they are: {}", describe(&error));
+        }
+        // Most of the content first, while operations go on; then what came in between.
+        self.freeze_and_settle()?;
+        let generation = {
+            let _no_change_is_half_done = self.changing.lock();
+            self.index.seal()
+        };
+        self.settle()?;
+        self.content
+            .sync()
+            .inspect_err(|error| self.health.fail(describe(error)))?;
+        Ok(generation)
+    }
+
+    fn commit_pending(&self, log: &mut Log) -> Result<u64, PondError> {
+        let Some(pending) = &log.pending else {
+            return Ok(0);
+        };
+        // The clock may step back; the times of versions never do.
+        let last = self.latest().committed.micros();
+        let now = Time::from(SystemTime::now()).micros().max(last + 1);
+        let commit = log
+            .oplog
+            .commit(pending.generation, Time::from_micros(now), &pending.changes)
+            .inspect_err(|error| match error {
+                OplogError::Conflict { .. } => self.health.fail(describe(error)),
+                _ => tracing::warn!("the commit failed and is tried again: {}", describe(error)),
+            })?;
+        let info = VersionInfo {
+            version: commit.version,
+            committed: commit.committed,
+            changes: pending.changes.len() as u64,
+        };
+        self.index.commit(&info, &pending.changes)?;
+        self.index.committed(pending.generation)?;
+        log.pending = None;
+        *self.latest.lock() = info;
+        if log.oplog.checkpoint_due()
+            && let Err(error) = log.oplog.checkpoint()
+        {
+            tracing::warn!(
+                "a checkpoint failed, and is tried again: {}",
+                describe(&error)
+            );
+        }
+        for notify in self.on_commit.lock().iter() {
+            notify(info.version);
+        }
+        Ok(info.changes)
+    }
+
+    /// The committing thread.
+    pub(super) fn commit_until_stopped(&self) {
+        let interval = self.committer.interval;
+        let mut delay = interval;
+        let mut last = Instant::now();
+        while let Some(since) = self.committer.wait_for_change() {
+            // Trickling writes: the next change comes soon after a small version.
+            let trickles = since.duration_since(last) < delay;
+            let at = since + delay;
+            while self
+                .committer
+                .sleep_until(at.min(Instant::now() + interval))
+                && Instant::now() < at
+            {
+                // Not a version yet, but no more than the interval is ever lost.
+                if let Err(error) = self.fsync() {
+                    tracing::warn!("a flush failed: {}", describe(&error));
+                    break;
+                }
+            }
+            if self.committer.stopped() {
+                return;
+            }
+            self.committer.begin();
+            match self.commit() {
+                Ok(changes) if trickles && (1..TRICKLE).contains(&changes) => {
+                    delay = (delay * 2).min(interval * MAX_STRETCH);
+                }
+                Ok(_) => delay = interval,
+                Err(error) => {
+                    tracing::warn!("no version was made: {}", describe(&error));
+                    if self.health.is_read_only() {
+                        return;
+                    }
+                    self.committer.changed();
+                    delay = interval.max(Duration::from_secs(1));
+                }
+            }
+            last = Instant::now();
+        }
+    }
+}
+
+/// When the next version is due.
+pub(super) struct Committer {
+    interval: Duration,
+    /// Whether a change came since the last commit began; the quick look of every operation.
+    dirty: AtomicBool,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    since: Option<Instant>,
+    hurry: bool,
+    stop: bool,
+}
+
+impl Committer {
+    pub(super) fn new(interval: Duration) -> Committer {
+        Committer {
+            interval,
+            dirty: AtomicBool::new(false),
+            state: Mutex::default(),
+            wake: Condvar::new(),
+        }
+    }
+
+    /// Notes that something changed.
+    pub(super) fn changed(&self) {
+        if !self.dirty.load(Ordering::Relaxed) {
+            let mut state = self.state.lock();
+            self.dirty.store(true, Ordering::Relaxed);
+            state.since.get_or_insert_with(Instant::now);
+            self.wake.notify_all();
+        }
+    }
+
+    /// Has the open version committed at once.
+    pub(super) fn hurry(&self) {
+        self.state.lock().hurry = true;
+        self.wake.notify_all();
+    }
+
+    pub(super) fn stop(&self) {
+        self.state.lock().stop = true;
+        self.wake.notify_all();
+    }
+
+    fn stopped(&self) -> bool {
+        self.state.lock().stop
+    }
+
+    /// When the first change came that no commit holds; `None` when it is time to stop.
+    fn wait_for_change(&self) -> Option<Instant> {
+        let mut state = self.state.lock();
+        loop {
+            match (state.stop, state.since) {
+                (true, _) => return None,
+                (false, Some(since)) => return Some(since),
+                (false, None) => self.wake.wait(&mut state),
+            }
+        }
+    }
+
+    /// Sleeps until `at`; answers false where there is reason not to wait any longer.
+    fn sleep_until(&self, at: Instant) -> bool {
+        let mut state = self.state.lock();
+        while !state.stop && !state.hurry {
+            if self.wake.wait_until(&mut state, at).timed_out() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Notes that a commit begins: what changes from now on is for the next one.
+    fn begin(&self) {
+        let mut state = self.state.lock();
+        state.since = None;
+        state.hurry = false;
+        self.dirty.store(false, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,210 @@
+//! What `fsync` waits for: everything acknowledged so far, on stable storage.
+//!
+//! A flush freezes the fresh layer, gives its content a place in the segments, syncs those, and writes
+//! the layer to the index's journal with one sync. Whoever asks while a flush runs shares the next
+//! one. A thread of its own moves content out of memory when much of it waits.
+
+use super::{Pond, PondError};
+use crate::content::small_tail;
+use crate::tinyfs::{Errno, Extent, Extents, FsError, FsResult, NodeId, Tx};
+use bytes::BytesMut;
+use parking_lot::{Condvar, Mutex};
+
+/// Bytes of content in memory at which they begin to be moved to segments.
+const SPILL_AT: u64 = 16 << 20;
+/// Bytes of content in memory at which writers wait until some are moved.
+const WAIT_AT: u64 = 64 << 20;
+/// Bytes of the open version's entries at which it is committed without waiting any longer.
+const COMMIT_AT: u64 = 64 << 20;
+
+/// Whose turn it is to flush, and what came of the last one.
+#[derive(Default)]
+pub(super) struct Flusher {
+    turns: Mutex<Turns>,
+    ended: Condvar,
+    /// Held by whoever freezes and settles layers: a flush, a spill or a commit.
+    pub(super) settling: Mutex<()>,
+    spill: Mutex<Spill>,
+    spilled: Condvar,
+}
+
+#[derive(Default)]
+struct Turns {
+    /// Flushes that began.
+    begun: u64,
+    /// Flushes that ended.
+    ended: u64,
+    /// What the last one came to.
+    failed: Option<Errno>,
+}
+
+#[derive(Default)]
+struct Spill {
+    wanted: bool,
+    stop: bool,
+}
+
+impl Flusher {
+    pub(super) fn stop(&self) {
+        self.spill.lock().stop = true;
+        self.spilled.notify_all();
+    }
+}
+
+impl Pond {
+    /// Returns when every operation acknowledged before is on stable storage, or could not be put
+    /// there.
+    pub fn fsync(&self) -> FsResult<()> {
+        let flusher = &self.flusher;
+        let mut turns = flusher.turns.lock();
+        // A flush that began already may have missed our changes; the next one does not.
+        let ours = turns.begun + 1;
+        loop {
+            if turns.ended >= ours {
+                return turns.failed.map_or(Ok(()), |errno| Err(errno.into()));
+            }
+            if turns.begun == turns.ended {
+                break;
+            }
+            flusher.ended.wait(&mut turns);
+        }
+        turns.begun += 1;
+        drop(turns);
+        let flushed = self.flush();
+        let mut turns = flusher.turns.lock();
+        turns.ended = turns.begun;
+        turns.failed = flushed.as_ref().err().map(FsError::errno);
+        flusher.ended.notify_all();
+        flushed
+    }
+
+    /// Makes everything acknowledged so far durable.
+    fn flush(&self) -> FsResult<()> {
+        // Once a sync failed, success of a later one would be a lie.
+        if self.health.has_failed() {
+            return Err(Errno::EIO.into());
+        }
+        let _settling = self.flusher.settling.lock();
+        self.freeze_and_settle().map_err(FsError::store)?;
+        let synced = self.content.sync().map_err(PondError::from);
+        synced
+            .and_then(|()| Ok(self.index.journal()?))
+            .map_err(|error| {
+                self.health.fail(describe(&error));
+                FsError::store(error)
+            })
+    }
+
+    /// Freezes what changed so far, and gives its content a place in the segments.
+    pub(super) fn freeze_and_settle(&self) -> Result<(), PondError> {
+        {
+            let _no_change_is_half_done = self.changing.lock();
+            self.index.freeze();
+        }
+        self.settle()
+    }
+
+    /// Gives the content of frozen layers a place in the segments.
+    pub(super) fn settle(&self) -> Result<(), PondError> {
+        for layer in self.index.unsettled() {
+            let extents = self.content.settle(&layer.changes.extents)?;
+            self.index.settle(layer, extents);
+        }
+        Ok(())
+    }
+
+    /// Moves content of removed files that are still open out of memory. Nothing else ever does.
+    fn settle_orphans(&self) -> Result<(), PondError> {
+        let _no_operation_between = self.changing.lock();
+        let (extents, in_memory) = self.index.orphan_extents();
+        if in_memory >= SPILL_AT {
+            self.index.settle_orphans(self.content.settle(&extents)?);
+        }
+        Ok(())
+    }
+
+    /// Joins the small extents that appending left at the end of files.
+    pub(super) fn merge_tails(&self) -> FsResult<()> {
+        for id in self.index.changed_files() {
+            self.merge_tail(id)?;
+        }
+        Ok(())
+    }
+
+    fn merge_tail(&self, id: NodeId) -> FsResult<()> {
+        let _one_at_a_time = self.changing.lock();
+        let mut tx = Tx::new(&self.index);
+        let Some(node) = tx.get::<crate::tinyfs::Nodes>(&id)? else {
+            return Ok(());
+        };
+        let Some((content, run)) = small_tail(&self.index, &node)? else {
+            return Ok(());
+        };
+        let mut joined = BytesMut::new();
+        let first = run.first().map_or(0, |(start, _)| *start);
+        for (start, extent) in run {
+            match extent {
+                Extent::Inline(bytes) => joined.extend_from_slice(&bytes),
+                Extent::Stored(stored) => joined.extend_from_slice(&self.content.read(&stored)?),
+            }
+            tx.remove::<Extents>((content, start));
+        }
+        tx.put::<Extents>((content, first), Extent::Inline(joined.freeze()));
+        self.index.apply(tx.finish(), None);
+        Ok(())
+    }
+
+    /// After a write: has content moved out of memory, waits while there is far too much of it, and
+    /// has a large open version committed.
+    pub(super) fn relieve(&self) {
+        let dirty = self.index.dirty();
+        if dirty.bytes - dirty.unsettled >= COMMIT_AT {
+            self.committer.hurry();
+        }
+        if dirty.unsettled < SPILL_AT {
+            return;
+        }
+        let mut spill = self.flusher.spill.lock();
+        spill.wanted = true;
+        self.flusher.spilled.notify_all();
+        if dirty.unsettled >= WAIT_AT {
+            // The content is safe in memory either way: a spill that fails is tried again by the
+            // flush or commit that has to report it.
+            while spill.wanted && !spill.stop {
+                self.flusher.spilled.wait(&mut spill);
+            }
+        }
+    }
+
+    /// The spilling thread.
+    pub(super) fn spill_until_stopped(&self) {
+        loop {
+            {
+                let mut spill = self.flusher.spill.lock();
+                while !spill.wanted && !spill.stop {
+                    self.flusher.spilled.wait(&mut spill);
+                }
+                if spill.stop {
+                    return;
+                }
+            }
+            {
+                let _settling = self.flusher.settling.lock();
+                let settled = self
+                    .freeze_and_settle()
+                    .and_then(|()| self.settle_orphans());
+                if let Err(error) = settled {
+                    tracing::warn!("content stays in memory: {}", describe(&error));
+                }
+            }
+            self.flusher.spill.lock().wanted = false;
+            self.flusher.spilled.notify_all();
+        }
+    }
+}
+
+/// An error with all that caused it, in one line.
+pub(super) fn describe(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

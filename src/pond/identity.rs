@@ -1,0 +1,90 @@
+//! `pond.toml`: what a pond is, told before anything else in it is believed.
+
+use super::PondError;
+use crate::tinyfs::Time;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+use uuid::Uuid;
+
+/// The newest format of a pond that this program reads and writes.
+pub const FORMAT: u32 = 1;
+const FILE: &str = "pond.toml";
+
+/// The identity of a pond.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The format of everything in the pond.
+    pub format: u32,
+    /// Its name among all ponds: a UUIDv7.
+    pub id: Uuid,
+    /// When it was made, in RFC 3339.
+    pub born: String,
+}
+
+impl Identity {
+    /// A new pond's, made at `now`.
+    pub fn new(now: Time) -> Identity {
+        let born = jiff::Timestamp::from_microsecond(now.micros());
+        Identity {
+            format: FORMAT,
+            id: Uuid::now_v7(),
+            born: born.map_or_else(|_| String::new(), |born| born.to_string()),
+        }
+    }
+
+    /// Reads the identity of the pond at `pond`.
+    pub fn read(pond: &Path) -> Result<Identity, PondError> {
+        let path = pond.join(FILE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(match pond.symlink_metadata() {
+                    Ok(_) => PondError::NotAPond(pond.to_owned()),
+                    Err(_) => PondError::Missing(pond.to_owned()),
+                });
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+                return Err(PondError::NotAPond(pond.to_owned()));
+            }
+            Err(e) => return Err(PondError::io("read", &path)(e)),
+        };
+        // The format comes first: a newer one may say the rest in another way.
+        #[derive(Deserialize)]
+        struct OnlyFormat {
+            format: u32,
+        }
+        let wrong = |e: toml::de::Error| PondError::Identity {
+            path: path.clone(),
+            why: e.message().to_owned(),
+        };
+        let OnlyFormat { format } = toml::from_str(&text).map_err(wrong)?;
+        if format > FORMAT {
+            return Err(PondError::Newer {
+                path: pond.to_owned(),
+                found: format,
+                known: FORMAT,
+            });
+        }
+        toml::from_str(&text).map_err(wrong)
+    }
+
+    /// Writes it, durable when this returns: the last step of making a pond.
+    pub fn write(&self, pond: &Path) -> Result<(), PondError> {
+        let path = pond.join(FILE);
+        let text = toml::to_string(self).map_err(|e| PondError::Identity {
+            path: path.clone(),
+            why: e.to_string(),
+        })?;
+        let staged = pond.join("pond.toml.new");
+        File::create(&staged)
+            .and_then(|mut file| {
+                file.write_all(text.as_bytes())?;
+                file.sync_all()
+            })
+            .and_then(|()| fs::rename(&staged, &path))
+            .and_then(|()| File::open(pond)?.sync_all())
+            .map_err(PondError::io("write", &path))
+    }
+}

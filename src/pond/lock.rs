@@ -1,0 +1,137 @@
+//! One writer per pond: an advisory lock on the file `lock`, which also says who holds it.
+//!
+//! The kernel drops the lock with the process, however that ends; so a stale file means nothing.
+
+use super::PondError;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "lock";
+
+/// Who holds a pond.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// The host that it runs on.
+    pub host: String,
+    /// Where the pond is mounted by it, if it is.
+    pub mountpoint: Option<PathBuf>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            // It holds the lock and has not said yet who it is.
+            0 => f.write_str("a process that is just starting"),
+            pid => write!(f, "process {pid} on {}", self.host),
+        }
+    }
+}
+
+/// The held lock of a pond; dropped with this value.
+pub(super) struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Takes the lock of the pond at `pond`, or tells who holds it.
+    pub(super) fn take(pond: &Path) -> Result<Lock, PondError> {
+        let path = pond.join(FILE);
+        let mut file = open(&path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let holder = read(&mut file).unwrap_or_default();
+                return Err(PondError::Locked {
+                    path: pond.to_owned(),
+                    holder,
+                });
+            }
+            Err(e) => return Err(PondError::io("lock", &path)(e.into())),
+        }
+        let lock = Lock { file, path };
+        lock.note(None)?;
+        Ok(lock)
+    }
+
+    /// Notes for others where the pond is mounted.
+    pub(super) fn note(&self, mountpoint: Option<&Path>) -> Result<(), PondError> {
+        let host = hostname::get().map(|host| host.to_string_lossy().into_owned());
+        let holder = Holder {
+            pid: std::process::id(),
+            host: host.unwrap_or_else(|_| "this host".into()),
+            mountpoint: mountpoint.map(Path::to_owned),
+        };
+        let write = || -> io::Result<()> {
+            let text = serde_json::to_vec(&holder)?;
+            let mut file = &self.file;
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(&text)
+        };
+        write().map_err(PondError::io("write", &self.path))
+    }
+}
+
+/// Who holds the pond at `pond` at this moment, if anyone does.
+pub fn holder(pond: &Path) -> Result<Option<Holder>, PondError> {
+    let path = pond.join(FILE);
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(PondError::io("open", &path)(e)),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(None),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(Some(read(&mut file).unwrap_or_default())),
+        Err(e) => Err(PondError::io("lock", &path)(e.into())),
+    }
+}
+
+fn open(path: &Path) -> Result<File, PondError> {
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(PondError::io("open", path))
+}
+
+/// What the holder wrote; nothing, where it is only about to.
+fn read(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(64 << 10).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_writer_is_told_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(holder(dir.path()).unwrap(), None);
+        let lock = Lock::take(dir.path()).unwrap();
+        lock.note(Some(Path::new("/mnt/x"))).unwrap();
+        let Err(PondError::Locked { holder: found, .. }) = Lock::take(dir.path()) else {
+            panic!("two writers")
+        };
+        assert_eq!(found.pid, std::process::id());
+        assert_eq!(
+            holder(dir.path()).unwrap().unwrap().mountpoint,
+            Some("/mnt/x".into())
+        );
+        drop(lock);
+        assert_eq!(holder(dir.path()).unwrap(), None);
+        Lock::take(dir.path()).unwrap();
+    }
+}

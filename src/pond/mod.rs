@@ -1,0 +1,138 @@
+//! One open pond: the index, the segments and the oplog, tied together.
+//!
+//! Role: make operations of the tree durable and versions of what they leave. In: operations
+//! ([`ops`]), calls to flush, commit and close. Out: the tree at any version, and its state. Holds
+//! always: after a crash the tree is the state after some prefix of the acknowledged operations, never
+//! older than the last flush that returned; a version is made only if something changed.
+//!
+//! - [`open`], [`identity`], [`lock`]: making a pond, and being its one writer.
+//! - [`ops`], [`pins`], [`room`]: operations; who holds on to removed nodes; room on the disk.
+//! - [`flush`]: what `fsync` waits for. [`commit`]: versions, and the thread that makes them.
+//! - [`check`], [`status`], [`health`]: what is wrong, what is going on, whether changes are taken.
+
+mod check;
+mod commit;
+mod error;
+mod flush;
+mod health;
+mod identity;
+pub mod lock;
+mod open;
+mod ops;
+mod pins;
+mod room;
+mod status;
+
+pub use check::Problem;
+pub use error::PondError;
+pub use open::OpenOptions;
+pub use room::Space;
+pub use status::Status;
+
+use crate::content::Content;
+use crate::index::{Index, VersionInfo};
+use crate::tinyfs::{FsError, FsResult, Version};
+use commit::{Committer, Log};
+use flush::Flusher;
+use health::Health;
+use lock::Lock;
+use parking_lot::Mutex;
+use pins::Pins;
+use room::Room;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use uuid::Uuid;
+
+/// Called after each new version, with its number.
+pub type OnCommit = Box<dyn Fn(Version) + Send + Sync>;
+
+/// One open pond. It has to be closed: [`Pond::close`] makes the last version.
+pub struct Pond {
+    path: PathBuf,
+    id: Uuid,
+    index: Index,
+    content: Content,
+    log: Mutex<Log>,
+    latest: Mutex<VersionInfo>,
+    /// Held while an operation looks up, decides and applies.
+    changing: Mutex<()>,
+    pins: Pins,
+    room: Room,
+    health: Health,
+    flusher: Flusher,
+    committer: Arc<Committer>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    on_commit: Mutex<Vec<OnCommit>>,
+    lock: Mutex<Option<Lock>>,
+}
+
+impl Pond {
+    /// The folder of the pond.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The identity of the pond.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The newest version.
+    pub fn latest(&self) -> VersionInfo {
+        *self.latest.lock()
+    }
+
+    /// The versions in `from..=to`, oldest first.
+    pub fn versions(&self, from: Version, to: Version) -> Result<Vec<VersionInfo>, PondError> {
+        Ok(self.index.versions(from, to)?)
+    }
+
+    /// Has `notify` called after each new version, from the thread that made it.
+    pub fn on_commit(&self, notify: OnCommit) {
+        self.on_commit.lock().push(notify);
+    }
+
+    /// Notes for other processes where the pond is mounted.
+    pub fn mounted_at(&self, mountpoint: Option<&Path>) -> Result<(), PondError> {
+        self.lock
+            .lock()
+            .as_ref()
+            .map_or(Ok(()), |lock| lock.note(mountpoint))
+    }
+
+    /// How much room there is.
+    pub fn statfs(&self) -> FsResult<Space> {
+        self.room.space().map_err(FsError::store)
+    }
+
+    /// Makes the last version and lets go of the pond. Later changes are refused. May be called
+    /// more than once; what could not be committed is said, and stands in the journal if it was
+    /// flushed.
+    pub fn close(&self) -> Result<(), PondError> {
+        self.committer.stop();
+        self.flusher.stop();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        let own = std::thread::current().id();
+        for thread in threads
+            .into_iter()
+            .filter(|thread| thread.thread().id() != own)
+        {
+            if thread.join().is_err() {
+                self.health.fail("a thread of the pond died".into());
+            }
+        }
+        let Some(lock) = self.lock.lock().take() else {
+            return Ok(());
+        };
+        let closed = self
+            .commit()
+            .and_then(|_| Ok(self.index.compact_journal()?));
+        self.health.read_only("it is closed");
+        drop(lock);
+        closed
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,34 @@
+//! What is going on in a pond.
+
+use super::Pond;
+use crate::index::{Dirty, VersionInfo};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+/// The state of an open pond.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Its identity.
+    pub id: Uuid,
+    /// Its newest version.
+    pub latest: VersionInfo,
+    /// What no version holds yet.
+    pub dirty: Dirty,
+    /// Why it takes no changes, if it does not.
+    pub read_only: Option<String>,
+}
+
+impl Pond {
+    /// What is going on.
+    pub fn status(&self) -> Status {
+        Status {
+            path: self.path.clone(),
+            id: self.id,
+            latest: self.latest(),
+            dirty: self.index.dirty(),
+            read_only: self.health.reason(),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! A pond keeps what it was told to, through closes, crashes and the loss of its index.
+//!
+//! A crash is a copy of the folder taken while the pond is open: what was not handed to the system by
+//! then is not in it.
+
+use super::*;
+use crate::tinyfs::ops::{Caller, NewNode, RenameMode};
+use crate::tinyfs::{Errno, Kind, Name, NodeId, Time};
+use std::fs;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const CALLER: Caller = Caller {
+    uid: 0,
+    gid: 0,
+    now: Time {
+        sec: 1_700_000_000,
+        nsec: 5,
+    },
+};
+
+/// No version is made but on demand.
+fn options() -> OpenOptions {
+    OpenOptions {
+        read_only: false,
+        commit_interval: Duration::from_secs(3_600),
+    }
+}
+
+fn new_pond() -> (TempDir, Arc<Pond>) {
+    let dir = tempfile::tempdir().unwrap();
+    Pond::init(&dir.path().join("pond")).unwrap();
+    let pond = Pond::open(&dir.path().join("pond"), &options()).unwrap();
+    (dir, pond)
+}
+
+fn reopen(dir: &TempDir) -> Arc<Pond> {
+    Pond::open(&dir.path().join("pond"), &options()).unwrap()
+}
+
+/// The pond as it would be found after a crash at this moment.
+fn crash(pond: &Pond) -> (TempDir, Arc<Pond>) {
+    let dir = tempfile::tempdir().unwrap();
+    let copied = std::process::Command::new("cp")
+        .args(["-r", "--sparse=always"])
+        .arg(pond.path())
+        .arg(dir.path().join("pond"))
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    let pond = reopen(&dir);
+    (dir, pond)
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text.as_bytes()).unwrap()
+}
+
+fn make(pond: &Pond, kind: Kind, dir: NodeId, text: &str) -> NodeId {
+    let new = NewNode {
+        kind,
+        mode: 0o644,
+        rdev: 0,
+        target: b"",
+    };
+    pond.create(&CALLER, dir, &name(text), &new).unwrap().0
+}
+
+fn put(pond: &Pond, text: &str, bytes: &[u8]) -> NodeId {
+    let id = match pond
+        .lookup(Version::NOW, NodeId::ROOT, &name(text))
+        .unwrap()
+    {
+        Some((id, _)) => id,
+        None => make(pond, Kind::File, NodeId::ROOT, text),
+    };
+    pond.truncate(&CALLER, id, 0).unwrap();
+    pond.write(&CALLER, id, 0, bytes).unwrap();
+    id
+}
+
+fn get(pond: &Pond, at: Version, text: &str) -> Option<Vec<u8>> {
+    let (id, node) = pond.lookup(at, NodeId::ROOT, &name(text)).unwrap()?;
+    Some(pond.read(at, id, 0, node.size).unwrap())
+}
+
+fn sound(pond: &Pond) {
+    assert_eq!(pond.check(true).unwrap(), Vec::new());
+}
+
+fn bytes(seed: u8, len: usize) -> Vec<u8> {
+    (0..len)
+        .map(|n| (n as u8).wrapping_mul(31).wrapping_add(seed))
+        .collect()
+}
+
+#[test]
+fn versions_show_what_was_there_when_they_were_made() {
+    let (dir, pond) = new_pond();
+    for n in 1..=5u8 {
+        put(&pond, "small", &bytes(n, 100));
+        put(&pond, "large", &bytes(n, 300_000 + usize::from(n)));
+        assert_eq!(pond.sync().unwrap(), Version(n.into()));
+    }
+    let look = |pond: &Pond| {
+        for n in 1..=5u8 {
+            let at = Version(n.into());
+            assert_eq!(get(pond, at, "small"), Some(bytes(n, 100)));
+            assert_eq!(
+                get(pond, at, "large"),
+                Some(bytes(n, 300_000 + usize::from(n)))
+            );
+        }
+        assert_eq!(get(pond, Version(0), "small"), None);
+        assert_eq!(get(pond, Version::NOW, "small"), Some(bytes(5, 100)));
+        sound(pond);
+    };
+    look(&pond);
+    pond.close().unwrap();
+    drop(pond);
+    let pond = reopen(&dir);
+    look(&pond);
+    pond.close().unwrap();
+    drop(pond);
+    fs::remove_dir_all(dir.path().join("pond/index")).unwrap();
+    let pond = reopen(&dir);
+    look(&pond);
+    pond.close().unwrap();
+}
+
+#[test]
+fn nothing_changed_makes_no_version() {
+    let (_dir, pond) = new_pond();
+    put(&pond, "a", b"x");
+    assert_eq!(pond.sync().unwrap(), Version(1));
+    assert_eq!(pond.sync().unwrap(), Version(1));
+    let node = pond.node(Version::NOW, NodeId::ROOT).unwrap();
+    make(&pond, Kind::File, NodeId::ROOT, "b");
+    pond.unlink(&CALLER, NodeId::ROOT, &name("b")).unwrap();
+    assert_eq!(
+        pond.node(Version::NOW, NodeId::ROOT).unwrap(),
+        node,
+        "the clock of this test stands"
+    );
+    assert_eq!(pond.sync().unwrap(), Version(1));
+    pond.close().unwrap();
+}
+
+#[test]
+fn what_was_flushed_survives_a_crash_and_what_was_not_is_gone_whole() {
+    let (_dir, pond) = new_pond();
+    put(&pond, "committed", &bytes(1, 10_000));
+    pond.sync().unwrap();
+    put(&pond, "flushed", &bytes(2, 200_000));
+    put(&pond, "committed", &bytes(3, 50));
+    pond.fsync().unwrap();
+    put(&pond, "lost", b"never flushed");
+    let (_copy, after) = crash(&pond);
+    assert_eq!(get(&after, Version::NOW, "committed"), Some(bytes(3, 50)));
+    assert_eq!(get(&after, Version(1), "committed"), Some(bytes(1, 10_000)));
+    assert_eq!(
+        get(&after, Version::NOW, "flushed"),
+        Some(bytes(2, 200_000))
+    );
+    assert_eq!(get(&after, Version::NOW, "lost"), None);
+    assert_eq!(after.sync().unwrap(), Version(2));
+    let next = put(&after, "new", b"its node is none of the old ones");
+    assert_ne!(
+        Some(next),
+        after
+            .lookup(Version(2), NodeId::ROOT, &name("flushed"))
+            .unwrap()
+            .map(|f| f.0)
+    );
+    after.sync().unwrap();
+    sound(&after);
+    after.close().unwrap();
+    pond.close().unwrap();
+}
+
+#[test]
+fn a_commit_makes_its_journal_obsolete_exactly_once() {
+    let (_dir, pond) = new_pond();
+    put(&pond, "f", b"one");
+    pond.fsync().unwrap();
+    put(&pond, "f", b"two");
+    pond.sync().unwrap();
+    // The journal may still say "one" where the crash came before it was cleared.
+    let (_copy, after) = crash(&pond);
+    assert_eq!(get(&after, Version::NOW, "f"), Some(b"two".to_vec()));
+    assert_eq!(
+        after.sync().unwrap(),
+        Version(1),
+        "nothing is left to commit"
+    );
+    after.close().unwrap();
+    pond.close().unwrap();
+}
+
+#[test]
+fn a_removed_file_lives_on_for_those_who_have_it_open() {
+    let (_dir, pond) = new_pond();
+    let id = put(&pond, "f", &bytes(1, 9_000));
+    pond.pin(id);
+    pond.unlink(&CALLER, NodeId::ROOT, &name("f")).unwrap();
+    pond.write(&CALLER, id, 9_000, b"more").unwrap();
+    let node = pond.node(Version::NOW, id).unwrap();
+    assert_eq!((node.nlink, node.size), (0, 9_004));
+    pond.sync().unwrap();
+    let mut expected = bytes(1, 9_000);
+    expected.extend_from_slice(b"more");
+    assert_eq!(pond.read(Version::NOW, id, 0, 10_000).unwrap(), expected);
+    let relinked = pond.link(&CALLER, id, NodeId::ROOT, &name("back"));
+    assert_eq!(relinked.unwrap_err().errno(), Errno::ENOENT);
+    pond.unpin(id, 1);
+    assert_eq!(
+        pond.node(Version::NOW, id).unwrap_err().errno(),
+        Errno::ENOENT
+    );
+    sound(&pond);
+    pond.close().unwrap();
+}
+
+#[test]
+fn a_slowly_appended_file_has_few_extents() {
+    let (_dir, pond) = new_pond();
+    let id = make(&pond, Kind::File, NodeId::ROOT, "log");
+    let mut expected = Vec::new();
+    for n in 0..400u64 {
+        let line = format!("{n:059}\n");
+        pond.write(&CALLER, id, n * 60, line.as_bytes()).unwrap();
+        expected.extend_from_slice(line.as_bytes());
+        pond.sync().unwrap();
+    }
+    assert_eq!(get(&pond, Version::NOW, "log").unwrap(), expected);
+    assert_eq!(get(&pond, Version(100), "log").unwrap(), expected[..6_000]);
+    let node = pond.node(Version::NOW, id).unwrap();
+    let extents = crate::tinyfs::ops::extents_in(
+        &pond.index,
+        Version::NOW,
+        node.content.unwrap(),
+        0..node.size,
+    );
+    assert!(extents.unwrap().len() < 40);
+    sound(&pond);
+    pond.close().unwrap();
+}
+
+#[test]
+fn what_is_written_over_a_frozen_layer_stays_over_it() {
+    let (_dir, pond) = new_pond();
+    let id = make(&pond, Kind::File, NodeId::ROOT, "f");
+    // Backwards, so that there are two extents; then they are frozen.
+    pond.write(&CALLER, id, 4_096, &bytes(1, 4_096)).unwrap();
+    pond.write(&CALLER, id, 0, &bytes(2, 4_096)).unwrap();
+    pond.index.freeze();
+    pond.write(&CALLER, id, 5_000, b"in the second one")
+        .unwrap();
+    pond.settle().unwrap();
+    pond.sync().unwrap();
+    let mut expected = bytes(2, 4_096);
+    expected.extend_from_slice(&bytes(1, 4_096));
+    expected[5_000..5_017].copy_from_slice(b"in the second one");
+    assert_eq!(get(&pond, Version::NOW, "f"), Some(expected));
+    sound(&pond);
+    pond.close().unwrap();
+}
+
+#[test]
+fn operations_and_commits_go_on_side_by_side() {
+    let (_dir, pond) = new_pond();
+    std::thread::scope(|scope| {
+        for worker in 0..3u8 {
+            let pond = &pond;
+            scope.spawn(move || {
+                for n in 0..60u8 {
+                    let text = format!("{worker}-{}", n % 7);
+                    put(pond, &text, &bytes(n, 5_000 * usize::from(n % 4)));
+                    if n % 5 == 0 {
+                        pond.fsync().unwrap();
+                    }
+                    if n % 9 == 0 {
+                        let to = name(&format!("{worker}-moved"));
+                        let (from, to) = ((NodeId::ROOT, &name(&text)), (NodeId::ROOT, &to));
+                        pond.rename(&CALLER, from, to, RenameMode::Replace).unwrap();
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            for _ in 0..20 {
+                pond.sync().unwrap();
+            }
+        });
+    });
+    pond.sync().unwrap();
+    sound(&pond);
+    let (_copy, after) = crash(&pond);
+    for (entry, _) in pond.list(Version::NOW, NodeId::ROOT).unwrap() {
+        let text = String::from_utf8(entry.as_bytes().to_vec()).unwrap();
+        assert_eq!(
+            get(&after, Version::NOW, &text),
+            get(&pond, Version::NOW, &text)
+        );
+    }
+    sound(&after);
+    after.close().unwrap();
+    pond.close().unwrap();
+}
+
+#[test]
+fn a_pond_has_one_writer_and_a_place_holds_one_pond() {
+    let (dir, pond) = new_pond();
+    let path = dir.path().join("pond");
+    assert!(matches!(
+        Pond::open(&path, &options()),
+        Err(PondError::Locked { .. })
+    ));
+    assert!(matches!(Pond::init(&path), Err(PondError::Exists(_))));
+    assert!(matches!(
+        Pond::open(dir.path(), &options()),
+        Err(PondError::NotAPond(_))
+    ));
+    let missing = Pond::open(&dir.path().join("typo"), &options());
+    assert!(matches!(missing, Err(PondError::Missing(_))));
+    pond.close().unwrap();
+    drop(pond);
+    let identity = fs::read_to_string(path.join("pond.toml")).unwrap();
+    let newer = identity.replace("format = 1", "format = 99\nsomething = \"new\"");
+    fs::write(path.join("pond.toml"), newer).unwrap();
+    assert!(matches!(
+        Pond::open(&path, &options()),
+        Err(PondError::Newer { found: 99, .. })
+    ));
+}
