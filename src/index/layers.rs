@@ -342,7 +342,7 @@ impl Fresh {
     /// Joins inline runs that follow each other within one chunk.
     fn join(&mut self) {
         let mut runs: Vec<((ContentId, u64), Vec<u64>)> = Vec::new();
-        let mut last = None;
+        let mut last: Option<((ContentId, u64), (ContentId, u64))> = None;
         for (&(content, start), extent) in &self.changes.extents {
             let bytes = match extent {
                 // A removed entry says nothing of the bytes around it.
@@ -355,7 +355,10 @@ impl Fresh {
             };
             let end = start + bytes.len() as u64;
             match last {
-                Some((first, upto)) if upto == (content, start) && start % CHUNK != 0 => {
+                // Copied runs begin anywhere, so that both ends have to lie in one chunk.
+                Some((first, upto))
+                    if upto == (content, start) && first.1 / CHUNK == (end - 1) / CHUNK =>
+                {
                     match runs.last_mut() {
                         Some((key, more)) if *key == first => more.push(start),
                         _ => runs.push((first, vec![start])),

@@ -226,3 +226,24 @@ fn an_open_file_outlives_its_name_and_no_commit_holds_it() {
     assert_eq!(index.get::<Nodes>(Version::NOW, &id).unwrap(), None);
     assert_eq!(index.dirty().bytes, 0);
 }
+
+#[test]
+fn joined_runs_are_never_longer_than_a_chunk() {
+    let (_dir, index) = index();
+    let content = ContentId(index.new_id());
+    let piece = Bytes::from(vec![7; ops::CHUNK as usize]);
+    let mut changes = Changes::default();
+    // As a copy to an odd offset leaves them.
+    for i in 0..20 {
+        let extent = Extent::Inline(piece.clone());
+        changes.set::<Extents>((content, 5 + i * ops::CHUNK), Some(extent));
+    }
+    index.apply(changes, None);
+    index.freeze();
+    let extents = ops::extents_in(&index, Version::NOW, content, 0..u64::MAX).unwrap();
+    assert!(extents.iter().all(|(_, extent)| extent.len() <= ops::CHUNK));
+    assert_eq!(
+        extents.iter().map(|(_, extent)| extent.len()).sum::<u64>(),
+        20 * ops::CHUNK
+    );
+}
