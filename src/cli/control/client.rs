@@ -8,13 +8,15 @@ use crate::pond::{OpenOptions, Pond, PondError};
 use serde::de::DeserializeOwned;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a command waits for another command to be done with the pond.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a pond is reached anew when its daemon goes away over a question.
+const TRIES: u32 = 5;
 /// The longest answer: a page of the log has some 100 kB, but a check may find many problems.
 const MAX_ANSWER: u64 = 256 << 20;
 
@@ -25,38 +27,26 @@ pub struct Client {
 }
 
 /// A pond that can be asked.
-pub enum Reached {
+pub struct Reached {
+    path: PathBuf,
+    options: OpenOptions,
+    by: By,
+}
+
+enum By {
     /// A daemon has it open.
     Daemon(Client),
     /// This process has, until it is done.
-    Open(Opened),
-}
-
-/// A pond that this process has open.
-pub struct Opened {
-    pond: Arc<Pond>,
-    read_only: bool,
+    Open(Arc<Pond>),
 }
 
 /// Reaches the pond in folder `pond`: through its daemon, or else by opening it.
 pub fn reach(pond: &Path, options: &OpenOptions) -> Result<Reached, Failure> {
-    let start = Instant::now();
-    loop {
-        if let Ok(client) = Client::connect(pond) {
-            return Ok(Reached::Daemon(client));
-        }
-        match Pond::open(pond, options) {
-            Ok(pond) => {
-                let read_only = options.read_only;
-                return Ok(Reached::Open(Opened { pond, read_only }));
-            }
-            // A daemon that has just begun or is about to end, or a command like this one.
-            Err(PondError::Locked { .. }) if start.elapsed() < PATIENCE => {
-                thread::sleep(Duration::from_millis(20));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
+    Ok(Reached {
+        path: pond.to_owned(),
+        options: options.clone(),
+        by: By::reach(pond, options)?,
+    })
 }
 
 /// Closes a pond. What a crash has left uncommitted waits in the index, when the pond was opened only
@@ -68,28 +58,57 @@ pub fn close(pond: &Pond, read_only: bool) -> Result<(), Failure> {
     }
 }
 
+impl By {
+    fn reach(pond: &Path, options: &OpenOptions) -> Result<By, Failure> {
+        let start = Instant::now();
+        loop {
+            if let Ok(client) = Client::connect(pond) {
+                return Ok(By::Daemon(client));
+            }
+            match Pond::open(pond, options) {
+                Ok(pond) => return Ok(By::Open(pond)),
+                // A daemon that has just begun or is about to end, or a command like this one.
+                Err(PondError::Locked { .. }) if start.elapsed() < PATIENCE => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
 impl Reached {
     /// Asks, and waits for the answer.
     pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Failure> {
-        let value = match self {
-            Reached::Daemon(client) => return client.ask(request),
-            Reached::Open(opened) => answer(&opened.pond, Role::Command, request)?,
-        };
-        serde_json::from_value(value)
-            .map_err(|error| Failure::system("cannot read the answer of the pond", &error))
+        let mut tries = 0..TRIES;
+        loop {
+            let value = match &mut self.by {
+                By::Open(pond) => answer(pond, Role::Command, request)?,
+                By::Daemon(client) => match client.ask(request) {
+                    // It has ended in the middle. Every request may be asked twice.
+                    Err(failure) if failure.is_lost() && tries.next().is_some() => {
+                        self.by = By::reach(&self.path, &self.options)?;
+                        continue;
+                    }
+                    answer => return answer,
+                },
+            };
+            return serde_json::from_value(value)
+                .map_err(|error| Failure::system("cannot read the answer of the pond", &error));
+        }
     }
 
     /// Ends what was begun to reach the pond.
     pub fn close(self) -> Result<(), Failure> {
-        match self {
-            Reached::Daemon(_) => Ok(()),
-            Reached::Open(opened) => close(&opened.pond, opened.read_only),
+        match self.by {
+            By::Daemon(_) => Ok(()),
+            By::Open(pond) => close(&pond, self.options.read_only),
         }
     }
 
     /// Whether a daemon has it open.
     pub fn is_daemon(&self) -> bool {
-        matches!(self, Reached::Daemon(_))
+        matches!(self.by, By::Daemon(_))
     }
 }
 

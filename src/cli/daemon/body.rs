@@ -4,17 +4,20 @@ use super::{Herald, Plan, mountpoint};
 use crate::cli::control::{Server, close};
 use crate::cli::failure::Failure;
 use crate::mount::{self, MountError, MountOptions, Mounted, Unmounter};
-use crate::pond::{OpenOptions, Pond};
+use crate::pond::{OpenOptions, Pond, PondError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the mount may take to go after a signal. Files that are open keep it; they get errors then.
 const LEAVING: Duration = Duration::from_secs(5);
+
+/// How long a mount waits for a command that has the pond open.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What ends a mount.
 enum Event {
@@ -50,7 +53,18 @@ fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
         Pond::init(&plan.pond)?;
         herald.notice(&format!("made an empty pond at {}", plan.pond.display()));
     }
-    Ok(Pond::open(&plan.pond, &options)?)
+    let start = Instant::now();
+    loop {
+        match Pond::open(&plan.pond, &options) {
+            // A command that has it open is done with it in a moment; a mount is not.
+            Err(PondError::Locked { holder, .. })
+                if holder.mountpoint.is_none() && start.elapsed() < PATIENCE =>
+            {
+                thread::sleep(Duration::from_millis(20));
+            }
+            opened => return Ok(opened?),
+        }
+    }
 }
 
 /// Whether a pond may be made: what is there already, even when it cannot be opened, is left alone.
