@@ -8,6 +8,24 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
+const DEVICE: &str = "/dev/fuse";
+/// Its numbers, the same on every Linux.
+const NUMBERS: (u32, u32) = (10, 229);
+
+/// Whether `/dev/fuse` is there, and is what its name says.
+pub(super) fn check() -> Result<(), MountError> {
+    let seen = rustix::fs::stat(DEVICE).map_err(|_| MountError::NoDevice)?;
+    let kind = rustix::fs::FileType::from_raw_mode(seen.st_mode);
+    let numbers = (
+        rustix::fs::major(seen.st_rdev),
+        rustix::fs::minor(seen.st_rdev),
+    );
+    match kind.is_char_device() && numbers == NUMBERS {
+        true => Ok(()),
+        false => Err(MountError::NoDevice),
+    }
+}
+
 /// Mounts `source` at `mountpoint` and answers the connection to the kernel.
 pub(super) fn mount(
     source: &Path,
@@ -42,7 +60,7 @@ pub(super) fn mount(
 }
 
 fn open() -> Result<OwnedFd, MountError> {
-    let path = Path::new("/dev/fuse");
+    let path = Path::new(DEVICE);
     rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
         match errno {
             Errno::NOENT | Errno::NODEV | Errno::NXIO => MountError::NoDevice,
