@@ -12,8 +12,8 @@ const DEVICE: &str = "/dev/fuse";
 /// Its numbers, the same on every Linux.
 const NUMBERS: (u32, u32) = (10, 229);
 
-/// Whether `/dev/fuse` is there, and is what its name says.
-pub(super) fn check() -> Result<(), MountError> {
+/// Whether the kernel offers FUSE: `/dev/fuse` is there, and is what its name says.
+pub fn available() -> Result<(), MountError> {
     let seen = rustix::fs::stat(DEVICE).map_err(|_| MountError::NoDevice)?;
     let kind = rustix::fs::FileType::from_raw_mode(seen.st_mode);
     let numbers = (
