@@ -8,8 +8,23 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
-/// The number of `/dev/fuse`: a miscellaneous device, by the kernel's `Documentation/admin-guide/devices.txt`.
-const FUSE_DEVICE: (u32, u32) = (10, 229);
+const DEVICE: &str = "/dev/fuse";
+/// Its numbers, the same on every Linux.
+const NUMBERS: (u32, u32) = (10, 229);
+
+/// Whether the kernel offers FUSE: `/dev/fuse` is there, and is what its name says.
+pub fn available() -> Result<(), MountError> {
+    let seen = rustix::fs::stat(DEVICE).map_err(|_| MountError::NoDevice)?;
+    let kind = rustix::fs::FileType::from_raw_mode(seen.st_mode);
+    let numbers = (
+        rustix::fs::major(seen.st_rdev),
+        rustix::fs::minor(seen.st_rdev),
+    );
+    match kind.is_char_device() && numbers == NUMBERS {
+        true => Ok(()),
+        false => Err(MountError::NoDevice),
+    }
+}
 
 /// Mounts `source` at `mountpoint` and answers the connection to the kernel.
 pub(super) fn mount(
@@ -45,21 +60,14 @@ pub(super) fn mount(
 }
 
 fn open() -> Result<OwnedFd, MountError> {
-    let path = Path::new("/dev/fuse");
-    let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    let device = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| match errno {
-        Errno::NOENT | Errno::NODEV | Errno::NXIO => MountError::NoDevice,
-        Errno::ACCESS | Errno::PERM => MountError::DeviceDenied,
-        errno => MountError::io("open", path)(errno),
-    })?;
-    // Containers hide devices by putting another file in their place.
-    let number = rustix::fs::fstat(&device)
-        .map_err(MountError::io("look at", path))?
-        .st_rdev;
-    match (rustix::fs::major(number), rustix::fs::minor(number)) {
-        FUSE_DEVICE => Ok(device),
-        _ => Err(MountError::NoDevice),
-    }
+    let path = Path::new(DEVICE);
+    rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
+        match errno {
+            Errno::NOENT | Errno::NODEV | Errno::NXIO => MountError::NoDevice,
+            Errno::ACCESS | Errno::PERM => MountError::DeviceDenied,
+            errno => MountError::io("open", path)(errno),
+        }
+    })
 }
 
 /// Takes the uppermost mount away from `mountpoint`; with `lazy`, whoever is in it may stay.

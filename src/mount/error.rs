@@ -43,7 +43,7 @@ pub enum MountError {
     #[error("{} is busy: a program has a file open or is at work in there", .0.display())]
     Busy(PathBuf),
     /// The kernel offers no FUSE.
-    #[error("there is no /dev/fuse")]
+    #[error("there is no /dev/fuse, or it does not lead to the kernel")]
     NoDevice,
     /// `/dev/fuse` is there, and this user may not open it.
     #[error("permission denied to open /dev/fuse")]

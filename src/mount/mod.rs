@@ -30,6 +30,7 @@ mod table;
 mod unmount;
 mod xattr;
 
+pub use device::available;
 pub use error::MountError;
 pub use session::{MountOptions, Mounted, Unmounter, mount};
 pub use table::{Mount, mounts};

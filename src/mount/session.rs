@@ -57,6 +57,7 @@ pub fn mount(
 ) -> Result<Mounted, MountError> {
     let mountpoint = check(mountpoint, pond.path())?;
     let source = std::path::absolute(pond.path()).map_err(MountError::io("find", pond.path()))?;
+    device::available()?;
     let connect = match rustix::process::geteuid().is_root() {
         true => device::mount,
         false => fusermount::mount,
