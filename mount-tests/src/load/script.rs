@@ -94,23 +94,22 @@ impl Journal {
             .map_or(0, |last| last + 1);
         let mut model = Model::default();
         let (mut matching, mut closest) = (None, (usize::MAX, 0, String::new()));
-        for (done, op) in self
-            .ops
-            .iter()
-            .chain(&self.pending)
-            .map(Some)
-            .chain([None])
-            .enumerate()
-        {
+        let mut look = |model: &Model, done| {
             let differences = model.differences(&found);
             if differences.is_empty() {
                 matching = Some(done);
             } else if differences.len() < closest.0 {
                 closest = (differences.len(), done, differences.join("; "));
             }
-            if let Some(op) = op {
-                model.apply(op);
+        };
+        look(&model, 0);
+        for (done, op) in self.ops.iter().chain(&self.pending).enumerate() {
+            for part in op.parts() {
+                model.apply(&part);
+                look(&model, done);
             }
+            model.apply(op);
+            look(&model, done + 1);
         }
         let acknowledged = self.ops.len();
         match matching {
@@ -134,6 +133,26 @@ impl Journal {
 }
 
 impl Op {
+    /// What a crash can leave of the operation besides all or nothing. The kernel hands a write that
+    /// begins within a page to a FUSE filesystem in parts, cut where pages end.
+    fn parts(&self) -> Vec<Op> {
+        const PAGE: u64 = 4096;
+        let Op::Write(name, offset, bytes) = self else {
+            return Vec::new();
+        };
+        let end = offset + bytes.len() as u64;
+        let cuts = (offset / PAGE + 1..=end / PAGE).map(|page| page * PAGE);
+        cuts.filter(|cut| *cut < end)
+            .map(|cut| {
+                Op::Write(
+                    name.clone(),
+                    *offset,
+                    bytes[..(cut - offset) as usize].to_vec(),
+                )
+            })
+            .collect()
+    }
+
     fn perform(&self, dir: &Path) -> io::Result<()> {
         let at = |name: &String| dir.join(name);
         match self {
@@ -282,14 +301,42 @@ impl Model {
         let wrong = self.names.iter().filter_map(|(name, file)| {
             match (found.get(name), &self.files[*file]) {
                 (None, _) => Some(format!("{name} is missing")),
-                (Some(seen), expected) if seen != expected => Some(format!("{name} is different")),
-                _ => None,
+                (Some(seen), expected) => {
+                    let how = seen.differs(expected);
+                    how.map(|how| format!("{name} is different: {how}"))
+                }
             }
         });
         let extra = found.keys().filter(|name| !self.names.contains_key(*name));
         wrong
             .chain(extra.map(|name| format!("{name} is too many")))
             .collect()
+    }
+}
+
+impl Seen {
+    /// How this is not what was expected.
+    fn differs(&self, expected: &Seen) -> Option<String> {
+        if self == expected {
+            return None;
+        }
+        let (len, there) = (expected.bytes.len(), self.bytes.len());
+        let mut pairs = self.bytes.iter().zip(&expected.bytes);
+        Some(match pairs.position(|(a, b)| a != b) {
+            Some(at) => format!("byte {at} of {there}, with {len} expected"),
+            None if len != there => format!("{there} bytes, with {len} expected"),
+            None => format!(
+                "{} {:o}, {} links, xattr {:x?}, with {} {:o}, {} links, xattr {:x?} expected",
+                self.kind,
+                self.mode,
+                self.links,
+                self.xattr,
+                expected.kind,
+                expected.mode,
+                expected.links,
+                expected.xattr
+            ),
+        })
     }
 }
 
