@@ -21,7 +21,7 @@ mod map;
 mod matching;
 mod memory;
 #[cfg(test)]
-pub(crate) mod model;
+pub(crate) mod model_tests;
 mod name;
 mod node;
 pub mod ops;

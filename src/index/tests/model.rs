@@ -1,7 +1,7 @@
 //! The model test on the index: with layers, journal, segments, commits, crashes and replays.
 
 use crate::index::{Frozen, Index, VersionInfo};
-use crate::tinyfs::model::{Crash, Harness, Outcome, Step, config, run, steps};
+use crate::tinyfs::model_tests::{Crash, Harness, Outcome, Step, config, run, steps};
 use crate::tinyfs::{
     Changes, ContentId, Entries, Extent, Extents, SegmentId, Stored, Time, Version,
 };
