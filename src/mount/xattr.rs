@@ -14,6 +14,8 @@ const OWN: &[u8] = b"user.pond.";
 const ID: &[u8] = b"user.pond.id";
 /// What only root is shown.
 const TRUSTED: &[u8] = b"trusted.";
+/// A label that `ls -l` asks of every file, and of no more on a device where one has no such thing.
+const SELINUX: &[u8] = b"security.selinux";
 
 impl Mirror {
     pub(super) fn xattr(&self, ino: u64, name: &[u8]) -> FsResult<Bytes> {
@@ -21,8 +23,11 @@ impl Mirror {
         if name == ID {
             return Ok(id.to_string().into_bytes().into());
         }
-        let name = checked(name)?;
-        Ok(self.pond.xattr(at, id, &name)?.ok_or(Errno::ENODATA)?)
+        let absent = match name {
+            SELINUX => Errno::EOPNOTSUPP,
+            _ => Errno::ENODATA,
+        };
+        Ok(self.pond.xattr(at, id, &checked(name)?)?.ok_or(absent)?)
     }
 
     /// The names, each with a NUL behind it.
