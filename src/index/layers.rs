@@ -44,6 +44,16 @@ struct Orphans {
     contents: HashSet<ContentId>,
 }
 
+/// Sealed generations.
+pub(super) struct Sealed {
+    /// Their layers, oldest first.
+    pub(super) layers: Vec<Arc<Changes>>,
+    /// Contents of removed files that somebody still has open.
+    pub(super) open_orphans: HashSet<ContentId>,
+    /// Nothing on disk has this id or a greater one.
+    pub(super) born: u64,
+}
+
 pub(super) struct Layers {
     orphans: Orphans,
     fresh: Fresh,
@@ -277,11 +287,14 @@ impl Layers {
         self.frozen = merged;
     }
 
-    /// The layers of the generations up to `generation`, oldest first, and the least id that nothing
-    /// on disk has.
-    pub(super) fn sealed(&self, generation: u64) -> (Vec<Arc<Changes>>, u64) {
+    /// What the generations up to `generation` hold.
+    pub(super) fn sealed(&self, generation: u64) -> Sealed {
         let layers = self.frozen.iter().filter(|f| f.generation <= generation);
-        (layers.map(|f| f.changes.clone()).collect(), self.born)
+        Sealed {
+            layers: layers.map(|f| f.changes.clone()).collect(),
+            open_orphans: self.orphans.contents.clone(),
+            born: self.born,
+        }
     }
 
     pub(super) fn committed(&mut self, generation: u64) {

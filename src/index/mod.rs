@@ -153,12 +153,24 @@ impl Index {
     /// What the generations up to `generation` change, less what changes nothing: the records of a
     /// commit.
     pub fn sealed(&self, generation: u64) -> Result<Changes, IndexError> {
-        let (layers, born) = self.layers.read().sealed(generation);
+        let sealed = self.layers.read().sealed(generation);
         let mut changes = Changes::default();
-        for layer in layers {
+        for layer in sealed.layers {
             changes.absorb((*layer).clone());
         }
-        self.disk.drop_unchanged(&mut changes, born)?;
+        // Files that came and went since the last commit leave extents behind. Those of files that are
+        // still open are read from the index once their layers are gone.
+        let mut read = sealed.open_orphans;
+        read.extend(
+            changes
+                .nodes
+                .values()
+                .flatten()
+                .filter_map(|node| node.content),
+        );
+        let kept = |content: &ContentId| content.0 < sealed.born || read.contains(content);
+        changes.extents.retain(|(content, _), _| kept(content));
+        self.disk.drop_unchanged(&mut changes, sealed.born)?;
         Ok(changes)
     }
 

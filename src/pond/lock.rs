@@ -9,8 +9,12 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const FILE: &str = "lock";
+/// How often a lock that is held is tried again, and how long after.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Who holds a pond.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,16 +48,24 @@ impl Lock {
     pub(super) fn take(pond: &Path) -> Result<Lock, PondError> {
         let path = pond.join(FILE);
         let mut file = open(&path)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let holder = read(&mut file).unwrap_or_default();
-                return Err(PondError::Locked {
-                    path: pond.to_owned(),
-                    holder,
-                });
+        let mut tries = 0;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                // Somebody may only be asking who the holder is, which takes a moment.
+                Err(rustix::io::Errno::WOULDBLOCK) if tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(PAUSE);
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    let holder = read(&mut file).unwrap_or_default();
+                    return Err(PondError::Locked {
+                        path: pond.to_owned(),
+                        holder,
+                    });
+                }
+                Err(e) => return Err(PondError::io("lock", &path)(e.into())),
             }
-            Err(e) => return Err(PondError::io("lock", &path)(e.into())),
         }
         let lock = Lock { file, path };
         lock.note(None)?;

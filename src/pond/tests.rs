@@ -222,6 +222,39 @@ fn a_removed_file_lives_on_for_those_who_have_it_open() {
 }
 
 #[test]
+fn a_file_that_came_and_went_leaves_nothing_in_the_commit() {
+    let (_dir, pond) = new_pond();
+    put(&pond, "kept", &bytes(1, 10));
+    let id = put(&pond, "temporary", &bytes(2, 300_000));
+    pond.fsync().unwrap();
+    pond.unlink(&CALLER, NodeId::ROOT, &name("temporary"))
+        .unwrap();
+    let open = put(&pond, "open", &bytes(3, 9_000));
+    pond.pin(open);
+    pond.unlink(&CALLER, NodeId::ROOT, &name("open")).unwrap();
+    pond.sync().unwrap();
+    assert_eq!(
+        pond.node(Version::NOW, id).unwrap_err().errno(),
+        Errno::ENOENT
+    );
+    assert_eq!(
+        pond.read(Version::NOW, open, 0, 9_000).unwrap(),
+        bytes(3, 9_000)
+    );
+    let mut extents = 0;
+    let mut count = |_, _| extents += 1;
+    pond.index
+        .visit_all::<crate::tinyfs::Extents>(Version(1), &mut count)
+        .unwrap();
+    assert_eq!(
+        extents, 2,
+        "of the file that is there, and of the one that is open"
+    );
+    sound(&pond);
+    pond.close().unwrap();
+}
+
+#[test]
 fn a_slowly_appended_file_has_few_extents() {
     let (_dir, pond) = new_pond();
     let id = make(&pond, Kind::File, NodeId::ROOT, "log");
