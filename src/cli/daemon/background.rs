@@ -4,6 +4,7 @@ use super::Plan;
 use super::herald::{Herald, Word};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use crate::mount;
 use std::env;
 use std::ffi::OsString;
 use std::fs::File;
@@ -17,6 +18,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 /// global ones, which it takes over.
 pub fn launch(plan: &Plan, arguments: &[OsString], output: &Output) -> Result<(), Failure> {
     keep_files_to_ourselves();
+    // Said first, since without any devices not even a process starts.
+    mount::available()?;
     let mut child = Command::new(program())
         .arg0("pondmount")
         .args(arguments)
