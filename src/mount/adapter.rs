@@ -6,7 +6,7 @@ use super::listing::Item;
 use super::mirror::{Found, Mirror, caller};
 use super::names::Lookup;
 use crate::pond::Pond;
-use crate::tinyfs::{FsError, FsResult};
+use crate::tinyfs::{FsError, FsResult, describe};
 use fuser::*;
 use std::ffi::OsStr;
 use std::io;
@@ -79,14 +79,7 @@ impl Adapter {
 /// The number that the kernel gets; the log gets what lies behind it, where the pond is at fault.
 fn failed(op: &'static str, ino: INodeNo, error: &FsError) -> fuser::Errno {
     if let FsError::Store { cause, .. } = error {
-        let mut causes = cause.to_string();
-        let mut next = cause.source();
-        while let Some(cause) = next {
-            causes.push_str(": ");
-            causes.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        tracing::error!(op, node = ino.0, "{causes}");
+        tracing::error!(op, node = ino.0, "{}", describe(cause.as_ref()));
     }
     errno(error.errno())
 }

@@ -5,11 +5,10 @@
 //! meanwhile, in the next generation. A commit that fails is tried again with the same generation, so
 //! that it is made once, whatever became of the first try.
 
-use super::flush::describe;
 use super::{Pond, PondError};
 use crate::index::VersionInfo;
 use crate::oplog::{Oplog, OplogError};
-use crate::tinyfs::{Changes, Time, Version};
+use crate::tinyfs::{Changes, Time, Version, describe};
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};

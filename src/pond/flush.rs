@@ -6,7 +6,7 @@
 
 use super::{Pond, PondError};
 use crate::content::small_tail;
-use crate::tinyfs::{Errno, Extent, Extents, FsError, FsResult, NodeId, Tx};
+use crate::tinyfs::{Errno, Extent, Extents, FsError, FsResult, NodeId, Nodes, Tx, describe};
 use bytes::BytesMut;
 use parking_lot::{Condvar, Mutex};
 
@@ -134,7 +134,7 @@ impl Pond {
     fn merge_tail(&self, id: NodeId) -> FsResult<()> {
         let _one_at_a_time = self.changing.lock();
         let mut tx = Tx::new(&self.index);
-        let Some(node) = tx.get::<crate::tinyfs::Nodes>(&id)? else {
+        let Some(node) = tx.get::<Nodes>(&id)? else {
             return Ok(());
         };
         let Some((content, run)) = small_tail(&self.index, &node)? else {
@@ -201,10 +201,4 @@ impl Pond {
             self.flusher.spilled.notify_all();
         }
     }
-}
-
-/// An error with all that caused it, in one line.
-pub(super) fn describe(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

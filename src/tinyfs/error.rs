@@ -97,3 +97,9 @@ fn os_error(mut cause: &(dyn std::error::Error + 'static)) -> Option<Errno> {
         cause = cause.source()?;
     }
 }
+
+/// An error with all that caused it, in one line.
+pub fn describe(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

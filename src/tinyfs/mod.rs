@@ -36,7 +36,7 @@ mod wd_tests;
 pub use changes::{Changes, Entries};
 pub use codec::Malformed;
 pub use directory::{Directory, Item};
-pub use error::{Errno, FsError, FsResult};
+pub use error::{Errno, FsError, FsResult, describe};
 pub use extent::{Dentry, Extent, MAX_EXTENT, Stored};
 pub use glob::{Pattern, PatternError, substitute};
 pub use id::{ContentId, NodeId, SegmentId, Version};
