@@ -14,12 +14,12 @@ const BLOCK_SIZE: u32 = 128 << 10;
 /// The unit that `stat` counts blocks in.
 const STAT_BLOCK: u64 = 512;
 
-/// What `stat` tells of a node under the number `ino`, `allocated` of whose bytes take room.
-pub(super) fn file_attr(ino: u64, node: &Node, allocated: u64) -> FileAttr {
+/// What `stat` tells of a node under the number `ino`.
+pub(super) fn file_attr(ino: u64, node: &Node) -> FileAttr {
     FileAttr {
         ino: INodeNo(ino),
         size: node.size,
-        blocks: allocated.div_ceil(STAT_BLOCK),
+        blocks: node.allocated.div_ceil(STAT_BLOCK),
         atime: node.atime.into(),
         mtime: node.mtime.into(),
         ctime: node.ctime.into(),

@@ -1,9 +1,8 @@
 //! Content and attributes of files.
 
 use super::attr::{self, permissions};
-use super::inodes::View;
 use super::mirror::Mirror;
-use crate::tinyfs::ops::{CHUNK, Caller, Seek, SetAttr};
+use crate::tinyfs::ops::{Caller, Seek, SetAttr};
 use crate::tinyfs::{Errno, FsResult, Node, NodeId, Version};
 use fuser::{FileAttr, OpenAccMode, OpenFlags, TimeOrNow, WriteFlags};
 
@@ -11,10 +10,6 @@ use fuser::{FileAttr, OpenAccMode, OpenFlags, TimeOrNow, WriteFlags};
 const NOT_ROOT: u32 = 65_534;
 /// The most bytes that one copy moves: as many as its answer can count, in whole blocks.
 const MAX_COPY: u64 = 1 << 30;
-/// Where a large file is probed for holes.
-const PROBES: u64 = 8;
-/// The most runs of data that are counted in a file with holes.
-const MAX_RUNS: usize = 64;
 
 /// What `setattr` is to change.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,7 +78,7 @@ impl Mirror {
             Some(node) => node,
             None => self.drop_set_id(caller, id)?,
         };
-        self.changed(id, &node)
+        Ok(attr::file_attr(id.0, &node))
     }
 
     pub(super) fn fallocate(
@@ -144,44 +139,6 @@ impl Mirror {
         let offset = u64::try_from(offset).map_err(|_| Errno::ENXIO)?;
         let found = self.pond.seek(at, id, offset, what)?;
         Ok(i64::try_from(found).map_err(|_| Errno::EOVERFLOW)?)
-    }
-
-    /// How many bytes of a file take room. A large file is taken to be full unless one of a few
-    /// probes finds a hole; then its runs of data are counted.
-    pub(super) fn allocated(&self, view: View, node: &Node) -> FsResult<u64> {
-        let (at, id) = match view {
-            View::Node { tree, id } if node.is_file() && node.content.is_some() => (tree.at, id),
-            _ => return Ok(0),
-        };
-        if node.size <= CHUNK {
-            return Ok(node.size);
-        }
-        let data = |offset| match self.pond.seek(at, id, offset, Seek::Data) {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if error.errno() == Errno::ENXIO => Ok(None),
-            Err(error) => Err(error),
-        };
-        let step = node.size / PROBES;
-        let mut full = true;
-        for probe in (0..PROBES).map(|n| n * step + step / 2) {
-            full = full && data(probe)? == Some(probe);
-        }
-        if full {
-            return Ok(node.size);
-        }
-        let (mut total, mut offset) = (0, 0);
-        for _ in 0..MAX_RUNS {
-            let Some(start) = data(offset)? else {
-                return Ok(total);
-            };
-            offset = match self.pond.seek(at, id, start, Seek::Hole) {
-                Ok(end) => end,
-                Err(error) if error.errno() == Errno::ENXIO => return Ok(total),
-                Err(error) => return Err(error),
-            };
-            total += offset.saturating_sub(start);
-        }
-        Ok(total + node.size.saturating_sub(offset))
     }
 
     /// Takes the set-id bits off a file that somebody else than root is about to change. The kernel

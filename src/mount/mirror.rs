@@ -78,9 +78,8 @@ impl Mirror {
 
     /// What a view is, under a number that the kernel holds from now on.
     pub(super) fn found(&self, view: View, node: &Node) -> FsResult<Found> {
-        let allocated = self.allocated(view, node)?;
         Ok(Found {
-            attr: attr::file_attr(self.hold(view), node, allocated),
+            attr: attr::file_attr(self.hold(view), node),
             name_valid: name_valid(view),
             attr_valid: attr_valid(view),
         })
@@ -90,14 +89,7 @@ impl Mirror {
     pub(super) fn getattr(&self, ino: u64) -> FsResult<(FileAttr, Duration)> {
         let view = self.view(ino)?;
         let node = self.node(view)?;
-        let allocated = self.allocated(view, &node)?;
-        Ok((attr::file_attr(ino, &node, allocated), attr_valid(view)))
-    }
-
-    /// The attributes of a live node as a change left it.
-    pub(super) fn changed(&self, id: NodeId, node: &Node) -> FsResult<FileAttr> {
-        let allocated = self.allocated(View::live(id), node)?;
-        Ok(attr::file_attr(id.0, node, allocated))
+        Ok((attr::file_attr(ino, &node), attr_valid(view)))
     }
 
     /// The node of a view; for what has none, one is made up.

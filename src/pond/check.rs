@@ -142,11 +142,9 @@ fn check_tree(tree: &Changes, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Extents are disjoint and within their file.
+/// Extents are disjoint and within their file, which says how many bytes they cover.
 fn check_extents(tree: &Changes, problems: &mut Vec<Problem>) {
-    let sizes: HashMap<ContentId, u64> = nodes(tree)
-        .filter_map(|(_, node)| Some((node.content?, node.size)))
-        .collect();
+    let mut covered: HashMap<ContentId, u64> = HashMap::new();
     let mut last = (ContentId(0), 0);
     for ((content, start), extent) in &tree.extents {
         let Some(extent) = extent else { continue };
@@ -157,10 +155,26 @@ fn check_extents(tree: &Changes, problems: &mut Vec<Problem>) {
             )));
         }
         last = (*content, end);
-        // Content that no file has any more is garbage, and no problem.
-        if sizes.get(content).is_some_and(|size| end > *size) {
+        *covered.entry(*content).or_default() += extent.len();
+    }
+    // Content that no file has any more is garbage, and no problem.
+    for (id, node) in nodes(tree).filter(|(_, node)| node.is_file()) {
+        let content = node.content.unwrap_or(ContentId(0));
+        let found = covered.get(&content).copied().unwrap_or(0);
+        if found != node.allocated {
             problems.push(Problem(format!(
-                "content {content} at {start}: it reaches beyond the file"
+                "node {id}: its extents cover {found} bytes, and it says {}",
+                node.allocated
+            )));
+        }
+        let end = tree.extents.range((content, 0)..=(content, u64::MAX));
+        let end = end
+            .rev()
+            .find_map(|((_, start), e)| Some(start + e.as_ref()?.len()));
+        if end.is_some_and(|end| end > node.size) {
+            problems.push(Problem(format!(
+                "node {id}: content {content} reaches beyond the file's {} bytes",
+                node.size
             )));
         }
     }

@@ -177,6 +177,7 @@ fn birth(now: Time) -> Changes {
         gid: rustix::process::getegid().as_raw(),
         nlink: 2,
         size: 0,
+        allocated: 0,
         atime: now,
         mtime: now,
         ctime: now,

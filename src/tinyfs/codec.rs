@@ -32,6 +32,7 @@ pub(super) fn put_node(node: &Node, out: &mut Vec<u8>) {
         out.extend_from_slice(&n.to_le_bytes());
     }
     out.extend_from_slice(&node.size.to_le_bytes());
+    out.extend_from_slice(&node.allocated.to_le_bytes());
     for t in [node.atime, node.mtime, node.ctime, node.btime] {
         put_time(t, out);
     }
@@ -137,7 +138,10 @@ impl<'a> Reader<'a> {
             return Err(Malformed("a mode has bits outside 07777"));
         }
         let (uid, gid, nlink, rdev) = (self.u32()?, self.u32()?, self.u32()?, self.u32()?);
-        let size = self.u64()?;
+        let (size, allocated) = (self.u64()?, self.u64()?);
+        if allocated > size {
+            return Err(Malformed("more of a file is allocated than it is long"));
+        }
         let (atime, mtime) = (self.time()?, self.time()?);
         let (ctime, btime) = (self.time()?, self.time()?);
         let content = Some(self.u64()?).filter(|c| *c != 0).map(ContentId);
@@ -150,6 +154,7 @@ impl<'a> Reader<'a> {
             gid,
             nlink,
             size,
+            allocated,
             atime,
             mtime,
             ctime,
@@ -235,6 +240,7 @@ mod tests {
             gid: 2,
             nlink: 1,
             size: 3,
+            allocated: 2,
             atime: t,
             mtime: t,
             ctime: t,

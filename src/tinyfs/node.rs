@@ -53,6 +53,8 @@ pub struct Node {
     pub nlink: u32,
     /// Size in bytes: of the content, of a symbolic link's target, 0 for the rest.
     pub size: u64,
+    /// Bytes that extents cover, of a regular file: what `st_blocks` counts. At most `size`.
+    pub allocated: u64,
     /// Last access: set at creation and by `utimensat`; reading leaves it alone.
     pub atime: Time,
     /// Last change of the content.

@@ -45,6 +45,7 @@ fn ops_root() -> Node {
         gid: 0,
         nlink: 2,
         size: 0,
+        allocated: 0,
         atime: t,
         mtime: t,
         ctime: t,

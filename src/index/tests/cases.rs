@@ -40,6 +40,7 @@ fn file(content: Option<ContentId>) -> Node {
         gid: 0,
         nlink: 1,
         size: 0,
+        allocated: 0,
         atime: t,
         mtime: t,
         ctime: t,

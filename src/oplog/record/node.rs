@@ -24,6 +24,9 @@ fn checked(node: &Node) -> Result<(), RecordError> {
     }
     match () {
         () if node.mode > 0o7777 => Err(RecordError::Invalid("a mode has bits outside 07777")),
+        () if node.allocated > node.size => Err(RecordError::Invalid(
+            "more of a file is allocated than it is long",
+        )),
         () if node.target.len() > MAX_TARGET => {
             Err(RecordError::Invalid("a link's target is too long"))
         }
@@ -48,6 +51,7 @@ impl ForArrow for Nodes {
             nullable("gid", DataType::UInt32),
             nullable("nlink", DataType::UInt32),
             nullable("size", DataType::UInt64),
+            nullable("allocated", DataType::UInt64),
             nullable("atime", DataType::Int64),
             nullable("atime_ns", DataType::UInt32),
             nullable("mtime", DataType::Int64),
@@ -77,6 +81,7 @@ impl ForArrow for Nodes {
             values::<Self, UInt32Type>(entries, |n| Some(n.gid)),
             values::<Self, UInt32Type>(entries, |n| Some(n.nlink)),
             values::<Self, UInt64Type>(entries, |n| Some(n.size)),
+            values::<Self, UInt64Type>(entries, |n| Some(n.allocated)),
             values::<Self, Int64Type>(entries, |n| Some(n.atime.sec)),
             values::<Self, UInt32Type>(entries, |n| Some(n.atime.nsec)),
             values::<Self, Int64Type>(entries, |n| Some(n.mtime.sec)),
@@ -104,7 +109,7 @@ impl ForArrow for Nodes {
         let u64s = |name| columns.required::<UInt64Array>(name);
         let i64s = |name| columns.required::<Int64Array>(name);
         let (uid, gid, nlink) = (u32s("uid")?, u32s("gid")?, u32s("nlink")?);
-        let (size, rdev) = (u64s("size")?, u32s("rdev")?);
+        let (size, allocated, rdev) = (u64s("size")?, u64s("allocated")?, u32s("rdev")?);
         let atime = (i64s("atime")?, u32s("atime_ns")?);
         let mtime = (i64s("mtime")?, u32s("mtime_ns")?);
         let ctime = (i64s("ctime")?, u32s("ctime_ns")?);
@@ -123,6 +128,7 @@ impl ForArrow for Nodes {
                 gid: gid.need(i)?,
                 nlink: nlink.need(i)?,
                 size: size.need(i)?,
+                allocated: allocated.need(i)?,
                 atime: time(atime.0.need(i)?, atime.1.need(i)?)?,
                 mtime: time(mtime.0.need(i)?, mtime.1.need(i)?)?,
                 ctime: time(ctime.0.need(i)?, ctime.1.need(i)?)?,

@@ -31,6 +31,7 @@ pub(super) fn node(kind: Kind, n: u64) -> Node {
         gid: 1000,
         nlink: 1,
         size: n,
+        allocated: n / 2,
         atime: Time {
             sec: -1,
             nsec: 999_999_999,

@@ -49,6 +49,7 @@ fn nodes() -> impl Strategy<Value = Node> {
                 gid,
                 nlink,
                 size,
+                allocated: size / 3,
                 atime,
                 mtime,
                 ctime,

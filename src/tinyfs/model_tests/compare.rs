@@ -107,6 +107,7 @@ fn same_bytes<H: Harness>(harness: &H, at: Version, node: &Node, wanted: &[u8]) 
     let store = harness.store();
     let mut found = vec![0; wanted.len()];
     let mut extents = Vec::new();
+    let mut covered = 0;
     if let Some(content) = node.content {
         let (first, end) = ((content, 0), (ContentId(content.0 + 1), 0));
         let scanned = store.scan::<Extents>(at, &first, &end, &mut |(_, start), extent| {
@@ -119,6 +120,7 @@ fn same_bytes<H: Harness>(harness: &H, at: Version, node: &Node, wanted: &[u8]) 
             assert!(*start >= free, "extents overlap at {start}: {extents:?}");
             assert!(!extent.is_empty() && extent.len() <= u64::from(MAX_EXTENT));
             free = start + extent.len();
+            covered += extent.len();
             assert!(
                 free <= node.size,
                 "an extent ends at {free}, the file at {}",
@@ -126,6 +128,7 @@ fn same_bytes<H: Harness>(harness: &H, at: Version, node: &Node, wanted: &[u8]) 
             );
             found[*start as usize..free as usize].copy_from_slice(&harness.bytes(extent));
         }
+        assert_eq!(covered, node.allocated, "bytes allocated");
         for (start, end) in [(1, 7), (5, 6), (0, 1), (node.size / 2, node.size)] {
             let part = ops::extents_in(store, at, content, start..end).unwrap();
             let touching = extents

@@ -49,6 +49,7 @@ impl<H: Harness> Run<H> {
             gid: 0,
             nlink: 2,
             size: 0,
+            allocated: 0,
             atime: t,
             mtime: t,
             ctime: t,

@@ -65,6 +65,7 @@ pub fn create<S: Store>(
         gid: if inherits { parent.gid } else { caller.gid },
         nlink: if is_dir { 2 } else { 1 },
         size: target.len() as u64,
+        allocated: 0,
         atime: caller.now,
         mtime: caller.now,
         ctime: caller.now,

@@ -69,8 +69,10 @@ fn visit_extents<S: Store>(
     })
 }
 
-/// Makes `range` of `content` a hole: removes the extents in it and trims those at its edges.
-pub fn punch<S: Store>(tx: &mut Tx<'_, S>, content: ContentId, range: Range<u64>) -> FsResult<()> {
+/// Makes `range` of `content` a hole: removes the extents in it and trims those at its edges. Answers
+/// how many bytes they covered of it.
+pub fn punch<S: Store>(tx: &mut Tx<'_, S>, content: ContentId, range: Range<u64>) -> FsResult<u64> {
+    let mut covered = 0;
     for (start, extent) in extents_in(tx, Version::NOW, content, range.clone())? {
         let end = start + extent.len();
         if start < range.start {
@@ -82,8 +84,9 @@ pub fn punch<S: Store>(tx: &mut Tx<'_, S>, content: ContentId, range: Range<u64>
             let kept = extent.slice(range.end - start, end - range.end);
             tx.put::<Extents>((content, range.end), kept);
         }
+        covered += end.min(range.end) - start.max(range.start);
     }
-    Ok(())
+    Ok(covered)
 }
 
 /// Writes `data` at `offset`. `fresh` gives an unused content id, if the file has none; `place` may
@@ -107,8 +110,14 @@ pub fn write<S: Store>(
     let end = end_of(offset, data.len() as u64)?;
     let content = *node.content.get_or_insert_with(fresh);
     let placed = place(content, node.size);
-    if !placed && offset < node.size {
-        punch(tx, content, offset..end)?;
+    if placed {
+        // Over bytes that are there already, and on from where the file ended.
+        node.allocated += end.saturating_sub(node.size);
+    } else {
+        if offset < node.size {
+            node.allocated -= punch(tx, content, offset..end)?;
+        }
+        node.allocated += data.len() as u64;
     }
     let (mut at, mut rest) = (offset, if placed { &[] } else { data });
     while !rest.is_empty() {
@@ -133,8 +142,10 @@ pub fn truncate<S: Store>(
     let mut node = file(tx, id)?;
     end_of(0, size)?;
     match node.content {
-        Some(_) if size == 0 => node.content = None,
-        Some(content) if size < node.size => punch(tx, content, size..node.size)?,
+        Some(_) if size == 0 => (node.content, node.allocated) = (None, 0),
+        Some(content) if size < node.size => {
+            node.allocated -= punch(tx, content, size..node.size)?;
+        }
         _ => {}
     }
     node.size = size;
@@ -156,7 +167,7 @@ pub fn zero<S: Store>(
     if let Some(content) = node.content
         && range.start < node.size
     {
-        punch(tx, content, range.start..range.end.min(node.size))?;
+        node.allocated -= punch(tx, content, range.start..range.end.min(node.size))?;
     }
     node.size = node.size.max(min_size);
     Ok(modified(tx, caller, id, node))
@@ -190,12 +201,13 @@ pub fn copy_range<S: Store>(
     };
     let content = *target.content.get_or_insert_with(fresh);
     if to_offset < target.size {
-        punch(tx, content, to_offset..to_end)?;
+        target.allocated -= punch(tx, content, to_offset..to_end)?;
     }
     for (start, extent) in shared {
         let skip = from_offset.saturating_sub(start);
         let begin = start + skip;
         let part = extent.slice(skip, from_end.min(start + extent.len()) - begin);
+        target.allocated += part.len();
         tx.put::<Extents>((content, to_offset + (begin - from_offset)), part);
     }
     target.size = target.size.max(to_end);

@@ -24,6 +24,7 @@ fn store() -> MemoryStore {
         gid: 77,
         nlink: 2,
         size: 0,
+        allocated: 0,
         atime: t,
         mtime: t,
         ctime: t,
