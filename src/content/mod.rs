@@ -14,7 +14,6 @@ mod settle;
 
 pub use error::ContentError;
 pub use merge::{Tail, small_tail};
-pub use settle::INLINE_MAX;
 
 use crate::tinyfs::{Entries, Extents, Stored};
 use bytes::Bytes;
@@ -82,11 +81,6 @@ impl Content {
                 "the bytes do not match their hash",
             )),
         }
-    }
-
-    /// Bytes of all segments on disk.
-    pub fn disk_bytes(&self) -> Result<u64, ContentError> {
-        self.segments.disk_bytes()
     }
 }
 

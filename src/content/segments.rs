@@ -175,17 +175,6 @@ impl Segments {
         readers.insert(id, file.clone());
         Ok(file)
     }
-
-    pub(super) fn disk_bytes(&self) -> Result<u64, ContentError> {
-        let mut bytes = 0;
-        for id in segment_ids(&self.dir)? {
-            let path = self.path(id);
-            bytes += fs::metadata(&path)
-                .map_err(ContentError::io("look at", &path))?
-                .len();
-        }
-        Ok(bytes)
-    }
 }
 
 /// The segments in a folder. Other files in it are none of ours, and left alone.

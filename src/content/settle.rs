@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 /// An extent of up to this many bytes stays inline in its record: it costs one write, not two, and
 /// comes back without a second read.
-pub const INLINE_MAX: usize = 4 << 10;
+const INLINE_MAX: usize = 4 << 10;
 
 /// Every extent keeps its key and its length: later changes may have been made by them already.
 pub(super) fn settle(

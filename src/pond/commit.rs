@@ -122,9 +122,6 @@ impl Pond {
                 describe(&error)
             );
         }
-        for notify in self.on_commit.lock().iter() {
-            notify(info.version);
-        }
         Ok(info.changes)
     }
 

@@ -1,7 +1,6 @@
 //! `pond.toml`: what a pond is, told before anything else in it is believed.
 
 use super::PondError;
-use crate::tinyfs::Time;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -24,13 +23,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A new pond's, made at `now`.
-    pub fn new(now: Time) -> Identity {
-        let born = jiff::Timestamp::from_microsecond(now.micros());
+    /// That of a pond made now.
+    pub fn new() -> Identity {
         Identity {
             format: FORMAT,
             id: Uuid::now_v7(),
-            born: born.map_or_else(|_| String::new(), |born| born.to_string()),
+            born: jiff::Timestamp::now().to_string(),
         }
     }
 

@@ -44,9 +44,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use uuid::Uuid;
 
-/// Called after each new version, with its number.
-pub type OnCommit = Box<dyn Fn(Version) + Send + Sync>;
-
 /// One open pond. It has to be closed: [`Pond::close`] makes the last version.
 pub struct Pond {
     path: PathBuf,
@@ -63,7 +60,6 @@ pub struct Pond {
     flusher: Flusher,
     committer: Arc<Committer>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    on_commit: Mutex<Vec<OnCommit>>,
     lock: Mutex<Option<Lock>>,
 }
 
@@ -86,11 +82,6 @@ impl Pond {
     /// The versions in `from..=to`, oldest first.
     pub fn versions(&self, from: Version, to: Version) -> Result<Vec<VersionInfo>, PondError> {
         Ok(self.index.versions(from, to)?)
-    }
-
-    /// Has `notify` called after each new version, from the thread that made it.
-    pub fn on_commit(&self, notify: OnCommit) {
-        self.on_commit.lock().push(notify);
     }
 
     /// Notes for other processes where the pond is mounted.

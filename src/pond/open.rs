@@ -121,7 +121,6 @@ impl Pond {
             flusher: Flusher::default(),
             committer: Arc::new(Committer::new(options.commit_interval)),
             threads: Mutex::default(),
-            on_commit: Mutex::default(),
             lock: Mutex::new(Some(lock)),
             path,
         });
@@ -156,7 +155,7 @@ fn fill(path: &Path) -> Result<(), PondError> {
         fs::create_dir(&dir).map_err(PondError::io("make the folder", &dir))?;
     }
     let now = Time::from(SystemTime::now());
-    let identity = Identity::new(now);
+    let identity = Identity::new();
     Oplog::create(&path.join(OPLOG), identity.id, now, &birth(now))?;
     identity.write(path)?;
     let parent = path
