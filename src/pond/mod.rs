@@ -116,9 +116,15 @@ impl Pond {
         let Some(lock) = self.lock.lock().take() else {
             return Ok(());
         };
-        let closed = self
-            .commit()
-            .and_then(|_| Ok(self.index.compact_journal()?));
+        // Who only read has nothing to commit but what the last writer left in the journal, and there
+        // it stays.
+        let only_read = self.health.is_read_only() && !self.health.has_failed();
+        let closed = match only_read {
+            true => Ok(()),
+            false => self
+                .commit()
+                .and_then(|_| Ok(self.index.compact_journal()?)),
+        };
         self.health.read_only("it is closed");
         drop(lock);
         closed

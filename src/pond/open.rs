@@ -125,7 +125,7 @@ impl Pond {
             path,
         });
         pond.start_threads()?;
-        if pond.index.dirty().entries > 0 {
+        if !options.read_only && pond.index.dirty().entries > 0 {
             pond.committer.changed();
         }
         Ok(pond)

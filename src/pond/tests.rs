@@ -38,8 +38,8 @@ fn reopen(dir: &TempDir) -> Arc<Pond> {
     Pond::open(&dir.path().join("pond"), &options()).unwrap()
 }
 
-/// The pond as it would be found after a crash at this moment.
-fn crash(pond: &Pond) -> (TempDir, Arc<Pond>) {
+/// The folder of the pond as a crash at this moment would leave it.
+fn copy_of(pond: &Pond) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let copied = std::process::Command::new("cp")
         .args(["-r", "--sparse=always"])
@@ -48,6 +48,12 @@ fn crash(pond: &Pond) -> (TempDir, Arc<Pond>) {
         .status()
         .unwrap();
     assert!(copied.success());
+    dir
+}
+
+/// The pond as it would be found after a crash at this moment.
+fn crash(pond: &Pond) -> (TempDir, Arc<Pond>) {
+    let dir = copy_of(pond);
     let pond = reopen(&dir);
     (dir, pond)
 }
@@ -175,6 +181,30 @@ fn what_was_flushed_survives_a_crash_and_what_was_not_is_gone_whole() {
     after.sync().unwrap();
     sound(&after);
     after.close().unwrap();
+    pond.close().unwrap();
+}
+
+#[test]
+fn who_only_reads_leaves_what_was_flushed_where_it_is() {
+    let (_dir, pond) = new_pond();
+    put(&pond, "f", b"flushed");
+    pond.fsync().unwrap();
+    let copy = copy_of(&pond);
+    let path = copy.path().join("pond");
+    let read_only = OpenOptions {
+        read_only: true,
+        ..options()
+    };
+    let reader = Pond::open(&path, &read_only).unwrap();
+    assert_eq!(get(&reader, Version::NOW, "f"), Some(b"flushed".to_vec()));
+    let refused = reader.unlink(&CALLER, NodeId::ROOT, &name("f"));
+    assert_eq!(refused.unwrap_err().errno(), Errno::EROFS);
+    reader.close().unwrap();
+    drop(reader);
+    let writer = Pond::open(&path, &options()).unwrap();
+    assert_eq!(writer.sync().unwrap(), Version(1));
+    assert_eq!(get(&writer, Version(1), "f"), Some(b"flushed".to_vec()));
+    writer.close().unwrap();
     pond.close().unwrap();
 }
 

@@ -49,15 +49,6 @@ pub fn reach(pond: &Path, options: &OpenOptions) -> Result<Reached, Failure> {
     })
 }
 
-/// Closes a pond. What a crash has left uncommitted waits in the index, when the pond was opened only
-/// to be read.
-pub fn close(pond: &Pond, read_only: bool) -> Result<(), Failure> {
-    match pond.close() {
-        Err(PondError::ReadOnly(_)) if read_only => Ok(()),
-        closed => Ok(closed?),
-    }
-}
-
 impl By {
     fn reach(pond: &Path, options: &OpenOptions) -> Result<By, Failure> {
         let start = Instant::now();
@@ -102,7 +93,7 @@ impl Reached {
     pub fn close(self) -> Result<(), Failure> {
         match self.by {
             By::Daemon(_) => Ok(()),
-            By::Open(pond) => close(&pond, self.options.read_only),
+            By::Open(pond) => Ok(pond.close()?),
         }
     }
 

@@ -10,6 +10,6 @@ mod client;
 mod message;
 mod server;
 
-pub use client::{Client, Reached, close, reach};
+pub use client::{Client, Reached, reach};
 pub use message::{Checked, LogPage, LogRow, Request, StatusReport, Synced};
 pub use server::Server;

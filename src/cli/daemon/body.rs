@@ -1,7 +1,7 @@
 //! From opening the pond to closing it.
 
 use super::{Herald, Plan, mountpoint};
-use crate::cli::control::{Server, close};
+use crate::cli::control::Server;
 use crate::cli::failure::Failure;
 use crate::mount::{self, MountError, MountOptions, Mounted, Unmounter};
 use crate::pond::{OpenOptions, Pond, PondError};
@@ -36,7 +36,7 @@ pub fn serve(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
     let pond = open(plan, herald)?;
     let server = listen(plan, &pond);
     let served = mounted(plan, &pond, herald, tell, &events);
-    let closed = close(&pond, plan.read_only);
+    let closed = pond.close().map_err(Failure::from);
     if let Some(server) = server {
         server.end(closed.clone());
     }
