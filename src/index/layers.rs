@@ -7,7 +7,8 @@
 
 use super::Dirty;
 use crate::tinyfs::{
-    Changes, ContentId, Entries, Extent, Extents, Map, Node, NodeId, Nodes, ops::CHUNK,
+    AttrName, Attrs, Changes, ContentId, Entries, Extent, Extents, Map, Node, NodeId, Nodes,
+    ops::{CHUNK, Unlinked},
 };
 use bytes::BytesMut;
 use std::collections::HashSet;
@@ -121,14 +122,18 @@ impl Layers {
         self.newest_first().find_map(|layer| layer.get::<M>(key))
     }
 
-    pub(super) fn apply(&mut self, mut changes: Changes, orphan: Option<(NodeId, Node)>) {
+    pub(super) fn apply(&mut self, mut changes: Changes, orphan: Option<Unlinked>) {
         if !self.orphans.layer.changes.is_empty() {
             self.orphans.take_from(&mut changes);
         }
         self.fresh.absorb(changes);
-        if let Some((id, node)) = orphan {
+        if let Some(Unlinked { id, node, attrs }) = orphan {
             self.orphans.contents.extend(node.content);
-            self.orphans.layer.changes.set::<Nodes>(id, Some(node));
+            let kept = &mut self.orphans.layer.changes;
+            kept.set::<Nodes>(id, Some(node));
+            for (name, value) in attrs {
+                kept.set::<Attrs>((id, name), Some(value));
+            }
         }
     }
 
@@ -156,6 +161,9 @@ impl Layers {
             orphans.layer.forget(content);
             self.fresh.forget(content);
         }
+        let own = (id, AttrName::lowest())..(NodeId(id.0 + 1), AttrName::lowest());
+        let attrs = &mut orphans.layer.changes.attrs;
+        attrs.extract_if(own, |_, _| true).for_each(drop);
         if orphans.layer.changes.nodes.is_empty() {
             self.orphans = Orphans::default();
         }

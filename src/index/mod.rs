@@ -22,7 +22,8 @@ pub use disk::VersionInfo;
 pub use error::IndexError;
 pub use layers::Frozen;
 
-use crate::tinyfs::{Changes, ContentId, Entries, Extents, Map, Node, NodeId, Version};
+use crate::tinyfs::ops::Unlinked;
+use crate::tinyfs::{Changes, ContentId, Entries, Extents, Map, NodeId, Version};
 use disk::Disk;
 use journal::Journal;
 use layers::Layers;
@@ -82,7 +83,7 @@ impl Index {
 
     /// Applies one operation to the open version, as one. `orphan` is a node that lost its last name
     /// by it and that somebody has open: it lives on in memory until [`Index::drop_orphan`].
-    pub fn apply(&self, changes: Changes, orphan: Option<(NodeId, Node)>) {
+    pub fn apply(&self, changes: Changes, orphan: Option<Unlinked>) {
         self.layers.write().apply(changes, orphan);
     }
 

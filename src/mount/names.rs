@@ -175,15 +175,16 @@ impl Mirror {
         (new_parent, new_name): (u64, &[u8]),
         flags: RenameFlags,
     ) -> FsResult<()> {
-        let mode = match flags {
-            _ if flags.is_empty() => RenameMode::Replace,
+        let whiteout = flags.contains(RenameFlags::RENAME_WHITEOUT);
+        let mode = match flags - RenameFlags::RENAME_WHITEOUT {
+            rest if rest.is_empty() => RenameMode::Replace,
             RenameFlags::RENAME_NOREPLACE => RenameMode::NoReplace,
-            RenameFlags::RENAME_EXCHANGE => RenameMode::Exchange,
+            RenameFlags::RENAME_EXCHANGE if !whiteout => RenameMode::Exchange,
             _ => return Err(Errno::EINVAL.into()),
         };
         let (dir, name) = self.entry(parent, name)?;
         let (new_dir, new_name) = self.place(new_parent, new_name)?;
         let (from, to) = ((dir, &name), (new_dir, &new_name));
-        self.pond.rename(caller, from, to, mode)
+        self.pond.rename(caller, from, to, mode, whiteout)
     }
 }

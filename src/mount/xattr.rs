@@ -5,7 +5,7 @@
 
 use super::mirror::Mirror;
 use crate::tinyfs::ops::{Caller, SetXattr};
-use crate::tinyfs::{Errno, FsResult, Name, NameError};
+use crate::tinyfs::{AttrName, Errno, FsResult, NameError};
 use bytes::Bytes;
 
 /// Names that the pond itself answers.
@@ -70,7 +70,7 @@ impl Mirror {
     }
 }
 
-fn settable(name: &[u8]) -> FsResult<Name> {
+fn settable(name: &[u8]) -> FsResult<AttrName> {
     match name.starts_with(OWN) {
         true => Err(Errno::EPERM.into()),
         false => checked(name),
@@ -78,7 +78,7 @@ fn settable(name: &[u8]) -> FsResult<Name> {
 }
 
 /// A name that can be stored.
-fn checked(name: &[u8]) -> FsResult<Name> {
+fn checked(name: &[u8]) -> FsResult<AttrName> {
     let known = [&b"user."[..], TRUSTED, b"security."];
     if !known.iter().any(|prefix| name.starts_with(prefix)) {
         return Err(Errno::EOPNOTSUPP.into());
@@ -86,7 +86,7 @@ fn checked(name: &[u8]) -> FsResult<Name> {
     if known.contains(&name) {
         return Err(Errno::EINVAL.into());
     }
-    Name::new(name).map_err(|error| {
+    AttrName::new(name).map_err(|error| {
         let errno = match error {
             NameError::TooLong => Errno::ERANGE,
             NameError::Empty | NameError::Reserved => Errno::EINVAL,
@@ -103,6 +103,7 @@ mod tests {
     fn names_are_refused_as_linux_does() {
         let errno = |name: &[u8]| settable(name).map_err(|error| error.errno()).err();
         assert_eq!(errno(b"user.a"), None);
+        assert_eq!(errno(b"user.a/b"), None);
         assert_eq!(errno(b"security.capability"), None);
         assert_eq!(errno(b"user."), Some(Errno::EINVAL));
         assert_eq!(errno(b"user.pond.id"), Some(Errno::EPERM));

@@ -6,7 +6,9 @@
 use super::Pond;
 use crate::index::Index;
 use crate::tinyfs::ops::{self, Caller, NewNode, RenameMode, Seek, SetAttr, SetXattr};
-use crate::tinyfs::{ContentId, Dentry, Errno, Extent, FsResult, Name, Node, NodeId, Tx, Version};
+use crate::tinyfs::{
+    AttrName, ContentId, Dentry, Errno, Extent, FsResult, Name, Node, NodeId, Tx, Version,
+};
 use bytes::Bytes;
 use std::ops::{ControlFlow, Range};
 
@@ -37,12 +39,12 @@ impl Pond {
     }
 
     /// An extended attribute at version `at`.
-    pub fn xattr(&self, at: Version, id: NodeId, name: &Name) -> FsResult<Option<Bytes>> {
+    pub fn xattr(&self, at: Version, id: NodeId, name: &AttrName) -> FsResult<Option<Bytes>> {
         ops::xattr(&self.index, at, id, name)
     }
 
     /// The names of a node's extended attributes at version `at`.
-    pub fn list_xattrs(&self, at: Version, id: NodeId) -> FsResult<Vec<Name>> {
+    pub fn list_xattrs(&self, at: Version, id: NodeId) -> FsResult<Vec<AttrName>> {
         ops::list_xattrs(&self.index, at, id)
     }
 
@@ -104,15 +106,17 @@ impl Pond {
         self.change_names(|tx| ops::rmdir(tx, caller, dir, name).map(Some))
     }
 
-    /// Moves an entry.
+    /// Moves an entry; what `leaves_whiteout` leaves a whiteout in its place.
     pub fn rename(
         &self,
         caller: &Caller,
         from: (NodeId, &Name),
         to: (NodeId, &Name),
         mode: RenameMode,
+        leaves_whiteout: bool,
     ) -> FsResult<()> {
-        self.change_names(|tx| Ok(ops::rename(tx, caller, from, to, mode)?.replaced))
+        let whiteout = leaves_whiteout.then(|| NodeId(self.index.new_id()));
+        self.change_names(|tx| Ok(ops::rename(tx, caller, from, to, mode, whiteout)?.replaced))
     }
 
     /// Changes mode, owner, group or times.
@@ -125,7 +129,7 @@ impl Pond {
         &self,
         caller: &Caller,
         id: NodeId,
-        name: &Name,
+        name: &AttrName,
         value: &[u8],
         mode: SetXattr,
     ) -> FsResult<()> {
@@ -134,7 +138,7 @@ impl Pond {
     }
 
     /// Removes an extended attribute.
-    pub fn remove_xattr(&self, caller: &Caller, id: NodeId, name: &Name) -> FsResult<()> {
+    pub fn remove_xattr(&self, caller: &Caller, id: NodeId, name: &AttrName) -> FsResult<()> {
         self.change(|tx| ops::remove_xattr(tx, caller, id, name))
     }
 
@@ -222,8 +226,7 @@ impl Pond {
         let mut tx = Tx::new(&self.index);
         let unlinked = op(&mut tx)?;
         let orphan = unlinked
-            .filter(|unlinked| unlinked.node.nlink == 0 && self.pins.is_pinned(unlinked.id))
-            .map(|unlinked| (unlinked.id, unlinked.node));
+            .filter(|unlinked| unlinked.node.nlink == 0 && self.pins.is_pinned(unlinked.id));
         self.index.apply(tx.finish(), orphan);
         self.committer.changed();
         Ok(())

@@ -345,7 +345,8 @@ fn operations_and_commits_go_on_side_by_side() {
                     if n % 9 == 0 {
                         let to = name(&format!("{worker}-moved"));
                         let (from, to) = ((NodeId::ROOT, &name(&text)), (NodeId::ROOT, &to));
-                        pond.rename(&CALLER, from, to, RenameMode::Replace).unwrap();
+                        pond.rename(&CALLER, from, to, RenameMode::Replace, false)
+                            .unwrap();
                     }
                 }
             });

@@ -4,7 +4,8 @@
 //! little-endian. Whatever cannot be read back whole and in range is [`Malformed`].
 
 use super::{
-    ContentId, Dentry, Extent, Kind, MAX_EXTENT, Name, Node, NodeId, SegmentId, Stored, Time,
+    AttrName, ContentId, Dentry, Extent, Kind, MAX_EXTENT, Name, Node, NodeId, SegmentId, Stored,
+    Time,
 };
 use bytes::Bytes;
 
@@ -129,6 +130,12 @@ impl<'a> Reader<'a> {
     /// All that is left, as a name.
     pub(super) fn name(&mut self) -> Result<Name, Malformed> {
         Name::new(self.rest()).map_err(|_| Malformed("it has a name that no entry can have"))
+    }
+
+    /// All that is left, as the name of an attribute.
+    pub(super) fn attr_name(&mut self) -> Result<AttrName, Malformed> {
+        AttrName::new(self.rest())
+            .map_err(|_| Malformed("it has a name that no attribute can have"))
     }
 
     pub(super) fn node(&mut self) -> Result<Node, Malformed> {

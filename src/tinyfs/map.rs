@@ -3,7 +3,7 @@
 //! Generic code over [`Map`] serves all four alike, in memory, in the index and in the oplog.
 
 use super::codec::{self, Malformed};
-use super::{Changes, ContentId, Dentry, Entries, Extent, Name, Node, NodeId};
+use super::{AttrName, Changes, ContentId, Dentry, Entries, Extent, Name, Node, NodeId};
 use bytes::Bytes;
 use std::fmt::Debug;
 
@@ -159,7 +159,7 @@ pub enum Attrs {}
 
 impl Map for Attrs {
     const ID: MapId = MapId::Attrs;
-    type Key = (NodeId, Name);
+    type Key = (NodeId, AttrName);
     type Value = Bytes;
 
     fn of(changes: &Changes) -> &Entries<Self> {
@@ -168,14 +168,15 @@ impl Map for Attrs {
     fn of_mut(changes: &mut Changes) -> &mut Entries<Self> {
         &mut changes.attrs
     }
-    fn owner(key: &(NodeId, Name)) -> u64 {
+    fn owner(key: &(NodeId, AttrName)) -> u64 {
         key.0.0
     }
-    fn encode_key(key: &(NodeId, Name), out: &mut Vec<u8>) {
-        Names::encode_key(key, out);
+    fn encode_key(key: &(NodeId, AttrName), out: &mut Vec<u8>) {
+        codec::put_id(key.0.0, out);
+        out.extend_from_slice(key.1.as_bytes());
     }
-    fn decode_key(bytes: &[u8]) -> Result<(NodeId, Name), Malformed> {
-        Names::decode_key(bytes)
+    fn decode_key(bytes: &[u8]) -> Result<(NodeId, AttrName), Malformed> {
+        codec::whole(bytes, |r| Ok((NodeId(r.id()?), r.attr_name()?)))
     }
     fn encode_value(value: &Bytes, out: &mut Vec<u8>) {
         out.extend_from_slice(value);

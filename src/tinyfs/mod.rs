@@ -42,7 +42,7 @@ pub use glob::{Pattern, PatternError, substitute};
 pub use id::{ContentId, NodeId, SegmentId, Version};
 pub use map::{Attrs, Entry, Extents, Map, MapId, Names, Nodes};
 pub use memory::MemoryStore;
-pub use name::{MAX_NAME, Name, NameError};
+pub use name::{AttrName, MAX_NAME, Name, NameError};
 pub use node::{Kind, Node};
 pub use path::{Last, split, walk};
 pub use store::{Store, Tx};

@@ -10,7 +10,11 @@ pub const MAX_NAME: usize = 255;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Box<[u8]>);
 
-/// Why bytes are not a [`Name`].
+/// The name of an extended attribute: 1 to 255 bytes without NUL. Ordered by bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttrName(Box<[u8]>);
+
+/// Why bytes are not a [`Name`] or an [`AttrName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// The name has no bytes.
@@ -19,20 +23,28 @@ pub enum NameError {
     /// The name is longer than [`MAX_NAME`].
     #[error("a name has at most 255 bytes")]
     TooLong,
-    /// The name holds `/` or NUL, or is `.` or `..`.
+    /// The name of an entry holds `/` or NUL, or is `.` or `..`; or that of an attribute holds NUL.
     #[error("a name cannot hold `/` or NUL, nor be `.` or `..`")]
     Reserved,
+}
+
+/// Copies `bytes`, if they are neither none nor too many.
+fn of_length(bytes: &[u8]) -> Result<Box<[u8]>, NameError> {
+    match bytes.len() {
+        0 => Err(NameError::Empty),
+        1..=MAX_NAME => Ok(bytes.into()),
+        _ => Err(NameError::TooLong),
+    }
 }
 
 impl Name {
     /// Checks `bytes` and copies them.
     pub fn new(bytes: &[u8]) -> Result<Name, NameError> {
+        let name = of_length(bytes)?;
         match bytes {
-            b"" => Err(NameError::Empty),
-            _ if bytes.len() > MAX_NAME => Err(NameError::TooLong),
             b"." | b".." => Err(NameError::Reserved),
             _ if bytes.iter().any(|b| matches!(b, b'/' | 0)) => Err(NameError::Reserved),
-            _ => Ok(Name(bytes.into())),
+            _ => Ok(Name(name)),
         }
     }
 
@@ -47,28 +59,65 @@ impl Name {
     }
 }
 
+impl AttrName {
+    /// Checks `bytes` and copies them.
+    pub fn new(bytes: &[u8]) -> Result<AttrName, NameError> {
+        let name = of_length(bytes)?;
+        match bytes.contains(&0) {
+            true => Err(NameError::Reserved),
+            false => Ok(AttrName(name)),
+        }
+    }
+
+    /// Sorts before every name and is none itself: the lower bound of a node's attributes.
+    pub fn lowest() -> AttrName {
+        AttrName([].into())
+    }
+
+    /// The bytes of the name.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl Borrow<[u8]> for Name {
     fn borrow(&self) -> &[u8] {
         &self.0
     }
 }
 
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
-    }
+/// Shows names with every byte outside printable ASCII escaped.
+macro_rules! show {
+    ($($name:ty)*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.escape_ascii().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "\"{self}\"")
+            }
+        }
+    )*};
 }
 
-impl fmt::Display for Name {
-    /// The name with every byte outside printable ASCII escaped.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.escape_ascii().fmt(f)
-    }
-}
+show!(Name AttrName);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refuses_what_no_attribute_is_called() {
+        assert_eq!(AttrName::new(b""), Err(NameError::Empty));
+        assert_eq!(AttrName::new(&[b'x'; 256]), Err(NameError::TooLong));
+        assert_eq!(AttrName::new(b"user.a\0"), Err(NameError::Reserved));
+        for fine in [&b"user.a/b"[..], b"..", b"user.\xff"] {
+            assert_eq!(AttrName::new(fine).map(|n| n.as_bytes() == fine), Ok(true));
+        }
+    }
 
     #[test]
     fn refuses_what_a_directory_cannot_hold() {

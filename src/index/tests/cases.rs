@@ -2,8 +2,8 @@
 
 use crate::index::{Index, VersionInfo};
 use crate::tinyfs::{
-    Changes, ContentId, Dentry, Extent, Extents, Kind, Name, Names, Node, NodeId, Nodes, Store,
-    Time, Version, ops,
+    AttrName, Changes, ContentId, Dentry, Extent, Extents, Kind, Name, Names, Node, NodeId, Nodes,
+    Store, Time, Version, ops,
 };
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -218,14 +218,24 @@ fn an_open_file_outlives_its_name_and_no_commit_holds_it() {
         nlink: 0,
         ..file(Some(content))
     };
-    index.apply(removed, Some((id, node.clone())));
+    let label = AttrName::new(b"user.a").unwrap();
+    let unlinked = ops::Unlinked {
+        id,
+        node: node.clone(),
+        attrs: vec![(label.clone(), Bytes::from_static(b"kept too"))],
+    };
+    index.apply(removed, Some(unlinked));
     put(&index, content, 4, Some(b"more"));
     commit(&index, 2);
     assert_eq!(index.get::<Nodes>(Version::NOW, &id).unwrap(), Some(node));
     assert_eq!(index.get::<Nodes>(Version(2), &id).unwrap(), None);
     let extents = |at| ops::extents_in(&index, at, content, 0..9).unwrap().len();
     assert_eq!((extents(Version::NOW), extents(Version(2))), (2, 1));
+    let value = |at| ops::xattr(&index, at, id, &label).unwrap();
+    assert_eq!(value(Version::NOW).unwrap(), "kept too");
+    assert_eq!(value(Version(2)), None);
     index.drop_orphan(id);
+    assert_eq!(value(Version::NOW), None);
     assert_eq!(index.get::<Nodes>(Version::NOW, &id).unwrap(), None);
     assert_eq!(index.dirty().bytes, 0);
 }

@@ -1,8 +1,8 @@
 //! Records of the map *attrs*: `attr/1`.
 
 use super::columns::{bytes, keys, removed};
-use super::{Columns, Entry, ForArrow, Owned, RecordError, name, nullable, required, schema_of};
-use crate::tinyfs::{Attrs, NodeId};
+use super::{Columns, Entry, ForArrow, Owned, RecordError, nullable, required, schema_of};
+use crate::tinyfs::{AttrName, Attrs, NodeId};
 use arrow::array::{ArrayRef, BinaryArray, BooleanArray, RecordBatch, UInt64Array};
 use arrow::datatypes::{DataType, Field, UInt64Type};
 use bytes::Bytes;
@@ -10,6 +10,10 @@ use std::sync::Arc;
 
 /// The longest value of an extended attribute (`XATTR_SIZE_MAX` of Linux).
 const MAX_VALUE: usize = 64 * 1024;
+
+fn name(bytes: &[u8]) -> Result<AttrName, RecordError> {
+    AttrName::new(bytes).map_err(|_| RecordError::Invalid("a name is not one of an attribute"))
+}
 
 fn checked(value: &[u8]) -> Result<&[u8], RecordError> {
     match value.len() {

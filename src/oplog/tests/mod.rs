@@ -9,8 +9,8 @@ mod tails;
 
 use super::{Commit, Opened, Oplog, OplogError};
 use crate::tinyfs::{
-    Attrs, Changes, ContentId, Dentry, Extent, Extents, Kind, Map, Name, Names, Node, NodeId,
-    Nodes, SegmentId, Stored, Time, Version,
+    AttrName, Attrs, Changes, ContentId, Dentry, Extent, Extents, Kind, Map, Name, Names, Node,
+    NodeId, Nodes, SegmentId, Stored, Time, Version,
 };
 use bytes::Bytes;
 use std::path::Path;
@@ -79,7 +79,7 @@ pub(super) fn changes(n: u64) -> Changes {
     let inline = Extent::Inline(Bytes::from(format!("content {n}")));
     changes.set::<Extents>((ContentId(id + 1), 7), Some(inline));
     changes.set::<Attrs>(
-        (NodeId(id), name("user.n".into())),
+        (NodeId(id), AttrName::new(b"user.n").unwrap()),
         Some(Bytes::from(vec![n as u8; 3])),
     );
     assert_eq!(changes.len(), 10);

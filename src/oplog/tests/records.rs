@@ -26,6 +26,10 @@ fn names() -> impl Strategy<Value = Name> {
     vec(any::<u8>(), 1..=255).prop_filter_map("a name", |bytes| Name::new(&bytes).ok())
 }
 
+fn attr_names() -> impl Strategy<Value = AttrName> {
+    vec(1..=u8::MAX, 1..=255).prop_map(|bytes| AttrName::new(&bytes).unwrap())
+}
+
 fn nodes() -> impl Strategy<Value = Node> {
     let numbers = (
         any::<u32>(),
@@ -107,7 +111,7 @@ fn all_changes() -> impl Strategy<Value = Changes> {
         0..20,
     );
     let value = vec(any::<u8>(), 0..200).prop_map(Bytes::from);
-    let attr = btree_map((ids().prop_map(NodeId), names()), values(value), 0..20);
+    let attr = btree_map((ids().prop_map(NodeId), attr_names()), values(value), 0..20);
     (node, name, extent, attr).prop_map(|(nodes, names, extents, attrs)| Changes {
         nodes,
         names,

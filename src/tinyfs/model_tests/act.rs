@@ -2,7 +2,7 @@
 
 use super::Harness;
 use super::drive::Run;
-use super::pick::name;
+use super::pick::{attr_name, name};
 use super::steps::Op;
 use crate::tinyfs::ops::{self, Caller, NewNode, SetAttr};
 use crate::tinyfs::{ContentId, Errno, Name, NodeId, Time};
@@ -56,12 +56,20 @@ impl<H: Harness> Run<H> {
                 dir,
                 name: n,
                 mode,
+                whiteout,
             } => {
                 let to = (self.dir(dir), name(n));
-                self.rename(caller, self.entry(entry), to, mode)
+                let whiteout = whiteout.then_some(fresh);
+                self.rename(caller, self.entry(entry), to, mode, whiteout)
             }
-            Op::Replace { entry, onto, mode } => {
-                self.rename(caller, self.entry(entry), self.entry(onto), mode)
+            Op::Replace {
+                entry,
+                onto,
+                mode,
+                whiteout,
+            } => {
+                let (from, to) = (self.entry(entry), self.entry(onto));
+                self.rename(caller, from, to, mode, whiteout.then_some(fresh))
             }
             Op::Chmod { node, mode } => {
                 let set = SetAttr {
@@ -140,7 +148,7 @@ impl<H: Harness> Run<H> {
                 len,
                 mode,
             } => {
-                let (id, name) = (self.node(node), name(n));
+                let (id, name) = (self.node(node), attr_name(n));
                 let value = vec![n + 1; usize::from(len)];
                 let got = self
                     .change(|tx, _| ops::set_xattr(tx, caller, NodeId(id), &name, &value, mode));
@@ -148,7 +156,7 @@ impl<H: Harness> Run<H> {
                 (got.map(|()| 0), want.map(|()| 0), None)
             }
             Op::RemoveXattr { node, name: n } => {
-                let (id, name) = (self.node(node), name(n));
+                let (id, name) = (self.node(node), attr_name(n));
                 let got = self.change(|tx, _| ops::remove_xattr(tx, caller, NodeId(id), &name));
                 let want = self.now.remove_xattr(caller, id, &name);
                 (got.map(|()| 0), want.map(|()| 0), None)
@@ -176,12 +184,13 @@ impl<H: Harness> Run<H> {
         from: (u64, Name),
         to: (u64, Name),
         mode: ops::RenameMode,
+        whiteout: Option<u64>,
     ) -> (Answer, Answer, Option<u64>) {
         let pair = ((NodeId(from.0), &from.1), (NodeId(to.0), &to.1));
-        let got = self.change(|tx, _| ops::rename(tx, caller, pair.0, pair.1, mode));
-        let want = self
-            .now
-            .rename(caller, (from.0, &from.1), (to.0, &to.1), mode);
+        let id = whiteout.map(NodeId);
+        let got = self.change(|tx, _| ops::rename(tx, caller, pair.0, pair.1, mode, id));
+        let (from, to) = ((from.0, &from.1), (to.0, &to.1));
+        let want = self.now.rename(caller, from, to, mode, whiteout);
         (got.map(|_| 0), want.map(|()| 0), None)
     }
 

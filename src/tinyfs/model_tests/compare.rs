@@ -3,7 +3,9 @@
 use super::Harness;
 use super::reference::{Plain, Reference};
 use crate::tinyfs::ops::{self, Seek};
-use crate::tinyfs::{ContentId, Extents, MAX_EXTENT, Name, Node, NodeId, Nodes, Store, Version};
+use crate::tinyfs::{
+    AttrName, ContentId, Extents, MAX_EXTENT, Node, NodeId, Nodes, Store, Version,
+};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -90,7 +92,7 @@ fn same_entries<S: Store>(store: &S, at: Version, reference: &Reference, id: u64
 
 fn same_xattrs<S: Store>(store: &S, at: Version, id: u64, plain: &Plain) {
     let names = ops::list_xattrs(store, at, NodeId(id)).unwrap();
-    let wanted: Vec<Name> = plain.xattrs.keys().cloned().collect();
+    let wanted: Vec<AttrName> = plain.xattrs.keys().cloned().collect();
     assert_eq!(names, wanted, "attributes of {id} at {at:?}");
     for (name, value) in &plain.xattrs {
         let found = ops::xattr(store, at, NodeId(id), name).unwrap();

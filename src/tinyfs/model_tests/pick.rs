@@ -3,7 +3,7 @@
 use super::Harness;
 use super::drive::Run;
 use super::names;
-use crate::tinyfs::{Kind, Name, NodeId};
+use crate::tinyfs::{AttrName, Kind, Name, NodeId};
 
 impl<H: Harness> Run<H> {
     pub(super) fn node(&self, n: u8) -> u64 {
@@ -57,6 +57,12 @@ impl<H: Harness> Run<H> {
 }
 
 /// One of the names.
+/// The name of an attribute, which is freer than that of an entry.
+pub(super) fn attr_name(n: u8) -> AttrName {
+    let names = [&b"user.a"[..], b"user.a/b", b"/", b"\xff"];
+    AttrName::new(names[usize::from(n) % 4]).unwrap()
+}
+
 pub(super) fn name(n: u8) -> Name {
     names().swap_remove(usize::from(n) % 4)
 }

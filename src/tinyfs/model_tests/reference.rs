@@ -3,7 +3,7 @@
 //! Written from the manual pages and not from the code that it judges; nothing of it is clever.
 
 use crate::tinyfs::ops::{Caller, RenameMode, SetAttr, SetXattr};
-use crate::tinyfs::{Errno, Kind, Name, Time};
+use crate::tinyfs::{AttrName, Errno, Kind, Name, Time};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -21,7 +21,7 @@ pub struct Plain {
     pub target: Vec<u8>,
     pub data: Rc<Vec<u8>>,
     pub entries: BTreeMap<Name, u64>,
-    pub xattrs: BTreeMap<Name, Vec<u8>>,
+    pub xattrs: BTreeMap<AttrName, Vec<u8>>,
 }
 
 /// The file system. Copies share the bytes of files.
@@ -156,6 +156,7 @@ impl Reference {
         (dir, name): (u64, &Name),
         (to, new): (u64, &Name),
         mode: RenameMode,
+        whiteout: Option<u64>,
     ) -> Answer {
         self.dir(dir)?;
         self.dir(to)?;
@@ -193,7 +194,10 @@ impl Reference {
         if let Some(there) = there {
             self.dropped(caller, there);
         }
-        Ok(())
+        match whiteout {
+            Some(id) => self.make(caller, (dir, name), id, (Kind::CharDevice, 0, 0), b""),
+            None => Ok(()),
+        }
     }
 
     pub fn setattr(&mut self, caller: &Caller, id: u64, set: &SetAttr) -> Answer {
@@ -219,7 +223,7 @@ impl Reference {
         &mut self,
         caller: &Caller,
         id: u64,
-        (name, value): (&Name, &[u8]),
+        (name, value): (&AttrName, &[u8]),
         mode: SetXattr,
     ) -> Answer {
         let node = self.nodes.get_mut(&id).ok_or(Errno::ENOENT)?;
@@ -233,7 +237,7 @@ impl Reference {
         Ok(())
     }
 
-    pub fn remove_xattr(&mut self, caller: &Caller, id: u64, name: &Name) -> Answer {
+    pub fn remove_xattr(&mut self, caller: &Caller, id: u64, name: &AttrName) -> Answer {
         let node = self.nodes.get_mut(&id).ok_or(Errno::ENOENT)?;
         node.xattrs.remove(name).ok_or(Errno::ENODATA)?;
         node.ctime = caller.now;

@@ -37,12 +37,14 @@ pub enum Op {
         dir: u8,
         name: u8,
         mode: RenameMode,
+        whiteout: bool,
     },
     /// Onto an entry that exists.
     Replace {
         entry: u8,
         onto: u8,
         mode: RenameMode,
+        whiteout: bool,
     },
     Chmod {
         node: u8,
@@ -185,6 +187,7 @@ fn op() -> impl Strategy<Value = Op> {
             2 => Just(RenameMode::Exchange),
         ]
     };
+    let whiteout = || prop::bool::weighted(0.2);
     let setting = prop_oneof![
         3 => Just(SetXattr::Any),
         1 => Just(SetXattr::Create),
@@ -200,9 +203,12 @@ fn op() -> impl Strategy<Value = Op> {
         2 => n().prop_map(|entry| Op::Rmdir { entry }),
         1 => (n(), name(), any::<bool>())
             .prop_map(|(dir, name, rmdir)| Op::Remove { dir, name, rmdir }),
-        3 => (n(), n(), name(), renaming())
-            .prop_map(|(entry, dir, name, mode)| Op::Rename { entry, dir, name, mode }),
-        3 => (n(), n(), renaming()).prop_map(|(entry, onto, mode)| Op::Replace { entry, onto, mode }),
+        3 => (n(), n(), name(), renaming(), whiteout())
+            .prop_map(|(entry, dir, name, mode, whiteout)| {
+                Op::Rename { entry, dir, name, mode, whiteout }
+            }),
+        3 => (n(), n(), renaming(), whiteout())
+            .prop_map(|(entry, onto, mode, whiteout)| Op::Replace { entry, onto, mode, whiteout }),
         1 => (n(), mode()).prop_map(|(node, mode)| Op::Chmod { node, mode }),
         1 => (n(), id(), id()).prop_map(|(node, uid, gid)| Op::Chown { node, uid, gid }),
         1 => (n(), time(), time())

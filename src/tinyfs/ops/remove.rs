@@ -1,7 +1,10 @@
 //! Names taken away: `unlink` and `rmdir`, and what becomes of the node behind.
 
 use super::{Caller, directory, present};
-use crate::tinyfs::{Attrs, Errno, FsResult, Name, Names, Node, NodeId, Nodes, Store, Tx, Version};
+use crate::tinyfs::{
+    AttrName, Attrs, Errno, FsResult, Name, Names, Node, NodeId, Nodes, Store, Tx, Version,
+};
+use bytes::Bytes;
 use std::ops::ControlFlow;
 
 /// What lost a name.
@@ -12,6 +15,8 @@ pub struct Unlinked {
     /// As it stands now: with `nlink` 0 it is in no map any more, and lives on only for those who
     /// have it open.
     pub node: Node,
+    /// Its extended attributes, if it is in no map any more.
+    pub attrs: Vec<(AttrName, Bytes)>,
 }
 
 /// Removes the name of anything but a directory.
@@ -86,7 +91,8 @@ pub(super) fn drop_link<S: Store>(
     node.nlink -= 1;
     node.ctime = caller.now;
     tx.put::<Nodes>(id, node.clone());
-    Ok(Unlinked { id, node })
+    let attrs = Vec::new();
+    Ok(Unlinked { id, node, attrs })
 }
 
 /// Removes a node and its attributes. Its extents stay behind without a record: nothing leads to
@@ -97,11 +103,12 @@ pub(super) fn drop_node<S: Store>(
     id: NodeId,
     mut node: Node,
 ) -> FsResult<Unlinked> {
-    for name in super::list_xattrs(tx, Version::NOW, id)? {
-        tx.remove::<Attrs>((id, name));
+    let attrs = super::xattr::all(tx, Version::NOW, id)?;
+    for (name, _) in &attrs {
+        tx.remove::<Attrs>((id, name.clone()));
     }
     tx.remove::<Nodes>(id);
     node.nlink = 0;
     node.ctime = caller.now;
-    Ok(Unlinked { id, node })
+    Ok(Unlinked { id, node, attrs })
 }

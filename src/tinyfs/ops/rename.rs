@@ -1,7 +1,7 @@
 //! `rename`, with its flags.
 
 use super::remove::{Unlinked, drop_link, drop_node, is_empty};
-use super::{Caller, directory, holder, present};
+use super::{Caller, NewNode, create, directory, holder, present};
 use crate::tinyfs::{Dentry, Errno, FsResult, Kind, Name, Names, NodeId, Nodes, Store, Tx};
 
 /// What a rename does where the new name exists.
@@ -22,7 +22,9 @@ pub struct Renamed {
     pub replaced: Option<Unlinked>,
 }
 
-/// Moves the entry `name` of `dir` to `new_name` in `new_dir`.
+/// Moves the entry `name` of `dir` to `new_name` in `new_dir`. With an unused id for a `whiteout`, the
+/// old name leads from then on to what hides a name of a lower layer to an overlay: a character device
+/// of number 0 (`RENAME_WHITEOUT`). An exchange leaves none.
 ///
 /// Errors: `ENOENT`, `ENOTDIR`, `EISDIR`, `ENOTEMPTY`, `EEXIST`; `EINVAL` for a directory that would
 /// come to lie within itself.
@@ -32,6 +34,7 @@ pub fn rename<S: Store>(
     (dir, name): (NodeId, &Name),
     (new_dir, new_name): (NodeId, &Name),
     mode: RenameMode,
+    whiteout: Option<NodeId>,
 ) -> FsResult<Renamed> {
     directory(tx, dir)?;
     holder(tx, new_dir)?;
@@ -65,6 +68,15 @@ pub fn rename<S: Store>(
     settle(tx, caller, moved, dir, new_dir)?;
     touch(tx, caller, dir)?;
     touch(tx, caller, new_dir)?;
+    if let Some(id) = whiteout {
+        let hides = NewNode {
+            kind: Kind::CharDevice,
+            mode: 0,
+            rdev: 0,
+            target: &[],
+        };
+        create(tx, caller, dir, name, id, &hides)?;
+    }
     Ok(Renamed { replaced })
 }
 

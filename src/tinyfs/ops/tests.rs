@@ -137,6 +137,7 @@ fn a_file_and_a_directory_change_places() {
         inside,
         (root, &name("d")),
         RenameMode::Exchange,
+        None,
     );
     assert_eq!(own.unwrap_err().errno(), Errno::EINVAL);
     let files = (root, &name("f"));
@@ -146,6 +147,7 @@ fn a_file_and_a_directory_change_places() {
         (root, &name("d")),
         files,
         RenameMode::Exchange,
+        None,
     )
     .unwrap();
     let kind = |text| tx.get::<Names>(&(root, name(text))).unwrap().unwrap().kind;

@@ -1,7 +1,7 @@
 //! Extended attributes.
 
 use super::{Caller, present};
-use crate::tinyfs::{Attrs, Errno, FsResult, Name, NodeId, Nodes, Store, Tx, Version};
+use crate::tinyfs::{AttrName, Attrs, Errno, FsResult, NodeId, Nodes, Store, Tx, Version};
 use bytes::Bytes;
 use std::ops::ControlFlow;
 
@@ -20,20 +20,35 @@ pub enum SetXattr {
 }
 
 /// The value of an attribute at version `at`.
-pub fn xattr<S: Store>(store: &S, at: Version, id: NodeId, name: &Name) -> FsResult<Option<Bytes>> {
+pub fn xattr<S: Store>(
+    store: &S,
+    at: Version,
+    id: NodeId,
+    name: &AttrName,
+) -> FsResult<Option<Bytes>> {
     store.get::<Attrs>(at, &(id, name.clone()))
 }
 
 /// The names of a node's attributes at version `at`, in order.
-pub fn list_xattrs<S: Store>(store: &S, at: Version, id: NodeId) -> FsResult<Vec<Name>> {
-    let from = (id, Name::lowest());
-    let to = (NodeId(id.0 + 1), Name::lowest());
-    let mut names = Vec::new();
-    store.scan::<Attrs>(at, &from, &to, &mut |(_, name), _| {
-        names.push(name);
+pub fn list_xattrs<S: Store>(store: &S, at: Version, id: NodeId) -> FsResult<Vec<AttrName>> {
+    let attrs = all(store, at, id)?;
+    Ok(attrs.into_iter().map(|(name, _)| name).collect())
+}
+
+/// A node's attributes at version `at`, in the order of their names.
+pub(super) fn all<S: Store>(
+    store: &S,
+    at: Version,
+    id: NodeId,
+) -> FsResult<Vec<(AttrName, Bytes)>> {
+    let from = (id, AttrName::lowest());
+    let to = (NodeId(id.0 + 1), AttrName::lowest());
+    let mut attrs = Vec::new();
+    store.scan::<Attrs>(at, &from, &to, &mut |(_, name), value| {
+        attrs.push((name, value));
         ControlFlow::Continue(())
     })?;
-    Ok(names)
+    Ok(attrs)
 }
 
 /// Sets an attribute. Errors: `EEXIST` and `ENODATA` by `mode`; `E2BIG`.
@@ -41,7 +56,7 @@ pub fn set_xattr<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,
     id: NodeId,
-    name: &Name,
+    name: &AttrName,
     value: &[u8],
     mode: SetXattr,
 ) -> FsResult<()> {
@@ -66,7 +81,7 @@ pub fn remove_xattr<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,
     id: NodeId,
-    name: &Name,
+    name: &AttrName,
 ) -> FsResult<()> {
     let mut node = present(tx, id)?;
     let key = (id, name.clone());
