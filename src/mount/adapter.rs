@@ -68,11 +68,17 @@ impl Adapter {
         }
     }
 
-    fn empty(&self, op: &'static str, ino: INodeNo, done: FsResult<()>, reply: ReplyEmpty) {
-        match done {
-            Ok(()) => reply.ok(),
-            Err(error) => reply.error(failed(op, ino, &error)),
-        }
+    /// The answer may come later, from another thread: this one has others to serve.
+    fn flush_then(&self, op: &'static str, ino: INodeNo, reply: ReplyEmpty) {
+        let done = move |flushed| empty(op, ino, flushed, reply);
+        self.mirror.pond.fsync_then(done);
+    }
+}
+
+fn empty(op: &'static str, ino: INodeNo, done: FsResult<()>, reply: ReplyEmpty) {
+    match done {
+        Ok(()) => reply.ok(),
+        Err(error) => reply.error(failed(op, ino, &error)),
     }
 }
 
@@ -200,13 +206,13 @@ impl Filesystem for Adapter {
     fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let caller = caller(req.uid(), req.gid());
         let done = self.mirror.unlink(&caller, parent.0, name.as_bytes());
-        self.empty("unlink", parent, done, reply);
+        empty("unlink", parent, done, reply);
     }
 
     fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let caller = caller(req.uid(), req.gid());
         let done = self.mirror.rmdir(&caller, parent.0, name.as_bytes());
-        self.empty("rmdir", parent, done, reply);
+        empty("rmdir", parent, done, reply);
     }
 
     fn symlink(
@@ -241,7 +247,7 @@ impl Filesystem for Adapter {
             (new_parent.0, new_name.as_bytes()),
         );
         let done = self.mirror.rename(&caller, from, to, flags);
-        self.empty("rename", parent, done, reply);
+        empty("rename", parent, done, reply);
     }
 
     fn link(&self, req: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
@@ -325,11 +331,11 @@ impl Filesystem for Adapter {
     }
 
     fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.empty("fsync", ino, self.mirror.pond.fsync(), reply);
+        self.flush_then("fsync", ino, reply);
     }
 
     fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.empty("fsyncdir", ino, self.mirror.pond.fsync(), reply);
+        self.flush_then("fsyncdir", ino, reply);
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
@@ -436,7 +442,7 @@ impl Filesystem for Adapter {
         let done = self
             .mirror
             .set_xattr(&caller, ino.0, name.as_bytes(), value, flags);
-        self.empty("setxattr", ino, done, reply);
+        empty("setxattr", ino, done, reply);
     }
 
     fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
@@ -457,7 +463,7 @@ impl Filesystem for Adapter {
     fn removexattr(&self, req: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let caller = caller(req.uid(), req.gid());
         let done = self.mirror.remove_xattr(&caller, ino.0, name.as_bytes());
-        self.empty("removexattr", ino, done, reply);
+        empty("removexattr", ino, done, reply);
     }
 
     /// Not asked: the kernel checks permissions itself.
@@ -510,7 +516,7 @@ impl Filesystem for Adapter {
         let done = self
             .mirror
             .fallocate(&caller, ino.0, (offset, length), mode);
-        self.empty("fallocate", ino, done, reply);
+        empty("fallocate", ino, done, reply);
     }
 
     fn lseek(

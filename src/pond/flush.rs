@@ -1,8 +1,8 @@
-//! What `fsync` waits for: everything acknowledged so far, on stable storage.
+//! A flush: everything acknowledged so far goes to stable storage.
 //!
-//! A flush freezes the fresh layer, gives its content a place in the segments, syncs those, and writes
-//! the layer to the index's journal with one sync. Whoever asks while a flush runs shares the next
-//! one. A thread of its own moves content out of memory when much of it waits.
+//! It freezes the fresh layer, gives its content a place in the segments, syncs those, and writes the
+//! layer to the index's journal with one sync. A thread of its own moves content out of memory when
+//! much of it waits.
 
 use super::{Pond, PondError};
 use crate::content::small_tail;
@@ -17,25 +17,13 @@ const WAIT_AT: u64 = 64 << 20;
 /// Bytes of the open version's entries at which it is committed without waiting any longer.
 const COMMIT_AT: u64 = 64 << 20;
 
-/// Whose turn it is to flush, and what came of the last one.
+/// Who moves content out of memory.
 #[derive(Default)]
 pub(super) struct Flusher {
-    turns: Mutex<Turns>,
-    ended: Condvar,
     /// Held by whoever freezes and settles layers: a flush, a spill or a commit.
     pub(super) settling: Mutex<()>,
     spill: Mutex<Spill>,
     spilled: Condvar,
-}
-
-#[derive(Default)]
-struct Turns {
-    /// Flushes that began.
-    begun: u64,
-    /// Flushes that ended.
-    ended: u64,
-    /// What the last one came to.
-    failed: Option<Errno>,
 }
 
 #[derive(Default)]
@@ -52,34 +40,8 @@ impl Flusher {
 }
 
 impl Pond {
-    /// Returns when every operation acknowledged before is on stable storage, or could not be put
-    /// there.
-    pub fn fsync(&self) -> FsResult<()> {
-        let flusher = &self.flusher;
-        let mut turns = flusher.turns.lock();
-        // A flush that began already may have missed our changes; the next one does not.
-        let ours = turns.begun + 1;
-        loop {
-            if turns.ended >= ours {
-                return turns.failed.map_or(Ok(()), |errno| Err(errno.into()));
-            }
-            if turns.begun == turns.ended {
-                break;
-            }
-            flusher.ended.wait(&mut turns);
-        }
-        turns.begun += 1;
-        drop(turns);
-        let flushed = self.flush();
-        let mut turns = flusher.turns.lock();
-        turns.ended = turns.begun;
-        turns.failed = flushed.as_ref().err().map(FsError::errno);
-        flusher.ended.notify_all();
-        flushed
-    }
-
     /// Makes everything acknowledged so far durable.
-    fn flush(&self) -> FsResult<()> {
+    pub(super) fn flush(&self) -> FsResult<()> {
         // Once a sync failed, success of a later one would be a lie.
         if self.health.has_failed() {
             return Err(Errno::EIO.into());

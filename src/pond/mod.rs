@@ -7,13 +7,14 @@
 //!
 //! - [`open`], [`identity`], [`lock`]: making a pond, and being its one writer.
 //! - [`ops`], [`pins`], [`room`]: operations; who holds on to removed nodes; room on the disk.
-//! - [`flush`]: what `fsync` waits for. [`commit`]: versions, and the thread that makes them.
+//! - [`fsync`], [`flush`]: who waits for stable storage, and what puts it there. [`commit`]: versions, and the thread that makes them.
 //! - [`check`], [`status`], [`health`]: what is wrong, what is going on, whether changes are taken.
 
 mod check;
 mod commit;
 mod error;
 mod flush;
+mod fsync;
 mod health;
 mod identity;
 pub mod lock;
@@ -34,6 +35,7 @@ use crate::index::{Index, VersionInfo};
 use crate::tinyfs::{FsError, FsResult, Version};
 use commit::{Committer, Log};
 use flush::Flusher;
+use fsync::Group;
 use health::Health;
 use lock::Lock;
 use parking_lot::Mutex;
@@ -58,6 +60,7 @@ pub struct Pond {
     room: Room,
     health: Health,
     flusher: Flusher,
+    group: Group,
     committer: Arc<Committer>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
@@ -103,6 +106,7 @@ impl Pond {
     pub fn close(&self) -> Result<(), PondError> {
         self.committer.stop();
         self.flusher.stop();
+        self.group.stop();
         let threads = std::mem::take(&mut *self.threads.lock());
         let own = std::thread::current().id();
         for thread in threads

@@ -2,6 +2,7 @@
 
 use super::commit::{Committer, Log};
 use super::flush::Flusher;
+use super::fsync::Group;
 use super::identity::Identity;
 use super::lock::Lock;
 use super::room::Room;
@@ -119,6 +120,7 @@ impl Pond {
             room: Room::new(&path),
             health,
             flusher: Flusher::default(),
+            group: Group::default(),
             committer: Arc::new(Committer::new(options.commit_interval)),
             threads: Mutex::default(),
             lock: Mutex::new(Some(lock)),
@@ -142,6 +144,7 @@ impl Pond {
         let threads = [
             spawn("pond-commit", Pond::commit_until_stopped)?,
             spawn("pond-spill", Pond::spill_until_stopped)?,
+            spawn("pond-flush", Pond::flush_until_stopped)?,
         ];
         self.threads.lock().extend(threads);
         Ok(())

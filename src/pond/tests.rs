@@ -373,6 +373,36 @@ fn operations_and_commits_go_on_side_by_side() {
 }
 
 #[test]
+fn whoever_syncs_while_a_flush_runs_waits_in_no_thread() {
+    let (_dir, pond) = new_pond();
+    put(&pond, "f", b"x");
+    let flush_is_held_up = pond.flusher.settling.lock();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| pond.fsync());
+        while !pond.group.is_flushing() {
+            std::thread::yield_now();
+        }
+        let (done, answers) = std::sync::mpsc::channel();
+        for n in 0..100 {
+            let done = done.clone();
+            // Returns at once, or the flush would never go on.
+            pond.fsync_then(move |flushed| done.send((n, flushed.is_ok())).unwrap());
+        }
+        assert!(answers.try_recv().is_err(), "nothing was flushed yet");
+        put(&pond, "g", b"y");
+        drop(flush_is_held_up);
+        let mut answered: Vec<_> = answers.iter().take(100).collect();
+        answered.sort_unstable();
+        assert_eq!(answered, (0..100).map(|n| (n, true)).collect::<Vec<_>>());
+        first.join().unwrap().unwrap();
+    });
+    let (_copy, after) = crash(&pond);
+    assert_eq!(get(&after, Version::NOW, "g"), Some(b"y".to_vec()));
+    after.close().unwrap();
+    pond.close().unwrap();
+}
+
+#[test]
 fn a_pond_has_one_writer_and_a_place_holds_one_pond() {
     let (dir, pond) = new_pond();
     let path = dir.path().join("pond");
