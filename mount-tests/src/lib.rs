@@ -6,6 +6,7 @@
 //! * [`tree`]: everything POSIX knows about a tree, as a value that can be compared.
 //! * [`grow`]: generated trees and random edits of them.
 //! * [`load`]: writers to be killed under, with a model of what they were promised.
+//! * [`disk`]: a small disk under a pond, to be filled up or cut off its power.
 //! * [`place`]: the same test body on a plain directory and on a mount.
 //! * [`sys`] and [`rng`]: thin wrappers, and a random generator that a seed repeats.
 //!
@@ -18,11 +19,13 @@
 //! | `POND_TEST_PLAIN` | unset | `1`: run the bodies on a plain directory only, which validates the tests |
 //! | `POND_TEST_FILES` | 2000 | files of the history test (the full run takes 10000) |
 //! | `POND_TEST_KILLS` | 10 | kills of each crash test (the full run takes 50) |
+//! | `POND_TEST_CUTS` | 5 | power cuts of each such test |
 //! | `POND_TEST_REMOUNT_MS` | 2000 | how long a mount after a kill may take |
 //! | `POND_TEST_SEED` | from the clock | repeats a random test; every such test prints its seed |
 //! | `POND_TEST_LIMIT` | 900 | seconds after which a mount is killed, so that a hang is a failure |
 //! | `POND_TEST_PYTHON` | the venv of `scripts/setup` | a Python with `deltalake` and `pyarrow` |
 
+pub mod disk;
 pub mod grow;
 pub mod load;
 pub mod mount;

@@ -4,45 +4,13 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use mount_tests::mount::clear;
+use mount_tests::disk::{Disk, Kind};
 use mount_tests::place::file;
 use mount_tests::pond::Pond;
 use mount_tests::process::mounted_at;
 use mount_tests::rng::Rng;
-use mount_tests::run::{need_root, shell, tool};
+use mount_tests::run::{need_root, shell};
 use rustix::io::Errno;
-
-/// A small disk in memory under the place of a pond, gone with the guard.
-struct Disk<'p> {
-    pond: &'p Pond,
-}
-
-impl<'p> Disk<'p> {
-    fn under(pond: &'p Pond, megabytes: u32) -> Self {
-        need_root("mounts a small disk of its own");
-        fs::create_dir(pond.store()).unwrap();
-        let size = format!("size={megabytes}m,mode=0755");
-        tool("mount")
-            .args(["-t", "tmpfs", "-o", &size, "pond-test"])
-            .arg(pond.store())
-            .ok();
-        pond.run(["init"]).arg(pond.store()).ok();
-        Disk { pond }
-    }
-
-    fn change(&self, options: &str) {
-        tool("mount")
-            .args(["-o", &format!("remount,{options}")])
-            .arg(self.pond.store())
-            .ok();
-    }
-}
-
-impl Drop for Disk<'_> {
-    fn drop(&mut self) {
-        clear(&self.pond.store());
-    }
-}
 
 /// Writes files of 1 MiB with fsync until the disk is full; the paths of those that succeeded.
 fn fill(dir: &Path, prefix: &str) -> (Vec<PathBuf>, io::Error) {
@@ -82,7 +50,7 @@ fn all_there(files: &[PathBuf], when: &str) {
 #[test]
 fn a_full_disk_is_told_to_the_writer_and_loses_nothing() {
     let pond = Pond::missing();
-    let disk = Disk::under(&pond, 200);
+    let disk = Disk::under(&pond, Kind::Memory, 200);
     let mount = pond.mount();
     let (mut kept, error) = fill(mount.path(), "f");
     assert_eq!(Errno::from_io_error(&error), Some(Errno::NOSPC), "{error}");
@@ -113,7 +81,7 @@ fn a_full_disk_is_told_to_the_writer_and_loses_nothing() {
 #[test]
 fn a_crash_on_a_full_disk_loses_nothing_either() {
     let pond = Pond::missing();
-    let disk = Disk::under(&pond, 150);
+    let disk = Disk::under(&pond, Kind::Memory, 150);
     let mount = pond.mount();
     let (kept, _) = fill(mount.path(), "f");
     mount.kill9();
@@ -127,7 +95,7 @@ fn a_crash_on_a_full_disk_loses_nothing_either() {
 #[test]
 fn a_read_only_disk_is_named() {
     let pond = Pond::missing();
-    let disk = Disk::under(&pond, 100);
+    let disk = Disk::under(&pond, Kind::Memory, 100);
     let mount = pond.mount();
     file(mount.path(), "f", "x");
     mount.unmount();

@@ -1,71 +1,32 @@
-//! `kill -9` of the daemon at random moments, under load: nothing that was fsynced is lost, and the tree is the
-//! state after a prefix of what was acknowledged.
+//! Crashes under load: nothing that was fsynced is lost, and the tree is the state after a prefix of what was
+//! acknowledged. In [`kills`] the daemon dies, in [`power`] the disk under it too.
+
+mod kills;
+mod power;
 
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use mount_tests::disk::{Disk, Kind};
 use mount_tests::load::{Proof, Signals, publish, script};
 use mount_tests::mount::Mount;
 use mount_tests::place::{folder, plain_only};
 use mount_tests::pond::{Pond, scratch};
 use mount_tests::rng::Rng;
 use mount_tests::setting;
-use mount_tests::tree::Tree;
 
 /// Runs one writer in a directory until the end; the answer holds the tree against its journal.
 type Check = Box<dyn Fn(&Path) -> Result<Proof, String> + Send>;
 type Writer = fn(&Path, usize, Rng, &Signals) -> Check;
 
-#[test]
-fn one_writer_finds_an_exact_prefix_of_its_operations() {
-    kill_loop("one writer", &[small_operations], |_, _| {});
-}
-
-#[test]
-fn several_writers_each_find_an_exact_prefix() {
-    kill_loop("four writers", &[small_operations as Writer; 4], |_, _| {});
-}
-
-#[test]
-fn published_files_are_whole_and_none_is_lost() {
-    kill_loop(
-        "publishers",
-        &[whole_files, whole_files, whole_files],
-        |_, _| {},
-    );
-}
-
-#[test]
-fn a_commit_under_way_is_no_worse_a_moment_to_be_killed() {
-    // Syncs all the time, so that most kills meet a commit.
-    let commits = |pond: &Pond, signals: &Signals| {
-        while !signals.ended() {
-            pond.run(["sync"]).arg(pond.store()).outcome();
-        }
-    };
-    kill_loop("committing", &[small_operations, whole_files], commits);
-}
-
-#[test]
-fn what_a_version_holds_survives_a_crash_and_the_loss_of_the_index() {
-    let pond = Pond::new();
-    let mut rng = Rng::for_test("crash and lost index");
-    for round in 0..3 {
-        let mount = pond.mount_with(&["-o", "commit=3600"]);
-        let dir = folder(mount.path(), &format!("round{round}"));
-        mount_tests::grow::sow(&dir, &mut rng, 100);
-        let version = mount.sync();
-        let committed = Tree::of(mount.path());
-        mount_tests::place::file(mount.path(), "uncommitted", "may be lost with the index");
-        mount.kill9();
-        pond.forget_index();
-        let mount = pond.mount();
-        Tree::of(&mount.version(version)).assert_equals(&committed, "the version after the crash");
-        Tree::of(mount.path()).assert_equals(&committed, "the present after the crash");
-        mount.unmount();
-        pond.check();
-    }
+/// What a crash is.
+#[derive(Clone, Copy, Debug)]
+enum Crash {
+    /// `kill -9` of the daemon.
+    Kill,
+    /// The disk under the pond loses its power, and the daemon is gone.
+    PowerCut(Kind),
 }
 
 fn small_operations(dir: &Path, _: usize, rng: Rng, signals: &Signals) -> Check {
@@ -78,41 +39,58 @@ fn whole_files(dir: &Path, number: usize, _: Rng, signals: &Signals) -> Check {
     Box::new(move |dir| journal.verify(dir))
 }
 
-/// Kills, remounts and checks, as often as asked; every round writes in directories of its own, and at the end
+/// Crashes, remounts and checks, as often as asked; every round writes in directories of its own, and at the end
 /// those of all rounds must still be right.
 #[track_caller]
-fn kill_loop(name: &str, writers: &[Writer], meanwhile: fn(&Pond, &Signals)) {
-    let (kills, limit) = (
-        setting("POND_TEST_KILLS", 10),
-        setting("POND_TEST_REMOUNT_MS", 2000),
-    );
+fn crash_loop(name: &str, crash: Crash, writers: &[Writer], meanwhile: fn(&Pond, &Signals)) {
+    let crashes = match crash {
+        Crash::Kill => setting("POND_TEST_KILLS", 10),
+        Crash::PowerCut(_) => setting("POND_TEST_CUTS", 5),
+    };
+    let limit = setting("POND_TEST_REMOUNT_MS", 2000);
     let mut rng = Rng::for_test(name);
     if plain_only() {
         let plain = scratch();
         let checks = round(plain.path(), 0, writers, &mut rng, |_| {}, || {});
         return report(name, &verify(&checks), Duration::ZERO);
     }
-    let pond = Pond::new();
+    let pond = Pond::missing();
+    let disk = match crash {
+        Crash::Kill => {
+            pond.run(["init"]).arg(pond.store()).ok();
+            None
+        }
+        Crash::PowerCut(kind) => Some(Disk::under(&pond, kind, 2048)),
+    };
     let (mut history, mut slowest) = (Vec::new(), Duration::ZERO);
     let mut total = Proof::default();
     let mut mount = pond.mount();
-    for number in 0..kills {
+    for number in 0..crashes {
         let root = mount.path().to_path_buf();
         let killed = std::cell::Cell::new(Some(mount));
-        let kill = || killed.take().expect("one kill a round").kill9();
+        let crash = || {
+            let mount = killed.take().expect("one crash a round");
+            if let Some(disk) = &disk {
+                disk.cut_power();
+                mount.kill9();
+                disk.power_up();
+            } else {
+                mount.kill9();
+            }
+        };
         let checks = round(
             &root,
             number,
             writers,
             &mut rng,
             |signals| meanwhile(&pond, signals),
-            kill,
+            crash,
         );
         mount = pond.mount();
         slowest = slowest.max(mount.took);
         assert!(
             mount.took < Duration::from_millis(limit),
-            "{name}, kill {number}: the remount took {:?}",
+            "{name}, crash {number}: the remount took {:?}",
             mount.took
         );
         total += verify(&checks);
@@ -135,7 +113,7 @@ fn round(
     writers: &[Writer],
     rng: &mut Rng,
     meanwhile: impl Fn(&Signals) + Send,
-    kill: impl FnOnce(),
+    crash: impl FnOnce(),
 ) -> Vec<(PathBuf, Check)> {
     let signals = Signals::default();
     let homes: Vec<_> = (0..writers.len())
@@ -156,7 +134,7 @@ fn round(
         signals.await_synced(writers.len() as u64);
         thread::sleep(Duration::from_millis(rng.below(400) as u64));
         signals.end();
-        kill();
+        crash();
         let checks = threads
             .into_iter()
             .map(|thread| thread.join().expect("a writer"));
@@ -174,7 +152,7 @@ fn verify(checks: &[(PathBuf, Check)]) -> Proof {
     }
     assert!(
         total.durable > 0,
-        "nothing was fsynced before the kill: this round proved nothing"
+        "nothing was fsynced before the crash: this round proved nothing"
     );
     total
 }
