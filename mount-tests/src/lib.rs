@@ -5,6 +5,7 @@
 //! * [`process`]: daemons held by pidfd, and what the kernel says is mounted.
 //! * [`tree`]: everything POSIX knows about a tree, as a value that can be compared.
 //! * [`grow`]: generated trees and random edits of them.
+//! * [`inject`]: a daemon that meets a fault at one of its system calls.
 //! * [`load`]: writers to be killed under, with a model of what they were promised.
 //! * [`disk`]: a small disk under a pond, to be filled up or cut off its power.
 //! * [`place`]: the same test body on a plain directory and on a mount.
@@ -20,6 +21,7 @@
 //! | `POND_TEST_FILES` | 2000 | files of the history test (the full run takes 10000) |
 //! | `POND_TEST_KILLS` | 10 | kills of each crash test (the full run takes 50) |
 //! | `POND_TEST_CUTS` | 5 | power cuts of each such test |
+//! | `POND_TEST_BOUNDARIES` | 12 | system calls of each kind at which a fault is met; 0 takes all |
 //! | `POND_TEST_REMOUNT_MS` | 2000 | how long a mount after a kill may take |
 //! | `POND_TEST_SEED` | from the clock | repeats a random test; every such test prints its seed |
 //! | `POND_TEST_LIMIT` | 900 | seconds after which a mount is killed, so that a hang is a failure |
@@ -27,6 +29,7 @@
 
 pub mod disk;
 pub mod grow;
+pub mod inject;
 pub mod load;
 pub mod mount;
 pub mod place;

@@ -162,6 +162,10 @@ impl Started {
         self.child.id() as i32
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Waits for the end; a program that outlives the limit is killed and fails the test.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         let deadline = Instant::now() + limit;

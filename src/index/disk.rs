@@ -10,9 +10,12 @@ use super::IndexError;
 use crate::tinyfs::{
     Attrs, Changes, Entry, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version,
 };
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, Readable, Snapshot};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
+};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The format of the index; another one is deleted and rebuilt, never converted.
@@ -20,6 +23,8 @@ const FORMAT: u64 = 1;
 /// Entries that one batch of a commit changes: readers and flushes get their turn in between.
 const BATCH: usize = 1_000;
 const MEMTABLE: u64 = 16 << 20;
+/// How long to wait between looks at tables that are being written.
+const ROTATING: Duration = Duration::from_millis(2);
 
 const META_POND: &[u8] = b"pond";
 const META_FORMAT: &[u8] = b"format";
@@ -392,12 +397,15 @@ impl Disk {
 
     /// Writes memory to tables, so that the journal can be cut and the next open need not read it.
     pub(super) fn rotate(&self) -> Result<(), IndexError> {
-        for keyspace in self
-            .present
-            .iter()
-            .chain([&self.past, &self.versions, &self.meta])
-        {
-            keyspace.rotate_memtable_and_wait()?;
+        let others = [&self.past, &self.versions, &self.meta];
+        let keyspaces = || self.present.iter().chain(others);
+        for keyspace in keyspaces() {
+            keyspace.rotate_memtable()?;
+        }
+        while keyspaces().any(|keyspace| keyspace.sealed_memtable_count() > 0) {
+            // Fails once the threads that write tables met an error; they will never write them.
+            self.db.persist(PersistMode::Buffer)?;
+            std::thread::sleep(ROTATING);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::listing::Item;
 use super::mirror::{Found, Mirror, caller};
 use super::names::Lookup;
 use crate::pond::Pond;
+use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{FsError, FsResult, describe};
 use fuser::*;
 use std::ffi::OsStr;
@@ -66,6 +67,11 @@ impl Adapter {
             ),
             Err(error) => reply.error(failed(op, ino, &error)),
         }
+    }
+
+    fn changer(&self, req: &Request, ino: INodeNo) -> Caller {
+        let ids = (req.uid(), req.gid());
+        self.mirror.changer(ids, req.pid(), ino.0)
     }
 
     /// The answer may come later, from another thread: this one has others to serve.
@@ -153,10 +159,7 @@ impl Filesystem for Adapter {
             atime,
             mtime,
         };
-        match self
-            .mirror
-            .setattr(&caller(req.uid(), req.gid()), ino.0, &new)
-        {
+        match self.mirror.setattr(&self.changer(req, ino), ino.0, &new) {
             Ok(attr) => reply.attr(&FOR_EVER, &attr),
             Err(error) => reply.error(failed("setattr", ino, &error)),
         }
@@ -316,7 +319,7 @@ impl Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let caller = caller(req.uid(), req.gid());
+        let caller = self.changer(req, ino);
         let at = (offset, data);
         match self.mirror.write(&caller, ino.0, at, write_flags) {
             // A request is no longer than a megabyte.
@@ -512,7 +515,7 @@ impl Filesystem for Adapter {
         mode: i32,
         reply: ReplyEmpty,
     ) {
-        let caller = caller(req.uid(), req.gid());
+        let caller = self.changer(req, ino);
         let done = self
             .mirror
             .fallocate(&caller, ino.0, (offset, length), mode);
@@ -550,7 +553,7 @@ impl Filesystem for Adapter {
         if !flags.is_empty() {
             return reply.error(fuser::Errno::EINVAL);
         }
-        let caller = caller(req.uid(), req.gid());
+        let caller = self.changer(req, to);
         let (from, to) = ((from.0, from_offset), (to.0, to_offset));
         match self.mirror.copy(&caller, from, to, len) {
             Ok(copied) => reply.written(copied),

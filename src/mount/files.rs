@@ -1,7 +1,8 @@
 //! Content and attributes of files.
 
 use super::attr::{self, permissions};
-use super::mirror::Mirror;
+use super::groups;
+use super::mirror::{self, Mirror};
 use crate::tinyfs::ops::{Caller, Seek, SetAttr};
 use crate::tinyfs::{Errno, FsResult, Node, NodeId, Version};
 use fuser::{FileAttr, OpenAccMode, OpenFlags, TimeOrNow, WriteFlags};
@@ -94,21 +95,16 @@ impl Mirror {
         const ZERO_KEEP: i32 = ZERO | KEEP;
         let id = self.live(ino)?;
         let end = offset.checked_add(length).ok_or(Errno::EFBIG)?;
-        match mode {
+        let (hole, min_size) = match mode {
             // No room is set aside: what is written later may find none, as on any file system
-            // that never overwrites.
-            0 if self.pond.node(Version::NOW, id)?.size < end => {
-                self.pond.truncate(caller, id, end)?;
-            }
-            0 | KEEP => {}
-            PUNCH | ZERO_KEEP => {
-                self.pond.zero(caller, id, offset..end, 0)?;
-            }
-            ZERO => {
-                self.pond.zero(caller, id, offset..end, end)?;
-            }
+            // that never overwrites. It is a change of the file all the same.
+            0 => (0..0, end),
+            KEEP => (0..0, 0),
+            PUNCH | ZERO_KEEP => (offset..end, 0),
+            ZERO => (offset..end, end),
             _ => return Err(Errno::EOPNOTSUPP.into()),
-        }
+        };
+        self.pond.zero(caller, id, hole, min_size)?;
         Ok(())
     }
 
@@ -141,20 +137,26 @@ impl Mirror {
         Ok(i64::try_from(found).map_err(|_| Errno::EOVERFLOW)?)
     }
 
-    /// Takes the set-id bits off a file that somebody else than root is about to change. The kernel
-    /// asks for it before the first write by a `setattr` that changes nothing: it leaves it to us to
-    /// do so with the write, and takes the mode that it keeps from this answer.
+    /// A change of nothing: the kernel asks for it when an owner becomes what it was, and before a write
+    /// by somebody who may not keep the set-id bits. Either takes them off.
     fn drop_set_id(&self, caller: &Caller, id: NodeId) -> FsResult<Node> {
         let node = self.pond.node(Version::NOW, id)?;
-        let group = if node.mode & 0o010 == 0 { 0 } else { 0o2000 };
-        let mode = node.mode & !(0o4000 | group);
-        if caller.uid == 0 || !node.is_file() || mode == node.mode {
-            return Ok(node);
-        }
         let set = SetAttr {
-            mode: Some(mode),
+            uid: Some(node.uid),
             ..SetAttr::default()
         };
         self.pond.setattr(caller, id, &set)
+    }
+
+    /// Who changes a file, and whether its group is one of theirs.
+    pub(super) fn changer(&self, (uid, gid): (u32, u32), pid: u32, ino: u64) -> Caller {
+        let caller = mirror::caller(uid, gid);
+        // Nothing but a set-group-id bit that does not mean execution hangs on it.
+        let matters = |node: &Node| uid != 0 && node.gid != gid && node.mode & 0o2010 == 0o2000;
+        let member = match self.view(ino).and_then(|view| self.node(view)) {
+            Ok(node) if matters(&node) => groups::of(pid).contains(&node.gid),
+            _ => true,
+        };
+        Caller { member, ..caller }
     }
 }

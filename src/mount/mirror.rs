@@ -172,6 +172,7 @@ pub(super) fn caller(uid: u32, gid: u32) -> Caller {
     Caller {
         uid,
         gid,
+        member: true,
         now: attr::now(),
     }
 }

@@ -20,6 +20,7 @@ mod directories;
 mod error;
 mod files;
 mod fusermount;
+mod groups;
 mod inodes;
 mod listing;
 mod mirror;

@@ -17,6 +17,9 @@ const TRUSTED: &[u8] = b"trusted.";
 /// A label that `ls -l` asks of every file, and of no more on a device where one has no such thing.
 const SELINUX: &[u8] = b"security.selinux";
 
+/// To make one that is there already.
+const BOTH: i32 = libc::XATTR_CREATE | libc::XATTR_REPLACE;
+
 impl Mirror {
     pub(super) fn xattr(&self, ino: u64, name: &[u8]) -> FsResult<Bytes> {
         let (at, id) = self.node_of(ino).map_err(|_| Errno::ENODATA)?;
@@ -58,6 +61,7 @@ impl Mirror {
             0 => SetXattr::Any,
             libc::XATTR_CREATE => SetXattr::Create,
             libc::XATTR_REPLACE => SetXattr::Replace,
+            BOTH => SetXattr::Neither,
             _ => return Err(Errno::EINVAL.into()),
         };
         let name = settable(name)?;

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 const CALLER: Caller = Caller {
     uid: 0,
     gid: 0,
+    member: true,
     now: Time {
         sec: 1_700_000_000,
         nsec: 5,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 const CALLER: Caller = Caller {
     uid: 0,
     gid: 0,
+    member: true,
     now: Time { sec: 1, nsec: 0 },
 };
 

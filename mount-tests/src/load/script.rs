@@ -62,14 +62,31 @@ pub struct Journal {
 }
 
 /// Performs random operations in `dir` until the end.
-pub fn write_until_end(dir: &Path, mut rng: Rng, signals: &Signals) -> Journal {
+pub fn write_until_end(dir: &Path, rng: Rng, signals: &Signals) -> Journal {
+    let (mut journal, error) = write(dir, rng, signals, usize::MAX);
+    if let (Some(op), Some(error)) = (&journal.pending, error) {
+        journal.early = signals.judge(error, &format!("{op:.60?}"));
+    }
+    journal
+}
+
+/// Performs so many random operations in `dir`, fewer if one fails.
+pub fn write_steps(dir: &Path, rng: Rng, steps: usize) -> Journal {
+    write(dir, rng, &Signals::default(), steps).0
+}
+
+fn write(
+    dir: &Path,
+    mut rng: Rng,
+    signals: &Signals,
+    steps: usize,
+) -> (Journal, Option<io::Error>) {
     let (mut journal, mut model, mut serial) = (Journal::default(), Model::default(), 0);
-    while !signals.ended() {
+    while !signals.ended() && journal.ops.len() < steps {
         let op = model.choose(&mut rng, &mut serial);
         if let Err(error) = op.perform(dir) {
-            journal.early = signals.judge(error, &format!("{op:.60?}"));
             journal.pending = Some(op);
-            break;
+            return (journal, Some(error));
         }
         if matches!(op, Op::Fsync(_)) {
             signals.count_sync();
@@ -77,7 +94,7 @@ pub fn write_until_end(dir: &Path, mut rng: Rng, signals: &Signals) -> Journal {
         model.apply(&op);
         journal.ops.push(op);
     }
-    journal
+    (journal, None)
 }
 
 impl Journal {

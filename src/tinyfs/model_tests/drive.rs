@@ -37,6 +37,7 @@ impl<H: Harness> Run<H> {
         let caller = Caller {
             uid: 0,
             gid: 0,
+            member: true,
             now: Time::default(),
         };
         let now = Reference::new(NodeId::ROOT.0, &caller, 0o755);
@@ -154,7 +155,13 @@ impl<H: Harness> Run<H> {
             nsec: 7,
         };
         let (uid, gid) = if root { (0, 0) } else { (1, 2) };
-        let (got, want, touched) = self.both(&Caller { uid, gid, now }, op);
+        let caller = Caller {
+            uid,
+            gid,
+            member: root,
+            now,
+        };
+        let (got, want, touched) = self.both(&caller, op);
         assert_eq!(got, want, "answer of {op:?}");
         self.compare(touched.map_or(Bytes::None, Bytes::Of));
     }

@@ -210,7 +210,7 @@ impl Reference {
         node.owner.1 = set.gid.unwrap_or(node.owner.1);
         match set.mode {
             Some(mode) => node.mode = mode & 0o7777,
-            None if chown && node.kind != Kind::Directory => node.lose_set_id(),
+            None if chown && node.kind != Kind::Directory => node.lose_set_id(caller),
             None => {}
         }
         node.atime = set.atime.unwrap_or(node.atime);
@@ -228,8 +228,8 @@ impl Reference {
     ) -> Answer {
         let node = self.nodes.get_mut(&id).ok_or(Errno::ENOENT)?;
         match (mode, node.xattrs.contains_key(name)) {
-            (SetXattr::Create, true) => return Err(Errno::EEXIST),
-            (SetXattr::Replace, false) => return Err(Errno::ENODATA),
+            (SetXattr::Create | SetXattr::Neither, true) => return Err(Errno::EEXIST),
+            (SetXattr::Replace | SetXattr::Neither, false) => return Err(Errno::ENODATA),
             _ => {}
         }
         node.xattrs.insert(name.clone(), value.to_vec());
@@ -263,8 +263,8 @@ impl Plain {
         }
     }
 
-    pub(super) fn lose_set_id(&mut self) {
-        self.mode &= if self.mode & 0o10 != 0 {
+    pub(super) fn lose_set_id(&mut self, caller: &Caller) {
+        self.mode &= if self.mode & 0o10 != 0 || !caller.member {
             0o1777
         } else {
             0o3777

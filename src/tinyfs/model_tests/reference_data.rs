@@ -22,7 +22,7 @@ impl Reference {
         change(Rc::make_mut(&mut node.data));
         (node.mtime, node.ctime) = (caller.now, caller.now);
         if caller.uid != 0 {
-            node.lose_set_id();
+            node.lose_set_id(caller);
         }
         Ok(())
     }

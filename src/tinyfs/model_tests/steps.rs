@@ -192,6 +192,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => Just(SetXattr::Any),
         1 => Just(SetXattr::Create),
         1 => Just(SetXattr::Replace),
+        1 => Just(SetXattr::Neither),
     ];
     let id = || prop::option::of(0..3_u32);
     let time = || prop::option::of(-5..5_i64);

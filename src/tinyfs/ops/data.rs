@@ -255,7 +255,7 @@ fn modified<S: Store>(tx: &mut Tx<'_, S>, caller: &Caller, id: NodeId, mut node:
     node.mtime = caller.now;
     node.ctime = caller.now;
     if !caller.keeps_set_id() {
-        clear_set_id(&mut node);
+        clear_set_id(caller, &mut node);
     }
     tx.put::<Nodes>(id, node.clone());
     node

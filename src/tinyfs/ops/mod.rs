@@ -32,6 +32,9 @@ pub struct Caller {
     pub uid: u32,
     /// Effective group.
     pub gid: u32,
+    /// Whether they are in the group of the file that is to be changed: who is not does not keep its
+    /// set-group-id bit, even where that does not mean execution.
+    pub member: bool,
     /// The present moment.
     pub now: Time,
 }

@@ -23,7 +23,7 @@ pub struct SetAttr {
 }
 
 /// Changes a node's attributes; a change of owner or group takes the set-id bits off what is not a
-/// directory.
+/// directory, even if they become what they were.
 ///
 /// Errors: `EOPNOTSUPP` for the mode of a symbolic link, which has none of its own.
 pub fn setattr<S: Store>(
@@ -43,7 +43,7 @@ pub fn setattr<S: Store>(
         node.uid = set.uid.unwrap_or(node.uid);
         node.gid = set.gid.unwrap_or(node.gid);
         if set.mode.is_none() && !node.is_dir() {
-            clear_set_id(&mut node);
+            clear_set_id(caller, &mut node);
         }
     }
     node.atime = set.atime.unwrap_or(node.atime);
@@ -53,10 +53,11 @@ pub fn setattr<S: Store>(
     Ok(node)
 }
 
-/// Takes the set-user-id bit off, and the set-group-id bit where it does not mean mandatory locks.
-pub(super) fn clear_set_id(node: &mut Node) {
+/// Takes the set-user-id bit off, and the set-group-id bit where it means execution or the caller is
+/// none of the group (`setattr_should_drop_sgid` in Linux).
+pub(super) fn clear_set_id(caller: &Caller, node: &mut Node) {
     node.mode &= !SET_UID;
-    if node.mode & GROUP_EXEC != 0 {
+    if node.mode & GROUP_EXEC != 0 || !caller.member {
         node.mode &= !SET_GID;
     }
 }

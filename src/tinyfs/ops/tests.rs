@@ -6,6 +6,7 @@ use crate::tinyfs::{Changes, ContentId, Kind, MemoryStore, Name, Names, NodeId, 
 const CALLER: Caller = Caller {
     uid: 1,
     gid: 2,
+    member: true,
     now: Time { sec: 5, nsec: 0 },
 };
 

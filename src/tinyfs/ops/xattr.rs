@@ -17,6 +17,8 @@ pub enum SetXattr {
     Create,
     /// That there is one (`XATTR_REPLACE`), else `ENODATA`.
     Replace,
+    /// Both, which never is.
+    Neither,
 }
 
 /// The value of an attribute at version `at`.
@@ -66,8 +68,8 @@ pub fn set_xattr<S: Store>(
     }
     let key = (id, name.clone());
     match (mode, tx.get::<Attrs>(&key)?) {
-        (SetXattr::Create, Some(_)) => return Err(Errno::EEXIST.into()),
-        (SetXattr::Replace, None) => return Err(Errno::ENODATA.into()),
+        (SetXattr::Create | SetXattr::Neither, Some(_)) => return Err(Errno::EEXIST.into()),
+        (SetXattr::Replace | SetXattr::Neither, None) => return Err(Errno::ENODATA.into()),
         _ => {}
     }
     node.ctime = caller.now;

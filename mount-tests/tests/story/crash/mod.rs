@@ -1,6 +1,8 @@
 //! Crashes under load: nothing that was fsynced is lost, and the tree is the state after a prefix of what was
-//! acknowledged. In [`kills`] the daemon dies, in [`power`] the disk under it too.
+//! acknowledged. In [`kills`] the daemon dies, in [`power`] the disk under it too; in [`boundaries`] it meets a
+//! fault at each of its system calls.
 
+mod boundaries;
 mod kills;
 mod power;
 

@@ -1,0 +1,97 @@
+//! A daemon that meets a fault at one of its system calls: `strace` counts them and injects it.
+//!
+//! In: which call, the how-many-th of a thread, and what happens there. Out: whether it happened at all, so that a
+//! test can go through all of them. What the daemon did afterwards is for the test to judge.
+
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::mount::{LEAVING, clear};
+use crate::pond::Pond;
+use crate::process::mounted_at;
+use crate::run::{Started, need};
+
+/// What happens at the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The process is killed before the call does anything.
+    Kill,
+    /// The call does nothing and fails with this error, once.
+    Error(&'static str),
+}
+
+/// Where it happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boundary {
+    /// One or more names of system calls, as `strace` knows them.
+    pub call: &'static str,
+    /// Counted in each thread, from 1.
+    pub count: usize,
+}
+
+/// A mount whose daemon runs under `strace`.
+pub struct Faulty<'p> {
+    pond: &'p Pond,
+    at: PathBuf,
+    log: PathBuf,
+    strace: Started,
+}
+
+impl<'p> Faulty<'p> {
+    /// Mounts the pond; answers when it is mounted, or when the fault has ended that.
+    #[track_caller]
+    pub fn mount(pond: &'p Pond, boundary: Boundary, fault: Fault) -> Faulty<'p> {
+        let (at, log) = (pond.mountpoint("mnt"), pond.outside("strace.log"));
+        let Boundary { call, count } = boundary;
+        let what = match fault {
+            Fault::Kill => "signal=SIGKILL".to_string(),
+            Fault::Error(name) => format!("error={name}"),
+        };
+        let strace = crate::run::Run::new(need("strace"))
+            .args(["-f", "-qqq", "-e", &format!("trace={call}")])
+            .args(["-e", &format!("inject={call}:{what}:when={count}"), "-o"])
+            .arg(&log)
+            .arg(pond.binary())
+            .args(["mount", "--foreground", "-o", "commit=1"])
+            .arg(pond.store())
+            .arg(&at)
+            .without_env("POND_STORE")
+            .start();
+        let mut faulty = Faulty {
+            pond,
+            at,
+            log,
+            strace,
+        };
+        let deadline = Instant::now() + LEAVING;
+        while mounted_at(&faulty.at).is_none() && !faulty.strace.has_ended() {
+            assert!(Instant::now() < deadline, "{boundary:?}: no mount, no end");
+            thread::sleep(Duration::from_millis(2));
+        }
+        faulty
+    }
+
+    pub fn path(&self) -> &PathBuf {
+        &self.at
+    }
+
+    /// Unmounts, by whatever means are left, and tells whether the fault was met.
+    #[track_caller]
+    pub fn end(mut self) -> bool {
+        if !self.strace.has_ended() {
+            self.pond.run(["umount"]).arg(&self.at).outcome();
+        }
+        clear(&self.at);
+        self.strace.wait(LEAVING);
+        let log = fs::read_to_string(&self.log).expect("what strace wrote");
+        log.contains("(INJECTED)") || log.contains("killed by SIGKILL")
+    }
+}
+
+impl Drop for Faulty<'_> {
+    fn drop(&mut self) {
+        clear(&self.at);
+    }
+}
