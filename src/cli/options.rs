@@ -1,6 +1,7 @@
 //! The options of `mount -o`: those of a pond, and those of fstab that say nothing to us.
 
 use super::failure::Failure;
+use crate::mount::Rules;
 use std::time::Duration;
 
 /// The longest time that changes may wait for their version: a day.
@@ -15,6 +16,10 @@ pub struct Options {
     pub allow_other: bool,
     /// `commit=SECS`.
     pub commit: Option<Duration>,
+    /// `noexec`, `sync`, `dirsync`.
+    pub rules: Rules,
+    /// `remount`: what is mounted already is to change.
+    pub remount: bool,
 }
 
 impl Options {
@@ -36,13 +41,20 @@ impl Options {
             ("ro", None) => self.read_only = Some(true),
             ("rw", None) => self.read_only = Some(false),
             ("allow_other", None) => self.allow_other = true,
+            ("noexec", None) => self.rules.no_exec = true,
+            ("exec", None) => self.rules.no_exec = false,
+            ("sync", None) => self.rules.sync = true,
+            ("async", None) => self.rules.sync = false,
+            ("dirsync", None) => self.rules.dir_sync = true,
+            ("remount", None) => self.remount = true,
             ("commit", Some(value)) => self.commit = Some(commit(value)?),
             ("commit", None) => return Err(commit_needs("nothing")),
             _ if ignored(name, value) => {}
             _ => {
                 return Err(
-                    Failure::usage(format!("there is no mount option `{option}`"))
-                        .hinted("a pond has ro, rw, allow_other and commit=SECONDS"),
+                    Failure::usage(format!("there is no mount option `{option}`")).hinted(
+                        "a pond has ro, rw, allow_other, commit=SECONDS, noexec, sync and dirsync",
+                    ),
                 );
             }
         }
@@ -60,8 +72,13 @@ fn ignored(name: &str, value: Option<&str>) -> bool {
         // A pond is always mounted nosuid and nodev, which mount(8) spells out when `user` is given.
         // To ask for the opposite changes nothing either: files in a pond never gain privileges.
         "suid" | "nosuid" | "dev" | "nodev" => value.is_none(),
-        // Programs in a pond may be run.
-        "exec" => value.is_none(),
+        // When a file was read last is not kept up to date in a pond, whatever is asked for.
+        "atime" | "noatime" | "diratime" | "nodiratime" | "relatime" | "norelatime"
+        | "strictatime" | "nostrictatime" | "lazytime" | "nolazytime" => value.is_none(),
+        // Words for others that mount(8) hands down, and what it found of a mount that is to change.
+        "iversion" | "noiversion" | "mand" | "nomand" | "silent" | "loud" => value.is_none(),
+        "default_permissions" => value.is_none(),
+        "user_id" | "group_id" | "rootmode" | "max_read" => value.is_some(),
         // Comments for programs (x-systemd.automount, x-gvfs-show), stripped by mount(8) when it can.
         _ => name.starts_with("x-") || name.starts_with("X-") || name == "comment",
     }
@@ -95,10 +112,20 @@ mod tests {
 
     #[test]
     fn what_fstab_says_to_others_is_ignored() {
-        let list = "_netdev,nofail,auto,noauto,user,users,user=anna,defaults,rw,dev,suid,exec,nosuid,nodev,x-systemd.automount,x-a=b";
+        let list = "relatime,strictatime,lazytime,nodiratime,user_id=0,_netdev,nofail,auto,noauto,user,users,user=anna,defaults,rw,dev,suid,exec,nosuid,nodev,x-systemd.automount,x-a=b";
         let options = Options::parse(list).unwrap();
         assert_eq!(options.read_only, Some(false));
         assert_eq!(options.commit, None);
+    }
+
+    #[test]
+    fn what_the_kernel_sees_to_is_handed_on() {
+        let options = Options::parse("remount,noexec,sync,dirsync").unwrap();
+        let names: Vec<_> = options.rules.names().collect();
+        assert_eq!(names, ["noexec", "sync", "dirsync"]);
+        assert!(options.remount);
+        let options = Options::parse("noexec,sync,exec,async").unwrap();
+        assert_eq!(options.rules, Rules::default());
     }
 
     #[test]
@@ -110,7 +137,7 @@ mod tests {
             "commit=-1",
             "commit=86401",
             "ro=1",
-            "noexec",
+            "noexec=1",
         ] {
             let failure = Options::parse(wrong).unwrap_err();
             assert_eq!(failure.exit, 2, "{wrong}");

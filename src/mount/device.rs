@@ -1,6 +1,6 @@
 //! Mounting and unmounting as root: `/dev/fuse`, `mount(2)` and `umount2(2)`.
 
-use super::{FILE_SYSTEM, MountError, MountOptions};
+use super::{FILE_SYSTEM, MountError, MountOptions, Rules};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -33,8 +33,7 @@ pub(super) fn mount(
     options: &MountOptions,
 ) -> Result<OwnedFd, MountError> {
     let device = open()?;
-    let mut flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
-    flags.set(MountFlags::RDONLY, options.read_only);
+    let flags = flags(options.read_only, options.rules);
     let data = format!(
         "fd={},rootmode=40000,user_id={},group_id={},default_permissions{}",
         device.as_raw_fd(),
@@ -57,6 +56,29 @@ pub(super) fn mount(
         }),
         Err(errno) => Err(MountError::io("mount at", mountpoint)(errno)),
     }
+}
+
+/// Changes what the kernel sees to in a mount, and whether it lets changes through.
+pub(super) fn remount(mountpoint: &Path, read_only: bool, rules: Rules) -> Result<(), MountError> {
+    let flags = flags(read_only, rules);
+    rustix::mount::mount_remount(mountpoint, flags, c"").map_err(|errno| match errno {
+        Errno::BUSY => MountError::Busy(mountpoint.into()),
+        Errno::PERM | Errno::ACCESS => MountError::Denied {
+            what: "remount",
+            mountpoint: mountpoint.into(),
+        },
+        errno => MountError::io("remount", mountpoint)(errno),
+    })
+}
+
+/// Files in a pond never give privileges, and to read one is no change of it.
+fn flags(read_only: bool, rules: Rules) -> MountFlags {
+    let mut flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
+    flags.set(MountFlags::RDONLY, read_only);
+    flags.set(MountFlags::NOEXEC, rules.no_exec);
+    flags.set(MountFlags::SYNCHRONOUS, rules.sync);
+    flags.set(MountFlags::DIRSYNC, rules.dir_sync);
+    flags
 }
 
 fn open() -> Result<OwnedFd, MountError> {

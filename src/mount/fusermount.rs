@@ -65,6 +65,10 @@ fn option_list(source: &Path, options: &MountOptions) -> OsString {
     if options.allow_other {
         list.extend_from_slice(b",allow_other");
     }
+    for rule in options.rules.names() {
+        list.push(b',');
+        list.extend_from_slice(rule.as_bytes());
+    }
     list.extend_from_slice(b",fsname=");
     for byte in source.as_os_str().as_bytes() {
         if matches!(byte, b',' | b'\\') {

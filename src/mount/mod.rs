@@ -33,9 +33,9 @@ mod xattr;
 
 pub use device::available;
 pub use error::MountError;
-pub use session::{MountOptions, Mounted, Unmounter, mount};
+pub use session::{MountOptions, Mounted, Rules, Unmounter, mount};
 pub use table::{Mount, mounts};
-pub use unmount::{recover_stale, unmount};
+pub use unmount::{recover_stale, remount, unmount};
 
 /// The type of our mounts, as `/proc/mounts` shows it.
 pub const FILE_SYSTEM: &str = "fuse.pondmount";

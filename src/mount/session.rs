@@ -14,6 +14,31 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+/// What the kernel sees to in a mount, of any file system, besides that it may be read-only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// No program in it is run (`noexec`).
+    pub no_exec: bool,
+    /// Every change waits until it is durable (`sync`).
+    pub sync: bool,
+    /// Every change of a directory does (`dirsync`).
+    pub dir_sync: bool,
+}
+
+impl Rules {
+    /// As options of mount(8).
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            (self.no_exec, "noexec"),
+            (self.sync, "sync"),
+            (self.dir_sync, "dirsync"),
+        ];
+        all.into_iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, name)| name)
+    }
+}
+
 /// How to mount.
 #[derive(Clone, Debug)]
 pub struct MountOptions {
@@ -21,6 +46,8 @@ pub struct MountOptions {
     pub read_only: bool,
     /// Let other users in, as far as the modes of the files do.
     pub allow_other: bool,
+    /// What else the kernel is to see to.
+    pub rules: Rules,
     /// How many threads serve requests.
     pub threads: usize,
 }
@@ -30,6 +57,7 @@ impl Default for MountOptions {
         MountOptions {
             read_only: false,
             allow_other: false,
+            rules: Rules::default(),
             threads: 4,
         }
     }

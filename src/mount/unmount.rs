@@ -1,7 +1,7 @@
-//! Unmounting, and clearing away what a program that died has left.
+//! Changing and unmounting what is mounted, and clearing away what a program that died has left.
 
 use super::table::{at, place};
-use super::{FILE_SYSTEM, MountError, device, fusermount};
+use super::{FILE_SYSTEM, MountError, Rules, device, fusermount};
 use rustix::io::Errno;
 use std::path::Path;
 
@@ -10,6 +10,16 @@ pub fn unmount(mountpoint: &Path, lazy: bool) -> Result<(), MountError> {
     let place = place(mountpoint);
     match at(&place)? {
         Some(mount) if mount.kind == FILE_SYSTEM => detach(&place, lazy),
+        _ => Err(MountError::NotMounted(mountpoint.into())),
+    }
+}
+
+/// Has the kernel refuse all changes to the pond at `mountpoint`, or let them through again, and see to
+/// other `rules`. Only root can.
+pub fn remount(mountpoint: &Path, read_only: bool, rules: Rules) -> Result<(), MountError> {
+    let place = place(mountpoint);
+    match at(&place)? {
+        Some(mount) if mount.kind == FILE_SYSTEM => device::remount(&place, read_only, rules),
         _ => Err(MountError::NotMounted(mountpoint.into())),
     }
 }

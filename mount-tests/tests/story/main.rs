@@ -8,6 +8,7 @@ mod delta;
 mod errors;
 mod history;
 mod lifecycle;
+mod mount8;
 mod past;
 mod posix;
 mod programs;

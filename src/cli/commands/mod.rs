@@ -4,6 +4,7 @@ mod check;
 mod init;
 mod log;
 pub(super) mod mount;
+mod remount;
 mod status;
 mod sync;
 mod umount;

@@ -1,5 +1,6 @@
 //! `pondmount mount`: mounts a pond, or lists what is mounted.
 
+use super::remount;
 use crate::cli::Globals;
 use crate::cli::daemon::{self, Herald, Plan};
 use crate::cli::failure::Failure;
@@ -56,6 +57,9 @@ pub(super) fn run(args: &Mount, globals: &Globals) -> Result<u8, Failure> {
     let Some((pond, mountpoint)) = args.paths(env::var_os("POND_STORE").map(Into::into))? else {
         return list(&globals.output());
     };
+    if options.remount {
+        return remount::run(&mountpoint, &options).map(|()| 0);
+    }
     let mut plan = plan(&pond, &mountpoint, &options);
     plan.create = args.create;
     plan.read_only |= args.read_only;
@@ -82,6 +86,9 @@ pub(in crate::cli) fn in_background(
     options: &Options,
     globals: &Globals,
 ) -> Result<(), Failure> {
+    if options.remount {
+        return remount::run(mountpoint, options);
+    }
     let plan = plan(pond, mountpoint, options);
     daemon::launch(&plan, &globals.to_arguments(), &globals.output())
 }
@@ -93,6 +100,7 @@ fn plan(pond: &Path, mountpoint: &Path, options: &Options) -> Plan {
         create: false,
         read_only: options.read_only == Some(true),
         allow_other: options.allow_other,
+        rules: options.rules,
         commit: options.commit,
     }
 }

@@ -91,6 +91,9 @@ fn arguments_of(plan: &Plan) -> Vec<OsString> {
         .filter(|(given, _)| *given)
         .map(|(_, flag)| flag.into())
         .collect();
+    for rule in plan.rules.names() {
+        arguments.push(format!("-o{rule}").into());
+    }
     if let Some(commit) = plan.commit {
         arguments.push(format!("-ocommit={}", commit.as_secs()).into());
     }
@@ -130,6 +133,7 @@ fn keep_files_to_ourselves() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mount::Rules;
     use std::time::Duration;
 
     #[test]
@@ -140,9 +144,13 @@ mod tests {
             create: true,
             read_only: false,
             allow_other: true,
+            rules: Rules {
+                sync: true,
+                ..Rules::default()
+            },
             commit: Some(Duration::from_secs(7)),
         };
-        let expected = "mount --foreground --report-ready --create --allow-other -ocommit=7 --|/srv/-odd|/mnt/a b";
+        let expected = "mount --foreground --report-ready --create --allow-other -osync -ocommit=7 --|/srv/-odd|/mnt/a b";
         let given = arguments_of(&plan);
         let given: Vec<_> = given
             .iter()

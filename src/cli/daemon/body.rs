@@ -3,11 +3,14 @@
 use super::{Herald, Plan, mountpoint};
 use crate::cli::control::Server;
 use crate::cli::failure::Failure;
+use crate::cli::place;
 use crate::mount::{self, MountError, MountOptions, Mounted, Unmounter};
+use crate::pond::lock::Holder;
 use crate::pond::{OpenOptions, Pond, PondError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -16,8 +19,14 @@ use std::time::{Duration, Instant};
 /// How long the mount may take to go after a signal. Files that are open keep it; they get errors then.
 const LEAVING: Duration = Duration::from_secs(5);
 
-/// How long a mount waits for a command that has the pond open.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a mount waits for a command that has the pond open, or for a daemon that makes its last commit.
+const COMMITTING: Duration = Duration::from_secs(60);
+
+/// How long it waits for a daemon to notice that it was unmounted.
+const NOTICING: Duration = Duration::from_secs(5);
+
+/// How long it waits before it says so.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// What ends a mount.
 enum Event {
@@ -36,6 +45,10 @@ pub fn serve(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
     let pond = open(plan, herald)?;
     let server = listen(plan, &pond);
     let served = mounted(plan, &pond, herald, tell, &events);
+    // Whoever wants the pond from now on has only to wait for the last commit.
+    if let Err(error) = pond.mounted_at(None) {
+        tracing::warn!("{error}");
+    }
     let closed = pond.close().map_err(Failure::from);
     if let Some(server) = server {
         server.end(closed.clone());
@@ -53,17 +66,32 @@ fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
         Pond::init(&plan.pond)?;
         herald.notice(&format!("made an empty pond at {}", plan.pond.display()));
     }
-    let start = Instant::now();
+    let (start, mut told) = (Instant::now(), false);
     loop {
         match Pond::open(&plan.pond, &options) {
-            // A command that has it open is done with it in a moment; a mount is not.
-            Err(PondError::Locked { holder, .. })
-                if holder.mountpoint.is_none() && start.elapsed() < PATIENCE =>
-            {
+            Err(PondError::Locked { holder, .. }) if start.elapsed() < patience(&holder) => {
+                if !told && start.elapsed() > SILENCE {
+                    herald.notice(&format!("waiting for {holder} to let go of the pond"));
+                    told = true;
+                }
                 thread::sleep(Duration::from_millis(20));
             }
             opened => return Ok(opened?),
         }
+    }
+}
+
+/// How long to wait for whoever has the pond open. A mount that stands keeps it; a command, or a daemon
+/// that was unmounted, is done with it once it has committed.
+fn patience(holder: &Holder) -> Duration {
+    let stands = |at: &PathBuf| {
+        let mounts = place::mounts();
+        mounts.is_ok_and(|mounts| mounts.iter().any(|mount| mount.at == *at))
+    };
+    match &holder.mountpoint {
+        None => COMMITTING,
+        Some(at) if stands(at) => Duration::ZERO,
+        Some(_) => NOTICING,
     }
 }
 
@@ -96,6 +124,7 @@ fn mounted(
     let options = MountOptions {
         read_only: plan.read_only,
         allow_other: plan.allow_other,
+        rules: plan.rules,
         ..MountOptions::default()
     };
     let mounted = mount::mount(pond.clone(), &plan.mountpoint, &options)?;

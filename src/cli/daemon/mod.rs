@@ -13,6 +13,7 @@ pub use background::{launch, release};
 pub use body::serve;
 pub use herald::Herald;
 
+use crate::mount::Rules;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct Plan {
     pub read_only: bool,
     /// Let other users in.
     pub allow_other: bool,
+    /// What else the kernel sees to.
+    pub rules: Rules,
     /// How long changes wait for their version, if not as usual.
     pub commit: Option<Duration>,
 }

@@ -45,6 +45,7 @@ fn check(plan: &Plan) -> Result<(), MountError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mount::Rules;
 
     #[test]
     fn places_that_cannot_hold_a_mount_are_refused() {
@@ -60,6 +61,7 @@ mod tests {
                 create: false,
                 read_only: false,
                 allow_other: false,
+                rules: Rules::default(),
                 commit: None,
             })
         };

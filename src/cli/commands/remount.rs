@@ -1,0 +1,32 @@
+//! `mount -o remount`: changes what the kernel sees to in a mount that stands.
+
+use crate::cli::control::{Client, Request, StatusReport};
+use crate::cli::failure::Failure;
+use crate::cli::options::Options;
+use crate::cli::place;
+use crate::mount;
+use std::path::Path;
+
+/// Changes the mount at `mountpoint`, as far as that is the kernel's affair. A pond that was opened to be
+/// read only stays so.
+pub(super) fn run(mountpoint: &Path, options: &Options) -> Result<(), Failure> {
+    let read_only = options.read_only == Some(true);
+    let place = place::find(Some(mountpoint))?;
+    if !read_only && let Some(reason) = no_changes(&place.pond)? {
+        let at = mountpoint.display();
+        return Err(Failure::new(
+            "read_only",
+            format!("{at} cannot be made writable: {reason}"),
+        )
+        .hinted("unmount it, and mount it again without `ro`"));
+    }
+    Ok(mount::remount(mountpoint, read_only, options.rules)?)
+}
+
+/// Why the pond takes no changes, if it takes none.
+fn no_changes(pond: &Path) -> Result<Option<String>, Failure> {
+    let mut daemon = Client::connect(pond)
+        .map_err(|error| Failure::system("cannot ask the daemon of the mount", &error))?;
+    let report: StatusReport = daemon.ask(&Request::Status)?;
+    Ok(report.read_only)
+}
