@@ -5,9 +5,10 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
 use mount_tests::mount::Mount;
-use mount_tests::pond::Pond;
+use mount_tests::place::plain_only;
+use mount_tests::pond::{Pond, scratch};
 use mount_tests::process::mounted_at;
-use mount_tests::run::{NOBODY, need, tool};
+use mount_tests::run::{NOBODY, need, shell, tool};
 
 fn give(path: &Path, owner: u32, mode: u32) {
     chown(path, Some(owner), Some(owner)).unwrap();
@@ -103,4 +104,79 @@ fn without_fusermount_a_user_is_told_what_to_install() {
     let outcome = unshare.arg("mount").arg(pond.store()).arg(&at).outcome();
     outcome.fails().says(&["error:", "fusermount3", "hint:"]);
     assert_eq!(mounted_at(&at), None);
+}
+
+/// What each of two users may and may not do, asked on a plain directory and on a mount: the answers are the kernel's.
+#[test]
+fn two_users_meet_the_same_rules_as_on_a_plain_directory() {
+    need("setpriv");
+    let script = r#"
+        cd "$1"; umask 022
+        as() { local user="$1"; shift; setpriv --reuid="${user%%:*}" --regid="${user#*:}" ${groups:---clear-groups} "$@"; }
+        a=1001:1001 b=1002:1002
+        try() { local code=0; "$@" 2> said || code=$?; echo "$* -> $code $(sed 's/.*: //' said)"; rm -f said; }
+        mode() { stat -c '%n %a %u:%g %h' "$@"; }
+
+        echo secret > f; chown 1001:1001 f; chmod 640 f; try as $a cat f; try as $b cat f; try as 1002:1001 cat f
+        groups=--groups=1001 try as $b cat f; groups=--groups=1001 try as $b tee f < /dev/null
+        chmod 604 f; try as 1002:1001 cat f; try as $b cat f; chmod 000 f; try as $a cat f; chmod 644 f; try as $b cat f
+        chmod 600 f; try as $b cat f; try as $b stat -c %s f; try as $b chmod 777 f; try as $b chown 1002 f; try as $a chown 1002 f
+        try as $a chgrp 1002 f; groups=--groups=1003 try as $a chgrp 1003 f; mode f
+        try as $b touch f; try as $b touch -d 2001-01-01 f; chmod 666 f; try as $b touch f; try as $b touch -d 2001-01-01 f
+
+        mkdir closed; chown 1001:1001 closed; chmod 700 closed; echo x > closed/x; try as $b ls closed; try as $b cat closed/x
+        chmod 711 closed; try as $b ls closed; try as $b cat closed/x; try as $b touch closed/y; try as $b rm -f closed/x
+        try as $b mv closed/x closed/z; try as $b ln closed/x elsewhere
+
+        mkdir sticky; chmod 1777 sticky; as $a touch sticky/a; as $b touch sticky/b; as $a mkdir sticky/d
+        try as $b rm -f sticky/a; try as $b mv sticky/a sticky/c; try as $a mv sticky/b sticky/a; try as $b rmdir sticky/d
+        try as $a rm -f sticky/a; chown 1002 sticky; try as $b rmdir sticky/d
+        echo x > sticky/root; chmod 600 sticky/root; try as $a ln sticky/root sticky/link; ln -s ../f sticky/follow; chown -h 1001 sticky/follow
+        try as $a cat sticky/follow; try as $b cat sticky/follow
+
+        mkdir shared; chown 1001:1003 shared; chmod 2775 shared; umask 002; groups=--groups=1003
+        as $b touch shared/f; as $b mkdir shared/d; as $b touch shared/d/f; mode shared/f shared/d shared/d/f
+        as $b chmod 2755 shared/f; mode shared/f; unset groups; try as $b chmod 2755 shared/f; mode shared/f
+        chmod 6775 shared/f; as $b tee shared/f <<< x > /dev/null; mode shared/f; chmod 6775 shared/f; as $b truncate -s 0 shared/f; mode shared/f
+        chmod 6664 shared/f; as $b tee -a shared/f <<< x > /dev/null; mode shared/f
+        chmod 6775 shared/f; as 0:0 tee shared/f <<< x > /dev/null; mode shared/f; chown 1001 shared/f; mode shared/f
+        umask 077; chmod 777 .; as $b touch private; as $b mkdir private.d; umask 000; as $b touch open; as $b mkdir open.d
+        mode private private.d open open.d; chmod 755 .
+    "#;
+    let run = |root: &Path| {
+        fs::set_permissions(root, PermissionsExt::from_mode(0o755)).unwrap();
+        shell(script).arg(root).ok().text()
+    };
+    let plain = scratch();
+    let expected = run(plain.path());
+    assert!(expected.contains("Permission denied") && expected.contains("Operation not permitted"));
+    if plain_only() {
+        return;
+    }
+    let pond = Pond::new();
+    let mount = pond.mount_with(&["--allow-other"]);
+    let found = run(mount.path());
+    for (found, expected) in found.lines().zip(expected.lines()) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(found.lines().count(), expected.lines().count());
+}
+
+#[test]
+fn the_past_is_as_open_as_it_was() {
+    need("setpriv");
+    let pond = Pond::new();
+    let mount = pond.mount_with(&["--allow-other"]);
+    let path = mount.join("f");
+    fs::write(&path, "secret").unwrap();
+    give(&path, 0, 0o600);
+    fs::set_permissions(mount.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let closed = mount.sync();
+    give(&path, 0, 0o644);
+    let open = mount.sync();
+    let read = |version| {
+        let cat = tool("cat").arg(mount.version(version).join("f"));
+        cat.as_nobody().outcome().succeeded()
+    };
+    assert_eq!((read(closed), read(open)), (false, true));
 }
