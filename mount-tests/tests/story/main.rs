@@ -11,5 +11,6 @@ mod lifecycle;
 mod past;
 mod posix;
 mod programs;
+mod side_by_side;
 mod trouble;
 mod users;
