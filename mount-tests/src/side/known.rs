@@ -1,18 +1,39 @@
 //! Differences that are known and left out of the sequences, each with its reason. Nothing else is.
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, XattrFlags};
 
 use super::op::Op;
 
 /// Whether an operation is one of those.
 type Concerns = fn(&Op) -> bool;
 
-const KNOWN: [(&str, Concerns); 1] = [
+const KNOWN: [(&str, Concerns); 5] = [
     // The kernel has FUSE file systems refuse it without asking them.
     ("fallocate COLLAPSE_RANGE and INSERT_RANGE", |op| {
         let unknown = FallocateFlags::COLLAPSE_RANGE | FallocateFlags::INSERT_RANGE;
         matches!(op, Op::Allocate(_, mode, _, _) if mode.intersects(unknown))
     }),
+    ("fallocate that changes no byte moves no time", |op| {
+        let idle = [FallocateFlags::empty(), FallocateFlags::KEEP_SIZE];
+        matches!(op, Op::Allocate(_, mode, _, _) if idle.contains(mode))
+    }),
+    (
+        "chown to nobody moves no time and drops no set-id bit",
+        |op| matches!(op, Op::Chown(_, None, None)),
+    ),
+    // The protocol of FUSE has it dropped only with the group's right to execute.
+    (
+        "set-group-id without group execution stays when another group writes",
+        |op| match op {
+            Op::Open(_, _, bits, _) | Op::Mknod(_, bits, _) => bits.0 & 0o2000 != 0,
+            Op::Chmod(_, bits) => bits.0 & 0o2010 == 0o2000,
+            _ => false,
+        },
+    ),
+    (
+        "setxattr CREATE and REPLACE at once",
+        |op| matches!(op, Op::SetXattr(.., flags) if *flags == XattrFlags::CREATE | XattrFlags::REPLACE),
+    ),
 ];
 
 /// Whether the operation is left out.

@@ -67,9 +67,11 @@ fn beginning(rng: &mut Rng) -> Vec<Step> {
         .into_iter()
         .enumerate()
         .filter(|(index, _)| keep == 0 || index % 8 != keep);
-    ops.map(|(_, op)| Step {
-        user: User::Root,
-        op,
-    })
-    .collect()
+    ops.map(|(_, op)| op)
+        .filter(|op| !known::left_out(op))
+        .map(|op| Step {
+            user: User::Root,
+            op,
+        })
+        .collect()
 }

@@ -101,7 +101,11 @@ fn seek(file: BorrowedFd<'_>, from: From, offset: i64) -> Answer {
 }
 
 fn map(file: BorrowedFd<'_>, offset: u64, data: Data) -> Answer {
-    let size = fs::fstat(file)?.st_size as u64;
+    let stat = fs::fstat(file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(Value::Skipped);
+    }
+    let size = stat.st_size as u64;
     // Beyond the end of the file there is nothing to write to, only a signal.
     let len = (data.len as u64).min(size.saturating_sub(offset)) as usize;
     let whole = (offset + len as u64).next_multiple_of(PAGE) as usize;

@@ -57,9 +57,14 @@ fn filled(buffer: &[u8], result: Result<usize, Errno>) -> Answer {
     result.map(|len| Value::Bytes(Text(buffer[..len].to_vec())))
 }
 
-/// All that a directory lists, sorted, from its beginning.
+/// All that a directory lists, sorted. It is left at its beginning, which is the same place everywhere.
 pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(Text, FileType)>, Errno> {
+    let listed = list(dir);
     rustix::fs::seek(dir, rustix::fs::SeekFrom::Start(0))?;
+    listed
+}
+
+fn list(dir: BorrowedFd<'_>) -> Result<Vec<(Text, FileType)>, Errno> {
     let mut buffer = [MaybeUninit::uninit(); 8192];
     let mut list = RawDir::new(dir, &mut buffer);
     let mut names = Vec::new();
