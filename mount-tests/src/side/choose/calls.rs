@@ -17,8 +17,8 @@ pub fn op(rng: &mut Rng) -> Op {
 fn names(rng: &mut Rng) -> Op {
     match rng.below(42) {
         0..13 => Op::Open(place(rng), open_flags(rng), bits(rng), slot(rng)),
-        13 => Op::Close(slot(rng)),
-        14..18 => Op::Mkdir(place(rng), bits(rng)),
+        13 if rng.below(3) == 0 => Op::Close(slot(rng)),
+        13..18 => Op::Mkdir(place(rng), bits(rng)),
         18..20 => special_file(rng),
         20..22 => Op::Symlink(link_target(rng), place(rng)),
         22..25 => {
@@ -171,6 +171,7 @@ fn attributes(rng: &mut Rng) -> Op {
             let name = attribute(rng);
             let value = attribute_value(rng, &name);
             let flags = *rng.pick(&[
+                XattrFlags::empty(),
                 XattrFlags::empty(),
                 XattrFlags::empty(),
                 XattrFlags::CREATE,

@@ -5,7 +5,10 @@ use rustix::fs::{Timespec, UTIME_NOW, UTIME_OMIT};
 use crate::rng::Rng;
 use crate::side::op::{Base, Data, Octal, Place, SLOTS, Target, Text};
 
-const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+/// At first `a` and `b` are directories, `c` and `e` files, and `d` is a link.
+const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+const PARENTS: [&str; 4] = ["a", "a", "b", "d"];
+const CHILDREN: [&str; 3] = ["b", "c", "f"];
 
 pub fn slot(rng: &mut Rng) -> usize {
     rng.below(SLOTS)
@@ -24,9 +27,11 @@ pub fn place(rng: &mut Rng) -> Place {
 /// Mostly a name at the top or one level below, now and then something that only a path can be.
 fn path(rng: &mut Rng) -> Text {
     let (name, other) = (*rng.pick(&NAMES), *rng.pick(&NAMES));
+    let (parent, child) = (*rng.pick(&PARENTS), *rng.pick(&CHILDREN));
     let path = match rng.below(60) {
         0..28 => name.to_string(),
-        28..44 => format!("{name}/{other}"),
+        28..41 => format!("{parent}/{child}"),
+        41..44 => format!("{name}/{other}"),
         44 => format!("{name}/"),
         45 => format!("{name}/."),
         46 => format!("{name}/.."),
@@ -132,22 +137,24 @@ pub fn time(rng: &mut Rng) -> Timespec {
     Timespec { tv_sec, tv_nsec }
 }
 
+/// The name of an attribute: mostly one of few, and now and then each that is odd.
 pub fn attribute(rng: &mut Rng) -> Text {
-    let name: &[u8] = match rng.below(40) {
-        0..12 => b"user.one",
-        12..20 => b"user.two",
-        20..24 => b"user.large",
-        24 => b"user.a/b",
-        25 => b"user.\xff\xfe",
-        26 => b"user.",
-        27 => b"user",
-        28 => b"",
-        29 => b"system.unknown",
-        30 => b"nothing.at.all",
-        31..33 => b"trusted.one",
-        33..35 => b"security.one",
-        35 => return Text([b"user.".to_vec(), vec![b'n'; 250]].concat()),
-        36 => return Text([b"user.".to_vec(), vec![b'n'; 251]].concat()),
+    let long = |len: usize| [&b"user."[..], &vec![b'n'; len]].concat();
+    let name: &[u8] = match rng.below(50) {
+        0..22 => b"user.one",
+        22..28 => b"user.two",
+        28..32 => b"user.large",
+        32 => b"user.a/b",
+        33 => b"user.\xff\xfe",
+        34 => b"user.",
+        35 => b"user",
+        36 => b"",
+        37 => b"system.unknown",
+        38 => b"nothing.at.all",
+        39..42 => b"trusted.one",
+        42..44 => b"security.one",
+        44 => return Text(long(250)),
+        45 => return Text(long(251)),
         _ => b"user.three",
     };
     Text(name.to_vec())
