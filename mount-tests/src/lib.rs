@@ -37,6 +37,7 @@ pub mod pond;
 pub mod process;
 pub mod rng;
 pub mod run;
+pub mod side;
 pub mod sys;
 pub mod tree;
 

@@ -79,7 +79,7 @@ pub fn file(root: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
 }
 
 /// Temporary directories are closed to others; roots of comparable trees have the same mode.
-fn open_to_all(path: &Path) {
+pub fn open_to_all(path: &Path) {
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .expect("chmod 755");
 }

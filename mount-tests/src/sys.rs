@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 
 use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 /// The call must have failed, with exactly this errno.
 #[track_caller]
@@ -47,7 +48,7 @@ pub fn set_xattr(
     rustix::fs::lsetxattr(path, name, value, flags)
 }
 
-pub fn get_xattr(path: &Path, name: &str) -> rustix::io::Result<Vec<u8>> {
+pub fn get_xattr(path: &Path, name: impl Arg) -> rustix::io::Result<Vec<u8>> {
     let mut buffer = vec![0; 65536];
     let len = rustix::fs::lgetxattr(path, name, &mut buffer[..])?;
     buffer.truncate(len);

@@ -133,7 +133,7 @@ impl Entry {
         let mut xattrs = BTreeMap::new();
         if directory || kind == "file" {
             for name in sys::list_xattrs(path)? {
-                let value = sys::get_xattr(path, &name.to_string_lossy())?;
+                let value = sys::get_xattr(path, &name)?;
                 xattrs.insert(name, value);
             }
         }

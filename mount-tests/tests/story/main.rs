@@ -14,5 +14,6 @@ mod past;
 mod posix;
 mod programs;
 mod semantics;
+mod side_by_side;
 mod trouble;
 mod users;
