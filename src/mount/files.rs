@@ -9,6 +9,8 @@ use fuser::{FileAttr, OpenAccMode, OpenFlags, TimeOrNow, WriteFlags};
 
 /// Some user that is not root.
 const NOT_ROOT: u32 = 65_534;
+/// The set-user-id and the set-group-id bit.
+const SET_ID: u16 = 0o6000;
 /// The most bytes that one copy moves: as many as its answer can count, in whole blocks.
 const MAX_COPY: u64 = 1 << 30;
 
@@ -137,15 +139,19 @@ impl Mirror {
         Ok(i64::try_from(found).map_err(|_| Errno::EOVERFLOW)?)
     }
 
-    /// A change of nothing: the kernel asks for it when an owner becomes what it was, and before a write
-    /// by somebody who may not keep the set-id bits. Either takes them off.
+    /// A change of nothing. The kernel asks for it when an owner becomes what it was, which takes the set-id
+    /// bits off; and before somebody changes content who may not keep them, where the change itself will.
     fn drop_set_id(&self, caller: &Caller, id: NodeId) -> FsResult<Node> {
         let node = self.pond.node(Version::NOW, id)?;
+        let owns = caller.uid == 0 || caller.uid == node.uid;
         let set = SetAttr {
             uid: Some(node.uid),
             ..SetAttr::default()
         };
-        self.pond.setattr(caller, id, &set)
+        match owns || node.mode & SET_ID == 0 {
+            true => self.pond.setattr(caller, id, &set),
+            false => Ok(node),
+        }
     }
 
     /// Who changes a file, and whether its group is one of theirs.

@@ -232,6 +232,9 @@ impl Reference {
             (SetXattr::Replace | SetXattr::Neither, false) => return Err(Errno::ENODATA),
             _ => {}
         }
+        if node.xattrs.get(name).is_some_and(|there| there == value) {
+            return Ok(());
+        }
         node.xattrs.insert(name.clone(), value.to_vec());
         node.ctime = caller.now;
         Ok(())

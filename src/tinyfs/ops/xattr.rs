@@ -70,6 +70,8 @@ pub fn set_xattr<S: Store>(
     match (mode, tx.get::<Attrs>(&key)?) {
         (SetXattr::Create | SetXattr::Neither, Some(_)) => return Err(Errno::EEXIST.into()),
         (SetXattr::Replace | SetXattr::Neither, None) => return Err(Errno::ENODATA.into()),
+        // What is there already is no change.
+        (_, Some(there)) if there == value => return Ok(()),
         _ => {}
     }
     node.ctime = caller.now;
