@@ -15,7 +15,7 @@ use fjall::{
 };
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// The format of the index; another one is deleted and rebuilt, never converted.
@@ -23,6 +23,8 @@ const FORMAT: u64 = 1;
 /// Entries that one batch of a commit changes: readers and flushes get their turn in between.
 const BATCH: usize = 1_000;
 const MEMTABLE: u64 = 16 << 20;
+/// How long the process that had the pond before may take to close the index.
+const CLOSING: Duration = Duration::from_secs(30);
 /// How long to wait between looks at tables that are being written.
 const ROTATING: Duration = Duration::from_millis(2);
 
@@ -52,12 +54,22 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn open(dir: &Path, pond: Uuid) -> Result<Disk, IndexError> {
-        let db = Database::builder(dir)
-            .cache_size(32 << 20)
-            .max_journaling_size(256 << 20)
-            .worker_threads(2)
-            .manual_journal_persist(true)
-            .open()?;
+        let start = Instant::now();
+        let db = loop {
+            let opened = Database::builder(dir)
+                .cache_size(32 << 20)
+                .max_journaling_size(256 << 20)
+                .worker_threads(2)
+                .manual_journal_persist(true)
+                .open();
+            match opened {
+                // Whoever had the pond has let it go, and the index a moment later.
+                Err(fjall::Error::Locked) if start.elapsed() < CLOSING => {
+                    std::thread::sleep(ROTATING);
+                }
+                opened => break opened?,
+            }
+        };
         let keyspace = |name: &str| {
             db.keyspace(name, || {
                 KeyspaceCreateOptions::default()
