@@ -9,6 +9,7 @@
 //! * [`load`]: writers to be killed under, with a model of what they were promised.
 //! * [`disk`]: a small disk under a pond, to be filled up or cut off its power.
 //! * [`place`]: the same test body on a plain directory and on a mount.
+//! * [`stacked`]: bind mounts, overlays and disks in files, which a test puts on top of a mount or below it.
 //! * [`sys`] and [`rng`]: thin wrappers, and a random generator that a seed repeats.
 //!
 //! Settings, all from the environment:
@@ -25,7 +26,7 @@
 //! | `POND_TEST_REMOUNT_MS` | 2000 | how long a mount after a kill may take |
 //! | `POND_TEST_SEED` | from the clock | repeats a random test; every such test prints its seed |
 //! | `POND_TEST_LIMIT` | 900 | seconds after which a mount is killed, so that a hang is a failure |
-//! | `POND_TEST_PYTHON` | the venv of `scripts/setup` | a Python with `deltalake` and `pyarrow` |
+//! | `POND_TEST_PYTHON` | the venv of `scripts/setup` | a Python with `deltalake`, `pyarrow`, `pandas` and `duckdb` |
 
 pub mod disk;
 pub mod grow;
@@ -38,6 +39,7 @@ pub mod process;
 pub mod rng;
 pub mod run;
 pub mod side;
+pub mod stacked;
 pub mod sys;
 pub mod tree;
 

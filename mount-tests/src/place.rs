@@ -52,12 +52,29 @@ pub fn on_both_mounted(args: &[&str], body: impl Fn(&Path)) {
 pub fn on_mount(body: impl Fn(&Path, &Path)) {
     let outside = scratch();
     if plain_only() {
-        let plain = scratch();
-        return body(plain.path(), outside.path());
+        return body(scratch().path(), outside.path());
     }
     let pond = Pond::new();
     let mount: Mount = pond.mount();
     body(mount.path(), outside.path());
+    mount.unmount();
+    pond.check();
+}
+
+/// The same, and runs `again` after the mount was unmounted, its index deleted, and mounted once more.
+#[track_caller]
+pub fn on_mount_again(body: impl Fn(&Path, &Path), again: impl Fn(&Path, &Path)) {
+    let outside = scratch();
+    if plain_only() {
+        let plain = scratch();
+        body(plain.path(), outside.path());
+        return again(plain.path(), outside.path());
+    }
+    let pond = Pond::new();
+    let mount = pond.mount();
+    body(mount.path(), outside.path());
+    let mount = mount.remount_without_index();
+    again(mount.path(), outside.path());
     mount.unmount();
     pond.check();
 }

@@ -55,7 +55,24 @@ pub fn tool(name: &str) -> Run {
     Run::new(need(name))
 }
 
-/// A shell script, stopped at its first failing command, with its arguments as `$1…`.
+/// The Python that `scripts/setup` has prepared, with all that the tests import.
+pub fn python() -> Run {
+    let cache = || {
+        let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
+        let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
+        cache.join("pondmount/venv/bin/python")
+    };
+    let path = std::env::var_os("POND_TEST_PYTHON").map_or_else(cache, PathBuf::from);
+    assert!(
+        path.is_file(),
+        "this test needs a Python with packages of its own at {}: run scripts/setup",
+        path.display()
+    );
+    Run::new(path)
+}
+
+/// A shell script, stopped at its first failing command, with its arguments as `$1…`. A command that must fail is
+/// written `(! command)`: without the parentheses the shell takes any answer.
 pub fn shell(script: &str) -> Run {
     tool("bash").args(["-euo", "pipefail", "-c", script, "bash"])
 }

@@ -1,27 +1,9 @@
 //! The oplog is a Delta table like any other: `deltalake` for Python opens it, walks its history, goes back in
 //! it, and finds the name of a file in an Arrow payload.
 
-use std::path::PathBuf;
-
 use mount_tests::place::{file, folder};
 use mount_tests::pond::{Pond, number};
-use mount_tests::run::Run;
-
-/// The Python that `scripts/setup` has prepared.
-fn python() -> PathBuf {
-    let cache = || {
-        let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-        let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
-        cache.join("pondmount/venv/bin/python")
-    };
-    let path = std::env::var_os("POND_TEST_PYTHON").map_or_else(cache, PathBuf::from);
-    assert!(
-        path.is_file(),
-        "this test needs a Python with deltalake at {}: run scripts/setup",
-        path.display()
-    );
-    path
-}
+use mount_tests::run::python;
 
 #[test]
 fn python_opens_the_oplog_its_history_and_its_past() {
@@ -37,7 +19,7 @@ fn python_opens_the_oplog_its_history_and_its_past() {
     }
     mount.unmount();
     let script = include_str!("delta.py");
-    let report = Run::new(python())
+    let report = python()
         .args(["-c", script])
         .arg(pond.store().join("oplog"))
         .arg("a-telling-name-3-")

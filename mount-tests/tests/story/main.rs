@@ -15,5 +15,6 @@ mod posix;
 mod programs;
 mod semantics;
 mod side_by_side;
+mod storm;
 mod trouble;
 mod users;

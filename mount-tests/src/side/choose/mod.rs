@@ -4,7 +4,7 @@
 //! operations meet. It begins with some that make a small tree, so that the others find something.
 
 mod calls;
-mod parts;
+pub mod parts;
 
 use rustix::fs::{AtFlags, OFlags, XattrFlags};
 
