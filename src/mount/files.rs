@@ -139,8 +139,9 @@ impl Mirror {
         Ok(i64::try_from(found).map_err(|_| Errno::EOVERFLOW)?)
     }
 
-    /// A change of nothing. The kernel asks for it when an owner becomes what it was, which takes the set-id
-    /// bits off; and before somebody changes content who may not keep them, where the change itself will.
+    /// A change of nothing. The kernel asks for it when an owner becomes what it was, and before somebody
+    /// changes content who may not keep the set-id bits; it keeps the mode of this answer. Either takes them
+    /// off, but not by one who could do neither.
     fn drop_set_id(&self, caller: &Caller, id: NodeId) -> FsResult<Node> {
         let node = self.pond.node(Version::NOW, id)?;
         let owns = caller.uid == 0 || caller.uid == node.uid;
@@ -148,7 +149,8 @@ impl Mirror {
             uid: Some(node.uid),
             ..SetAttr::default()
         };
-        match owns || node.mode & SET_ID == 0 {
+        let writes = node.mode & 0o002 != 0 || node.mode & 0o020 != 0 && caller.member;
+        match owns || writes || node.mode & SET_ID == 0 {
             true => self.pond.setattr(caller, id, &set),
             false => Ok(node),
         }
@@ -157,8 +159,8 @@ impl Mirror {
     /// Who changes a file, and whether its group is one of theirs.
     pub(super) fn changer(&self, (uid, gid): (u32, u32), pid: u32, ino: u64) -> Caller {
         let caller = mirror::caller(uid, gid);
-        // Nothing but a set-group-id bit that does not mean execution hangs on it.
-        let matters = |node: &Node| uid != 0 && node.gid != gid && node.mode & 0o2010 == 0o2000;
+        // Nothing but set-id bits hangs on it.
+        let matters = |node: &Node| uid != 0 && node.gid != gid && node.mode & SET_ID != 0;
         let member = match self.view(ino).and_then(|view| self.node(view)) {
             Ok(node) if matters(&node) => groups::of(pid).contains(&node.gid),
             _ => true,
