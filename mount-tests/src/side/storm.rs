@@ -52,19 +52,19 @@ pub fn run(root: &Path, workers: &[Vec<Op>]) -> Vec<Vec<Answer>> {
     for number in 0..SHARED {
         crate::place::folder(root, &format!("d{number}"));
     }
+    let each = |ops: &Vec<Op>| {
+        within(root, |world| {
+            ops.iter().map(|op| perform(world, op)).collect::<Vec<_>>()
+        })
+    };
     thread::scope(|scope| {
-        let start =
-            |ops| scope.spawn(move || within(root, |world| Vec::from_iter(each(ops, world))));
+        let start = |ops| scope.spawn(move || each(ops));
         let running: Vec<_> = workers.iter().map(start).collect();
-        let answers = running
-            .into_iter()
-            .map(|worker| worker.join().expect("a worker"));
-        answers.collect()
+        let answers = running.into_iter();
+        answers
+            .map(|worker| worker.join().expect("a worker"))
+            .collect()
     })
-}
-
-fn each(ops: &[Op], world: &mut super::world::World) -> impl Iterator<Item = Answer> {
-    ops.iter().map(|op| perform(world, op))
 }
 
 /// Mostly names that come, go and move; some content and attributes, to see that they stay with their file.
