@@ -15,11 +15,13 @@ mod settle;
 pub use error::ContentError;
 pub use merge::{Tail, small_tail};
 
+use crate::disk::Disk;
 use crate::tinyfs::{Entries, Extents, Stored};
 use bytes::Bytes;
 use cache::Cache;
 use segments::Segments;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Bytes of verified extents kept in memory.
 const CACHE_BYTES: usize = 16 << 20;
@@ -32,9 +34,9 @@ pub struct Content {
 
 impl Content {
     /// Opens the segments in folder `dir`, which exists.
-    pub fn open(dir: &Path) -> Result<Content, ContentError> {
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Content, ContentError> {
         Ok(Content {
-            segments: Segments::open(dir)?,
+            segments: Segments::open(disk, dir)?,
             cache: Cache::new(CACHE_BYTES),
         })
     }

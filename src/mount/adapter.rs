@@ -417,16 +417,19 @@ impl Filesystem for Adapter {
 
     fn statfs(&self, _: &Request, ino: INodeNo, reply: ReplyStatfs) {
         match self.mirror.pond.statfs() {
-            Ok(space) => reply.statfs(
-                space.blocks,
-                space.free,
-                space.available,
-                space.files,
-                space.files_free,
-                space.block_size,
-                MAX_NAME,
-                space.block_size,
-            ),
+            Ok(space) => {
+                let block = u32::try_from(space.block).unwrap_or(u32::MAX);
+                reply.statfs(
+                    space.blocks,
+                    space.free,
+                    space.available,
+                    space.files,
+                    space.files_free,
+                    block,
+                    MAX_NAME,
+                    block,
+                );
+            }
             Err(error) => reply.error(failed("statfs", ino, &error)),
         }
     }

@@ -34,6 +34,7 @@ mod tests;
 pub use error::OplogError;
 pub use record::RecordError;
 
+use crate::disk::{Disk, make_dirs};
 use crate::tinyfs::{Changes, Time, Version};
 use buoyant_kernel::Snapshot;
 use buoyant_kernel::snapshot::SnapshotRef;
@@ -41,7 +42,6 @@ use error::from_kernel;
 #[cfg(test)]
 use object_store::ObjectStore;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -100,15 +100,16 @@ pub struct Commit {
 impl Oplog {
     /// Makes the table in folder `dir`: version 0 holds `birth`.
     pub fn create(
+        disk: &Arc<dyn Disk>,
         dir: &Path,
         pond: Uuid,
         committed: Time,
         birth: &Changes,
     ) -> Result<(), OplogError> {
         let place = dir.display().to_string();
-        make_folder(dir)
+        make_dirs(disk.as_ref(), dir)
             .map_err(|e| OplogError::storage(format!("make the folder {place}"), e, None))?;
-        let local = local(dir)?;
+        let local = local(disk, dir)?;
         let table = Table::new(local.clone(), Some(local))?;
         birth::create(&table, &place, pond, committed, birth)
     }
@@ -118,12 +119,21 @@ impl Oplog {
     /// `known` is the newest version that was ever acknowledged, 0 when that is not known. A commit
     /// beyond it that was not finished is set aside; one at or before it that is damaged is an
     /// error.
-    pub fn open(dir: &Path, pond: Uuid, known: Version) -> Result<Opened, OplogError> {
+    pub fn open(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        pond: Uuid,
+        known: Version,
+    ) -> Result<Opened, OplogError> {
         let place = dir.display().to_string();
-        if !dir.join(table::LOG).is_dir() {
-            return Err(OplogError::Absent { place });
+        match disk.look(&dir.join(table::LOG)) {
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(OplogError::Absent { place });
+            }
+            Err(e) => return Err(OplogError::storage(format!("look at {place}"), e, None)),
         }
-        let local = local(dir)?;
+        let local = local(disk, dir)?;
         let table = Table::new(local.clone(), Some(local))?;
         Self::open_table(table, &place, pond, known)
     }
@@ -241,30 +251,12 @@ impl Oplog {
     }
 }
 
-fn local(dir: &Path) -> Result<Arc<LocalStore>, OplogError> {
-    let opened = LocalStore::open(dir);
+fn local(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Arc<LocalStore>, OplogError> {
+    let opened = LocalStore::open(disk.clone(), dir);
     let what = || format!("open the oplog in {}", dir.display());
     Ok(Arc::new(
         opened.map_err(|e| OplogError::storage(what(), e, None))?,
     ))
-}
-
-/// Makes a folder and what leads to it, each durable in its parent.
-fn make_folder(dir: &Path) -> io::Result<()> {
-    let parent = match dir.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => return Ok(()),
-    };
-    match fs::create_dir(dir) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            make_folder(parent)?;
-            fs::create_dir(dir)?;
-        }
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made?,
-    }
-    fs::File::open(parent)?.sync_all()
 }
 
 /// Refuses a table that is not that of the pond.
