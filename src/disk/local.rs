@@ -1,7 +1,7 @@
 //! The file system of this machine.
 
 use super::{Disk, DiskFile, Seen, Space};
-use rustix::fs::{CWD, RenameFlags, renameat_with, statvfs};
+use rustix::fs::{Advice, CWD, RenameFlags, fadvise, renameat_with, statvfs};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
@@ -22,6 +22,13 @@ impl Disk for LocalDisk {
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         Ok(Arc::new(File::open(path)?))
+    }
+
+    fn open_cold(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = File::open(path)?;
+        file.sync_all()?;
+        fadvise(&file, 0, None, Advice::DontNeed)?;
+        Ok(Arc::new(file))
     }
 
     fn rename(&self, from: &Path, to: &Path, replace: bool) -> io::Result<()> {

@@ -28,6 +28,11 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// Opens a file to read it.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Opens a file to read what is on stable storage. Whoever wrote it may have died before it was
+    /// synced, or not have been able to sync it: then the system shows bytes that no later sync will
+    /// write. So it is synced, and what the system keeps of it in memory is dropped.
+    fn open_cold(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
     /// Moves a file. What is at `to` is replaced, or in the way ([`io::ErrorKind::AlreadyExists`]).
     fn rename(&self, from: &Path, to: &Path, replace: bool) -> io::Result<()>;
 

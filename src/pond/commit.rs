@@ -41,6 +41,11 @@ impl Log {
     pub(super) fn oplog(&self) -> &Oplog {
         &self.oplog
     }
+
+    #[cfg(test)]
+    pub(super) fn checkpoint(&mut self) -> Result<(), OplogError> {
+        self.oplog.checkpoint()
+    }
 }
 
 impl Pond {

@@ -144,4 +144,6 @@ impl Pond {
 }
 
 #[cfg(test)]
+mod sim_tests;
+#[cfg(test)]
 mod tests;

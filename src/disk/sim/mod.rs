@@ -98,9 +98,22 @@ impl SimDisk {
         *self.faults.lock() = faults;
     }
 
+    /// Does something while nothing fails.
+    pub(crate) fn without_faults<T>(&self, act: impl FnOnce() -> T) -> T {
+        let faults = std::mem::take(&mut *self.faults.lock());
+        let done = act();
+        *self.faults.lock() = faults;
+        done
+    }
+
     /// Has the power go after so many more calls that change something.
     pub(crate) fn cut_after(&self, calls: u64) {
         *self.until_cut.lock() = Some(calls);
+    }
+
+    /// The power stays.
+    pub(crate) fn disarm(&self) {
+        *self.until_cut.lock() = None;
     }
 
     pub(crate) fn is_cut(&self) -> bool {
@@ -216,6 +229,17 @@ impl Disk for Handle {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         self.0.powered()?;
         let id = self.0.state.lock().file(path)?;
+        Ok(self.file(id, path))
+    }
+
+    fn open_cold(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.0.powered()?;
+        let id = self.0.state.lock().file(path)?;
+        self.0.sync(|state, rng, failed| match failed {
+            true => state.lose(id, rng),
+            false => state.sync_file(id),
+        })?;
+        self.0.state.lock().forget_cache(id);
         Ok(self.file(id, path))
     }
 

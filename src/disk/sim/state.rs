@@ -166,10 +166,21 @@ impl State {
         file.pending.push((offset, bytes.to_vec()));
     }
 
+    /// Writes the dirty pages. Those that a failed sync has lost are not among them.
     pub(super) fn sync_file(&mut self, id: Id) {
         let file = &mut self.files[id];
-        file.durable.clone_from(&file.bytes);
-        file.pending.clear();
+        for (offset, bytes) in std::mem::take(&mut file.pending) {
+            put(&mut file.durable, offset, &bytes);
+        }
+    }
+
+    /// What is read from now on comes from the disk.
+    pub(super) fn forget_cache(&mut self, id: Id) {
+        let file = &mut self.files[id];
+        file.bytes.clone_from(&file.durable);
+        for (offset, bytes) in &file.pending {
+            put(&mut file.bytes, *offset, bytes);
+        }
     }
 
     /// After a failed sync: the cache shows what was written, and any part of it is on the disk.

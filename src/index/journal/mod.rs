@@ -59,6 +59,9 @@ impl Journal {
     /// Opens the journal in folder `dir`, which is made if it is not there, and reads what it holds.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, pond: Uuid) -> Result<Journal, IndexError> {
         make_dirs(disk.as_ref(), dir).map_err(IndexError::journal("make", dir))?;
+        // Who wrote a file may have died before its name was durable.
+        disk.sync_dir(dir)
+            .map_err(IndexError::journal("sync", dir))?;
         let files = load::files(disk.as_ref(), dir)?;
         let tail = Tail {
             open: None,
