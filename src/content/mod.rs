@@ -16,7 +16,7 @@ pub use error::ContentError;
 pub use merge::{Tail, small_tail};
 
 use crate::disk::Disk;
-use crate::tinyfs::{Entries, Extents, Stored};
+use crate::tinyfs::{Entries, Extents, SegmentId, Stored};
 use bytes::Bytes;
 use cache::Cache;
 use segments::Segments;
@@ -71,6 +71,11 @@ impl Content {
                 "the extent reaches beyond what is stored",
             )),
         }
+    }
+
+    /// The length of a segment in bytes, or `None` where there is none.
+    pub fn segment_len(&self, segment: SegmentId) -> Result<Option<u64>, ContentError> {
+        self.segments.len(segment)
     }
 
     /// The whole stored extent that `run` is of, read from the segment and verified.

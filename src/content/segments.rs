@@ -148,6 +148,16 @@ impl Segments {
         synced
     }
 
+    /// The length of a segment, or `None` where there is none.
+    pub(super) fn len(&self, id: SegmentId) -> Result<Option<u64>, ContentError> {
+        let path = self.path(id);
+        match self.disk.look(&path) {
+            Ok(seen) => Ok(Some(seen.len)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(ContentError::io("look at", &path)(e)),
+        }
+    }
+
     fn sync_dir(&self) -> Result<(), ContentError> {
         (self.disk.sync_dir(&self.dir)).map_err(ContentError::io("sync", &self.dir))
     }

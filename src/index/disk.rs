@@ -208,6 +208,27 @@ impl Disk {
         )
     }
 
+    /// Visits all entries that stand, and all that stood before.
+    pub(super) fn visit_history<M: Map>(
+        &self,
+        visit: &mut dyn FnMut(M::Key, M::Value),
+    ) -> Result<(), IndexError> {
+        let snapshot = self.snapshot();
+        for guard in snapshot.iter(self.present(M::ID)) {
+            let (key, entry) = guard.into_inner()?;
+            let (_, value) = u64_at_start(&entry)?;
+            visit(M::decode_key(&key)?, M::decode_value(value)?);
+        }
+        let map = M::ID as u8;
+        for guard in snapshot.range(&self.past, [map]..[map + 1]) {
+            let (key, entry) = guard.into_inner()?;
+            let (key, _) = split_past_key(&key)?;
+            let (_, value) = u64_at_start(&entry)?;
+            visit(M::decode_key(key)?, M::decode_value(value)?);
+        }
+        Ok(())
+    }
+
     fn scan_bytes<M: Map>(
         &self,
         snapshot: &Snapshot,

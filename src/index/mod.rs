@@ -250,6 +250,14 @@ impl Index {
         self.disk.visit_all::<M>(at, visit)
     }
 
+    /// Visits all committed entries of a map that stand or ever stood.
+    pub fn visit_history<M: Map>(
+        &self,
+        visit: &mut dyn FnMut(M::Key, M::Value),
+    ) -> Result<(), IndexError> {
+        self.disk.visit_history::<M>(visit)
+    }
+
     /// Writes the memory of the key-value store to its tables, so that the next open is quick.
     pub fn compact_journal(&self) -> Result<(), IndexError> {
         self.disk.rotate()

@@ -114,6 +114,15 @@ struct Flattened {
 }
 
 impl OplogError {
+    /// Whether the table itself is wrong, and not only the way to it.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            OplogError::Storage { source, .. } => !has_os_error(source.as_ref()),
+            OplogError::Conflict { .. } | OplogError::Stale { .. } | OplogError::Empty => false,
+            _ => true,
+        }
+    }
+
     /// A failure of the store or of a library while doing `what`. `os` is the last error number
     /// that the store saw: it is attached where the chain of causes has none.
     pub(super) fn storage(

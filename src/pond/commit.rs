@@ -241,7 +241,7 @@ impl Committer {
         self.wake.notify_all();
     }
 
-    fn stopped(&self) -> bool {
+    pub(super) fn stopped(&self) -> bool {
         self.state.lock().stop
     }
 

@@ -8,7 +8,8 @@
 //! - [`open`], [`identity`], [`lock`]: making a pond, and being its one writer.
 //! - [`ops`], [`pins`], [`room`]: operations; who holds on to removed nodes; room on the disk.
 //! - [`fsync`], [`flush`]: who waits for stable storage, and what puts it there. [`commit`]: versions, and the thread that makes them.
-//! - [`check`], [`status`], [`health`]: what is wrong, what is going on, whether changes are taken.
+//! - [`check`], [`repair`], [`scrub`]: what is wrong, mending it, and looking for it meanwhile.
+//! - [`status`], [`health`]: what is going on, whether changes are taken.
 
 mod check;
 mod commit;
@@ -21,12 +22,16 @@ pub mod lock;
 mod open;
 mod ops;
 mod pins;
+mod repair;
 mod room;
+mod scrub;
 mod status;
 
 pub use check::Problem;
 pub use error::PondError;
 pub use open::{Damaged, OpenOptions};
+pub use repair::Repaired;
+pub use scrub::Scrub;
 pub use status::Status;
 
 use crate::content::Content;
@@ -41,6 +46,7 @@ use lock::Lock;
 use parking_lot::Mutex;
 use pins::Pins;
 use room::Room;
+use scrub::Scrubber;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,6 +69,7 @@ pub struct Pond {
     health: Health,
     flusher: Flusher,
     group: Group,
+    scrubber: Scrubber,
     committer: Arc<Committer>,
     commit_on_sync: bool,
     /// What of the journal cannot be read.

@@ -6,6 +6,7 @@ use super::fsync::Group;
 use super::identity::Identity;
 use super::lock::Lock;
 use super::room::Room;
+use super::scrub::Scrubber;
 use super::{Health, Pins, Pond, PondError};
 use crate::content::Content;
 use crate::disk::{Disk, LocalDisk, make_dirs};
@@ -24,10 +25,10 @@ use uuid::Uuid;
 
 const OPLOG: &str = "oplog";
 const SEGMENTS: &str = "segments";
-const INDEX: &str = "index";
+pub(super) const INDEX: &str = "index";
 const JOURNAL: &str = "journal";
 /// Stands in the index once that was found to be damaged.
-const REBUILD: &str = "REBUILD";
+pub(super) const REBUILD: &str = "REBUILD";
 const CACHE: &str = "cache";
 
 /// How to open a pond.
@@ -169,6 +170,7 @@ impl Pond {
             health,
             flusher: Flusher::default(),
             group: Group::default(),
+            scrubber: Scrubber::default(),
             committer: Arc::new(Committer::new(options.commit_interval)),
             commit_on_sync: options.commit_on_sync,
             damage: damage.filter(|_| set_aside.is_empty()),
