@@ -15,6 +15,7 @@ mod posix;
 mod programs;
 mod semantics;
 mod side_by_side;
+mod soak;
 mod storm;
 mod trouble;
 mod users;
