@@ -1,6 +1,8 @@
 //! Why the index could not be read or written.
 
 use crate::tinyfs::{FsError, Malformed};
+use std::error::Error;
+use std::io;
 
 /// A failure of the index. It never means that committed data is lost: the index can be rebuilt.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +16,21 @@ pub enum IndexError {
     /// The index is not this pond's, or not of this format.
     #[error("the index is of another pond or another format")]
     Foreign,
+}
+
+impl IndexError {
+    /// Whether its files are not what was written to them, rather than out of reach for a reason of
+    /// the system's.
+    pub fn is_damage(&self) -> bool {
+        let IndexError::Database(error) = self else {
+            return true;
+        };
+        let mut causes = std::iter::successors(Some(error as &dyn Error), |e| (*e).source());
+        let system = causes.find_map(|cause| cause.downcast_ref::<io::Error>());
+        // A file that is named and is not there has been lost.
+        let lost = |e: &io::Error| e.raw_os_error().is_none_or(|n| n == libc::ENOENT);
+        system.is_none_or(lost) && !matches!(error, fjall::Error::Locked)
+    }
 }
 
 impl From<IndexError> for FsError {

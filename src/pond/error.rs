@@ -87,6 +87,8 @@ impl PondError {
             PondError::Missing(_) | PondError::NotAPond(_) => 10,
             PondError::Locked { .. } => 11,
             PondError::Identity { .. } => 4,
+            PondError::Oplog(error) if error.is_damage() => 4,
+            PondError::Index(error) if error.is_damage() => 4,
             _ => 1,
         }
     }
@@ -125,6 +127,16 @@ impl PondError {
                 ),
                 None => "wait until that process ends".into(),
             },
+            PondError::Identity { .. } => {
+                "put pond.toml back as it was; nothing was changed".into()
+            }
+            PondError::Oplog(error) => return error.hint().map(Into::into),
+            PondError::Index(error) if error.is_damage() => {
+                "the folder `index` of the pond can be rebuilt: move it away, and the next mount makes \
+                 it anew from the operation log; what was changed in the seconds before a crash may \
+                 stand in it alone"
+                    .into()
+            }
             _ => return None,
         })
     }

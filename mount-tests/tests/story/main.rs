@@ -4,6 +4,7 @@
 
 mod basics;
 mod crash;
+mod damage;
 mod delta;
 mod errors;
 mod history;
