@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod delta;
 mod errors;
+mod exhaustion;
 mod history;
 mod lifecycle;
 mod limits;
