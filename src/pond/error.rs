@@ -90,6 +90,8 @@ impl PondError {
             PondError::Missing(_) | PondError::NotAPond(_) => 10,
             PondError::Locked { .. } => 11,
             PondError::Identity { .. } | PondError::JournalDamaged(_) => 4,
+            PondError::Oplog(error) if error.is_damage() => 4,
+            PondError::Index(error) if error.is_damage() => 4,
             _ => 1,
         }
     }
@@ -132,6 +134,13 @@ impl PondError {
             PondError::JournalDamaged(_) => {
                 "`pondmount check --repair` keeps what stands before that, and sets the rest aside"
                     .into()
+            }
+            PondError::Identity { .. } => {
+                "put pond.toml back as it was; nothing was changed".into()
+            }
+            PondError::Oplog(error) => return error.hint().map(Into::into),
+            PondError::Index(error) if error.is_damage() => {
+                "`pondmount check --repair` makes the index anew from the operation log".into()
             }
             _ => return None,
         })
