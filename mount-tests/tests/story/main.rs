@@ -4,8 +4,10 @@
 
 mod basics;
 mod crash;
+mod damage;
 mod delta;
 mod errors;
+mod exhaustion;
 mod history;
 mod lifecycle;
 mod limits;
@@ -15,6 +17,7 @@ mod posix;
 mod programs;
 mod semantics;
 mod side_by_side;
+mod soak;
 mod storm;
 mod trouble;
 mod users;

@@ -1,0 +1,3 @@
+//! Damage to the files of a pond: nothing wrong is ever taken for the truth, and the user is told.
+
+mod flips;
