@@ -1,7 +1,7 @@
 //! The small trait that all semantics stand on, and the read-your-writes view that operations use.
 
 use super::{Changes, Entry, FsResult, Map, Version};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range, RangeInclusive};
 
 /// Four versioned maps. A look-up names a version, and gets the newest entry at or before it.
 pub trait Store {
@@ -19,6 +19,23 @@ pub trait Store {
 
     /// The last entry with a key in `from..=to` at version `at`.
     fn last<M: Map>(&self, at: Version, from: &M::Key, to: &M::Key) -> FsResult<Option<Entry<M>>>;
+
+    /// Visits the last entry in `before`, and then those in `range`, all as they are at one moment. One after
+    /// the other is enough where nothing changes in between, as nothing does under an operation.
+    fn scan_with_last<M: Map>(
+        &self,
+        at: Version,
+        before: RangeInclusive<M::Key>,
+        range: Range<M::Key>,
+        visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
+    ) -> FsResult<()> {
+        if let Some((key, value)) = self.last::<M>(at, before.start(), before.end())?
+            && visit(key, value).is_break()
+        {
+            return Ok(());
+        }
+        self.scan::<M>(at, &range.start, &range.end, visit)
+    }
 }
 
 /// One operation under way: it sees the present and its own changes, and nobody else sees them

@@ -243,6 +243,37 @@ fn an_open_file_outlives_its_name_and_no_commit_holds_it() {
 }
 
 #[test]
+fn a_run_is_found_whole_while_it_is_split_and_joined() {
+    let (_dir, index) = index();
+    let content = ContentId(index.new_id());
+    let apply = |first: &'static [u8], second: Option<&'static [u8]>| {
+        let mut changes = Changes::default();
+        let run = |bytes| Extent::Inline(Bytes::from_static(bytes));
+        changes.set::<Extents>((content, 0), Some(run(first)));
+        changes.set::<Extents>((content, 4), second.map(run));
+        index.apply(changes, None);
+    };
+    apply(b"01234567", None);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                apply(b"0123", Some(b"4567"));
+                apply(b"01234567", None);
+            }
+        });
+        let found: Vec<Vec<_>> = (0..50_000)
+            .map(|_| ops::extents_in(&index, Version::NOW, content, 2..8).unwrap())
+            .collect();
+        stop.store(true, Ordering::Relaxed);
+        for extents in found {
+            let bytes: u64 = extents.iter().map(|(_, extent)| extent.len()).sum();
+            assert_eq!(bytes, 8, "{extents:?}");
+        }
+    });
+}
+
+#[test]
 fn runs_are_not_joined_below_what_an_open_file_without_a_name_changed() {
     let (_dir, index) = index();
     let (id, content) = (NodeId(index.new_id()), ContentId(index.new_id()));

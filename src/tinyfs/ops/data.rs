@@ -54,19 +54,19 @@ fn visit_extents<S: Store>(
     if range.is_empty() {
         return Ok(());
     }
-    // Only the last extent that begins before the range can reach into it.
-    if let Some(before) = range.start.checked_sub(1)
-        && let Some(((_, start), extent)) =
-            store.last::<Extents>(at, &(content, 0), &(content, before))?
-        && start + extent.len() > range.start
-        && visit(start, extent).is_break()
-    {
-        return Ok(());
-    }
     let (from, to) = ((content, range.start), (content, range.end));
-    store.scan::<Extents>(at, &from, &to, &mut |(_, start), extent| {
-        visit(start, extent)
-    })
+    let mut touching = |(_, start): (ContentId, u64), extent: Extent| match start + extent.len() {
+        end if end > range.start => visit(start, extent),
+        _ => ControlFlow::Continue(()),
+    };
+    // Only the last extent that begins before the range can reach into it.
+    match range.start.checked_sub(1) {
+        None => store.scan::<Extents>(at, &from, &to, &mut touching),
+        Some(before) => {
+            let before = (content, 0)..=(content, before);
+            store.scan_with_last::<Extents>(at, before, from..to, &mut touching)
+        }
+    }
 }
 
 /// Makes `range` of `content` a hole: removes the extents in it and trims those at its edges. Answers
