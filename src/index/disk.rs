@@ -7,6 +7,7 @@
 //! if that had begun. Names and attribute names hold no zero byte, so that past keys sort by key.
 
 use super::IndexError;
+use crate::observe::guarded;
 use crate::tinyfs::{
     Attrs, Changes, Entry, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version,
 };
@@ -56,12 +57,15 @@ impl Disk {
     pub(super) fn open(dir: &Path, pond: Uuid) -> Result<Disk, IndexError> {
         let start = Instant::now();
         let db = loop {
-            let opened = Database::builder(dir)
-                .cache_size(32 << 20)
-                .max_journaling_size(256 << 20)
-                .worker_threads(2)
-                .manual_journal_persist(true)
-                .open();
+            let opened = guarded(|| {
+                Database::builder(dir)
+                    .cache_size(32 << 20)
+                    .max_journaling_size(256 << 20)
+                    .worker_threads(2)
+                    .manual_journal_persist(true)
+                    .open()
+            });
+            let opened = opened.ok_or(IndexError::Senseless)?;
             match opened {
                 // Whoever had the pond has let it go, and the index a moment later.
                 Err(fjall::Error::Locked) if start.elapsed() < CLOSING => {

@@ -10,6 +10,9 @@ pub enum IndexError {
     /// The key-value store failed.
     #[error("the index cannot be read or written")]
     Database(#[from] fjall::Error),
+    /// Its files are such that the key-value store panics at them.
+    #[error("the files of the index make no sense")]
+    Senseless,
     /// An entry is not what its map can hold.
     #[error("the index holds an entry that no pond can hold")]
     Malformed(#[from] Malformed),
@@ -27,8 +30,11 @@ impl IndexError {
         };
         let mut causes = std::iter::successors(Some(error as &dyn Error), |e| (*e).source());
         let system = causes.find_map(|cause| cause.downcast_ref::<io::Error>());
-        // A file that is named and is not there has been lost.
-        let lost = |e: &io::Error| e.raw_os_error().is_none_or(|n| n == libc::ENOENT);
+        // A file has been lost that is named, or that would tell that the others are there.
+        let lost = |e: &io::Error| {
+            e.raw_os_error()
+                .is_none_or(|n| [libc::ENOENT, libc::EEXIST].contains(&n))
+        };
         system.is_none_or(lost) && !matches!(error, fjall::Error::Locked)
     }
 }
