@@ -29,6 +29,9 @@ const CLOSING: Duration = Duration::from_secs(30);
 /// How long to wait between looks at tables that are being written.
 const ROTATING: Duration = Duration::from_millis(2);
 
+const KEYSPACES: [&str; 7] = [
+    "nodes", "names", "extents", "attrs", "past", "versions", "meta",
+];
 const META_POND: &[u8] = b"pond";
 const META_FORMAT: &[u8] = b"format";
 const META_APPLIED: &[u8] = b"applied";
@@ -65,7 +68,7 @@ impl Disk {
                     .manual_journal_persist(true)
                     .open()
             });
-            let opened = opened.ok_or(IndexError::Senseless)?;
+            let opened = opened.ok_or(IndexError::Damaged("its files make no sense"))?;
             match opened {
                 // Whoever had the pond has let it go, and the index a moment later.
                 Err(fjall::Error::Locked) if start.elapsed() < CLOSING => {
@@ -81,6 +84,16 @@ impl Disk {
                     .manual_journal_persist(true)
             })
         };
+        // A part whose files are lost is a new and empty one to the store.
+        let whole = KEYSPACES.iter().all(|name| db.keyspace_exists(name));
+        let meta = keyspace("meta")?;
+        match meta.get(META_POND)? {
+            Some(_) if !whole => return Err(IndexError::Damaged("a part of it is lost")),
+            None if keyspace("nodes")?.first_key_value().is_some() => {
+                return Err(IndexError::Damaged("what tells whose it is is lost"));
+            }
+            _ => {}
+        }
         let disk = Disk {
             present: [
                 keyspace("nodes")?,
@@ -90,7 +103,7 @@ impl Disk {
             ],
             past: keyspace("past")?,
             versions: keyspace("versions")?,
-            meta: keyspace("meta")?,
+            meta,
             db,
         };
         match disk.meta.get(META_POND)? {

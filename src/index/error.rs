@@ -10,9 +10,9 @@ pub enum IndexError {
     /// The key-value store failed.
     #[error("the index cannot be read or written")]
     Database(#[from] fjall::Error),
-    /// Its files are such that the key-value store panics at them.
-    #[error("the files of the index make no sense")]
-    Senseless,
+    /// Its files are not what they were.
+    #[error("the index is damaged: {0}")]
+    Damaged(&'static str),
     /// An entry is not what its map can hold.
     #[error("the index holds an entry that no pond can hold")]
     Malformed(#[from] Malformed),

@@ -185,21 +185,26 @@ fn an_index_lost_is_made_anew() {
 #[test]
 fn an_index_lost_in_part_is_refused_with_the_cure() {
     let garden = Garden::closed();
-    for end in [
-        "index/version",
-        "index/lock",
-        "keyspaces/1/current",
-        "keyspaces/1/tables/0",
-    ] {
-        let path = garden.file(end).to_owned();
-        refused(4, &["hint:", "index", "move it away"], |pond| {
-            lose(&pond.join(&path))
-        });
+    // The parts of the index, and what holds them together.
+    let parts = (1..=7).map(|part| format!("keyspaces/{part}/current"));
+    let files = ["index/version", "index/lock", "keyspaces/1/tables/0"];
+    for end in parts.chain(files.map(String::from)) {
+        let lost = garden.store().join(garden.file(&end));
+        let lost = lost
+            .strip_prefix(garden.store())
+            .expect("a path in the pond");
+        let pond = garden.copy();
+        lose(&pond.store().join(lost));
+        let mounted = pond.try_mount(&QUIET).exits(4);
+        mounted.says(&["hint:", "index", "move it away"]);
+        // The key-value store may have begun anew; nothing is taken for the truth that is not.
+        let verdict = judge(&garden, &pond);
+        assert!(verdict.fault().is_none(), "{end}: {verdict:?}");
         // And the cure is one.
-        whole(|pond| {
-            lose(&pond.join(&path));
-            lose_folder(&pond.join("index"));
-        });
+        let pond = garden.copy();
+        lose(&pond.store().join(lost));
+        lose_folder(&pond.store().join("index"));
+        assert_eq!(judge(&garden, &pond), Verdict::Harmless, "{end}");
     }
 }
 
