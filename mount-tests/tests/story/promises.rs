@@ -108,7 +108,7 @@ fn a_writer_whose_lock_was_stolen_takes_no_more_changes() {
     let thief = r#"{"pid":7,"host":"elsewhere","mountpoint":null,"token":"6a2f41a6-c54c-4d0c-8a3e-0a4f3f6f2d11"}"#;
     fs::write(pond.store().join("lock"), thief).unwrap();
     file(mount.path(), "late", "z");
-    let late = fs::write(mount.join(".pond/sync"), "");
+    let late = fs::write(mount.join(".pond/sync"), "now");
     assert!(late.is_err(), "a version was made behind the other's back");
     refused(fs::write(mount.join("more"), "x"), Errno::ROFS);
     let status = fs::read_to_string(mount.join(".pond/status")).unwrap();
