@@ -23,6 +23,8 @@ use uuid::Uuid;
 const FORMAT: u64 = 1;
 /// Entries that one batch of a commit changes: readers and flushes get their turn in between.
 const BATCH: usize = 1_000;
+/// Versions between two syncs of the store's own journal.
+const SYNC_EVERY: u64 = 32;
 const MEMTABLE: u64 = 16 << 20;
 /// How long the process that had the pond before may take to close the index.
 const CLOSING: Duration = Duration::from_secs(30);
@@ -35,7 +37,7 @@ const KEYSPACES: [&str; 7] = [
 const META_POND: &[u8] = b"pond";
 const META_FORMAT: &[u8] = b"format";
 const META_APPLIED: &[u8] = b"applied";
-pub(super) const META_NEXT_ID: &[u8] = b"next_id";
+const META_NEXT_ID: &[u8] = b"next_id";
 
 /// One version, as the index notes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,7 @@ impl Disk {
     pub(super) fn open(dir: &Path, pond: Uuid) -> Result<Disk, IndexError> {
         let start = Instant::now();
         let db = loop {
+            // Damaged files make it panic here and there.
             let opened = guarded(|| {
                 Database::builder(dir)
                     .cache_size(32 << 20)
@@ -120,10 +123,6 @@ impl Disk {
             Some(_) => {}
         }
         Ok(disk)
-    }
-
-    pub(super) fn database(&self) -> &Database {
-        &self.db
     }
 
     /// All keyspaces as they are at one moment: an entry on its way from *present* to *past* is seen
@@ -220,6 +219,27 @@ impl Disk {
                 ControlFlow::Continue(())
             },
         )
+    }
+
+    /// Visits all entries that stand, and all that stood before.
+    pub(super) fn visit_history<M: Map>(
+        &self,
+        visit: &mut dyn FnMut(M::Key, M::Value),
+    ) -> Result<(), IndexError> {
+        let snapshot = self.snapshot();
+        for guard in snapshot.iter(self.present(M::ID)) {
+            let (key, entry) = guard.into_inner()?;
+            let (_, value) = u64_at_start(&entry)?;
+            visit(M::decode_key(&key)?, M::decode_value(value)?);
+        }
+        let map = M::ID as u8;
+        for guard in snapshot.range(&self.past, [map]..[map + 1]) {
+            let (key, entry) = guard.into_inner()?;
+            let (key, _) = split_past_key(&key)?;
+            let (_, value) = u64_at_start(&entry)?;
+            visit(M::decode_key(key)?, M::decode_value(value)?);
+        }
+        Ok(())
     }
 
     fn scan_bytes<M: Map>(
@@ -373,7 +393,12 @@ impl Disk {
         batch.insert(&self.meta, META_APPLIED, number.as_slice());
         batch.insert(&self.meta, META_NEXT_ID, next_id.to_le_bytes().as_slice());
         batch.commit()?;
-        Ok(())
+        // What a crash takes is replayed from the oplog, and should not be much.
+        let mode = match info.version.0 % SYNC_EVERY {
+            0 => PersistMode::SyncData,
+            _ => PersistMode::Buffer,
+        };
+        Ok(self.db.persist(mode)?)
     }
 
     /// Puts the changed entries of one map in the present, and what they supersede in the past.

@@ -1,10 +1,12 @@
 //! Why the index could not be read or written.
 
+use super::Damage;
 use crate::tinyfs::{FsError, Malformed};
-use std::error::Error;
 use std::io;
+use std::path::{Path, PathBuf};
 
-/// A failure of the index. It never means that committed data is lost: the index can be rebuilt.
+/// A failure of the index, or of the journal of what no commit holds yet. One of the index never means
+/// that anything is lost: it can be rebuilt.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     /// The key-value store failed.
@@ -19,23 +21,57 @@ pub enum IndexError {
     /// The index is not this pond's, or not of this format.
     #[error("the index is of another pond or another format")]
     Foreign,
+    /// A file of the journal could not be read or written; what was to be written is not kept yet, and
+    /// can be written again.
+    #[error("cannot {what} {}", path.display())]
+    Journal {
+        /// What was tried.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The journal could not be synced: what it was to keep may be lost.
+    #[error("cannot sync {}", path.display())]
+    JournalSync {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The journal does not hold what was written to it.
+    #[error("{0}")]
+    JournalDamaged(Damage),
 }
 
 impl IndexError {
-    /// Whether its files are not what was written to them, rather than out of reach for a reason of
-    /// the system's.
+    /// Whether it is the index that is damaged, so that making it anew helps.
     pub fn is_damage(&self) -> bool {
-        let IndexError::Database(error) = self else {
-            return true;
-        };
-        let mut causes = std::iter::successors(Some(error as &dyn Error), |e| (*e).source());
-        let system = causes.find_map(|cause| cause.downcast_ref::<io::Error>());
-        // A file has been lost that is named, or that would tell that the others are there.
-        let lost = |e: &io::Error| {
-            e.raw_os_error()
-                .is_none_or(|n| [libc::ENOENT, libc::EEXIST].contains(&n))
-        };
-        system.is_none_or(lost) && !matches!(error, fjall::Error::Locked)
+        use fjall::Error as Store;
+        match self {
+            IndexError::Damaged(_) | IndexError::Malformed(_) | IndexError::Foreign => true,
+            IndexError::Database(Store::Io(e) | Store::Storage(fjall::LsmError::Io(e))) => {
+                // Without a number it was the library that did not like what it read; and a file that is
+                // made anew and is there shows that the one that tells of it was lost.
+                matches!(e.raw_os_error(), None | Some(libc::ENOENT | libc::EEXIST))
+            }
+            IndexError::Database(Store::Locked | Store::Poisoned) => false,
+            IndexError::Database(_) => true,
+            _ => false,
+        }
+    }
+
+    pub(super) fn journal(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IndexError {
+        let path = path.to_owned();
+        move |source| IndexError::Journal { what, path, source }
+    }
+
+    pub(super) fn journal_sync(path: &Path) -> impl FnOnce(io::Error) -> IndexError {
+        let path = path.to_owned();
+        move |source| IndexError::JournalSync { path, source }
     }
 }
 

@@ -263,6 +263,13 @@ impl Layers {
         self.merge();
     }
 
+    /// What was journaled is to be so once more.
+    pub(super) fn unjournal(&mut self) {
+        for layer in &mut self.frozen {
+            layer.journaled = false;
+        }
+    }
+
     pub(super) fn journaled(&mut self, layers: Vec<Frozen>) {
         let ids: Vec<u64> = layers.into_iter().map(|layer| layer.id).collect();
         for layer in &mut self.frozen {

@@ -136,12 +136,8 @@ impl OplogError {
                 "pond.toml and the folder `oplog` do not belong together: put back the one that \
                  does; nothing was changed"
             }
-            OplogError::Storage { .. } if self.is_damage() => {
-                "if a checkpoint in `oplog/_delta_log` is damaged: it is a cache, so move it and \
-                 `_last_checkpoint` away, and the log is read from its beginning"
-            }
             error if error.is_damage() => {
-                "put the file back from a copy of the pond; nothing was changed"
+                "put the file back from a copy of the pond, or let `pondmount check --repair` try what can be mended"
             }
             _ => return None,
         })

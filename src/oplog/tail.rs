@@ -145,6 +145,31 @@ fn newest_checkpoint(table: &Table) -> Result<Option<Version>, OplogError> {
     Ok(None)
 }
 
+/// Gives all checkpoints other names.
+pub(super) fn forget_checkpoints(table: &Table) -> Result<(), OplogError> {
+    if table.get(LAST_CHECKPOINT)?.is_some() {
+        table.delete(LAST_CHECKPOINT)?;
+    }
+    for meta in table.list_log(Version(0))? {
+        if let Some(version) = checkpoint_version(&meta) {
+            put_aside(table, &checkpoint_path(version))?;
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a commit of any age, if anything.
+pub(super) fn inspect_old(
+    table: &Table,
+    version: Version,
+) -> Result<Result<(), String>, OplogError> {
+    let size = table.size(&commit_path(version).into())?;
+    match size {
+        None => Ok(Err("its file is missing".into())),
+        Some(size) => inspect(table, version, size, false, &mut HashSet::new()),
+    }
+}
+
 fn checkpoint_is_whole(table: &Table, version: Version, size: u64) -> Result<bool, OplogError> {
     let path = checkpoint_path(version);
     Ok(size > 12 && ends_as_parquet(&table.end(&path.into(), size, 8)?))

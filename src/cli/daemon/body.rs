@@ -76,6 +76,8 @@ fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
     let options = OpenOptions {
         read_only: plan.read_only,
         commit_interval: plan.commit.unwrap_or(defaults.commit_interval),
+        commit_on_sync: plan.commit_on_sync,
+        ..defaults
     };
     if plan.create && is_nothing(plan) {
         Pond::init(&plan.pond)?;
