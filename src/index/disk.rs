@@ -7,6 +7,7 @@
 //! if that had begun. Names and attribute names hold no zero byte, so that past keys sort by key.
 
 use super::IndexError;
+use crate::observe::guarded;
 use crate::tinyfs::{
     Attrs, Changes, Entry, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version,
 };
@@ -14,7 +15,6 @@ use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
 };
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -31,6 +31,9 @@ const CLOSING: Duration = Duration::from_secs(30);
 /// How long to wait between looks at tables that are being written.
 const ROTATING: Duration = Duration::from_millis(2);
 
+const KEYSPACES: [&str; 7] = [
+    "nodes", "names", "extents", "attrs", "past", "versions", "meta",
+];
 const META_POND: &[u8] = b"pond";
 const META_FORMAT: &[u8] = b"format";
 const META_APPLIED: &[u8] = b"applied";
@@ -59,16 +62,15 @@ impl Disk {
     pub(super) fn open(dir: &Path, pond: Uuid) -> Result<Disk, IndexError> {
         let start = Instant::now();
         let db = loop {
-            let open = || {
+            let opened = guarded(|| {
                 Database::builder(dir)
                     .cache_size(32 << 20)
                     .max_journaling_size(256 << 20)
                     .worker_threads(2)
                     .manual_journal_persist(true)
                     .open()
-            };
-            // Damaged files make it panic here and there.
-            let opened = catch_unwind(AssertUnwindSafe(open)).map_err(|_| IndexError::Panicked)?;
+            });
+            let opened = opened.ok_or(IndexError::Damaged("its files make no sense"))?;
             match opened {
                 // Whoever had the pond has let it go, and the index a moment later.
                 Err(fjall::Error::Locked) if start.elapsed() < CLOSING => {
@@ -84,6 +86,16 @@ impl Disk {
                     .manual_journal_persist(true)
             })
         };
+        // A part whose files are lost is a new and empty one to the store.
+        let whole = KEYSPACES.iter().all(|name| db.keyspace_exists(name));
+        let meta = keyspace("meta")?;
+        match meta.get(META_POND)? {
+            Some(_) if !whole => return Err(IndexError::Damaged("a part of it is lost")),
+            None if keyspace("nodes")?.first_key_value().is_some() => {
+                return Err(IndexError::Damaged("what tells whose it is is lost"));
+            }
+            _ => {}
+        }
         let disk = Disk {
             present: [
                 keyspace("nodes")?,
@@ -93,7 +105,7 @@ impl Disk {
             ],
             past: keyspace("past")?,
             versions: keyspace("versions")?,
-            meta: keyspace("meta")?,
+            meta,
             db,
         };
         match disk.meta.get(META_POND)? {

@@ -12,9 +12,9 @@ pub enum IndexError {
     /// The key-value store failed.
     #[error("the index cannot be read or written")]
     Database(#[from] fjall::Error),
-    /// The key-value store panicked over what it found.
-    #[error("the index is damaged beyond what its library understands")]
-    Panicked,
+    /// Its files are not what they were.
+    #[error("the index is damaged: {0}")]
+    Damaged(&'static str),
     /// An entry is not what its map can hold.
     #[error("the index holds an entry that no pond can hold")]
     Malformed(#[from] Malformed),
@@ -52,10 +52,11 @@ impl IndexError {
     pub fn is_damage(&self) -> bool {
         use fjall::Error as Store;
         match self {
-            IndexError::Panicked | IndexError::Malformed(_) | IndexError::Foreign => true,
+            IndexError::Damaged(_) | IndexError::Malformed(_) | IndexError::Foreign => true,
             IndexError::Database(Store::Io(e) | Store::Storage(fjall::LsmError::Io(e))) => {
                 // Without a number it was the library that did not like what it read.
-                matches!(e.raw_os_error(), None | Some(libc::ENOENT))
+                // A file has been lost that is named, or that would tell that the others are there.
+                matches!(e.raw_os_error(), None | Some(libc::ENOENT | libc::EEXIST))
             }
             IndexError::Database(Store::Locked | Store::Poisoned) => false,
             IndexError::Database(_) => true,

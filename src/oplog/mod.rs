@@ -16,7 +16,6 @@ mod commit;
 mod digest;
 mod error;
 mod file;
-mod guard;
 mod payload;
 mod reader;
 mod record;
