@@ -114,6 +114,19 @@ struct Flattened {
 }
 
 impl OplogError {
+    /// Whether what is stored is not what it must be, and trying again is of no use.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            OplogError::Absent { .. }
+                | OplogError::Foreign { .. }
+                | OplogError::Lost { .. }
+                | OplogError::Damaged { .. }
+                | OplogError::DamagedFile { .. }
+                | OplogError::Record { done: "read", .. }
+        )
+    }
+
     /// A failure of the store or of a library while doing `what`. `os` is the last error number
     /// that the store saw: it is attached where the chain of causes has none.
     pub(super) fn storage(

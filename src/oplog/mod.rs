@@ -12,11 +12,14 @@
 
 mod actions;
 mod birth;
+mod checkpoint;
 mod commit;
 mod digest;
 mod error;
 mod file;
 mod guard;
+mod ipc;
+mod pages;
 mod payload;
 mod reader;
 mod record;
@@ -27,6 +30,7 @@ mod source;
 mod store;
 mod table;
 mod tail;
+mod thrift;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +42,7 @@ use crate::tinyfs::{Changes, Time, Version};
 use buoyant_kernel::Snapshot;
 use buoyant_kernel::snapshot::SnapshotRef;
 use error::from_kernel;
+use guard::guarded;
 #[cfg(test)]
 use object_store::ObjectStore;
 use std::fmt;
@@ -158,10 +163,13 @@ impl Oplog {
         known: Version,
     ) -> Result<Opened, OplogError> {
         let set_aside = tail::check(&table, place, known)?;
+        checkpoint::check(&table)?;
         let failed = |e| table.failed("read the log", from_kernel(e));
-        let snapshot = Snapshot::builder_for(ROOT)
-            .build(table.engine())
-            .map_err(failed)?;
+        let build = || Snapshot::builder_for(ROOT).build(table.engine());
+        let snapshot = match guarded(build) {
+            Some(built) => built.map_err(failed)?,
+            None => return Err(table.failed("read the log", "it makes no sense as one")),
+        };
         must_be_of(pond, &snapshot)?;
         let app = format!("pond-{pond}");
         let found = snapshot

@@ -13,6 +13,7 @@ mod mount8;
 mod past;
 mod posix;
 mod programs;
+mod security;
 mod semantics;
 mod side_by_side;
 mod storm;
