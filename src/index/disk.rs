@@ -62,6 +62,7 @@ impl Disk {
     pub(super) fn open(dir: &Path, pond: Uuid) -> Result<Disk, IndexError> {
         let start = Instant::now();
         let db = loop {
+            // Damaged files make it panic here and there.
             let opened = guarded(|| {
                 Database::builder(dir)
                     .cache_size(32 << 20)

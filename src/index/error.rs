@@ -54,8 +54,8 @@ impl IndexError {
         match self {
             IndexError::Damaged(_) | IndexError::Malformed(_) | IndexError::Foreign => true,
             IndexError::Database(Store::Io(e) | Store::Storage(fjall::LsmError::Io(e))) => {
-                // Without a number it was the library that did not like what it read.
-                // A file has been lost that is named, or that would tell that the others are there.
+                // Without a number it was the library that did not like what it read; and a file that is
+                // made anew and is there shows that the one that tells of it was lost.
                 matches!(e.raw_os_error(), None | Some(libc::ENOENT | libc::EEXIST))
             }
             IndexError::Database(Store::Locked | Store::Poisoned) => false,

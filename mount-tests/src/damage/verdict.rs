@@ -49,7 +49,12 @@ pub fn judge(garden: &Garden, pond: &Pond) -> Verdict {
         .find(|line| line.contains("panicked at"))
     {
         Some(panic) => Verdict::Broken(format!("the daemon's log: {panic} ({verdict:?})")),
-        None => verdict,
+        None => match verdict {
+            Verdict::Silent(said) => {
+                Verdict::Silent(format!("{said}\nthe daemon says:\n{}", pond.daemon_log()))
+            }
+            verdict => verdict,
+        },
     }
 }
 

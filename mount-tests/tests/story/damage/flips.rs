@@ -62,7 +62,9 @@ fn flips(name: &str, end: End) {
     let count = setting("POND_TEST_FLIPS", 40_usize).div_ceil(3);
     let mut rng = Rng::for_test(name);
     let garden = Garden::grow(end);
-    let kinds = by_kind(&garden.store());
+    let mut kinds = by_kind(&garden.store());
+    let only: String = setting("POND_TEST_KIND", String::new());
+    kinds.retain(|kind, _| kind.starts_with(&only));
     let (mut table, start, mut faults) = (Table::default(), Instant::now(), Vec::new());
     for (kind, files) in kinds.iter().cycle().take(count) {
         let pond = garden.copy();
