@@ -33,7 +33,7 @@
 //! | `POND_TEST_REMOUNT_MS` | 2000 | how long a mount after a kill may take |
 //! | `POND_TEST_SEED` | from the clock | repeats a random test; every such test prints its seed |
 //! | `POND_TEST_LIMIT` | 900 | seconds after which a mount is killed, so that a hang is a failure |
-//! | `POND_TEST_PYTHON` | the venv of `scripts/setup` | a Python with `deltalake`, `pyarrow`, `pandas` and `duckdb` |
+//! | `POND_TEST_PYTHON` | the venv of `scripts/setup` | a Python with `deltalake`, `pyarrow`, `pandas`, `duckdb` and `blake3` |
 
 pub mod damage;
 pub mod disk;

@@ -218,9 +218,9 @@ impl Layers {
             return;
         }
         let mut fresh = std::mem::take(&mut self.fresh);
-        // Nothing lies above the fresh layer, so that extents may be joined in it; in a frozen one,
-        // later changes go by the extents as they were.
-        fresh.join();
+        // Nothing lies above the fresh layer but orphans, so that the extents of all others may be
+        // joined in it; in a frozen one, later changes go by the extents as they were.
+        fresh.join(&self.orphans.contents);
         self.frozen.push(Frozen {
             id: self.next_frozen,
             generation: self.generation,
@@ -367,14 +367,15 @@ impl Fresh {
         true
     }
 
-    /// Joins inline runs that follow each other within one chunk.
-    fn join(&mut self) {
+    /// Joins inline runs that follow each other within one chunk, but those of `apart`.
+    fn join(&mut self, apart: &HashSet<ContentId>) {
         let mut runs: Vec<((ContentId, u64), Vec<u64>)> = Vec::new();
         let mut last: Option<((ContentId, u64), (ContentId, u64))> = None;
         for (&(content, start), extent) in &self.changes.extents {
             let bytes = match extent {
                 // A removed entry says nothing of the bytes around it.
                 None => continue,
+                Some(_) if apart.contains(&content) => continue,
                 Some(Extent::Stored(_)) => {
                     last = None;
                     continue;

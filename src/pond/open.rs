@@ -286,7 +286,9 @@ fn open_index(
     journal: impl Fn() -> Result<Journal, IndexError>,
 ) -> Result<Index, PondError> {
     let opened = match dir.join(REBUILD).exists() {
-        true => Err(IndexError::Damaged("its files make no sense")),
+        true => Err(IndexError::Damaged(
+            "it was found to be when it was last used",
+        )),
         false => Index::open(dir, id, journal()?),
     };
     match opened {

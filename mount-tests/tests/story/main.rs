@@ -18,6 +18,7 @@ mod past;
 mod posix;
 mod programs;
 mod promises;
+mod security;
 mod semantics;
 mod side_by_side;
 mod soak;

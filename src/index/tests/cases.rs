@@ -241,6 +241,25 @@ fn an_open_file_outlives_its_name_and_no_commit_holds_it() {
 }
 
 #[test]
+fn runs_are_not_joined_below_what_an_open_file_without_a_name_changed() {
+    let (_dir, index) = index();
+    let (id, content) = (NodeId(index.new_id()), ContentId(index.new_id()));
+    put(&index, content, 0, Some(b"kept"));
+    put(&index, content, 4, Some(b"lost"));
+    let unlinked = ops::Unlinked {
+        id,
+        node: file(Some(content)),
+        attrs: Vec::new(),
+    };
+    index.apply(Changes::default(), Some(unlinked));
+    put(&index, content, 4, None);
+    index.freeze();
+    let extents = ops::extents_in(&index, Version::NOW, content, 0..9).unwrap();
+    let kept = Extent::Inline(Bytes::from_static(b"kept"));
+    assert_eq!(extents, [(0, kept)]);
+}
+
+#[test]
 fn joined_runs_are_never_longer_than_a_chunk() {
     let (_dir, index) = index();
     let content = ContentId(index.new_id());
