@@ -7,6 +7,7 @@
 //! if that had begun. Names and attribute names hold no zero byte, so that past keys sort by key.
 
 use super::IndexError;
+use super::clean::Clean;
 use crate::observe::guarded;
 use crate::tinyfs::{
     Attrs, Changes, Entry, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version,
@@ -56,12 +57,15 @@ pub(super) struct Disk {
     past: Keyspace,
     versions: Keyspace,
     meta: Keyspace,
+    /// The last field: it is dropped when the store is closed.
+    clean: Clean,
 }
 
 impl Disk {
     pub(super) fn open(dir: &Path, pond: Uuid) -> Result<Disk, IndexError> {
         let start = Instant::now();
-        let db = loop {
+        let (db, clean) = loop {
+            let clean = Clean::open(dir)?;
             // Damaged files make it panic here and there.
             let opened = guarded(|| {
                 Database::builder(dir)
@@ -77,7 +81,7 @@ impl Disk {
                 Err(fjall::Error::Locked) if start.elapsed() < CLOSING => {
                     std::thread::sleep(ROTATING);
                 }
-                opened => break opened?,
+                opened => break (opened?, clean),
             }
         };
         let keyspace = |name: &str| {
@@ -98,6 +102,7 @@ impl Disk {
             _ => {}
         }
         let disk = Disk {
+            clean,
             present: [
                 keyspace("nodes")?,
                 keyspace("names")?,
@@ -447,6 +452,10 @@ impl Disk {
 
     pub(super) fn latest(&self) -> Result<Option<VersionInfo>, IndexError> {
         self.versions.last_key_value().map(version_info).transpose()
+    }
+
+    pub(super) fn close_in_order(&self) {
+        self.clean.arm();
     }
 
     /// Writes memory to tables, so that the journal can be cut and the next open need not read it.

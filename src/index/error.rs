@@ -21,6 +21,17 @@ pub enum IndexError {
     /// The index is not this pond's, or not of this format.
     #[error("the index is of another pond or another format")]
     Foreign,
+    /// A file of the index could not be read or written.
+    #[error("cannot {what} {}", path.display())]
+    Files {
+        /// What was tried.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// A file of the journal could not be read or written; what was to be written is not kept yet, and
     /// can be written again.
     #[error("cannot {what} {}", path.display())]
@@ -62,6 +73,11 @@ impl IndexError {
             IndexError::Database(_) => true,
             _ => false,
         }
+    }
+
+    pub(super) fn files(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IndexError {
+        let path = path.to_owned();
+        move |source| IndexError::Files { what, path, source }
     }
 
     pub(super) fn journal(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IndexError {
