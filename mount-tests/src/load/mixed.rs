@@ -34,7 +34,7 @@ pub fn writer(dir: &Path, mut rng: Rng, signals: &Signals) -> Result<u64, String
         file.write_all(&content(&mut rng))?;
         if rng.below(4) == 0 {
             file.sync_all()?;
-            signals.count_sync();
+            let _whenever_it_was = signals.count_sync();
         }
         fs::rename(&temporary, dir.join(format!("slot{}", rng.below(SLOTS))))
     })
