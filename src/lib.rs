@@ -7,6 +7,7 @@
 //! # Rooms, from the ground up
 //!
 //! - [`tinyfs`]: what POSIX operations change, as pure functions over the maps.
+//! - [`disk`]: files, and what it takes until they stay where they are.
 //! - [`index`]: the maps on a local key-value store, with the open version above them in memory.
 //! - [`content`]: the bytes, in append-only segments, verified when read.
 //! - [`oplog`]: the truth: a Delta Lake table whose commits are the versions.
@@ -46,6 +47,7 @@
 
 pub mod cli;
 pub mod content;
+pub mod disk;
 pub mod index;
 pub mod mount;
 pub mod observe;

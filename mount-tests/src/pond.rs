@@ -110,7 +110,17 @@ impl Pond {
     pub fn run<const N: usize>(&self, args: [&str; N]) -> Run {
         let run = Run::new(&self.binary).args(args).without_env("POND_STORE");
         run.env("XDG_CONFIG_HOME", self.dir.path())
+            .env("XDG_STATE_HOME", self.outside("state"))
             .within(self.dir.path())
+    }
+
+    /// What the daemons of this pond have written to their log.
+    pub fn daemon_log(&self) -> String {
+        let Ok(logs) = fs::read_dir(self.outside("state/pondmount")) else {
+            return String::new();
+        };
+        let read = |log: std::io::Result<fs::DirEntry>| fs::read_to_string(log.ok()?.path()).ok();
+        logs.filter_map(read).collect()
     }
 
     /// `pondmount --json ARGS… POND`, which must succeed.

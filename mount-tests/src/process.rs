@@ -67,6 +67,17 @@ impl Process {
                 .to_string(),
         )
     }
+
+    /// A field of `/proc/PID/status` that is a number: kilobytes of memory, or threads.
+    pub fn count(&self, name: &str) -> Option<u64> {
+        self.field(name)?.split(' ').next()?.parse().ok()
+    }
+
+    /// How many files it has open.
+    pub fn descriptors(&self) -> Option<u64> {
+        let list = fs::read_dir(format!("/proc/{}/fd", self.pid)).ok()?;
+        Some(list.count() as u64)
+    }
 }
 
 /// One line of the kernel's mount list.
@@ -164,6 +175,8 @@ mod tests {
                 .field("VmRSS")
                 .is_some_and(|memory| memory.ends_with("kB"))
         );
+        assert_eq!(process.count("Threads"), Some(1));
+        assert!(process.descriptors().is_some_and(|open| open >= 3));
         process.signal(Signal::KILL);
         assert!(process.ended(Duration::from_secs(5)));
     }

@@ -268,6 +268,11 @@ impl Outcome {
         self
     }
 
+    /// The exit code, unless it was ended by a signal.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
     pub fn succeeded(&self) -> bool {
         self.status.success()
     }

@@ -126,7 +126,8 @@ impl Tree {
 }
 
 impl Entry {
-    fn read(path: &Path) -> io::Result<(Entry, (u64, u64))> {
+    /// What is at a path, and the device and inode that it is.
+    pub fn read(path: &Path) -> io::Result<(Entry, (u64, u64))> {
         let meta = fs::symlink_metadata(path)?;
         let kind = kind(&meta.file_type());
         let directory = kind == "directory";
@@ -161,7 +162,8 @@ impl Entry {
         Ok((entry, (meta.dev(), meta.ino())))
     }
 
-    fn differences(&self, other: &Entry) -> impl Iterator<Item = String> {
+    /// One line for each thing that differs.
+    pub fn differences(&self, other: &Entry) -> impl Iterator<Item = String> {
         let (ours, theirs) = (self.fields(), other.fields());
         let differing = ours.into_iter().zip(theirs).filter(|(a, b)| a != b);
         differing.map(|((name, ours), (_, theirs))| format!("{name} {ours} | {theirs}"))

@@ -18,6 +18,8 @@ pub struct Options {
     pub commit: Option<Duration>,
     /// `noexec`, `sync`, `dirsync`.
     pub rules: Rules,
+    /// `sync=commit`, or `sync=journal`: whether `fsync` makes a version.
+    pub commit_on_sync: bool,
     /// `remount`: what is mounted already is to change.
     pub remount: bool,
 }
@@ -45,6 +47,8 @@ impl Options {
             ("exec", None) => self.rules.no_exec = false,
             ("sync", None) => self.rules.sync = true,
             ("async", None) => self.rules.sync = false,
+            ("sync", Some("commit")) => self.commit_on_sync = true,
+            ("sync", Some("journal")) => self.commit_on_sync = false,
             ("dirsync", None) => self.rules.dir_sync = true,
             ("remount", None) => self.remount = true,
             ("commit", Some(value)) => self.commit = Some(commit(value)?),
@@ -53,7 +57,7 @@ impl Options {
             _ => {
                 return Err(
                     Failure::usage(format!("there is no mount option `{option}`")).hinted(
-                        "a pond has ro, rw, allow_other, commit=SECONDS, noexec, sync and dirsync",
+                        "a pond has ro, rw, allow_other, commit=SECONDS, sync=commit, noexec, sync and dirsync",
                     ),
                 );
             }
@@ -109,6 +113,12 @@ mod tests {
         assert!(options.allow_other);
         assert_eq!(options.commit, Some(Duration::ZERO));
         assert_eq!(Options::parse("").unwrap(), Options::default());
+        assert!(Options::parse("sync=commit").unwrap().commit_on_sync);
+        assert!(
+            !Options::parse("sync=commit,sync=journal")
+                .unwrap()
+                .commit_on_sync
+        );
     }
 
     #[test]
@@ -154,6 +164,7 @@ mod tests {
             "commit=86401",
             "ro=1",
             "noexec=1",
+            "sync=never",
         ] {
             let failure = Options::parse(wrong).unwrap_err();
             assert_eq!(failure.exit, 2, "{wrong}");

@@ -15,11 +15,13 @@ mod settle;
 pub use error::ContentError;
 pub use merge::{Tail, small_tail};
 
-use crate::tinyfs::{Entries, Extents, Stored};
+use crate::disk::Disk;
+use crate::tinyfs::{Entries, Extents, SegmentId, Stored};
 use bytes::Bytes;
 use cache::Cache;
 use segments::Segments;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Bytes of verified extents kept in memory.
 const CACHE_BYTES: usize = 16 << 20;
@@ -32,9 +34,9 @@ pub struct Content {
 
 impl Content {
     /// Opens the segments in folder `dir`, which exists.
-    pub fn open(dir: &Path) -> Result<Content, ContentError> {
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Content, ContentError> {
         Ok(Content {
-            segments: Segments::open(dir)?,
+            segments: Segments::open(disk, dir)?,
             cache: Cache::new(CACHE_BYTES),
         })
     }
@@ -69,6 +71,11 @@ impl Content {
                 "the extent reaches beyond what is stored",
             )),
         }
+    }
+
+    /// The length of a segment in bytes, or `None` where there is none.
+    pub fn segment_len(&self, segment: SegmentId) -> Result<Option<u64>, ContentError> {
+        self.segments.len(segment)
     }
 
     /// The whole stored extent that `run` is of, read from the segment and verified.

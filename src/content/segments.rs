@@ -6,12 +6,12 @@
 //! pond never appends to a segment of an earlier run.
 
 use super::ContentError;
+use crate::disk::{Disk, DiskFile};
 use crate::tinyfs::{SegmentId, Stored};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,9 +21,10 @@ const SEGMENT_SIZE: u64 = 64 << 20;
 const OPEN_FILES: usize = 64;
 
 pub(super) struct Segments {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     tail: Mutex<Tail>,
-    readers: Mutex<HashMap<SegmentId, Arc<File>>>,
+    readers: Mutex<HashMap<SegmentId, Arc<dyn DiskFile>>>,
 }
 
 /// Where the next extent goes.
@@ -31,7 +32,7 @@ struct Tail {
     next: u64,
     open: Option<Open>,
     /// Files with bytes that were not synced yet.
-    unsynced: Vec<(PathBuf, Arc<File>)>,
+    unsynced: Vec<(PathBuf, Arc<dyn DiskFile>)>,
     /// Whether a file was made since the folder was synced.
     made: bool,
     /// Set when a sync failed: what it was to keep may be lost, and no later sync can tell.
@@ -40,16 +41,17 @@ struct Tail {
 
 struct Open {
     id: SegmentId,
-    file: Arc<File>,
+    file: Arc<dyn DiskFile>,
     path: PathBuf,
     len: u64,
     synced: u64,
 }
 
 impl Segments {
-    pub(super) fn open(dir: &Path) -> Result<Segments, ContentError> {
-        let last = segment_ids(dir)?.into_iter().max();
+    pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Segments, ContentError> {
+        let last = segment_ids(disk.as_ref(), dir)?.into_iter().max();
         Ok(Segments {
+            disk,
             dir: dir.to_owned(),
             tail: Mutex::new(Tail {
                 next: last.map_or(1, |id| id.0 + 1),
@@ -85,7 +87,7 @@ impl Segments {
         // A failed write may have left bytes behind; the next one overwrites them, since no extent
         // names them.
         open.file
-            .write_all_at(bytes, offset)
+            .write_at(bytes, offset)
             .map_err(ContentError::io("write to", &open.path))?;
         open.len += bytes.len() as u64;
         Ok((open.id, offset))
@@ -99,17 +101,14 @@ impl Segments {
         }
         let id = SegmentId(tail.next);
         let path = self.path(id);
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
+        let file = (self.disk)
+            .create(&path)
             .map_err(ContentError::io("create", &path))?;
         tail.next += 1;
         tail.made = true;
         tail.open = Some(Open {
             id,
-            file: Arc::new(file),
+            file,
             path,
             len: 0,
             synced: 0,
@@ -138,7 +137,7 @@ impl Segments {
         let synced = files
             .iter()
             .try_for_each(|(path, file)| file.sync_data().map_err(ContentError::io("sync", path)))
-            .and_then(|()| if made { sync_dir(&self.dir) } else { Ok(()) });
+            .and_then(|()| if made { self.sync_dir() } else { Ok(()) });
         let mut tail = self.tail.lock();
         tail.failed |= synced.is_err();
         if let (Ok(()), Some((id, len)), Some(open)) = (&synced, upto, &mut tail.open)
@@ -149,11 +148,25 @@ impl Segments {
         synced
     }
 
+    /// The length of a segment, or `None` where there is none.
+    pub(super) fn len(&self, id: SegmentId) -> Result<Option<u64>, ContentError> {
+        let path = self.path(id);
+        match self.disk.look(&path) {
+            Ok(seen) => Ok(Some(seen.len)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(ContentError::io("look at", &path)(e)),
+        }
+    }
+
+    fn sync_dir(&self) -> Result<(), ContentError> {
+        (self.disk.sync_dir(&self.dir)).map_err(ContentError::io("sync", &self.dir))
+    }
+
     /// The stored extent that `run` is of, as it stands in its segment.
     pub(super) fn read(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
         let file = self.reader(run.segment)?;
         let mut bytes = vec![0; run.stored_len as usize];
-        match file.read_exact_at(&mut bytes, run.offset) {
+        match file.read_at(&mut bytes, run.offset) {
             Ok(()) => Ok(bytes),
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(ContentError::corrupt(run, "the segment is cut short"))
@@ -162,12 +175,12 @@ impl Segments {
         }
     }
 
-    fn reader(&self, id: SegmentId) -> Result<Arc<File>, ContentError> {
+    fn reader(&self, id: SegmentId) -> Result<Arc<dyn DiskFile>, ContentError> {
         if let Some(file) = self.readers.lock().get(&id) {
             return Ok(file.clone());
         }
         let path = self.path(id);
-        let file = Arc::new(File::open(&path).map_err(ContentError::io("open", &path))?);
+        let file = (self.disk.open(&path)).map_err(ContentError::io("open", &path))?;
         let mut readers = self.readers.lock();
         if readers.len() >= OPEN_FILES {
             readers.clear();
@@ -178,18 +191,8 @@ impl Segments {
 }
 
 /// The segments in a folder. Other files in it are none of ours, and left alone.
-fn segment_ids(dir: &Path) -> Result<Vec<SegmentId>, ContentError> {
-    let mut ids = Vec::new();
-    for entry in fs::read_dir(dir).map_err(ContentError::io("list", dir))? {
-        let name = entry.map_err(ContentError::io("list", dir))?.file_name();
-        let id = name.to_str().and_then(|name| name.strip_suffix(".seg"));
-        ids.extend(id.and_then(|id| id.parse().ok()).map(SegmentId));
-    }
-    Ok(ids)
-}
-
-fn sync_dir(dir: &Path) -> Result<(), ContentError> {
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(ContentError::io("sync", dir))
+fn segment_ids(disk: &dyn Disk, dir: &Path) -> Result<Vec<SegmentId>, ContentError> {
+    let names = disk.list(dir).map_err(ContentError::io("list", dir))?;
+    let number = |name: &OsString| name.to_str()?.strip_suffix(".seg")?.parse().ok();
+    Ok(names.iter().filter_map(number).map(SegmentId).collect())
 }

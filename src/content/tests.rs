@@ -1,6 +1,7 @@
 //! Content goes in and comes back, and nothing else does.
 
 use super::*;
+use crate::disk::LocalDisk;
 use crate::tinyfs::ops::CHUNK;
 use crate::tinyfs::{ContentId, Extent};
 use std::fs;
@@ -37,7 +38,7 @@ fn bytes_of(content: &Content, extents: &Entries<Extents>) -> Vec<(u64, Vec<u8>)
 #[test]
 fn settling_changes_where_bytes_stand_and_not_what_they_are() {
     let dir = tempfile::tempdir().unwrap();
-    let content = Content::open(dir.path()).unwrap();
+    let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
     let chunk = CHUNK as usize;
     for pieces in [
         vec![(0, 100)],
@@ -61,7 +62,7 @@ fn settling_changes_where_bytes_stand_and_not_what_they_are() {
 #[test]
 fn a_flipped_bit_is_an_error_and_never_a_byte() {
     let dir = tempfile::tempdir().unwrap();
-    let content = Content::open(dir.path()).unwrap();
+    let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
     let settled = content.settle(&inline(&[(0, 10_000)])).unwrap();
     content.sync().unwrap();
     let Some(Some(Extent::Stored(run))) = settled.values().next() else {
@@ -71,10 +72,10 @@ fn a_flipped_bit_is_an_error_and_never_a_byte() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[5_000] ^= 0x10;
     fs::write(&path, &bytes).unwrap();
-    let fresh = Content::open(dir.path()).unwrap();
+    let fresh = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
     assert!(matches!(fresh.read(run), Err(ContentError::Corrupt { .. })));
     fs::write(&path, &bytes[..9_000]).unwrap();
-    let fresh = Content::open(dir.path()).unwrap();
+    let fresh = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
     assert!(matches!(fresh.read(run), Err(ContentError::Corrupt { .. })));
 }
 
@@ -82,7 +83,7 @@ fn a_flipped_bit_is_an_error_and_never_a_byte() {
 fn a_segment_of_an_earlier_run_is_never_written_again() {
     let dir = tempfile::tempdir().unwrap();
     for _ in 0..2 {
-        let content = Content::open(dir.path()).unwrap();
+        let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
         content.settle(&inline(&[(0, 10_000)])).unwrap();
     }
     let mut sizes: Vec<u64> = fs::read_dir(dir.path())

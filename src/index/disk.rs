@@ -7,6 +7,8 @@
 //! if that had begun. Names and attribute names hold no zero byte, so that past keys sort by key.
 
 use super::IndexError;
+use super::clean::Clean;
+use crate::observe::guarded;
 use crate::tinyfs::{
     Attrs, Changes, Entry, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version,
 };
@@ -22,16 +24,21 @@ use uuid::Uuid;
 const FORMAT: u64 = 1;
 /// Entries that one batch of a commit changes: readers and flushes get their turn in between.
 const BATCH: usize = 1_000;
+/// Versions between two syncs of the store's own journal.
+const SYNC_EVERY: u64 = 32;
 const MEMTABLE: u64 = 16 << 20;
 /// How long the process that had the pond before may take to close the index.
 const CLOSING: Duration = Duration::from_secs(30);
 /// How long to wait between looks at tables that are being written.
 const ROTATING: Duration = Duration::from_millis(2);
 
+const KEYSPACES: [&str; 7] = [
+    "nodes", "names", "extents", "attrs", "past", "versions", "meta",
+];
 const META_POND: &[u8] = b"pond";
 const META_FORMAT: &[u8] = b"format";
 const META_APPLIED: &[u8] = b"applied";
-pub(super) const META_NEXT_ID: &[u8] = b"next_id";
+const META_NEXT_ID: &[u8] = b"next_id";
 
 /// One version, as the index notes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,24 +57,31 @@ pub(super) struct Disk {
     past: Keyspace,
     versions: Keyspace,
     meta: Keyspace,
+    /// The last field: it is dropped when the store is closed.
+    clean: Clean,
 }
 
 impl Disk {
     pub(super) fn open(dir: &Path, pond: Uuid) -> Result<Disk, IndexError> {
         let start = Instant::now();
-        let db = loop {
-            let opened = Database::builder(dir)
-                .cache_size(32 << 20)
-                .max_journaling_size(256 << 20)
-                .worker_threads(2)
-                .manual_journal_persist(true)
-                .open();
+        let (db, clean) = loop {
+            let clean = Clean::open(dir)?;
+            // Damaged files make it panic here and there.
+            let opened = guarded(|| {
+                Database::builder(dir)
+                    .cache_size(32 << 20)
+                    .max_journaling_size(256 << 20)
+                    .worker_threads(2)
+                    .manual_journal_persist(true)
+                    .open()
+            });
+            let opened = opened.ok_or(IndexError::Damaged("its files make no sense"))?;
             match opened {
                 // Whoever had the pond has let it go, and the index a moment later.
                 Err(fjall::Error::Locked) if start.elapsed() < CLOSING => {
                     std::thread::sleep(ROTATING);
                 }
-                opened => break opened?,
+                opened => break (opened?, clean),
             }
         };
         let keyspace = |name: &str| {
@@ -77,7 +91,18 @@ impl Disk {
                     .manual_journal_persist(true)
             })
         };
+        // A part whose files are lost is a new and empty one to the store.
+        let whole = KEYSPACES.iter().all(|name| db.keyspace_exists(name));
+        let meta = keyspace("meta")?;
+        match meta.get(META_POND)? {
+            Some(_) if !whole => return Err(IndexError::Damaged("a part of it is lost")),
+            None if keyspace("nodes")?.first_key_value().is_some() => {
+                return Err(IndexError::Damaged("what tells whose it is is lost"));
+            }
+            _ => {}
+        }
         let disk = Disk {
+            clean,
             present: [
                 keyspace("nodes")?,
                 keyspace("names")?,
@@ -86,7 +111,7 @@ impl Disk {
             ],
             past: keyspace("past")?,
             versions: keyspace("versions")?,
-            meta: keyspace("meta")?,
+            meta,
             db,
         };
         match disk.meta.get(META_POND)? {
@@ -103,10 +128,6 @@ impl Disk {
             Some(_) => {}
         }
         Ok(disk)
-    }
-
-    pub(super) fn database(&self) -> &Database {
-        &self.db
     }
 
     /// All keyspaces as they are at one moment: an entry on its way from *present* to *past* is seen
@@ -203,6 +224,27 @@ impl Disk {
                 ControlFlow::Continue(())
             },
         )
+    }
+
+    /// Visits all entries that stand, and all that stood before.
+    pub(super) fn visit_history<M: Map>(
+        &self,
+        visit: &mut dyn FnMut(M::Key, M::Value),
+    ) -> Result<(), IndexError> {
+        let snapshot = self.snapshot();
+        for guard in snapshot.iter(self.present(M::ID)) {
+            let (key, entry) = guard.into_inner()?;
+            let (_, value) = u64_at_start(&entry)?;
+            visit(M::decode_key(&key)?, M::decode_value(value)?);
+        }
+        let map = M::ID as u8;
+        for guard in snapshot.range(&self.past, [map]..[map + 1]) {
+            let (key, entry) = guard.into_inner()?;
+            let (key, _) = split_past_key(&key)?;
+            let (_, value) = u64_at_start(&entry)?;
+            visit(M::decode_key(key)?, M::decode_value(value)?);
+        }
+        Ok(())
     }
 
     fn scan_bytes<M: Map>(
@@ -356,7 +398,12 @@ impl Disk {
         batch.insert(&self.meta, META_APPLIED, number.as_slice());
         batch.insert(&self.meta, META_NEXT_ID, next_id.to_le_bytes().as_slice());
         batch.commit()?;
-        Ok(())
+        // What a crash takes is replayed from the oplog, and should not be much.
+        let mode = match info.version.0 % SYNC_EVERY {
+            0 => PersistMode::SyncData,
+            _ => PersistMode::Buffer,
+        };
+        Ok(self.db.persist(mode)?)
     }
 
     /// Puts the changed entries of one map in the present, and what they supersede in the past.
@@ -405,6 +452,10 @@ impl Disk {
 
     pub(super) fn latest(&self) -> Result<Option<VersionInfo>, IndexError> {
         self.versions.last_key_value().map(version_info).transpose()
+    }
+
+    pub(super) fn close_in_order(&self) {
+        self.clean.arm();
     }
 
     /// Writes memory to tables, so that the journal can be cut and the next open need not read it.

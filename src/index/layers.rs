@@ -218,9 +218,9 @@ impl Layers {
             return;
         }
         let mut fresh = std::mem::take(&mut self.fresh);
-        // Nothing lies above the fresh layer, so that extents may be joined in it; in a frozen one,
-        // later changes go by the extents as they were.
-        fresh.join();
+        // Nothing lies above the fresh layer but orphans, so that the extents of all others may be
+        // joined in it; in a frozen one, later changes go by the extents as they were.
+        fresh.join(&self.orphans.contents);
         self.frozen.push(Frozen {
             id: self.next_frozen,
             generation: self.generation,
@@ -261,6 +261,17 @@ impl Layers {
             layer.settled = true;
         }
         self.merge();
+    }
+
+    pub(super) fn frozen_changes(&self) -> Vec<Arc<Changes>> {
+        self.frozen.iter().map(|f| f.changes.clone()).collect()
+    }
+
+    /// What was journaled is to be so once more.
+    pub(super) fn unjournal(&mut self) {
+        for layer in &mut self.frozen {
+            layer.journaled = false;
+        }
     }
 
     pub(super) fn journaled(&mut self, layers: Vec<Frozen>) {
@@ -360,14 +371,15 @@ impl Fresh {
         true
     }
 
-    /// Joins inline runs that follow each other within one chunk.
-    fn join(&mut self) {
+    /// Joins inline runs that follow each other within one chunk, but those of `apart`.
+    fn join(&mut self, apart: &HashSet<ContentId>) {
         let mut runs: Vec<((ContentId, u64), Vec<u64>)> = Vec::new();
         let mut last: Option<((ContentId, u64), (ContentId, u64))> = None;
         for (&(content, start), extent) in &self.changes.extents {
             let bytes = match extent {
                 // A removed entry says nothing of the bytes around it.
                 None => continue,
+                Some(_) if apart.contains(&content) => continue,
                 Some(Extent::Stored(_)) => {
                     last = None;
                     continue;

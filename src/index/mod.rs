@@ -2,16 +2,17 @@
 //!
 //! Role: answer every look-up of the tree, at any version, and take every change. In: sets of
 //! [`Changes`](crate::tinyfs::Changes). Out: [`Store`](crate::tinyfs::Store). Holds always: it can be
-//! deleted and rebuilt from the oplog, but for what no commit holds yet; what [`Index::journal`] was
-//! told to keep survives a crash, and nothing of a later operation without all earlier ones.
+//! deleted and rebuilt from the oplog and the journal; what [`Index::journal`] was told to keep survives a
+//! crash, and nothing of a later operation without all earlier ones.
 //!
 //! - [`disk`]: committed entries. The newest of each key stands in a keyspace of its own, so that the
 //!   present costs one get however long its history is; entries that were superseded stand in
 //!   another, by the version that ended them.
 //! - [`layers`]: the open version, in memory: the fresh layer that operations change, and frozen ones
 //!   below it that are being flushed or committed.
-//! - [`journal`]: what of the open version was flushed, on disk until it is committed.
+//! - [`journal`]: what of the open version was flushed, in files of its own until it is committed.
 
+mod clean;
 mod disk;
 mod error;
 mod journal;
@@ -20,15 +21,16 @@ mod store;
 
 pub use disk::VersionInfo;
 pub use error::IndexError;
+pub use journal::{Damage, Journal};
 pub use layers::Frozen;
 
 use crate::tinyfs::ops::Unlinked;
 use crate::tinyfs::{Changes, ContentId, Entries, Extents, Map, NodeId, Version};
 use disk::Disk;
-use journal::Journal;
+use journal::Loaded;
 use layers::Layers;
 use parking_lot::RwLock;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
@@ -42,13 +44,12 @@ pub struct Index {
 }
 
 impl Index {
-    /// Opens the index in `dir`, or makes an empty one there.
+    /// Opens the index in `dir`, or makes an empty one there, over what `journal` holds.
     ///
     /// Errors: [`IndexError::Foreign`] where it belongs to another pond or was written in another
     /// format; then it has to be deleted and rebuilt.
-    pub fn open(dir: &Path, pond: Uuid) -> Result<Index, IndexError> {
+    pub fn open(dir: &Path, pond: Uuid, journal: Journal) -> Result<Index, IndexError> {
         let disk = Disk::open(dir, pond)?;
-        let journal = Journal::open(disk.database())?;
         let next_id = disk.next_id()?;
         Ok(Index {
             journal,
@@ -63,17 +64,45 @@ impl Index {
         self.disk.applied()
     }
 
+    /// The newest version that is known to have been committed.
+    pub fn known(&self) -> Result<Version, IndexError> {
+        let applied = self.applied()?.unwrap_or(Version(0));
+        Ok(applied.max(self.journal.known()?))
+    }
+
     /// Brings back what was flushed and not committed before the last close or crash. `committed` is
     /// the newest generation that the oplog holds. To be called once, when all commits are applied.
-    pub fn recover(&self, committed: u64) -> Result<(), IndexError> {
-        let (newest, changes) = self.journal.load(committed)?;
-        // The number on disk may be older than the entries: it was read before they were written.
+    ///
+    /// Where the journal is damaged, what stands before the damage is brought back, and the damage is
+    /// answered: what comes after it may have been promised.
+    pub fn recover(&self, committed: u64) -> Result<Option<Damage>, IndexError> {
+        let Loaded {
+            generations,
+            next_id,
+            damage,
+            ..
+        } = self.journal.load(committed)?;
+        let (mut newest, mut changes) = (committed + 1, Changes::default());
+        for (generation, more) in generations {
+            newest = generation;
+            changes.absorb(more);
+        }
         let next_id = disk::next_id_after(&changes)
+            .max(next_id)
             .max(self.disk.next_id()?)
             .max(self.next_id.load(Ordering::Relaxed));
         self.next_id.store(next_id, Ordering::Relaxed);
-        *self.layers.write() = Layers::recovered(next_id, newest.max(committed + 1), changes);
-        Ok(())
+        *self.layers.write() = Layers::recovered(next_id, newest, changes);
+        Ok(damage)
+    }
+
+    /// Gives the damaged files of the journal other names, and keeps what was brought back of them.
+    /// Answers those names.
+    pub fn set_aside(&self, damage: &Damage, known: Version) -> Result<Vec<PathBuf>, IndexError> {
+        let moved = self.journal.set_aside(damage)?;
+        self.layers.write().unjournal();
+        self.journal(known)?;
+        Ok(moved)
     }
 
     /// An id that no node and no content has or had.
@@ -140,12 +169,13 @@ impl Index {
         self.layers.write().settle_orphans(extents);
     }
 
-    /// Makes all frozen layers durable, in one synced write to the journal.
-    pub fn journal(&self) -> Result<(), IndexError> {
+    /// Makes all frozen layers durable, in one synced write to the journal. `known` is the newest
+    /// version.
+    pub fn journal(&self, known: Version) -> Result<(), IndexError> {
         let pending = self.layers.read().unjournaled();
         if !pending.is_empty() {
             let next_id = self.next_id.load(Ordering::Relaxed);
-            self.journal.write(&pending, next_id)?;
+            self.journal.write(&pending, next_id, known)?;
             self.layers.write().journaled(pending);
         }
         Ok(())
@@ -183,9 +213,9 @@ impl Index {
     }
 
     /// Lets go of the generations up to `generation`: they are in a commit, or changed nothing.
-    pub fn committed(&self, generation: u64) -> Result<(), IndexError> {
+    pub fn committed(&self, generation: u64) {
         self.layers.write().committed(generation);
-        self.journal.forget(generation)
+        self.journal.forget(generation);
     }
 
     /// Takes in a commit read back from the oplog.
@@ -221,9 +251,27 @@ impl Index {
         self.disk.visit_all::<M>(at, visit)
     }
 
+    /// Visits all committed entries of a map that stand or ever stood.
+    pub fn visit_history<M: Map>(
+        &self,
+        visit: &mut dyn FnMut(M::Key, M::Value),
+    ) -> Result<(), IndexError> {
+        self.disk.visit_history::<M>(visit)
+    }
+
     /// Writes the memory of the key-value store to its tables, so that the next open is quick.
     pub fn compact_journal(&self) -> Result<(), IndexError> {
         self.disk.rotate()
+    }
+
+    /// The index is about to be closed in order, and what is found then is what was left.
+    pub fn close_in_order(&self) {
+        self.disk.close_in_order();
+    }
+
+    /// The changes that are frozen and in no commit yet.
+    pub fn open_changes(&self) -> Vec<std::sync::Arc<Changes>> {
+        self.layers.read().frozen_changes()
     }
 }
 

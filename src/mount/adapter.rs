@@ -7,7 +7,7 @@ use super::mirror::{Found, Mirror, caller};
 use super::names::Lookup;
 use crate::pond::Pond;
 use crate::tinyfs::ops::Caller;
-use crate::tinyfs::{FsError, FsResult, describe};
+use crate::tinyfs::{FsError, FsResult};
 use fuser::*;
 use std::ffi::OsStr;
 use std::io;
@@ -47,13 +47,13 @@ const WANTED: [InitFlags; 10] = [
 
 /// The file system that `fuser` serves.
 pub(super) struct Adapter {
-    mirror: Mirror,
+    mirror: Arc<Mirror>,
 }
 
 impl Adapter {
     pub(super) fn new(pond: Arc<Pond>) -> Adapter {
         Adapter {
-            mirror: Mirror::new(pond),
+            mirror: Arc::new(Mirror::new(pond)),
         }
     }
 
@@ -65,8 +65,22 @@ impl Adapter {
                 &found.attr,
                 GENERATION,
             ),
-            Err(error) => reply.error(failed(op, ino, &error)),
+            Err(error) => reply.error(self.failed(op, ino, &error)),
         }
+    }
+
+    fn empty(&self, op: &'static str, ino: INodeNo, done: FsResult<()>, reply: ReplyEmpty) {
+        match done {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(self.failed(op, ino, &error)),
+        }
+    }
+
+    /// The number that the kernel gets; the log and `.pond/errors` get what lies behind it, where the
+    /// pond is at fault.
+    fn failed(&self, op: &'static str, ino: INodeNo, error: &FsError) -> fuser::Errno {
+        self.mirror.failed(op, ino.0, error);
+        errno(error.errno())
     }
 
     fn changer(&self, req: &Request, ino: INodeNo) -> Caller {
@@ -76,24 +90,19 @@ impl Adapter {
 
     /// The answer may come later, from another thread: this one has others to serve.
     fn flush_then(&self, op: &'static str, ino: INodeNo, reply: ReplyEmpty) {
-        let done = move |flushed| empty(op, ino, flushed, reply);
+        if let Some(own) = self.mirror.own(ino.0) {
+            return self.empty(op, ino, self.mirror.write_own(own), reply);
+        }
+        let mirror = self.mirror.clone();
+        let done = move |flushed: FsResult<()>| match flushed {
+            Ok(()) => reply.ok(),
+            Err(error) => {
+                mirror.failed(op, ino.0, &error);
+                reply.error(errno(error.errno()));
+            }
+        };
         self.mirror.pond.fsync_then(done);
     }
-}
-
-fn empty(op: &'static str, ino: INodeNo, done: FsResult<()>, reply: ReplyEmpty) {
-    match done {
-        Ok(()) => reply.ok(),
-        Err(error) => reply.error(failed(op, ino, &error)),
-    }
-}
-
-/// The number that the kernel gets; the log gets what lies behind it, where the pond is at fault.
-fn failed(op: &'static str, ino: INodeNo, error: &FsError) -> fuser::Errno {
-    if let FsError::Store { cause, .. } = error {
-        tracing::error!(op, node = ino.0, "{}", describe(cause.as_ref()));
-    }
-    errno(error.errno())
 }
 
 impl Filesystem for Adapter {
@@ -118,7 +127,7 @@ impl Filesystem for Adapter {
             Ok(Lookup::Found(found)) => self.entry("lookup", parent, Ok(found), reply),
             Ok(Lookup::Absent(valid)) => reply.entry(&valid, &no_entry(), GENERATION),
             Ok(Lookup::AbsentNow) => reply.error(fuser::Errno::ENOENT),
-            Err(error) => reply.error(failed("lookup", parent, &error)),
+            Err(error) => reply.error(self.failed("lookup", parent, &error)),
         }
     }
 
@@ -129,7 +138,7 @@ impl Filesystem for Adapter {
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         match self.mirror.getattr(ino.0) {
             Ok((attr, valid)) => reply.attr(&valid, &attr),
-            Err(error) => reply.error(failed("getattr", ino, &error)),
+            Err(error) => reply.error(self.failed("getattr", ino, &error)),
         }
     }
 
@@ -161,14 +170,14 @@ impl Filesystem for Adapter {
         };
         match self.mirror.setattr(&self.changer(req, ino), ino.0, &new) {
             Ok(attr) => reply.attr(&FOR_EVER, &attr),
-            Err(error) => reply.error(failed("setattr", ino, &error)),
+            Err(error) => reply.error(self.failed("setattr", ino, &error)),
         }
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
         match self.mirror.readlink(ino.0) {
             Ok(target) => reply.data(&target),
-            Err(error) => reply.error(failed("readlink", ino, &error)),
+            Err(error) => reply.error(self.failed("readlink", ino, &error)),
         }
     }
 
@@ -209,13 +218,13 @@ impl Filesystem for Adapter {
     fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let caller = caller(req.uid(), req.gid());
         let done = self.mirror.unlink(&caller, parent.0, name.as_bytes());
-        empty("unlink", parent, done, reply);
+        self.empty("unlink", parent, done, reply);
     }
 
     fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let caller = caller(req.uid(), req.gid());
         let done = self.mirror.rmdir(&caller, parent.0, name.as_bytes());
-        empty("rmdir", parent, done, reply);
+        self.empty("rmdir", parent, done, reply);
     }
 
     fn symlink(
@@ -250,7 +259,7 @@ impl Filesystem for Adapter {
             (new_parent.0, new_name.as_bytes()),
         );
         let done = self.mirror.rename(&caller, from, to, flags);
-        empty("rename", parent, done, reply);
+        self.empty("rename", parent, done, reply);
     }
 
     fn link(&self, req: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
@@ -261,8 +270,10 @@ impl Filesystem for Adapter {
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         match self.mirror.open(ino.0, flags) {
-            Ok(()) => reply.opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE),
-            Err(error) => reply.error(failed("open", ino, &error)),
+            Ok(None) => reply.opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE),
+            // Their length is not known before they are read.
+            Ok(Some(own)) => reply.opened(FileHandle(own), FopenFlags::FOPEN_DIRECT_IO),
+            Err(error) => reply.error(self.failed("open", ino, &error)),
         }
     }
 
@@ -286,7 +297,7 @@ impl Filesystem for Adapter {
                 let flags = FopenFlags::FOPEN_KEEP_CACHE;
                 reply.created(&FOR_EVER, &found.attr, GENERATION, NO_HANDLE, flags);
             }
-            Err(error) => reply.error(failed("create", parent, &error)),
+            Err(error) => reply.error(self.failed("create", parent, &error)),
         }
     }
 
@@ -294,16 +305,20 @@ impl Filesystem for Adapter {
         &self,
         _: &Request,
         ino: INodeNo,
-        _: FileHandle,
+        handle: FileHandle,
         offset: u64,
         size: u32,
         _: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        match self.mirror.read(ino.0, offset, size) {
+        let read = match handle {
+            NO_HANDLE => self.mirror.read(ino.0, offset, size),
+            FileHandle(own) => self.mirror.read_own(own, offset, size),
+        };
+        match read {
             Ok(data) => reply.data(&data),
-            Err(error) => reply.error(failed("read", ino, &error)),
+            Err(error) => reply.error(self.failed("read", ino, &error)),
         }
     }
 
@@ -324,8 +339,24 @@ impl Filesystem for Adapter {
         match self.mirror.write(&caller, ino.0, at, write_flags) {
             // A request is no longer than a megabyte.
             Ok(()) => reply.written(data.len() as u32),
-            Err(error) => reply.error(failed("write", ino, &error)),
+            Err(error) => reply.error(self.failed("write", ino, &error)),
         }
+    }
+
+    fn release(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        _: bool,
+        reply: ReplyEmpty,
+    ) {
+        if handle != NO_HANDLE {
+            self.mirror.opened.close(handle.0);
+        }
+        reply.ok();
     }
 
     /// Nothing waits for a close, and the kernel does not ask again.
@@ -349,7 +380,7 @@ impl Filesystem for Adapter {
             }
             // New versions come by themselves.
             Ok(_) => FopenFlags::empty(),
-            Err(error) => return reply.error(failed("opendir", ino, &error)),
+            Err(error) => return reply.error(self.failed("opendir", ino, &error)),
         };
         reply.opened(FileHandle(self.mirror.handles.open()), flags);
     }
@@ -372,7 +403,7 @@ impl Filesystem for Adapter {
             .read_directory(ino.0, handle.0, offset, &mut add)
         {
             Ok(()) => reply.ok(),
-            Err(error) => reply.error(failed("readdir", ino, &error)),
+            Err(error) => reply.error(self.failed("readdir", ino, &error)),
         }
     }
 
@@ -399,7 +430,7 @@ impl Filesystem for Adapter {
             .read_directory(ino.0, handle.0, offset, &mut add)
         {
             Ok(()) => reply.ok(),
-            Err(error) => reply.error(failed("readdirplus", ino, &error)),
+            Err(error) => reply.error(self.failed("readdirplus", ino, &error)),
         }
     }
 
@@ -417,17 +448,20 @@ impl Filesystem for Adapter {
 
     fn statfs(&self, _: &Request, ino: INodeNo, reply: ReplyStatfs) {
         match self.mirror.pond.statfs() {
-            Ok(space) => reply.statfs(
-                space.blocks,
-                space.free,
-                space.available,
-                space.files,
-                space.files_free,
-                space.block_size,
-                MAX_NAME,
-                space.block_size,
-            ),
-            Err(error) => reply.error(failed("statfs", ino, &error)),
+            Ok(space) => {
+                let block = u32::try_from(space.block).unwrap_or(u32::MAX);
+                reply.statfs(
+                    space.blocks,
+                    space.free,
+                    space.available,
+                    space.files,
+                    space.files_free,
+                    block,
+                    MAX_NAME,
+                    block,
+                );
+            }
+            Err(error) => reply.error(self.failed("statfs", ino, &error)),
         }
     }
 
@@ -445,13 +479,13 @@ impl Filesystem for Adapter {
         let done = self
             .mirror
             .set_xattr(&caller, ino.0, name.as_bytes(), value, flags);
-        empty("setxattr", ino, done, reply);
+        self.empty("setxattr", ino, done, reply);
     }
 
     fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         match self.mirror.xattr(ino.0, name.as_bytes()) {
             Ok(value) => sized(&value, size, reply),
-            Err(error) => reply.error(failed("getxattr", ino, &error)),
+            Err(error) => reply.error(self.failed("getxattr", ino, &error)),
         }
     }
 
@@ -459,14 +493,14 @@ impl Filesystem for Adapter {
         let caller = caller(req.uid(), req.gid());
         match self.mirror.list_xattrs(&caller, ino.0) {
             Ok(list) => sized(&list, size, reply),
-            Err(error) => reply.error(failed("listxattr", ino, &error)),
+            Err(error) => reply.error(self.failed("listxattr", ino, &error)),
         }
     }
 
     fn removexattr(&self, req: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let caller = caller(req.uid(), req.gid());
         let done = self.mirror.remove_xattr(&caller, ino.0, name.as_bytes());
-        empty("removexattr", ino, done, reply);
+        self.empty("removexattr", ino, done, reply);
     }
 
     /// Not asked: the kernel checks permissions itself.
@@ -519,7 +553,7 @@ impl Filesystem for Adapter {
         let done = self
             .mirror
             .fallocate(&caller, ino.0, (offset, length), mode);
-        empty("fallocate", ino, done, reply);
+        self.empty("fallocate", ino, done, reply);
     }
 
     fn lseek(
@@ -533,7 +567,7 @@ impl Filesystem for Adapter {
     ) {
         match self.mirror.seek(ino.0, offset, whence) {
             Ok(found) => reply.offset(found),
-            Err(error) => reply.error(failed("lseek", ino, &error)),
+            Err(error) => reply.error(self.failed("lseek", ino, &error)),
         }
     }
 
@@ -557,7 +591,7 @@ impl Filesystem for Adapter {
         let (from, to) = ((from.0, from_offset), (to.0, to_offset));
         match self.mirror.copy(&caller, from, to, len) {
             Ok(copied) => reply.written(copied),
-            Err(error) => reply.error(failed("copy_file_range", INodeNo(to.0), &error)),
+            Err(error) => reply.error(self.failed("copy_file_range", INodeNo(to.0), &error)),
         }
     }
 }

@@ -58,6 +58,17 @@ pub(super) enum View {
         dir: NodeId,
         target: Version,
     },
+    /// What the pond tells of itself.
+    Own(Own),
+}
+
+/// `.pond` in the root of the live tree, and the files in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Own {
+    Dir,
+    Status,
+    Errors,
+    Sync,
 }
 
 impl View {
@@ -86,6 +97,7 @@ impl View {
             View::Node { tree, id } => [1, tree.at.0, tree.way, id.0, 0],
             View::Versions { tree, dir } => [2, tree.at.0, tree.way, dir.0, 0],
             View::Latest { tree, dir, target } => [3, tree.at.0, tree.way, dir.0, target.0],
+            View::Own(own) => [4, own as u64, 0, 0, 0],
         };
         parts.into_iter().fold(0, |hash, part| mix(hash ^ part))
     }

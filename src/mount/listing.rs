@@ -5,7 +5,7 @@
 //! count: so it still stands for the same place in a listing that is taken later, which the kernel
 //! asks for after it served the beginning from its own memory.
 
-use super::inodes::{Tree, View};
+use super::inodes::{Own, Tree, View};
 use crate::tinyfs::{Dentry, Kind, Name, NodeId, Time, Version};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
@@ -85,6 +85,18 @@ impl Listing {
         });
         let parent = View::Node { tree, id: dir };
         Listing::with_dots(itself, parent, numbers.chain(latest).collect(), None)
+    }
+
+    /// A listing of `.pond`.
+    pub(super) fn of_own(itself: View) -> Listing {
+        let item = |(n, own): (u64, Own)| Item {
+            name: own.name().into(),
+            view: View::Own(own),
+            kind: Kind::File,
+            position: n,
+        };
+        let items = (3..).zip(Own::FILES).map(item).collect();
+        Listing::with_dots(itself, View::live(NodeId::ROOT), items, None)
     }
 
     fn with_dots(

@@ -5,12 +5,16 @@
 //! [`files`](super::files) and [`xattr`](super::xattr).
 
 use super::attr::{self, FOR_EVER, NOT_AT_ALL};
-use super::inodes::{Inodes, View};
+use super::errors::Errors;
+use super::inodes::{Inodes, Own, View};
 use super::listing::{Handles, Listing};
+use super::own::Opened;
 use super::past;
 use crate::pond::Pond;
 use crate::tinyfs::ops::Caller;
-use crate::tinyfs::{Errno, FsResult, Kind, Name, NameError, Node, NodeId, Version};
+use crate::tinyfs::{
+    Errno, FsError, FsResult, Kind, Name, NameError, Node, NodeId, Version, describe,
+};
 use fuser::FileAttr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +24,8 @@ pub(super) struct Mirror {
     pub(super) pond: Arc<Pond>,
     pub(super) inodes: Inodes,
     pub(super) handles: Handles,
+    pub(super) opened: Opened,
+    pub(super) errors: Errors,
 }
 
 /// What a name leads to, and how long the kernel may keep it. The kernel holds its number.
@@ -36,6 +42,17 @@ impl Mirror {
             pond,
             inodes: Inodes::default(),
             handles: Handles::default(),
+            opened: Opened::default(),
+            errors: Errors::default(),
+        }
+    }
+
+    /// Tells the log and `.pond/errors` of a failure, where the pond is at fault.
+    pub(super) fn failed(&self, op: &'static str, ino: u64, error: &FsError) {
+        if let FsError::Store { cause, .. } = error {
+            tracing::error!(op, node = ino, "{}", describe(cause.as_ref()));
+            self.errors.note(op, self.inodes.view(ino), error);
+            self.pond.note_damage(error);
         }
     }
 
@@ -53,7 +70,7 @@ impl Mirror {
     pub(super) fn node_of(&self, ino: u64) -> FsResult<(Version, NodeId)> {
         match self.view(ino)? {
             View::Node { tree, id } => Ok((tree.at, id)),
-            View::Versions { .. } | View::Latest { .. } => Err(Errno::EINVAL.into()),
+            View::Versions { .. } | View::Latest { .. } | View::Own(_) => Err(Errno::EINVAL.into()),
         }
     }
 
@@ -111,6 +128,7 @@ impl Mirror {
                     ..dir_node
                 })
             }
+            View::Own(own) => self.own_node(own),
             View::Latest { tree, dir, target } => {
                 let dir_node = self.pond.node(tree.at, dir)?;
                 let info = past::info(&self.pond, target)?.ok_or(Errno::ENOENT)?;
@@ -162,7 +180,8 @@ impl Mirror {
                 let place = (tree, dir);
                 Ok(Listing::of_versions(itself, place, numbers, latest))
             }
-            View::Latest { .. } => Err(Errno::ENOTDIR.into()),
+            View::Own(Own::Dir) => Ok(Listing::of_own(itself)),
+            View::Latest { .. } | View::Own(_) => Err(Errno::ENOTDIR.into()),
         }
     }
 }
@@ -200,6 +219,7 @@ pub(super) fn name_valid(view: View) -> Duration {
 pub(super) fn attr_valid(view: View) -> Duration {
     match view {
         View::Versions { tree, .. } | View::Latest { tree, .. } if tree.is_live() => NOT_AT_ALL,
+        View::Own(_) => NOT_AT_ALL,
         _ => FOR_EVER,
     }
 }

@@ -11,13 +11,14 @@
 //! - [`adapter`]: requests in, replies out, nothing else.
 //! - [`mirror`] with [`names`], [`files`], [`xattr`], [`past`], [`listing`] and [`directories`]: what each request
 //!   means, without any type of `fuser`'s requests. [`inodes`]: views and their numbers.
-//!   [`attr`]: conversions.
+//!   [`attr`]: conversions. [`own`], [`errors`]: `.pond`, where the pond tells of itself.
 
 mod adapter;
 mod attr;
 mod device;
 mod directories;
 mod error;
+mod errors;
 mod files;
 mod fusermount;
 mod groups;
@@ -25,6 +26,7 @@ mod inodes;
 mod listing;
 mod mirror;
 mod names;
+mod own;
 mod past;
 mod session;
 mod table;

@@ -1,8 +1,9 @@
 //! Names: looking them up, and making, moving and removing them.
 
 use super::attr::{self, FOR_EVER};
-use super::inodes::{Tree, View};
+use super::inodes::{Own, Tree, View};
 use super::mirror::{Found, Mirror, name};
+use super::own::OWN;
 use super::past::{self, LATEST, VERSIONS};
 use crate::tinyfs::ops::{Caller, NewNode, RenameMode};
 use crate::tinyfs::{Errno, FsResult, Kind, Name, NodeId};
@@ -28,6 +29,10 @@ impl Mirror {
                 let view = View::Versions { tree, dir: id };
                 Ok(Lookup::Found(self.found(view, &self.node(view)?)?))
             }
+            View::Node { tree, id } if tree.is_live() && is_own(id, bytes) => {
+                let view = View::Own(Own::Dir);
+                Ok(Lookup::Found(self.found(view, &self.node(view)?)?))
+            }
             View::Node { tree, id } => match self.pond.lookup(tree.at, id, &name(bytes)?)? {
                 Some((id, node)) => {
                     let found = self.found(View::Node { tree, id }, &node)?;
@@ -41,7 +46,11 @@ impl Mirror {
                 Some(view) => Ok(Lookup::Found(self.found(view, &self.node(view)?)?)),
                 None => Ok(Lookup::AbsentNow),
             },
-            View::Latest { .. } => Err(Errno::ENOTDIR.into()),
+            View::Own(Own::Dir) => match Own::named(bytes).map(View::Own) {
+                Some(view) => Ok(Lookup::Found(self.found(view, &self.node(view)?)?)),
+                None => Ok(Lookup::AbsentNow),
+            },
+            View::Latest { .. } | View::Own(_) => Err(Errno::ENOTDIR.into()),
         }
     }
 
@@ -65,7 +74,7 @@ impl Mirror {
     /// The live directory and the new name in it, or why it cannot be made there.
     fn place(&self, parent: u64, bytes: &[u8]) -> FsResult<(NodeId, Name)> {
         let dir = self.live(parent)?;
-        match past::is_reserved(bytes) {
+        match past::is_reserved(bytes) || is_own(dir, bytes) {
             true => Err(Errno::EINVAL.into()),
             false => Ok((dir, name(bytes)?)),
         }
@@ -74,7 +83,7 @@ impl Mirror {
     /// The live directory and the name in it that is to be taken away.
     fn entry(&self, parent: u64, bytes: &[u8]) -> FsResult<(NodeId, Name)> {
         let dir = self.live(parent)?;
-        match bytes == VERSIONS {
+        match bytes == VERSIONS || is_own(dir, bytes) {
             true => Err(Errno::EROFS.into()),
             false => Ok((dir, name(bytes)?)),
         }
@@ -187,4 +196,9 @@ impl Mirror {
         let (from, to) = ((dir, &name), (new_dir, &new_name));
         self.pond.rename(caller, from, to, mode, whiteout)
     }
+}
+
+/// Whether a name in directory `dir` leads to what the pond tells of itself.
+fn is_own(dir: NodeId, name: &[u8]) -> bool {
+    dir == NodeId::ROOT && name == OWN
 }

@@ -12,6 +12,8 @@ use bytes::Bytes;
 const OWN: &[u8] = b"user.pond.";
 /// The id of the node: the same as long as the file is, in all versions.
 const ID: &[u8] = b"user.pond.id";
+/// Why the last operation on the file failed, where the pond is at fault.
+const ERROR: &[u8] = b"user.pond.error";
 /// What only root is shown.
 const TRUSTED: &[u8] = b"trusted.";
 /// A label that `ls -l` asks of every file, and of no more on a device where one has no such thing.
@@ -25,6 +27,10 @@ impl Mirror {
         let (at, id) = self.node_of(ino).map_err(|_| Errno::ENODATA)?;
         if name == ID {
             return Ok(id.to_string().into_bytes().into());
+        }
+        if name == ERROR {
+            let reason = self.errors.of(at, id).ok_or(Errno::ENODATA)?;
+            return Ok(reason.into_bytes().into());
         }
         let absent = match name {
             SELINUX => Errno::EOPNOTSUPP,

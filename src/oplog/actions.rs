@@ -5,6 +5,7 @@
 //! Holds always: a commit of this program is whole only with its transaction identifier, which
 //! stands after everything it adds.
 
+use super::digest::generation;
 use super::error::OplogError;
 use super::schema::ENGINE_PREFIX;
 use super::table::{MAX_LOG_FILE, Table, commit_path};
@@ -25,6 +26,16 @@ pub(super) struct Actions {
 }
 
 impl Actions {
+    /// Whether the files that it adds were written for the generation that it says it is.
+    pub(super) fn agree(&self) -> bool {
+        let mut told = self.adds.iter().filter_map(|(path, _)| generation(path));
+        told.all(|generation| {
+            self.txns
+                .iter()
+                .any(|(_, version)| u64::try_from(*version) == Ok(generation))
+        })
+    }
+
     /// Whether this commit is that of an application's generation.
     pub(super) fn is_of(&self, app: &str, generation: i64) -> bool {
         self.txns.iter().any(|(a, v)| a == app && *v == generation)
@@ -109,6 +120,9 @@ fn parse(bytes: &[u8], version: Version) -> Result<Actions, String> {
         () if version.0 == 0 && !(protocol && metadata) => Err("it does not make the table".into()),
         () if version.0 > 0 && ours && actions.txns.is_empty() => {
             Err("its file is cut short".into())
+        }
+        () if version.0 > 0 && ours && !actions.agree() => {
+            Err("it is of another generation than its data files".into())
         }
         () => Ok(actions),
     }

@@ -7,10 +7,10 @@
 //! A checkpoint is a cache: where it is refused, it may be removed, and the log is read from further back.
 
 use super::error::OplogError;
-use super::guard::guarded;
 use super::pages::{check_footer, check_pages};
 use super::reader::FileReader;
 use super::table::{LAST_CHECKPOINT, MAX_LOG_FILE, Table};
+use crate::observe::guarded;
 use crate::tinyfs::Version;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use parquet::file::metadata::ParquetMetaDataReader;

@@ -41,11 +41,15 @@ pub(super) struct Attempt {
 }
 
 /// Writes the data files of a commit.
-pub(super) fn write_parts(table: &Table, parts: &Parts) -> Result<Vec<PartFile>, OplogError> {
+pub(super) fn write_parts(
+    table: &Table,
+    generation: u64,
+    parts: &Parts,
+) -> Result<Vec<PartFile>, OplogError> {
     let mut files = Vec::with_capacity(parts.len());
     for (part, rows) in parts {
         let written = encode(rows).and_then(|(bytes, stats)| {
-            let path = digest::path_of(*part, &bytes);
+            let path = digest::path_of(*part, generation, &bytes);
             let size = bytes.len() as u64;
             (table.create(&path, bytes)).map_err(|e| table.failed(format!("write {path}"), e))?;
             let modified = Time::from(SystemTime::now()).micros() / 1_000;
@@ -108,7 +112,7 @@ impl Oplog {
         self.table.must_be_durable()?;
         let version = Version(self.snapshot.version() + 1);
         let parts = rows_of(changes, version, committed)?;
-        let files = write_parts(&self.table, &parts)?;
+        let files = write_parts(&self.table, generation, &parts)?;
         paths.extend(files.iter().map(|f| f.path.clone()));
         let attempt = Attempt { generation, paths };
         match self.transact(version, number, &files) {

@@ -1,8 +1,9 @@
-//! Data files carry the hash of their bytes in their names.
+//! Data files carry the hash of their bytes in their names, and the generation that they were written for.
 //!
 //! Role: tell a damaged file before Parquet looks into it, whose library does not survive every
-//! damage, and whose outer columns no checksum covers. In: a data file. Out: its name, or whether
-//! its bytes are those that it was named for. Holds always: a file that another program wrote has
+//! damage, and whose outer columns no checksum covers; and a commit whose transaction was damaged, which
+//! no checksum covers either. In: a data file. Out: its name, or whether its bytes are those that it
+//! was named for. Holds always: a file that another program wrote has
 //! no hash in its name, and is believed as far as its payloads' checksums go.
 
 use super::error::OplogError;
@@ -19,9 +20,17 @@ const DIGITS: usize = 32;
 const CHUNK: u64 = 8 << 20;
 
 /// The path of a new data file: unlike any other, and naming the hash of its bytes.
-pub(super) fn path_of(part: i32, bytes: &[u8]) -> String {
+pub(super) fn path_of(part: i32, generation: u64, bytes: &[u8]) -> String {
     let hash = digits(Hasher::new().update(bytes));
-    format!("{PART}={part}/{}-{hash}.parquet", Uuid::now_v7())
+    let unique = Uuid::now_v7();
+    format!("{PART}={part}/{unique}-g{generation}-{hash}.parquet")
+}
+
+/// The generation that a file was written for, if its name tells one.
+pub(super) fn generation(path: &str) -> Option<u64> {
+    let (rest, _) = path.strip_suffix(".parquet")?.rsplit_once('-')?;
+    let (_, generation) = rest.rsplit_once("-g")?;
+    generation.parse().ok()
 }
 
 /// Whether a file of that name has the bytes that it was named for, by the bytes themselves.
@@ -68,10 +77,11 @@ mod tests {
 
     #[test]
     fn a_name_fits_only_the_bytes_it_was_made_for() {
-        let path = path_of(3, b"bytes");
+        let path = path_of(3, 7, b"bytes");
         assert!(path.starts_with("node_part=3/"), "{path}");
         assert!(fits(&path, b"bytes") && !fits(&path, b"byteS"));
-        assert_ne!(path, path_of(3, b"bytes"));
+        assert_ne!(path, path_of(3, 7, b"bytes"));
+        assert_eq!(generation(&path), Some(7));
         // As other programs name their files.
         assert!(fits(
             "part-00001-1b4e28ba-2fa1-11d2-883f-0016d3cca427-c000.parquet",

@@ -46,7 +46,7 @@ pub enum OplogError {
         latest: Version,
     },
     /// A commit is not what was once written.
-    #[error("the commit of version {version} is damaged: {why}")]
+    #[error("the commit of version {version} (_delta_log/{:020}.json) is damaged: {why}", version.0)]
     Damaged {
         /// The version.
         version: Version,
@@ -114,17 +114,33 @@ struct Flattened {
 }
 
 impl OplogError {
-    /// Whether what is stored is not what it must be, and trying again is of no use.
+    /// Whether files of the oplog are not what was written to them, rather than out of reach for a
+    /// reason of the system's.
     pub fn is_damage(&self) -> bool {
-        matches!(
-            self,
+        match self {
             OplogError::Absent { .. }
-                | OplogError::Foreign { .. }
-                | OplogError::Lost { .. }
-                | OplogError::Damaged { .. }
-                | OplogError::DamagedFile { .. }
-                | OplogError::Record { done: "read", .. }
-        )
+            | OplogError::Foreign { .. }
+            | OplogError::Lost { .. }
+            | OplogError::Damaged { .. }
+            | OplogError::DamagedFile { .. }
+            | OplogError::Record { done: "read", .. } => true,
+            OplogError::Storage { source, .. } => !has_os_error(source.as_ref()),
+            _ => false,
+        }
+    }
+
+    /// What the user can do about damage.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            OplogError::Foreign { .. } => {
+                "pond.toml and the folder `oplog` do not belong together: put back the one that \
+                 does; nothing was changed"
+            }
+            error if error.is_damage() => {
+                "put the file back from a copy of the pond, or let `pondmount check --repair` try what can be mended"
+            }
+            _ => return None,
+        })
     }
 
     /// A failure of the store or of a library while doing `what`. `os` is the last error number

@@ -17,7 +17,6 @@ mod commit;
 mod digest;
 mod error;
 mod file;
-mod guard;
 mod ipc;
 mod pages;
 mod payload;
@@ -38,15 +37,15 @@ mod tests;
 pub use error::OplogError;
 pub use record::RecordError;
 
+use crate::disk::{Disk, make_dirs};
+use crate::observe::guarded;
 use crate::tinyfs::{Changes, Time, Version};
 use buoyant_kernel::Snapshot;
 use buoyant_kernel::snapshot::SnapshotRef;
 use error::from_kernel;
-use guard::guarded;
 #[cfg(test)]
 use object_store::ObjectStore;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -105,15 +104,16 @@ pub struct Commit {
 impl Oplog {
     /// Makes the table in folder `dir`: version 0 holds `birth`.
     pub fn create(
+        disk: &Arc<dyn Disk>,
         dir: &Path,
         pond: Uuid,
         committed: Time,
         birth: &Changes,
     ) -> Result<(), OplogError> {
         let place = dir.display().to_string();
-        make_folder(dir)
+        make_dirs(disk.as_ref(), dir)
             .map_err(|e| OplogError::storage(format!("make the folder {place}"), e, None))?;
-        let local = local(dir)?;
+        let local = local(disk, dir)?;
         let table = Table::new(local.clone(), Some(local))?;
         birth::create(&table, &place, pond, committed, birth)
     }
@@ -123,12 +123,21 @@ impl Oplog {
     /// `known` is the newest version that was ever acknowledged, 0 when that is not known. A commit
     /// beyond it that was not finished is set aside; one at or before it that is damaged is an
     /// error.
-    pub fn open(dir: &Path, pond: Uuid, known: Version) -> Result<Opened, OplogError> {
+    pub fn open(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        pond: Uuid,
+        known: Version,
+    ) -> Result<Opened, OplogError> {
         let place = dir.display().to_string();
-        if !dir.join(table::LOG).is_dir() {
-            return Err(OplogError::Absent { place });
+        match disk.look(&dir.join(table::LOG)) {
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(OplogError::Absent { place });
+            }
+            Err(e) => return Err(OplogError::storage(format!("look at {place}"), e, None)),
         }
-        let local = local(dir)?;
+        let local = local(disk, dir)?;
         let table = Table::new(local.clone(), Some(local))?;
         Self::open_table(table, &place, pond, known)
     }
@@ -162,21 +171,19 @@ impl Oplog {
         pond: Uuid,
         known: Version,
     ) -> Result<Opened, OplogError> {
-        let set_aside = tail::check(&table, place, known)?;
-        checkpoint::check(&table)?;
-        let failed = |e| table.failed("read the log", from_kernel(e));
-        let build = || Snapshot::builder_for(ROOT).build(table.engine());
-        let snapshot = match guarded(build) {
-            Some(built) => built.map_err(failed)?,
-            None => return Err(table.failed("read the log", "it makes no sense as one")),
-        };
-        must_be_of(pond, &snapshot)?;
         let app = format!("pond-{pond}");
-        let found = snapshot
-            .get_app_id_version(&app, table.engine())
-            .map_err(failed)?;
-        let generation = u64::try_from(found.unwrap_or(0))
-            .map_err(|_| OplogError::Range("the generation in the log"))?;
+        let set_aside = tail::check(&table, place, known)?;
+        let (snapshot, generation) = match newest(&table, pond, &app)? {
+            Ok(found) => found,
+            // A checkpoint is a cache, and can be damaged in ways that only show when it is used.
+            Err(why) if !why.is_damage() => return Err(why),
+            Err(why) => {
+                tracing::warn!(%why, "the checkpoints are set aside");
+                tail::forget_checkpoints(&table)?;
+                tail::check(&table, place, known)?;
+                newest(&table, pond, &app)??
+            }
+        };
         let latest = Version(snapshot.version());
         let checkpoint = snapshot.log_segment().checkpoint_version.unwrap_or(0);
         let since_checkpoint = latest.0.saturating_sub(checkpoint);
@@ -238,6 +245,22 @@ impl Oplog {
         Ok(())
     }
 
+    /// Reads every commit from version 0 on, and tells what is wrong with any: nothing else reads those
+    /// before a checkpoint, but other readers of the table do.
+    pub fn audit(&self, problem: &mut dyn FnMut(OplogError)) -> Result<(), OplogError> {
+        for version in (0..=self.latest().0).map(Version) {
+            if let Err(why) = tail::inspect_old(&self.table, version)? {
+                problem(OplogError::Damaged { version, why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the checkpoints other names, so that the log is read from its commits.
+    pub fn forget_checkpoints(&self) -> Result<(), OplogError> {
+        tail::forget_checkpoints(&self.table)
+    }
+
     /// Visits every commit after version `after` that changed data, from version 0 where it is
     /// `None`, in the order of versions, up to the newest. The first error ends it.
     pub fn replay<E: From<OplogError>>(
@@ -249,30 +272,49 @@ impl Oplog {
     }
 }
 
-fn local(dir: &Path) -> Result<Arc<LocalStore>, OplogError> {
-    let opened = LocalStore::open(dir);
+/// The table as it is now, and the last generation in it, which the commit itself confirms; or why a
+/// checkpoint is not to be believed.
+fn newest(
+    table: &Table,
+    pond: Uuid,
+    app: &str,
+) -> Result<Result<(SnapshotRef, u64), OplogError>, OplogError> {
+    if let Err(error) = checkpoint::check(table) {
+        return Ok(Err(error));
+    }
+    let failed = |e| table.failed("read the log", from_kernel(e));
+    let built = guarded(|| Snapshot::builder_for(ROOT).build(table.engine()));
+    let snapshot = match built {
+        Some(Ok(snapshot)) => snapshot,
+        Some(Err(e)) => return Ok(Err(failed(e))),
+        None => return Ok(Err(table.failed("read the log", "its library gave up"))),
+    };
+    let version = Version(snapshot.version());
+    if let Err(error) = must_be_of(pond, &snapshot) {
+        return Ok(Err(error));
+    }
+    let found = match snapshot.get_app_id_version(app, table.engine()) {
+        Ok(found) => found.unwrap_or(0),
+        Err(e) => return Ok(Err(failed(e))),
+    };
+    let actions =
+        actions::read(table, version)?.map_err(|why| OplogError::Damaged { version, why })?;
+    let own = actions.txns.is_empty() || actions.is_of(app, found);
+    Ok(match u64::try_from(found) {
+        Ok(generation) if own => Ok((snapshot, generation)),
+        _ => Err(OplogError::Damaged {
+            version,
+            why: format!("its checkpoint says that it is of generation {found}"),
+        }),
+    })
+}
+
+fn local(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Arc<LocalStore>, OplogError> {
+    let opened = LocalStore::open(disk.clone(), dir);
     let what = || format!("open the oplog in {}", dir.display());
     Ok(Arc::new(
         opened.map_err(|e| OplogError::storage(what(), e, None))?,
     ))
-}
-
-/// Makes a folder and what leads to it, each durable in its parent.
-fn make_folder(dir: &Path) -> io::Result<()> {
-    let parent = match dir.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => return Ok(()),
-    };
-    match fs::create_dir(dir) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            make_folder(parent)?;
-            fs::create_dir(dir)?;
-        }
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made?,
-    }
-    fs::File::open(parent)?.sync_all()
 }
 
 /// Refuses a table that is not that of the pond.

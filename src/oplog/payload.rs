@@ -6,10 +6,10 @@
 //! before it is decoded, and no key is given twice in one version.
 
 use super::error::OplogError;
-use super::guard::guarded;
 use super::ipc;
 use super::record::{Entry, ForArrow, Owned, RecordError, decode};
 use super::schema::{Row, part_of};
+use crate::observe::guarded;
 use crate::tinyfs::{Attrs, Changes, Extents, Names, Nodes, Time, Version};
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;

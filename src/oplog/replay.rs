@@ -3,15 +3,17 @@
 //! Role: rebuild from the truth. In: a snapshot and the version to start after. Out: each later
 //! version's changes, one at a time. Holds always: only one version's changes are in memory; files
 //! that hold many versions are merged with those that hold one; every payload is verified before
-//! anything of its version is shown; a version that changed nothing is passed over.
+//! anything of its version is shown; a version that changed nothing is passed over, and one that did
+//! is missed, if a damaged checkpoint does not lead to it.
 
 use super::error::OplogError;
 use super::payload::absorb;
 use super::scan::active;
 use super::source::Source;
-use super::{Commit, Oplog};
+use super::{Commit, Oplog, actions};
 use crate::tinyfs::{Changes, Time, Version};
 use std::collections::VecDeque;
+use std::ops::Range;
 
 impl Oplog {
     pub(super) fn replay_after<E: From<OplogError>>(
@@ -23,6 +25,7 @@ impl Oplog {
         files.sort_by(|a, b| (a.versions, &a.path).cmp(&(b.versions, &b.path)));
         let mut waiting = VecDeque::from(files);
         let mut open: Vec<Source<'_>> = Vec::new();
+        let mut expected = after.map_or(0, |after| after.0 + 1);
         loop {
             // Open every file that may hold the lowest version that is left.
             let low = open.iter().filter_map(Source::version).min();
@@ -38,8 +41,10 @@ impl Oplog {
                 None => {}
             }
             let Some(version) = low else {
-                return Ok(());
+                return Ok(self.changed_nothing(expected..self.snapshot.version() + 1)?);
             };
+            self.changed_nothing(expected..version)?;
+            expected = version + 1;
             let (committed, changes) = merge(version, &mut open)?;
             open.retain(|source| source.version().is_some());
             let committed = Time::from_micros(committed);
@@ -51,6 +56,21 @@ impl Oplog {
                 changes,
             )?;
         }
+    }
+}
+
+impl Oplog {
+    /// Makes sure that the commits of these versions, of which no file was found, added none.
+    fn changed_nothing(&self, versions: Range<u64>) -> Result<(), OplogError> {
+        for version in versions.map(Version) {
+            let why = match actions::read(&self.table, version)? {
+                Ok(actions) if actions.txns.is_empty() => continue,
+                Ok(_) => "the log's checkpoint does not lead to its data files".into(),
+                Err(why) => why,
+            };
+            return Err(OplogError::Damaged { version, why });
+        }
+        Ok(())
     }
 }
 

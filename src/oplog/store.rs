@@ -6,20 +6,20 @@
 //! After a sync failed for another reason than a full disk, every write is refused: nobody knows
 //! what of the past writes is durable, until the table is opened anew.
 
-mod disk;
+mod files;
 mod listing;
 mod upload;
 
+use crate::disk::Disk;
 use async_trait::async_trait;
-use disk::Disk;
+use files::Files;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyMode, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
-    RenameTargetMode, Result,
+    Attributes, CopyMode, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult,
+    MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, RenameOptions, RenameTargetMode, Result,
 };
 use std::fmt;
 use std::io;
@@ -34,8 +34,7 @@ const NAME: &str = "disk";
 /// An object store in one folder of a local disk.
 #[derive(Debug)]
 pub(super) struct LocalStore {
-    read: LocalFileSystem,
-    disk: Arc<Disk>,
+    files: Arc<Files>,
 }
 
 impl LocalStore {
@@ -43,55 +42,53 @@ impl LocalStore {
     /// and syncs the folder of the log: a commit that is seen now is durable before it is believed.
     ///
     /// Only the one writer of the table may open it so.
-    pub(super) fn open(dir: &std::path::Path) -> Result<LocalStore> {
-        let read = LocalFileSystem::new_with_prefix(dir)?;
-        let disk = Disk::open(dir).map_err(|e| generic(e, &Path::default()))?;
+    pub(super) fn open(disk: Arc<dyn Disk>, dir: &std::path::Path) -> Result<LocalStore> {
+        let files = Files::open(disk, dir).map_err(|e| generic(e, &Path::default()))?;
         Ok(LocalStore {
-            read,
-            disk: Arc::new(disk),
+            files: Arc::new(files),
         })
     }
 
     /// Forgets what is known of the log's folder, so that it is read again.
     pub(super) fn forget_listing(&self) {
-        self.disk.listing.forget();
+        self.files.listing.forget();
     }
 
     /// Whether a sync failed, so that no past write can be trusted.
     pub(super) fn is_poisoned(&self) -> bool {
-        self.disk.is_poisoned()
+        self.files.is_poisoned()
     }
 
     /// The last error number of the operating system, once.
     pub(super) fn take_errno(&self) -> Option<Errno> {
-        self.disk.take_errno()
+        self.files.take_errno()
     }
 
     /// How many times a file or a folder was synced.
     #[cfg(test)]
     pub(super) fn syncs(&self) -> u64 {
-        self.disk.syncs()
+        self.files.syncs()
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
         at: &Path,
-        work: impl FnOnce(&Disk) -> io::Result<T> + Send + 'static,
+        work: impl FnOnce(&Files) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        run(self.disk.clone(), at, work).await
+        run(self.files.clone(), at, work).await
     }
 }
 
 /// Runs file operations where they may block, and turns their error into the store's.
 async fn run<T: Send + 'static>(
-    disk: Arc<Disk>,
+    files: Arc<Files>,
     at: &Path,
-    work: impl FnOnce(&Disk) -> io::Result<T> + Send + 'static,
+    work: impl FnOnce(&Files) -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(move || {
-        let done = work(&disk);
+        let done = work(&files);
         if let Err(e) = &done {
-            disk.note(e);
+            files.note(e);
         }
         done
     });
@@ -125,7 +122,7 @@ fn unsupported(operation: &str) -> Error {
 
 impl fmt::Display for LocalStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{NAME}({})", self.disk.root().display())
+        write!(f, "{NAME}({})", self.files.root().display())
     }
 }
 
@@ -143,7 +140,7 @@ impl ObjectStore for LocalStore {
             PutMode::Update(_) => return Err(unsupported("conditional update")),
         };
         let at = location.clone();
-        self.blocking(location, move |disk| disk.put(&at, &payload, replace))
+        self.blocking(location, move |files| files.put(&at, &payload, replace))
             .await?;
         Ok(PutResult {
             e_tag: None,
@@ -156,9 +153,9 @@ impl ObjectStore for LocalStore {
         location: &Path,
         _: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        let (path, file) = self.blocking(location, Disk::stage).await?;
+        let (path, file) = self.blocking(location, Files::stage).await?;
         Ok(Box::new(Upload::new(
-            self.disk.clone(),
+            self.files.clone(),
             location.clone(),
             path,
             file,
@@ -166,20 +163,28 @@ impl ObjectStore for LocalStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.read.get_opts(location, options).await
+        let (files, at) = (self.files.clone(), location.clone());
+        let read = move || files.get(&at, &options);
+        let (meta, range, bytes) = tokio::task::spawn_blocking(read).await??;
+        Ok(GetResult {
+            payload: GetResultPayload::Stream(stream::once(async { Ok(bytes) }).boxed()),
+            meta,
+            range,
+            attributes: Attributes::default(),
+        })
     }
 
     fn delete_stream(
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        let disk = self.disk.clone();
+        let files = self.files.clone();
         let delete = move |location: Result<Path>| {
-            let disk = disk.clone();
+            let files = files.clone();
             async move {
                 let location = location?;
                 let at = location.clone();
-                run(disk, &location, move |disk| disk.delete(&at)).await?;
+                run(files, &location, move |files| files.delete(&at)).await?;
                 Ok(location)
             }
         };
@@ -188,13 +193,13 @@ impl ObjectStore for LocalStore {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match prefix {
-            Some(prefix) if *prefix == listing::log() => listed(self.disk.clone(), None),
-            _ => {
-                let seen = |m: &Result<ObjectMeta>| {
-                    let hidden = m.as_ref().is_ok_and(|m| disk::is_staging(&m.location));
-                    futures::future::ready(!hidden)
-                };
-                self.read.list(prefix).filter(seen).boxed()
+            Some(prefix) if *prefix == listing::log() => listed(self.files.clone(), None),
+            prefix => {
+                let (files, folder) = (self.files.clone(), prefix.cloned().unwrap_or_default());
+                found(async move {
+                    let at = folder.clone();
+                    run(files, &at, move |files| files.walk(&folder)).await
+                })
             }
         }
     }
@@ -206,7 +211,7 @@ impl ObjectStore for LocalStore {
     ) -> BoxStream<'static, Result<ObjectMeta>> {
         let offset = offset.clone();
         match prefix {
-            Some(prefix) if *prefix == listing::log() => listed(self.disk.clone(), Some(offset)),
+            Some(prefix) if *prefix == listing::log() => listed(self.files.clone(), Some(offset)),
             _ => {
                 let after = move |m: &Result<ObjectMeta>| {
                     let before = m.as_ref().is_ok_and(|m| m.location <= offset);
@@ -218,33 +223,49 @@ impl ObjectStore for LocalStore {
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        let mut found = self.read.list_with_delimiter(prefix).await?;
-        found.common_prefixes.retain(|p| !disk::is_staging(p));
-        Ok(found)
+        let folder = prefix.cloned().unwrap_or_default();
+        let at = folder.clone();
+        let (objects, common_prefixes) =
+            self.blocking(&at, move |files| files.list(&folder)).await?;
+        Ok(ListResult {
+            common_prefixes,
+            objects,
+        })
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         let replace = matches!(options.mode, CopyMode::Overwrite);
         let (source, at) = (from.clone(), to.clone());
-        self.blocking(to, move |disk| disk.copy(&source, &at, replace))
+        self.blocking(to, move |files| files.copy(&source, &at, replace))
             .await
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
         let replace = matches!(options.target_mode, RenameTargetMode::Overwrite);
         let (source, at) = (from.clone(), to.clone());
-        self.blocking(to, move |disk| disk.rename(&source, &at, replace))
+        self.blocking(to, move |files| files.rename(&source, &at, replace))
             .await
     }
 }
 
 /// The files of the log after `offset`, in the order of their names.
-fn listed(disk: Arc<Disk>, offset: Option<Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-    let found = async move {
-        match run(disk, &listing::log(), move |disk| disk.list_log(offset)).await {
-            Ok(found) => stream::iter(found).map(Ok).boxed(),
+fn listed(files: Arc<Files>, offset: Option<Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+    found(async move {
+        match run(files, &listing::log(), move |files| files.list_log(offset)).await {
             // As with any store, a prefix that has no objects is an empty one.
-            Err(Error::NotFound { .. }) => stream::empty().boxed(),
+            Err(Error::NotFound { .. }) => Ok(Vec::new()),
+            found => found,
+        }
+    })
+}
+
+/// What a look finds, as a stream.
+fn found(
+    look: impl Future<Output = Result<Vec<ObjectMeta>>> + Send + 'static,
+) -> BoxStream<'static, Result<ObjectMeta>> {
+    let found = async {
+        match look.await {
+            Ok(found) => stream::iter(found).map(Ok).boxed(),
             Err(e) => stream::once(async { Err(e) }).boxed(),
         }
     };

@@ -5,18 +5,22 @@
 //! meanwhile, in the next generation. A commit that fails is tried again with the same generation, so
 //! that it is made once, whatever became of the first try.
 
+use super::lock::Lock;
 use super::{Pond, PondError};
 use crate::index::VersionInfo;
 use crate::oplog::{Oplog, OplogError};
 use crate::tinyfs::{Changes, Time, Version, describe};
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// A version of fewer entries than this is a trickle.
 const TRICKLE: u64 = 100;
 /// How far trickling writes stretch the time between versions, in commit intervals.
 const MAX_STRETCH: u32 = 12;
+
+/// Bytes that a commit takes on the disk besides what it holds: files, and a rotation of the index.
+const FOR_A_COMMIT: u64 = 1 << 20;
 
 /// The oplog, and what it was told and may not have taken.
 pub(super) struct Log {
@@ -40,6 +44,11 @@ impl Log {
     pub(super) fn oplog(&self) -> &Oplog {
         &self.oplog
     }
+
+    #[cfg(test)]
+    pub(super) fn checkpoint(&mut self) -> Result<(), OplogError> {
+        self.oplog.checkpoint()
+    }
 }
 
 impl Pond {
@@ -58,11 +67,15 @@ impl Pond {
         if let Some(reason) = self.health.reason() {
             return Err(PondError::ReadOnly(reason));
         }
+        self.must_hold_the_lock()?;
+        // The key-value store does not recover from a write that failed.
+        self.room
+            .must_have(FOR_A_COMMIT + 3 * self.index.dirty().bytes)?;
         let retried = self.commit_pending(&mut log)?;
         let generation = self.seal()?;
         let changes = self.index.sealed(generation)?;
         if changes.is_empty() {
-            self.index.committed(generation)?;
+            self.index.committed(generation);
             return Ok(retried);
         }
         log.pending = Some(Pending {
@@ -70,6 +83,25 @@ impl Pond {
             changes,
         });
         Ok(retried + self.commit_pending(&mut log)?)
+    }
+
+    /// Takes no more changes once somebody else has taken the pond: what they do not know of is not
+    /// committed behind their back.
+    fn must_hold_the_lock(&self) -> Result<(), PondError> {
+        let lock = self.lock.lock();
+        let stolen = lock.as_ref().map_or(Ok(None), Lock::stolen)?;
+        match stolen {
+            None => Ok(()),
+            Some(thief) => {
+                let thief = match thief.token.is_nil() {
+                    true => "somebody, who removed its lock".to_string(),
+                    false => thief.to_string(),
+                };
+                let reason = format!("the pond was taken over by {thief}");
+                self.health.fail(reason.clone());
+                Err(PondError::ReadOnly(reason))
+            }
+        }
     }
 
     /// Ends the generation, with its content on stable storage.
@@ -97,7 +129,7 @@ impl Pond {
         };
         // The clock may step back; the times of versions never do.
         let last = self.latest().committed.micros();
-        let now = Time::from(SystemTime::now()).micros().max(last + 1);
+        let now = (self.clock)().micros().max(last + 1);
         let commit = log
             .oplog
             .commit(pending.generation, Time::from_micros(now), &pending.changes)
@@ -111,7 +143,7 @@ impl Pond {
             changes: pending.changes.len() as u64,
         };
         self.index.commit(&info, &pending.changes)?;
-        self.index.committed(pending.generation)?;
+        self.index.committed(pending.generation);
         log.pending = None;
         *self.latest.lock() = info;
         if log.oplog.checkpoint_due()
@@ -215,7 +247,7 @@ impl Committer {
         self.wake.notify_all();
     }
 
-    fn stopped(&self) -> bool {
+    pub(super) fn stopped(&self) -> bool {
         self.state.lock().stop
     }
 

@@ -2,7 +2,7 @@
 //! and the exit code that tells a script which it was.
 
 use crate::content::ContentError;
-use crate::index::IndexError;
+use crate::index::{Damage, IndexError};
 use crate::oplog::OplogError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -57,6 +57,9 @@ pub enum PondError {
         /// Who holds the lock.
         holder: super::lock::Holder,
     },
+    /// What may have been promised cannot be read.
+    #[error("{0}")]
+    JournalDamaged(Damage),
     /// The pond takes no changes any more, for a reason that stands.
     #[error("the pond is read-only: {0}")]
     ReadOnly(String),
@@ -94,8 +97,11 @@ impl PondError {
         match self {
             PondError::Missing(_) | PondError::NotAPond(_) => 10,
             PondError::Locked { .. } => 11,
-            PondError::Identity { .. } | PondError::Leads { .. } => 4,
+            PondError::Identity { .. } | PondError::Leads { .. } | PondError::JournalDamaged(_) => {
+                4
+            }
             PondError::Oplog(error) if error.is_damage() => 4,
+            PondError::Index(error) if error.is_damage() => 4,
             _ => 1,
         }
     }
@@ -110,6 +116,7 @@ impl PondError {
             PondError::Leads { .. } => "leads_out",
             PondError::Newer { .. } => "newer_format",
             PondError::Locked { .. } => "locked",
+            PondError::JournalDamaged(_) => "journal_damaged",
             PondError::ReadOnly(_) => "read_only",
             PondError::Io { .. } => "io",
             PondError::Oplog(_) => "oplog",
@@ -139,6 +146,17 @@ impl PondError {
                 ),
                 None => "wait until that process ends".into(),
             },
+            PondError::JournalDamaged(_) => {
+                "`pondmount check --repair` keeps what stands before that, and sets the rest aside"
+                    .into()
+            }
+            PondError::Identity { .. } => {
+                "put pond.toml back as it was; nothing was changed".into()
+            }
+            PondError::Oplog(error) => return error.hint().map(Into::into),
+            PondError::Index(error) if error.is_damage() => {
+                "`pondmount check --repair` makes the index anew from the operation log".into()
+            }
             _ => return None,
         })
     }

@@ -6,6 +6,7 @@
 
 use super::{Pond, PondError};
 use crate::content::small_tail;
+use crate::index::IndexError;
 use crate::tinyfs::{Errno, Extent, Extents, FsError, FsResult, NodeId, Nodes, Tx, describe};
 use bytes::BytesMut;
 use parking_lot::{Condvar, Mutex};
@@ -48,11 +49,15 @@ impl Pond {
         }
         let _settling = self.flusher.settling.lock();
         self.freeze_and_settle().map_err(FsError::store)?;
+        let known = self.latest().version;
         let synced = self.content.sync().map_err(PondError::from);
         synced
-            .and_then(|()| Ok(self.index.journal()?))
+            .and_then(|()| Ok(self.index.journal(known)?))
             .map_err(|error| {
-                self.health.fail(describe(&error));
+                // What could not be written can be later; what could not be synced, nobody knows.
+                if !matches!(error, PondError::Index(IndexError::Journal { .. })) {
+                    self.health.fail(describe(&error));
+                }
                 FsError::store(error)
             })
     }

@@ -95,9 +95,17 @@ impl Pond {
         answer.recv().unwrap_or(Err(Errno::EIO.into()))
     }
 
+    /// What `fsync` waits for: a flush, or a version, if the pond was opened so.
+    fn make_durable(&self) -> FsResult<()> {
+        match self.commit_on_sync && !self.health.is_read_only() {
+            true => self.flush().and_then(|()| Ok(self.commit().map(drop)?)),
+            false => self.flush(),
+        }
+    }
+
     fn flush_for(&self, mut waiting: Vec<Done>) {
         while let Some(first) = waiting.pop() {
-            let flushed = self.flush();
+            let flushed = self.make_durable();
             let errno = flushed.as_ref().err().map(FsError::errno);
             for done in waiting {
                 done(errno.map_or(Ok(()), |errno| Err(errno.into())));

@@ -1,6 +1,9 @@
 //! One writer per pond: an advisory lock on the file `lock`, which also says who holds it.
 //!
-//! The kernel drops the lock with the process, however that ends; so a stale file means nothing.
+//! The kernel drops the lock with the process, however that ends; so a stale file means nothing. A lock can
+//! still be stolen: where two machines see one folder and not each other's locks, where the file was
+//! removed, or where a frozen machine wakes up after another has taken over. So the file carries a token of
+//! its holder, and whoever commits looks first whether it is still theirs.
 
 use super::PondError;
 use rustix::fs::{FlockOperation, flock};
@@ -11,6 +14,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use uuid::Uuid;
 
 const FILE: &str = "lock";
 /// What is opened is the file itself, and not a pipe to wait at.
@@ -28,6 +32,9 @@ pub struct Holder {
     pub host: String,
     /// Where the pond is mounted by it, if it is.
     pub mountpoint: Option<PathBuf>,
+    /// Told by nobody else.
+    #[serde(default)]
+    pub token: Uuid,
 }
 
 impl fmt::Display for Holder {
@@ -44,6 +51,7 @@ impl fmt::Display for Holder {
 pub(super) struct Lock {
     file: File,
     path: PathBuf,
+    token: Uuid,
 }
 
 impl Lock {
@@ -70,7 +78,8 @@ impl Lock {
                 Err(e) => return Err(PondError::io("lock", &path)(e.into())),
             }
         }
-        let lock = Lock { file, path };
+        let token = Uuid::new_v4();
+        let lock = Lock { file, path, token };
         lock.note(None)?;
         Ok(lock)
     }
@@ -82,6 +91,7 @@ impl Lock {
             pid: std::process::id(),
             host: host.unwrap_or_else(|_| "this host".into()),
             mountpoint: mountpoint.map(Path::to_owned),
+            token: self.token,
         };
         let write = || -> io::Result<()> {
             let text = serde_json::to_vec(&holder)?;
@@ -91,6 +101,19 @@ impl Lock {
             file.write_all(&text)
         };
         write().map_err(PondError::io("write", &self.path))
+    }
+}
+
+impl Lock {
+    /// Who has taken the lock meanwhile, if it is not ours any more. A file that is gone is nobody's.
+    pub(super) fn stolen(&self) -> Result<Option<Holder>, PondError> {
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Some(Holder::default())),
+            Err(e) => return Err(PondError::io("open", &self.path)(e)),
+        };
+        let found = read(&mut file).unwrap_or_default();
+        Ok((found.token != self.token).then_some(found))
     }
 }
 
@@ -146,7 +169,13 @@ mod tests {
             holder(dir.path()).unwrap().unwrap().mountpoint,
             Some("/mnt/x".into())
         );
-        drop(lock);
+        assert_eq!(lock.stolen().unwrap(), None);
+        // As another machine does that does not see the lock.
+        std::fs::remove_file(dir.path().join(FILE)).unwrap();
+        assert_eq!(lock.stolen().unwrap(), Some(Holder::default()));
+        let thief = Lock::take(dir.path()).unwrap();
+        assert_eq!(lock.stolen().unwrap().unwrap().token, thief.token);
+        drop((lock, thief));
         assert_eq!(holder(dir.path()).unwrap(), None);
         Lock::take(dir.path()).unwrap();
     }

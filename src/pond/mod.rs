@@ -8,7 +8,8 @@
 //! - [`open`], [`identity`], [`shape`], [`lock`]: making a pond, and being its one writer.
 //! - [`ops`], [`pins`], [`room`]: operations; who holds on to removed nodes; room on the disk.
 //! - [`fsync`], [`flush`]: who waits for stable storage, and what puts it there. [`commit`]: versions, and the thread that makes them.
-//! - [`check`], [`status`], [`health`]: what is wrong, what is going on, whether changes are taken.
+//! - [`check`], [`repair`], [`scrub`]: what is wrong, mending it, and looking for it meanwhile.
+//! - [`status`], [`health`]: what is going on, whether changes are taken.
 
 mod check;
 mod commit;
@@ -21,19 +22,23 @@ pub mod lock;
 mod open;
 mod ops;
 mod pins;
+mod repair;
 mod room;
+mod scrub;
 mod shape;
 mod status;
 
 pub use check::Problem;
 pub use error::PondError;
-pub use open::OpenOptions;
-pub use room::Space;
+pub use open::{Damaged, OpenOptions};
+pub use repair::Repaired;
+pub use scrub::Scrub;
 pub use status::Status;
 
 use crate::content::Content;
-use crate::index::{Index, VersionInfo};
-use crate::tinyfs::{FsError, FsResult, Version};
+use crate::disk::Space;
+use crate::index::{Damage, Index, VersionInfo};
+use crate::tinyfs::{FsError, FsResult, Time, Version};
 use commit::{Committer, Log};
 use flush::Flusher;
 use fsync::Group;
@@ -42,8 +47,10 @@ use lock::Lock;
 use parking_lot::Mutex;
 use pins::Pins;
 use room::Room;
+use scrub::Scrubber;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use uuid::Uuid;
 
@@ -59,12 +66,20 @@ pub struct Pond {
     changing: Mutex<()>,
     pins: Pins,
     room: Room,
+    clock: fn() -> Time,
     health: Health,
     flusher: Flusher,
     group: Group,
+    scrubber: Scrubber,
     committer: Arc<Committer>,
+    commit_on_sync: bool,
+    /// What of the journal cannot be read.
+    damage: Option<Damage>,
+    /// Files that the pond could not make sense of when it was opened, by their new names.
+    set_aside: Vec<PathBuf>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
+    closed: AtomicBool,
 }
 
 impl Pond {
@@ -118,9 +133,9 @@ impl Pond {
                 self.health.fail("a thread of the pond died".into());
             }
         }
-        let Some(lock) = self.lock.lock().take() else {
+        if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
-        };
+        }
         // Who only read has nothing to commit but what the last writer left in the journal, and there
         // it stays.
         let only_read = self.health.is_read_only() && !self.health.has_failed();
@@ -131,10 +146,15 @@ impl Pond {
                 .and_then(|_| Ok(self.index.compact_journal()?)),
         };
         self.health.read_only("it is closed");
-        drop(lock);
+        if closed.is_ok() {
+            self.index.close_in_order();
+        }
+        drop(self.lock.lock().take());
         closed
     }
 }
 
+#[cfg(test)]
+mod sim_tests;
 #[cfg(test)]
 mod tests;

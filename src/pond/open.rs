@@ -6,23 +6,29 @@ use super::fsync::Group;
 use super::identity::Identity;
 use super::lock::Lock;
 use super::room::Room;
+use super::scrub::Scrubber;
 use super::{Health, Pins, Pond, PondError};
 use crate::content::Content;
-use crate::index::{Index, IndexError, VersionInfo};
+use crate::disk::{Disk, LocalDisk, make_dirs};
+use crate::index::{Damage, Index, IndexError, Journal, VersionInfo};
 use crate::oplog::{Opened, Oplog};
-use crate::tinyfs::{Changes, Kind, Node, NodeId, Nodes, Time, Version};
+use crate::tinyfs::{Changes, FsError, Kind, Node, NodeId, Nodes, Store, Time, Version, describe};
 use parking_lot::Mutex;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 const OPLOG: &str = "oplog";
 const SEGMENTS: &str = "segments";
-const INDEX: &str = "index";
+pub(super) const INDEX: &str = "index";
+const JOURNAL: &str = "journal";
+/// Stands in the index once that was found to be damaged.
+pub(super) const REBUILD: &str = "REBUILD";
 const CACHE: &str = "cache";
 
 /// How to open a pond.
@@ -32,6 +38,22 @@ pub struct OpenOptions {
     pub read_only: bool,
     /// How long after the first change a version is made, at the latest in a busy pond.
     pub commit_interval: Duration,
+    /// Whether `fsync` makes a version.
+    pub commit_on_sync: bool,
+    /// What to do where the journal is damaged.
+    pub damaged_journal: Damaged,
+}
+
+/// What opening a pond does about damage to what may have been promised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Damaged {
+    /// Nothing: the pond is not opened.
+    #[default]
+    Refuse,
+    /// The pond is opened with what stands before the damage. For who only reads.
+    Tell,
+    /// The same, and the damaged files are given other names.
+    SetAside,
 }
 
 impl Default for OpenOptions {
@@ -39,6 +61,8 @@ impl Default for OpenOptions {
         OpenOptions {
             read_only: false,
             commit_interval: Duration::from_secs(5),
+            commit_on_sync: false,
+            damaged_journal: Damaged::Refuse,
         }
     }
 }
@@ -67,7 +91,7 @@ impl Pond {
         }
         let filled = fill(path);
         if filled.is_err() {
-            for name in [OPLOG, SEGMENTS, INDEX, CACHE] {
+            for name in [OPLOG, SEGMENTS, JOURNAL, INDEX, CACHE] {
                 fs::remove_dir_all(path.join(name)).ok();
             }
             if made {
@@ -89,48 +113,73 @@ impl Pond {
         };
         let identity = Identity::read(&path)?;
         let lock = Lock::take(&path)?;
-        let index = open_index(&path.join(INDEX), identity.id)?;
-        let applied = index.applied()?;
-        let opened = Oplog::open(
-            &path.join(OPLOG),
-            identity.id,
-            applied.unwrap_or(Version(0)),
-        )?;
-        catch_up(&index, applied, &opened)?;
-        index.recover(opened.generation)?;
+        let ground = Ground {
+            disk: Arc::new(LocalDisk),
+            clock: || Time::from(SystemTime::now()),
+            index: path.join(INDEX),
+            path,
+        };
+        let pond = Arc::new(Pond::on(ground, identity.id, Some(lock), options)?);
+        pond.start_threads()?;
+        if !options.read_only && pond.index.dirty().entries > 0 {
+            pond.committer.changed();
+        }
+        Ok(pond)
+    }
+
+    /// Opens the pond that stands on `ground`. Its threads are not started.
+    pub(super) fn on(
+        ground: Ground,
+        id: Uuid,
+        lock: Option<Lock>,
+        options: &OpenOptions,
+    ) -> Result<Pond, PondError> {
+        let Ground {
+            disk,
+            clock,
+            index,
+            path,
+        } = ground;
+        let journal = || Journal::open(disk.clone(), &path.join(JOURNAL), id);
+        let index = open_index(&index, id, journal)?;
+        let opened = Oplog::open(&disk, &path.join(OPLOG), id, index.known()?)?;
+        catch_up(&index, &opened)?;
+        let damage = index.recover(opened.generation)?;
         let latest = index.latest()?.ok_or_else(|| PondError::Identity {
             path: path.join(OPLOG),
             why: "it holds no version".into(),
         })?;
+        let set_aside = see_to(damage.as_ref(), &index, latest.version, options)?;
         let segments = path.join(SEGMENTS);
-        fs::create_dir_all(&segments).map_err(PondError::io("make the folder", &segments))?;
-        let content = Content::open(&segments)?;
+        make_dirs(disk.as_ref(), &segments).map_err(PondError::io("make the folder", &segments))?;
+        let content = Content::open(disk.clone(), &segments)?;
         let health = Health::default();
         if options.read_only {
             health.read_only("it was opened read-only");
         }
-        let pond = Arc::new(Pond {
-            id: identity.id,
+        Ok(Pond {
+            id,
             index,
             content,
             log: Mutex::new(Log::new(opened.oplog)),
             latest: Mutex::new(latest),
             changing: Mutex::default(),
             pins: Pins::default(),
-            room: Room::new(&path),
+            room: Room::new(disk, &path),
+            clock,
             health,
             flusher: Flusher::default(),
             group: Group::default(),
+            scrubber: Scrubber::default(),
             committer: Arc::new(Committer::new(options.commit_interval)),
+            commit_on_sync: options.commit_on_sync,
+            damage: damage.filter(|_| set_aside.is_empty()),
+            set_aside,
             threads: Mutex::default(),
-            lock: Mutex::new(Some(lock)),
+            lock: Mutex::new(lock),
+            closed: AtomicBool::new(false),
             path,
-        });
-        pond.start_threads()?;
-        if !options.read_only && pond.index.dirty().entries > 0 {
-            pond.committer.changed();
-        }
-        Ok(pond)
+        })
     }
 
     fn start_threads(self: &Arc<Self>) -> Result<(), PondError> {
@@ -151,15 +200,30 @@ impl Pond {
     }
 }
 
+/// What a pond stands on.
+pub(super) struct Ground {
+    /// The file system of everything but the index.
+    pub(super) disk: Arc<dyn Disk>,
+    /// Tells the time.
+    pub(super) clock: fn() -> Time,
+    /// The folder of the index, on the file system of this machine.
+    pub(super) index: PathBuf,
+    /// The folder of the pond.
+    pub(super) path: PathBuf,
+}
+
 /// Puts everything in the folder of a new pond; its identity last.
 fn fill(path: &Path) -> Result<(), PondError> {
-    for name in [SEGMENTS, CACHE] {
-        let dir = path.join(name);
-        fs::create_dir(&dir).map_err(PondError::io("make the folder", &dir))?;
-    }
-    let now = Time::from(SystemTime::now());
+    let cache = path.join(CACHE);
+    fs::create_dir(&cache).map_err(PondError::io("make the folder", &cache))?;
     let identity = Identity::new();
-    Oplog::create(&path.join(OPLOG), identity.id, now, &birth(now))?;
+    let now = Time::from(SystemTime::now());
+    make(
+        &(Arc::new(LocalDisk) as Arc<dyn Disk>),
+        path,
+        identity.id,
+        now,
+    )?;
     identity.write(path)?;
     let parent = path
         .parent()
@@ -168,6 +232,26 @@ fn fill(path: &Path) -> Result<(), PondError> {
     fs::File::open(parent)
         .and_then(|parent| parent.sync_all())
         .map_err(PondError::io("sync", parent))
+}
+
+/// Makes what holds the tree of a new pond.
+pub(super) fn make(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+    id: Uuid,
+    now: Time,
+) -> Result<(), PondError> {
+    for name in [SEGMENTS, JOURNAL] {
+        let dir = path.join(name);
+        make_dirs(disk.as_ref(), &dir).map_err(PondError::io("make the folder", &dir))?;
+    }
+    Ok(Oplog::create(
+        disk,
+        &path.join(OPLOG),
+        id,
+        now,
+        &birth(now),
+    )?)
 }
 
 /// The tree of version 0: an empty root directory that belongs to who made the pond.
@@ -194,24 +278,44 @@ fn birth(now: Time) -> Changes {
     changes
 }
 
-/// Opens the index, or starts a new one where it is of another pond or format. What a lost index
-/// held beyond the oplog is lost with it; where it only cannot be read, that is for the user to decide.
-fn open_index(dir: &Path, id: Uuid) -> Result<Index, PondError> {
-    match Index::open(dir, id) {
-        Err(IndexError::Foreign) => {
-            tracing::warn!("the index is of another pond or format; it is rebuilt from the oplog");
+/// Opens the index, or starts a new one where it is damaged, or of another pond or format: nothing is lost
+/// by that. Where it cannot be read for another reason, that is for the user to see to.
+fn open_index(
+    dir: &Path,
+    id: Uuid,
+    journal: impl Fn() -> Result<Journal, IndexError>,
+) -> Result<Index, PondError> {
+    let opened = match dir.join(REBUILD).exists() {
+        true => Err(IndexError::Damaged(
+            "it was found to be when it was last used",
+        )),
+        // What is asked first is asked here: an index that cannot answer is not mounted.
+        false => Index::open(dir, id, journal()?).and_then(|index| {
+            index.latest()?;
+            match index.get::<Nodes>(Version::NOW, &NodeId::ROOT) {
+                Err(FsError::Store { cause, .. }) => Err(*cause
+                    .downcast::<IndexError>()
+                    .unwrap_or(Box::new(IndexError::Damaged("its root cannot be read")))),
+                _ => Ok(index),
+            }
+        }),
+    };
+    match opened {
+        Err(error) if error.is_damage() => {
+            tracing::warn!("the index is rebuilt from the oplog: {}", describe(&error));
             fs::remove_dir_all(dir).map_err(PondError::io("remove", dir))?;
-            Ok(Index::open(dir, id)?)
+            Ok(Index::open(dir, id, journal()?)?)
         }
         opened => Ok(opened?),
     }
 }
 
 /// Applies what the oplog holds and the index does not.
-fn catch_up(index: &Index, applied: Option<Version>, opened: &Opened) -> Result<(), PondError> {
+fn catch_up(index: &Index, opened: &Opened) -> Result<(), PondError> {
     for version in &opened.set_aside {
         tracing::warn!("version {version} was never finished, and is set aside");
     }
+    let applied = index.applied()?;
     if applied == Some(opened.latest) {
         return Ok(());
     }
@@ -223,4 +327,19 @@ fn catch_up(index: &Index, applied: Option<Version>, opened: &Opened) -> Result<
         };
         Ok::<(), PondError>(index.replay(&info, &changes)?)
     })
+}
+
+/// Does about a damaged journal what was asked for. Answers the new names of its files.
+fn see_to(
+    damage: Option<&Damage>,
+    index: &Index,
+    latest: Version,
+    options: &OpenOptions,
+) -> Result<Vec<PathBuf>, PondError> {
+    match (damage, options.damaged_journal) {
+        (None, _) => Ok(Vec::new()),
+        (Some(damage), Damaged::Refuse) => Err(PondError::JournalDamaged(damage.clone())),
+        (Some(_), Damaged::Tell) => Ok(Vec::new()),
+        (Some(damage), Damaged::SetAside) => Ok(index.set_aside(damage, latest)?),
+    }
 }

@@ -4,10 +4,12 @@
 //! decide (in [`tinyfs::ops`](crate::tinyfs::ops)), apply as one.
 
 use super::Pond;
-use crate::index::Index;
+use super::open::{INDEX, REBUILD};
+use crate::index::{Index, IndexError};
 use crate::tinyfs::ops::{self, Caller, NewNode, RenameMode, Seek, SetAttr, SetXattr};
 use crate::tinyfs::{
-    AttrName, ContentId, Dentry, Errno, Extent, FsResult, Name, Node, NodeId, Tx, Version,
+    AttrName, ContentId, Dentry, Errno, Extent, FsError, FsResult, Name, Names, Node, NodeId,
+    Store, Tx, Version,
 };
 use bytes::Bytes;
 use std::ops::{ControlFlow, Range};
@@ -68,6 +70,53 @@ impl Pond {
             }
         }
         Ok(bytes)
+    }
+
+    /// A path that leads to node `id` at version `at`, if any does. Looks through all names, where it is
+    /// no directory.
+    pub fn path_of(&self, at: Version, id: NodeId) -> FsResult<Option<Vec<u8>>> {
+        let (mut parts, mut child) = (Vec::new(), id);
+        while child != NodeId::ROOT {
+            let dir = self.node(at, child)?.parent;
+            let within = match dir {
+                Some(dir) => (dir, NodeId(dir.0 + 1)),
+                None => (NodeId::ROOT, NodeId(u64::MAX)),
+            };
+            let (from, to) = ((within.0, Name::lowest()), (within.1, Name::lowest()));
+            let mut found = None;
+            self.index
+                .scan::<Names>(at, &from, &to, &mut |(dir, name), dentry| {
+                    if dentry.child != child {
+                        return ControlFlow::Continue(());
+                    }
+                    found = Some((dir, name));
+                    ControlFlow::Break(())
+                })?;
+            let Some((dir, name)) = found else {
+                return Ok(None);
+            };
+            parts.push([b"/", name.as_bytes()].concat());
+            child = dir;
+        }
+        parts.reverse();
+        match parts.is_empty() {
+            true => Ok(Some(b"/".to_vec())),
+            false => Ok(Some(parts.concat())),
+        }
+    }
+
+    /// Notes a damaged index, so that it is made anew when the pond is opened next.
+    pub fn note_damage(&self, error: &FsError) {
+        let FsError::Store { cause, .. } = error else {
+            return;
+        };
+        let index = cause.downcast_ref::<IndexError>();
+        if index.is_some_and(IndexError::is_damage) {
+            let mark = self.path.join(INDEX).join(REBUILD);
+            if let Err(error) = std::fs::write(&mark, "") {
+                tracing::warn!("cannot write {}: {error}", mark.display());
+            }
+        }
     }
 
     /// The next data or hole of a file (`SEEK_DATA`, `SEEK_HOLE`).

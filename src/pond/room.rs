@@ -4,9 +4,10 @@
 //! there is still room to flush, to commit and to delete.
 
 use super::PondError;
+use crate::disk::{Disk, Space};
 use crate::tinyfs::{Errno, FsResult};
-use rustix::fs::StatVfs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes that are kept free for flushes and commits, on a disk that is large enough.
@@ -16,52 +17,47 @@ const RESERVE_SHARE: u64 = 8;
 /// How many bytes may be written between two looks at the disk.
 const LOOK_EVERY: u64 = 1 << 20;
 
-/// The room of a pond, as `statfs` tells it.
-#[derive(Clone, Copy, Debug)]
-pub struct Space {
-    /// Bytes of a block.
-    pub block_size: u32,
-    /// Blocks in all.
-    pub blocks: u64,
-    /// Blocks that are free.
-    pub free: u64,
-    /// Blocks that are free for all users.
-    pub available: u64,
-    /// Nodes that the disk could hold.
-    pub files: u64,
-    /// Of them, free.
-    pub files_free: u64,
-}
-
 pub(super) struct Room {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     /// Bytes that may still be taken before the next look.
     credit: AtomicU64,
 }
 
 impl Room {
-    pub(super) fn new(path: &Path) -> Room {
+    pub(super) fn new(disk: Arc<dyn Disk>, path: &Path) -> Room {
         Room {
+            disk,
             path: path.to_owned(),
             credit: AtomicU64::new(0),
         }
     }
 
+    /// The room for users: what is kept free is not theirs.
     pub(super) fn space(&self) -> Result<Space, PondError> {
         let disk = self.look()?;
-        let block = disk.f_frsize.max(1);
+        let kept = reserve(&disk) / disk.block;
         Ok(Space {
-            block_size: u32::try_from(block).unwrap_or(u32::MAX),
-            blocks: disk.f_blocks,
-            free: disk.f_bfree,
-            available: disk.f_bavail.saturating_sub(reserve(&disk) / block),
-            files: disk.f_files,
-            files_free: disk.f_ffree,
+            available: disk.available.saturating_sub(kept),
+            ..disk
         })
     }
 
-    fn look(&self) -> Result<StatVfs, PondError> {
-        rustix::fs::statvfs(&self.path).map_err(|e| PondError::io("look at", &self.path)(e.into()))
+    /// Fails with `ENOSPC` where the disk has not even `bytes` left for ourselves. To be asked before
+    /// something is written that cannot be tried again.
+    pub(super) fn must_have(&self, bytes: u64) -> Result<(), PondError> {
+        let disk = self.look()?;
+        match disk.free.saturating_mul(disk.block) >= bytes {
+            true => Ok(()),
+            false => {
+                let full = std::io::Error::from_raw_os_error(libc::ENOSPC);
+                Err(PondError::io("make a version in", &self.path)(full))
+            }
+        }
+    }
+
+    fn look(&self) -> Result<Space, PondError> {
+        (self.disk.space(&self.path)).map_err(PondError::io("look at", &self.path))
     }
 
     /// Takes room for `bytes` more, or answers `ENOSPC`. `waiting` tells the bytes that were
@@ -76,7 +72,7 @@ impl Room {
             return Ok(());
         }
         let disk = self.look().map_err(crate::tinyfs::FsError::store)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let free = disk.available.saturating_mul(disk.block);
         let room = free
             .saturating_sub(reserve(&disk))
             .saturating_sub(waiting());
@@ -89,6 +85,6 @@ impl Room {
     }
 }
 
-fn reserve(disk: &StatVfs) -> u64 {
-    RESERVE.min(disk.f_blocks.saturating_mul(disk.f_frsize) / RESERVE_SHARE)
+fn reserve(disk: &Space) -> u64 {
+    RESERVE.min(disk.blocks.saturating_mul(disk.block) / RESERVE_SHARE)
 }

@@ -12,7 +12,13 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 /// Folders and how deep they are looked into: the index has what the key-value store makes of it.
-const FOLDERS: [(&str, u32); 4] = [("oplog", 1), ("segments", 0), ("cache", 8), ("index", 8)];
+const FOLDERS: [(&str, u32); 5] = [
+    ("oplog", 1),
+    ("segments", 0),
+    ("journal", 0),
+    ("cache", 8),
+    ("index", 8),
+];
 /// Digits of a segment's number.
 const DIGITS: usize = 16;
 const SEGMENT: &str = ".seg";
@@ -81,6 +87,7 @@ mod tests {
             "oplog/node_part=0/x.parquet",
             "oplog/_delta_log/_last_checkpoint",
             "segments/0000000000000001.seg",
+            "journal/0000000000000001-0000.jnl",
             "index/keyspaces/1/tables/1",
         ] {
             let dir = tempfile::tempdir().unwrap();

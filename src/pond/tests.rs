@@ -25,6 +25,7 @@ fn options() -> OpenOptions {
     OpenOptions {
         read_only: false,
         commit_interval: Duration::from_secs(3_600),
+        ..OpenOptions::default()
     }
 }
 

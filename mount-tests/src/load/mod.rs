@@ -3,7 +3,10 @@
 //! A writer performs operations and keeps a journal, outside the pond, of what was acknowledged. After the crash
 //! the journal is held against the tree. [`script`] checks the exact prefix, operation by operation;
 //! [`publish`] does what careful programs do with larger files: write, fsync, rename.
+//! [`fill`] goes on until the disk is full, and [`mixed`] for as long as it is let.
 
+pub mod fill;
+pub mod mixed;
 pub mod publish;
 pub mod script;
 

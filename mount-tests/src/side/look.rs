@@ -86,6 +86,7 @@ impl Seen {
             kind,
             mode: Octal(stat.st_mode & 0o7777),
             owner: (stat.st_uid, stat.st_gid),
+            #[allow(clippy::unnecessary_cast)] // It is shorter on some machines.
             links: stat.st_nlink as u64,
             size: (kind != FileType::Directory).then_some(stat.st_size as u64),
             device: stat.st_rdev,

@@ -28,19 +28,40 @@ pub enum Names {
     Everybodys,
 }
 
-/// What a call may answer that came too early or too late. Anything else is trouble of the file system's.
-pub const BEATEN: [Errno; 10] = [
-    Errno::NOENT,
-    Errno::EXIST,
-    Errno::NOTEMPTY,
-    Errno::NOTDIR,
-    Errno::ISDIR,
-    Errno::INVAL,
-    Errno::LOOP,
-    Errno::BADF,
-    Errno::NODATA,
-    Errno::PERM,
-];
+/// Whether a call may be refused so, since others were there before it. Anything else is trouble of the file system's.
+pub fn beaten(op: &Op, error: Errno) -> bool {
+    const BY_NAME: [Errno; 9] = [
+        Errno::NOENT,
+        Errno::EXIST,
+        Errno::NOTEMPTY,
+        Errno::NOTDIR,
+        Errno::ISDIR,
+        Errno::INVAL,
+        Errno::LOOP,
+        Errno::NODATA,
+        Errno::PERM,
+    ];
+    // What is open may be of any kind, but stays, whatever becomes of its names.
+    const OPEN: [Errno; 5] = [
+        Errno::ISDIR,
+        Errno::INVAL,
+        Errno::BADF,
+        Errno::SPIPE,
+        Errno::AGAIN,
+    ];
+    match op {
+        // A directory that was removed lists nothing.
+        Op::List(_) => [Errno::NOTDIR, Errno::NOENT].contains(&error),
+        Op::Write(..)
+        | Op::WriteAt(..)
+        | Op::TruncateSlot(..)
+        | Op::Allocate(..)
+        | Op::Copy(..)
+        | Op::ReadAt(..)
+        | Op::Fsync(_) => OPEN.contains(&error),
+        _ => BY_NAME.contains(&error),
+    }
+}
 
 /// So many operations for one worker.
 pub fn work(rng: &mut Rng, names: Names, len: usize) -> Vec<Op> {

@@ -4,18 +4,24 @@
 
 mod basics;
 mod crash;
+mod damage;
 mod delta;
 mod errors;
+mod exhaustion;
 mod history;
+mod itself;
 mod lifecycle;
 mod limits;
+mod mending;
 mod mount8;
 mod past;
 mod posix;
 mod programs;
+mod promises;
 mod security;
 mod semantics;
 mod side_by_side;
+mod soak;
 mod storm;
 mod trouble;
 mod users;

@@ -9,7 +9,7 @@ use mount_tests::pond::Pond;
 use mount_tests::rng::Rng;
 use mount_tests::side::op::Op;
 use mount_tests::side::plain::Plain;
-use mount_tests::side::storm::{BEATEN, Names, run, work};
+use mount_tests::side::storm::{Names, beaten, run, work};
 use mount_tests::tree::Tree;
 
 const WORKERS: usize = 8;
@@ -50,10 +50,11 @@ fn workers_that_fight_for_the_same_names_leave_a_tree_that_can_be() {
     let answers = run(mount.path(), &workers);
     for (ops, answers) in workers.iter().zip(&answers) {
         for (op, answer) in ops.iter().zip(answers) {
-            let possible = answer
-                .as_ref()
-                .map_or_else(|error| BEATEN.contains(error), |_| true);
-            assert!(possible, "{op:?}: {answer:?}");
+            let refused = answer.as_ref().err();
+            assert!(
+                refused.is_none_or(|error| beaten(op, *error)),
+                "{op:?}: {answer:?}"
+            );
         }
     }
     let tree = Tree::of(mount.path());

@@ -1,40 +1,38 @@
-//! `pondmount check`: looks for damage.
+//! `pondmount check`: looks for damage, and mends what can be mended.
 
 use super::About;
 use crate::cli::control::{Checked, Request, reach};
 use crate::cli::failure::{Failure, exit};
 use crate::cli::output::Output;
 use crate::cli::place;
-use crate::pond::OpenOptions;
+use crate::pond::{Damaged, OpenOptions, Pond};
 use clap::Args;
+use std::path::Path;
 
 /// Look for damage in a pond
 ///
-/// The operation log, the index and the tree are compared with one another. Prints what is wrong,
-/// and exits with 4 if anything is. Nothing is changed.
+/// The operation log, the journal, the index, the tree and the segments are compared with one another.
+/// Prints what is wrong, each with the path that it concerns, and exits with 4 if anything is. Nothing
+/// is changed, unless --repair is given.
 #[derive(Debug, Args)]
 pub struct Check {
     #[command(flatten)]
     about: About,
-    /// Read the content of all files too, and compare it with its checksums
+    /// Read the content of all versions too, and compare it with its checksums
     #[arg(long)]
     read_data: bool,
+    /// Mend what can be mended of a pond that is not mounted: what can be made anew is, and what cannot
+    /// be read is set aside
+    #[arg(long)]
+    repair: bool,
 }
 
 pub(super) fn run(args: &Check, output: &Output) -> Result<u8, Failure> {
     let place = place::find(args.about.pond.as_deref())?;
-    let mut pond = reach(
-        &place.pond,
-        &OpenOptions {
-            read_only: true,
-            ..OpenOptions::default()
-        },
-    )?;
-    let read_data = args.read_data;
-    let checked: Result<Checked, _> = pond.ask(&Request::Check { read_data });
-    let closed = pond.close();
-    let checked = checked?;
-    closed?;
+    let checked = match args.repair {
+        true => repair(&place.pond, args.read_data)?,
+        false => check(&place.pond, args.read_data)?,
+    };
     output.row(&checked, text)?;
     Ok(match checked.ok {
         true => 0,
@@ -42,9 +40,35 @@ pub(super) fn run(args: &Check, output: &Output) -> Result<u8, Failure> {
     })
 }
 
+fn check(pond: &Path, read_data: bool) -> Result<Checked, Failure> {
+    let options = OpenOptions {
+        read_only: true,
+        damaged_journal: Damaged::Tell,
+        ..OpenOptions::default()
+    };
+    let mut pond = reach(pond, &options)?;
+    let checked = pond.ask(&Request::Check { read_data });
+    let closed = pond.close();
+    let checked = checked?;
+    closed?;
+    Ok(checked)
+}
+
+fn repair(pond: &Path, read_data: bool) -> Result<Checked, Failure> {
+    let repaired = Pond::repair(pond, read_data)?;
+    Ok(Checked {
+        ok: repaired.problems.is_empty(),
+        problems: repaired.problems.iter().map(ToString::to_string).collect(),
+        done: repaired.done,
+    })
+}
+
 fn text(checked: &Checked) -> String {
+    let mut lines = checked.done.clone();
     match checked.problems.as_slice() {
-        [] => "no problem found".to_owned(),
-        problems => problems.join("\n"),
+        [] if lines.is_empty() => lines.push("no problem found".to_owned()),
+        [] => lines.push("no problem is left".to_owned()),
+        problems => lines.extend_from_slice(problems),
     }
+    lines.join("\n")
 }

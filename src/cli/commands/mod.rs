@@ -5,6 +5,7 @@ mod init;
 mod log;
 pub(super) mod mount;
 mod remount;
+mod scrub;
 mod status;
 mod sync;
 mod umount;
@@ -25,6 +26,7 @@ pub enum Command {
     Log(log::Log),
     Sync(sync::Sync),
     Check(check::Check),
+    Scrub(scrub::Scrub),
 }
 
 /// Runs a command. Answers the exit code of one that has done its work.
@@ -42,6 +44,7 @@ pub(super) fn run(command: Command, globals: &Globals) -> Result<u8, Failure> {
         Command::Log(log) => log::run(&log, &output),
         Command::Sync(sync) => sync::run(&sync, &output),
         Command::Check(check) => check::run(&check, &output),
+        Command::Scrub(scrub) => scrub::run(&scrub, &output),
     }
 }
 

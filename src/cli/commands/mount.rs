@@ -38,12 +38,23 @@ pub struct Mount {
     /// Let other users in, as far as the modes of the files do
     #[arg(long)]
     allow_other: bool,
-    /// Options as in fstab: ro, rw, allow_other, commit=SECONDS (5)
+    /// What fsync waits for: that all is durable in the journal, or that a version holds it
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    sync: Sync,
+    /// Options as in fstab: ro, rw, allow_other, commit=SECONDS (5), sync=commit
     #[arg(short, value_name = "OPTIONS")]
     options: Vec<String>,
     /// Tell on standard output how it goes: for the command that waits for a daemon
     #[arg(long, hide = true, requires = "foreground")]
     report_ready: bool,
+}
+
+/// What `fsync` waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Sync {
+    #[default]
+    Journal,
+    Commit,
 }
 
 impl Mount {
@@ -65,6 +76,7 @@ pub(super) fn run(args: &Mount, globals: &Globals) -> Result<u8, Failure> {
     plan.create = args.create;
     plan.read_only |= args.read_only;
     plan.allow_other |= args.allow_other;
+    plan.commit_on_sync |= args.sync == Sync::Commit;
     match (args.foreground, args.report_ready) {
         (false, _) => {
             daemon::launch(&plan, &globals.to_arguments(), &globals.output())?;
@@ -103,6 +115,7 @@ fn plan(pond: &Path, mountpoint: &Path, options: &Options) -> Plan {
         allow_other: options.allow_other,
         rules: options.rules,
         commit: options.commit,
+        commit_on_sync: options.commit_on_sync,
     }
 }
 
@@ -138,6 +151,7 @@ impl Mount {
             self.read_only,
             self.foreground,
             self.allow_other,
+            self.sync != Sync::default(),
         ];
         flags.contains(&true) || !self.options.is_empty()
     }

@@ -55,6 +55,9 @@ fn text(report: &StatusReport) -> String {
             report.dirty.bytes
         ),
     };
+    if let Some(scrub) = &report.scrub {
+        text += &format!("\nscrub      {}", super::scrub::text(scrub));
+    }
     if let Some(reason) = &report.read_only {
         text += &format!("\nread-only  {reason}");
     }

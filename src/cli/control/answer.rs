@@ -1,13 +1,17 @@
 //! What an open pond answers to a request: the same whether a daemon or the command itself has it open.
 
-use super::message::{Checked, DirtyReport, LogPage, LogRow, Request, StatusReport, Synced};
+use super::message::{
+    Checked, DirtyReport, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced,
+};
 use crate::cli::failure::Failure;
 use crate::index::VersionInfo;
-use crate::pond::Pond;
+use crate::pond::{Pond, Scrub};
 use crate::tinyfs::{Time, Version};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The most versions in one page of the log, which bounds the length of a line.
 const PAGE: usize = 1000;
@@ -22,7 +26,11 @@ pub(super) enum Role<'a> {
 }
 
 /// Answers one request.
-pub(super) fn answer(pond: &Pond, role: Role<'_>, request: &Request) -> Result<Value, Failure> {
+pub(super) fn answer(
+    pond: &Arc<Pond>,
+    role: Role<'_>,
+    request: &Request,
+) -> Result<Value, Failure> {
     match *request {
         Request::Status => json(&status(pond, role)),
         Request::Sync => json(&Synced {
@@ -30,6 +38,7 @@ pub(super) fn answer(pond: &Pond, role: Role<'_>, request: &Request) -> Result<V
         }),
         Request::Log { before, limit } => json(&log(pond, before, limit.min(PAGE))?),
         Request::Check { read_data } => json(&check(pond, read_data)?),
+        Request::Scrub { rate } => json(&scrub(pond, role, rate)?),
         // Whoever asks a pond that is closed in a moment anyway need not wait.
         Request::End => Ok(Value::Null),
     }
@@ -53,6 +62,7 @@ fn status(pond: &Pond, role: Role<'_>) -> StatusReport {
             bytes: status.dirty.bytes,
         },
         read_only: status.read_only,
+        scrub: pond.last_scrub().map(report),
     }
 }
 
@@ -86,7 +96,44 @@ fn check(pond: &Pond, read_data: bool) -> Result<Checked, Failure> {
     Ok(Checked {
         ok: problems.is_empty(),
         problems: problems.iter().map(ToString::to_string).collect(),
+        done: Vec::new(),
     })
+}
+
+/// A command waits for its scrub; a daemon has it run beside its work.
+fn scrub(pond: &Arc<Pond>, role: Role<'_>, rate: u64) -> Result<ScrubReport, Failure> {
+    let before = pond.last_scrub();
+    if let Role::Daemon(_) = role {
+        let scrubbed = pond.clone();
+        let run = move || {
+            if let Err(error) = scrubbed.scrub(rate) {
+                tracing::warn!("the scrub ended early: {error}");
+            }
+        };
+        let started = std::thread::Builder::new().name("scrub".into()).spawn(run);
+        started.map_err(|error| Failure::system("cannot start a thread", &error))?;
+        // Until it is under way.
+        while pond.last_scrub() == before && before.as_ref().is_none_or(|s| s.ended.is_some()) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        return pond
+            .last_scrub()
+            .map(report)
+            .ok_or_else(|| Failure::new("io", "no scrub runs"));
+    }
+    Ok(report(pond.scrub(rate)?))
+}
+
+fn report(scrub: Scrub) -> ScrubReport {
+    ScrubReport {
+        began: timestamp(scrub.began),
+        ended: scrub.ended.map(timestamp),
+        extents: scrub.extents,
+        read: scrub.read,
+        bytes: scrub.bytes,
+        damaged: scrub.damaged,
+        problems: scrub.problems,
+    }
 }
 
 fn json<T: Serialize>(answer: &T) -> Result<Value, Failure> {

@@ -24,6 +24,11 @@ pub enum Request {
         /// Read the content too.
         read_data: bool,
     },
+    /// Read all content slowly: a [`ScrubReport`], at once if a daemon does it.
+    Scrub {
+        /// Bytes a second; 0 for as fast as it goes.
+        rate: u64,
+    },
     /// Answer when the pond is closed: nothing, or why the last commit failed.
     End,
 }
@@ -57,6 +62,9 @@ pub struct StatusReport {
     pub dirty: DirtyReport,
     /// Why it takes no changes.
     pub read_only: Option<String>,
+    /// The scrub that runs, or the last one since the pond was opened.
+    #[serde(default)]
+    pub scrub: Option<ScrubReport>,
 }
 
 /// Changes that are in no version yet.
@@ -101,6 +109,28 @@ pub struct Checked {
     /// Nothing.
     pub ok: bool,
     /// Or this.
+    pub problems: Vec<String>,
+    /// What was done about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub done: Vec<String>,
+}
+
+/// A scrub that runs, or the last one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubReport {
+    /// When it began.
+    pub began: String,
+    /// When it ended; nothing while it runs.
+    pub ended: Option<String>,
+    /// Stored extents that it has to read.
+    pub extents: u64,
+    /// Of them, read so far.
+    pub read: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many are damaged.
+    pub damaged: u64,
+    /// What is wrong with the first of them.
     pub problems: Vec<String>,
 }
 

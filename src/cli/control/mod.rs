@@ -11,5 +11,5 @@ mod message;
 mod server;
 
 pub use client::{Client, Reached, reach};
-pub use message::{Checked, LogPage, LogRow, Request, StatusReport, Synced};
+pub use message::{Checked, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced};
 pub use server::Server;

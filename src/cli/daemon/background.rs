@@ -94,6 +94,9 @@ fn arguments_of(plan: &Plan) -> Vec<OsString> {
     for rule in plan.rules.names() {
         arguments.push(format!("-o{rule}").into());
     }
+    if plan.commit_on_sync {
+        arguments.push("-osync=commit".into());
+    }
     if let Some(commit) = plan.commit {
         arguments.push(format!("-ocommit={}", commit.as_secs()).into());
     }
@@ -149,8 +152,9 @@ mod tests {
                 ..Rules::default()
             },
             commit: Some(Duration::from_secs(7)),
+            commit_on_sync: true,
         };
-        let expected = "mount --foreground --report-ready --create --allow-other -osync -ocommit=7 --|/srv/-odd|/mnt/a b";
+        let expected = "mount --foreground --report-ready --create --allow-other -osync -osync=commit -ocommit=7 --|/srv/-odd|/mnt/a b";
         let given = arguments_of(&plan);
         let given: Vec<_> = given
             .iter()

@@ -34,4 +34,6 @@ pub struct Plan {
     pub rules: Rules,
     /// How long changes wait for their version, if not as usual.
     pub commit: Option<Duration>,
+    /// Whether `fsync` makes a version.
+    pub commit_on_sync: bool,
 }

@@ -63,6 +63,7 @@ mod tests {
                 allow_other: false,
                 rules: Rules::default(),
                 commit: None,
+                commit_on_sync: false,
             })
         };
         let code = |mountpoint| try_at(mountpoint).unwrap_err().code();

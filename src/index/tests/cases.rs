@@ -14,7 +14,7 @@ fn index() -> (TempDir, Index) {
     let dir = TempDir::new_in("/dev/shm")
         .or_else(|_| TempDir::new())
         .unwrap();
-    let index = Index::open(&dir.path().join("i"), Uuid::from_u128(1)).unwrap();
+    let index = super::open(dir.path(), Uuid::from_u128(1));
     index.recover(0).unwrap();
     (dir, index)
 }
@@ -28,7 +28,7 @@ fn commit(index: &Index, version: u64) {
         changes: changes.len() as u64,
     };
     index.commit(&info, &changes).unwrap();
-    index.committed(generation).unwrap();
+    index.committed(generation);
 }
 
 fn file(content: Option<ContentId>) -> Node {
@@ -97,7 +97,7 @@ fn replayed_entries_are_seen_before_and_without_recovery() {
     let dir = TempDir::new_in("/dev/shm")
         .or_else(|_| TempDir::new())
         .unwrap();
-    let index = Index::open(&dir.path().join("i"), Uuid::from_u128(1)).unwrap();
+    let index = super::open(dir.path(), Uuid::from_u128(1));
     let mut changes = Changes::default();
     changes.set::<Nodes>(NodeId(9), Some(file(None)));
     let info = VersionInfo {
@@ -238,6 +238,25 @@ fn an_open_file_outlives_its_name_and_no_commit_holds_it() {
     assert_eq!(value(Version::NOW), None);
     assert_eq!(index.get::<Nodes>(Version::NOW, &id).unwrap(), None);
     assert_eq!(index.dirty().bytes, 0);
+}
+
+#[test]
+fn runs_are_not_joined_below_what_an_open_file_without_a_name_changed() {
+    let (_dir, index) = index();
+    let (id, content) = (NodeId(index.new_id()), ContentId(index.new_id()));
+    put(&index, content, 0, Some(b"kept"));
+    put(&index, content, 4, Some(b"lost"));
+    let unlinked = ops::Unlinked {
+        id,
+        node: file(Some(content)),
+        attrs: Vec::new(),
+    };
+    index.apply(Changes::default(), Some(unlinked));
+    put(&index, content, 4, None);
+    index.freeze();
+    let extents = ops::extents_in(&index, Version::NOW, content, 0..9).unwrap();
+    let kept = Extent::Inline(Bytes::from_static(b"kept"));
+    assert_eq!(extents, [(0, kept)]);
 }
 
 #[test]

@@ -5,11 +5,12 @@
 //! always: with the table's one writer, what is listed is what is there; whoever meets a file that
 //! it did not expect has the listing forgotten.
 
+use super::files::child;
+use crate::disk::Disk;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::ops::Bound;
 use std::path::Path as FilePath;
@@ -44,13 +45,14 @@ impl Listing {
     /// The files of `folder` after `offset`.
     pub(super) fn list(
         &self,
+        disk: &dyn Disk,
         folder: &FilePath,
         offset: Option<Path>,
     ) -> io::Result<Vec<ObjectMeta>> {
         let mut kept = self.0.lock();
         let names = match &mut *kept {
             Some(names) => names,
-            kept => kept.insert(read(folder)?),
+            kept => kept.insert(read(disk, folder)?),
         };
         let after = match &offset {
             Some(offset) => match name_of(offset) {
@@ -63,7 +65,7 @@ impl Listing {
         for (name, meta) in names.range_mut::<str, _>((after, Bound::Unbounded)) {
             let meta = match meta {
                 Some(meta) => meta,
-                meta => meta.insert(stat(folder, name)?),
+                meta => meta.insert(stat(disk, folder, name)?),
             };
             found.push(meta.clone());
         }
@@ -77,20 +79,13 @@ fn name_of(path: &Path) -> Option<&str> {
     (!name.contains('/')).then_some(name)
 }
 
-fn read(folder: &FilePath) -> io::Result<BTreeMap<String, Option<ObjectMeta>>> {
+fn read(disk: &dyn Disk, folder: &FilePath) -> io::Result<BTreeMap<String, Option<ObjectMeta>>> {
     let mut names = BTreeMap::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
+    for name in disk.list(folder)? {
         // A name that is no path of this store is none of ours.
-        if let (true, Ok(name)) = (
-            entry.file_type()?.is_file(),
-            entry.file_name().into_string(),
-        ) && log()
-            .parts()
-            .chain([name.as_str().into()])
-            .collect::<Path>()
-            .filename()
-            == Some(&name)
+        if let Ok(name) = name.into_string()
+            && child(&log(), &name).is_some()
+            && !disk.look(&folder.join(&name))?.is_dir
         {
             names.insert(name, None);
         }
@@ -98,12 +93,12 @@ fn read(folder: &FilePath) -> io::Result<BTreeMap<String, Option<ObjectMeta>>> {
     Ok(names)
 }
 
-fn stat(folder: &FilePath, name: &str) -> io::Result<ObjectMeta> {
-    let meta = fs::metadata(folder.join(name))?;
+fn stat(disk: &dyn Disk, folder: &FilePath, name: &str) -> io::Result<ObjectMeta> {
+    let seen = disk.look(&folder.join(name))?;
     Ok(ObjectMeta {
         location: log().parts().chain([name.into()]).collect(),
-        last_modified: meta.modified()?.into(),
-        size: meta.len(),
+        last_modified: seen.modified.into(),
+        size: seen.len,
         e_tag: None,
         version: None,
     })

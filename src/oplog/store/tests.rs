@@ -1,6 +1,7 @@
 //! The store by itself, on a real disk.
 
 use super::*;
+use crate::disk::LocalDisk;
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use std::fs;
@@ -30,7 +31,7 @@ async fn names(store: &LocalStore, after: &str) -> Vec<String> {
 #[test]
 fn create_never_replaces_and_everything_is_synced() {
     let dir = tempdir().unwrap();
-    let store = LocalStore::open(dir.path()).unwrap();
+    let store = LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap();
     runtime().block_on(async {
         let at = Path::from("a/b/c.json");
         store
@@ -67,7 +68,7 @@ fn create_never_replaces_and_everything_is_synced() {
 #[test]
 fn an_upload_appears_when_it_is_complete() {
     let dir = tempdir().unwrap();
-    let store = LocalStore::open(dir.path()).unwrap();
+    let store = LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap();
     runtime().block_on(async {
         let at = Path::from("_delta_log/x");
         let mut upload = store.put_multipart(&at).await.unwrap();
@@ -101,7 +102,7 @@ fn an_upload_appears_when_it_is_complete() {
 #[test]
 fn the_log_is_listed_in_order_and_kept() {
     let dir = tempdir().unwrap();
-    let store = LocalStore::open(dir.path()).unwrap();
+    let store = LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap();
     runtime().block_on(async {
         assert!(names(&store, "_delta_log").await.is_empty());
         for name in ["3", "1", "2"] {
@@ -148,7 +149,7 @@ fn the_log_is_listed_in_order_and_kept() {
 #[test]
 fn what_was_never_published_is_swept_and_never_listed() {
     let dir = tempdir().unwrap();
-    let store = LocalStore::open(dir.path()).unwrap();
+    let store = LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap();
     runtime().block_on(async {
         let upload = store.put_multipart(&Path::from("x")).await.unwrap();
         // As if the process had ended here.
@@ -174,7 +175,7 @@ fn what_was_never_published_is_swept_and_never_listed() {
                 .is_empty()
         );
     });
-    LocalStore::open(dir.path()).unwrap();
+    LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap();
     assert_eq!(
         fs::read_dir(dir.path().join(".staging")).unwrap().count(),
         0
@@ -184,7 +185,7 @@ fn what_was_never_published_is_swept_and_never_listed() {
 #[test]
 fn the_operating_systems_error_stays_in_the_chain() {
     let dir = tempdir().unwrap();
-    let store = LocalStore::open(dir.path()).unwrap();
+    let store = LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap();
     runtime().block_on(async {
         fs::write(dir.path().join("file"), "x").unwrap();
         let error = store
@@ -203,10 +204,10 @@ fn the_operating_systems_error_stays_in_the_chain() {
 #[test]
 fn after_a_failed_sync_nothing_more_is_written() {
     let dir = tempdir().unwrap();
-    let store = LocalStore::open(dir.path()).unwrap();
+    let store = LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap();
     runtime().block_on(async {
         store.put(&Path::from("x"), "x".into()).await.unwrap();
-        store.disk.poison_for_test();
+        store.files.poison_for_test();
         assert!(store.put(&Path::from("y"), "y".into()).await.is_err());
         assert!(store.delete(&Path::from("x")).await.is_err());
         assert_eq!(

@@ -60,7 +60,7 @@ fn a_damaged_checkpoint_is_done_without() {
         let dir = tempdir().unwrap();
         with_checkpoint(dir.path());
         damage(dir.path());
-        let mut opened = Oplog::open(dir.path(), POND, Version(5)).unwrap();
+        let mut opened = Oplog::open(&disk(), dir.path(), POND, Version(5)).unwrap();
         assert!(opened.set_aside.is_empty(), "{n}");
         assert_eq!((opened.latest, opened.generation), (Version(5), 5), "{n}");
         extend(&mut opened.oplog, 6..=6);

@@ -2,6 +2,7 @@
 
 use super::fault::{Fault, FaultStore};
 use super::*;
+use crate::disk::LocalDisk;
 use crate::oplog::store::LocalStore;
 use crate::tinyfs::{Errno, FsError};
 use object_store::ObjectStore;
@@ -47,12 +48,12 @@ fn a_folder_with_odd_characters_holds_a_table_too() {
 #[test]
 fn a_table_is_made_once_and_belongs_to_one_pond() {
     let dir = tempdir().unwrap();
-    let absent = Oplog::open(dir.path(), POND, Version(0));
+    let absent = Oplog::open(&disk(), dir.path(), POND, Version(0));
     assert!(matches!(absent, Err(OplogError::Absent { .. })));
     make(dir.path());
-    let again = Oplog::create(dir.path(), POND, time(0), &birth());
+    let again = Oplog::create(&disk(), dir.path(), POND, time(0), &birth());
     assert!(matches!(again, Err(OplogError::Exists { .. })));
-    let other = Oplog::open(dir.path(), Uuid::from_u128(7), Version(0));
+    let other = Oplog::open(&disk(), dir.path(), Uuid::from_u128(7), Version(0));
     assert!(matches!(other, Err(OplogError::Foreign { .. })));
 }
 
@@ -96,7 +97,7 @@ fn faulty(store: Arc<dyn ObjectStore>) -> (Arc<FaultStore>, Oplog) {
 fn an_ambiguous_failure_is_found_committed() {
     let dir = tempdir().unwrap();
     let stores: [Arc<dyn ObjectStore>; 2] = [
-        Arc::new(LocalStore::open(dir.path()).unwrap()),
+        Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap()),
         Arc::new(InMemory::new()),
     ];
     for store in stores {
@@ -128,7 +129,7 @@ fn an_ambiguous_failure_is_found_committed() {
 #[test]
 fn a_failure_before_anything_was_written_is_repeated() {
     let dir = tempdir().unwrap();
-    let store = Arc::new(LocalStore::open(dir.path()).unwrap());
+    let store = Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap());
     let (fault, mut oplog) = faulty(store);
     extend(&mut oplog, 1..=1);
     for end in [".json", ".parquet"] {
@@ -144,7 +145,7 @@ fn a_failure_before_anything_was_written_is_repeated() {
 #[test]
 fn a_failed_data_file_leaves_no_other_behind() {
     let dir = tempdir().unwrap();
-    let store = Arc::new(LocalStore::open(dir.path()).unwrap());
+    let store = Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap());
     let (fault, mut oplog) = faulty(store);
     let before = data_files(dir.path()).len();
     let mut two = Changes::default();
@@ -194,7 +195,7 @@ fn a_writer_that_was_overtaken_is_fenced() {
 #[test]
 fn a_writer_whose_lost_commit_was_overtaken_is_fenced() {
     let dir = tempdir().unwrap();
-    let store = Arc::new(LocalStore::open(dir.path()).unwrap());
+    let store = Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap());
     let (fault, mut oplog) = faulty(store);
     fault.arm(".json", Fault::Before);
     oplog.commit(1, time(1), &changes(1)).unwrap_err();
@@ -246,7 +247,7 @@ fn what_the_table_cannot_hold_is_refused_before_anything_is_written() {
 #[test]
 fn what_a_commit_says_it_has_written_was_synced() {
     let dir = tempdir().unwrap();
-    let store = Arc::new(LocalStore::open(dir.path()).unwrap());
+    let store = Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap());
     let (_, mut oplog) = faulty(store.clone());
     let before = store.syncs();
     extend(&mut oplog, 1..=1);

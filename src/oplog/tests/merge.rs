@@ -1,6 +1,7 @@
 //! Files that hold many versions, as compaction will write them.
 
 use super::*;
+use crate::disk::LocalDisk;
 use crate::oplog::commit::PartFile;
 use crate::oplog::file::encode;
 use crate::oplog::payload::{absorb, rows_of};
@@ -99,7 +100,7 @@ fn the_log_and_a_file_must_agree_on_its_versions() {
     let (bytes, stats) = encode(&compacted(4)).unwrap();
     assert_eq!((stats.versions, stats.rows), ((1, 4), 16));
     fs::write(dir.path().join("f.parquet"), &bytes).unwrap();
-    let store = Arc::new(LocalStore::open(dir.path()).unwrap());
+    let store = Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap());
     let table = Table::new(store, None).unwrap();
     let file = |versions, size| DataFile {
         path: "f.parquet".into(),
@@ -134,7 +135,7 @@ fn a_damaged_file_without_a_hash_in_its_name_gives_an_error_or_the_truth() {
     let dir = tempdir().unwrap();
     let rows = compacted(3);
     let (bytes, stats) = encode(&rows).unwrap();
-    let store = Arc::new(LocalStore::open(dir.path()).unwrap());
+    let store = Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap());
     let table = Table::new(store, None).unwrap();
     let mut expected = Changes::default();
     let third = rows.iter().filter(|row| row.version == 3);

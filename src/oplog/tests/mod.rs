@@ -8,12 +8,14 @@ mod records;
 mod tails;
 
 use super::{Commit, Opened, Oplog, OplogError};
+use crate::disk::{Disk, LocalDisk};
 use crate::tinyfs::{
     AttrName, Attrs, Changes, ContentId, Dentry, Extent, Extents, Kind, Map, Name, Names, Node,
     NodeId, Nodes, SegmentId, Stored, Time, Version,
 };
 use bytes::Bytes;
 use std::path::Path;
+use std::sync::Arc;
 use uuid::Uuid;
 
 pub(super) const POND: Uuid = Uuid::from_u128(0x0192_aaaa_bbbb_7ccc_8ddd_eeee_ffff_0001);
@@ -99,12 +101,16 @@ pub(super) fn dump(changes: &Changes) -> Vec<String> {
     out
 }
 
+pub(super) fn disk() -> Arc<dyn Disk> {
+    Arc::new(LocalDisk)
+}
+
 pub(super) fn make(dir: &Path) {
-    Oplog::create(dir, POND, time(0), &birth()).unwrap();
+    Oplog::create(&disk(), dir, POND, time(0), &birth()).unwrap();
 }
 
 pub(super) fn open(dir: &Path) -> Opened {
-    Oplog::open(dir, POND, Version(0)).unwrap()
+    Oplog::open(&disk(), dir, POND, Version(0)).unwrap()
 }
 
 /// Commits `changes(n)` as generation `n` for each of `range`.

@@ -57,7 +57,7 @@ fn a_torn_commit_that_nobody_was_told_of_is_set_aside() {
     for (what, damage) in DAMAGES {
         let (_keep, dir) = three();
         damage(&dir);
-        let mut opened = Oplog::open(&dir, POND, Version(2)).unwrap();
+        let mut opened = Oplog::open(&disk(), &dir, POND, Version(2)).unwrap();
         assert_eq!(opened.set_aside, [Version(3)], "{what}");
         assert_eq!(
             (opened.latest, opened.generation),
@@ -82,7 +82,7 @@ fn a_torn_commit_that_was_acknowledged_is_an_error() {
         }
         let (_keep, dir) = three();
         damage(&dir);
-        match Oplog::open(&dir, POND, Version(3)) {
+        match Oplog::open(&disk(), &dir, POND, Version(3)) {
             Err(OplogError::Damaged {
                 version: Version(3),
                 ..
@@ -116,7 +116,7 @@ fn several_torn_commits_are_set_aside_and_again() {
 fn damage_below_a_whole_commit_is_no_torn_tail() {
     let (_keep, dir) = three();
     fs::write(commit_file(&dir, 2), b"").unwrap();
-    let opened = Oplog::open(&dir, POND, Version(1));
+    let opened = Oplog::open(&disk(), &dir, POND, Version(1));
     assert!(matches!(
         opened,
         Err(OplogError::Damaged {
@@ -125,7 +125,7 @@ fn damage_below_a_whole_commit_is_no_torn_tail() {
         })
     ));
     fs::remove_file(commit_file(&dir, 2)).unwrap();
-    let opened = Oplog::open(&dir, POND, Version(1));
+    let opened = Oplog::open(&disk(), &dir, POND, Version(1));
     assert!(matches!(
         opened,
         Err(OplogError::Damaged {
@@ -139,7 +139,7 @@ fn damage_below_a_whole_commit_is_no_torn_tail() {
 fn a_lost_version_is_an_error() {
     let (_keep, dir) = three();
     fs::remove_file(commit_file(&dir, 3)).unwrap();
-    let opened = Oplog::open(&dir, POND, Version(3));
+    let opened = Oplog::open(&disk(), &dir, POND, Version(3));
     let lost = OplogError::Lost {
         known: Version(3),
         latest: Version(2),
@@ -154,7 +154,7 @@ fn version_0_is_never_set_aside() {
     for n in 0..=3 {
         fs::write(commit_file(&dir, n), b"").unwrap();
     }
-    let opened = Oplog::open(&dir, POND, Version(0));
+    let opened = Oplog::open(&disk(), &dir, POND, Version(0));
     assert!(matches!(
         opened,
         Err(OplogError::Damaged {

@@ -120,11 +120,6 @@ impl<H: Harness> Run<H> {
                 self.sealed = None;
                 self.now = self.durable.clone();
             }
-            Outcome::Rebuilt => {
-                self.sealed = None;
-                self.now = self.saved.last().unwrap().1.clone();
-                self.durable = self.now.clone();
-            }
         }
         self.compare(match step {
             Step::Freeze => Bytes::None,

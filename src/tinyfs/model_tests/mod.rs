@@ -50,8 +50,6 @@ pub enum Outcome {
     Committed(Option<Version>),
     /// What was not durable is gone. If a commit was under way, it did become that version.
     Reopened(Option<Version>),
-    /// What was not committed is gone.
-    Rebuilt,
 }
 
 /// How many sequences, unless the environment says it.

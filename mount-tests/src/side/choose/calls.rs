@@ -75,7 +75,7 @@ fn special_file(rng: &mut Rng) -> Op {
         libc::S_IFLNK,
         0,
     ]);
-    let device = *rng.pick(&[0, 0x103, 0x0801, 0xff_f00_ff00]);
+    let device = *rng.pick(&[0, 0x103, 0x0801, 0xf_ff00_ff00]);
     let bits = crate::side::op::Octal(kind | bits(rng).0);
     Op::Mknod(place(rng), bits, device)
 }

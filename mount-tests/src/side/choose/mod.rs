@@ -64,13 +64,18 @@ fn beginning(rng: &mut Rng) -> Vec<Step> {
         Op::Chmod(Target::Slot(0), file_bits),
         Op::Write(0, data),
         Op::SetXattr(
-            path(*rng.pick(&["a", "c"])),
+            path(rng.pick::<&str>(&["a", "c"])),
             Text(b"user.one".to_vec()),
             Data { len: 20, seed: 2 },
             XattrFlags::empty(),
         ),
         Op::Open(top("e"), appends, Octal(0o666), 1),
-        Op::Open(top(*rng.pick(&["a", "b", "a/b"])), reads, Octal(0), 2),
+        Op::Open(
+            top(rng.pick::<&str>(&["a", "b", "a/b"])),
+            reads,
+            Octal(0),
+            2,
+        ),
         Op::Symlink(parts::link_target(rng), top("d")),
         Op::Link(top("c"), top("a/c"), AtFlags::empty()),
     ];

@@ -59,9 +59,9 @@ fn filled(buffer: &[u8], result: Result<usize, Errno>) -> Answer {
 
 /// All that a directory lists, sorted. It is left at its beginning, which is the same place everywhere.
 pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(Text, FileType)>, Errno> {
-    let listed = list(dir);
+    let listed = list(dir)?;
     rustix::fs::seek(dir, rustix::fs::SeekFrom::Start(0))?;
-    listed
+    Ok(listed)
 }
 
 fn list(dir: BorrowedFd<'_>) -> Result<Vec<(Text, FileType)>, Errno> {

@@ -112,6 +112,30 @@ fn an_unlinked_file_lives_as_long_as_it_is_open() {
 }
 
 #[test]
+fn what_an_unlinked_file_has_lost_does_not_come_back() {
+    on_both(|root| {
+        const PIECE: usize = 8192;
+        let open = File::create_new(root.join("f")).unwrap();
+        // Two runs that touch, kept apart until they are flushed because the later one came first.
+        open.write_all_at(&[2; PIECE], PIECE as u64).unwrap();
+        open.write_all_at(&[1; PIECE], 0).unwrap();
+        let path = root.join("f");
+        let reader = File::open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        open.set_len(PIECE as u64).unwrap();
+        open.set_len(2 * PIECE as u64).unwrap();
+        open.sync_all().unwrap();
+        let mut found = [9; 2 * PIECE];
+        reader.read_exact_at(&mut found, 0).unwrap();
+        assert!(found[..PIECE].iter().all(|byte| *byte == 1));
+        assert!(found[PIECE..].iter().all(|byte| *byte == 0));
+        // Nor is room given back twice.
+        open.set_len(100).unwrap();
+        open.set_len(10).unwrap();
+    });
+}
+
+#[test]
 fn a_replaced_file_lives_as_long_as_it_is_open() {
     on_both(|root| {
         let path = file(root, "f", "old");

@@ -231,3 +231,8 @@ fn an_overlay_has_its_lower_half_on_the_mount() {
         });
     }
 }
+
+#[test]
+fn an_overlay_has_both_halves_on_the_mount() {
+    overlay_edits("on", |root, _| (root.to_path_buf(), root.to_path_buf()));
+}

@@ -6,15 +6,17 @@
 //! anything is put in it.
 
 use super::listing::{self, Listing};
+use crate::disk::{self, Disk, DiskFile};
 use crate::tinyfs::Errno;
+use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{ObjectMeta, PutPayload};
+use object_store::{GetOptions, ObjectMeta, PutPayload};
 use parking_lot::Mutex;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
+use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 /// Where files stand until they are whole. Delta readers pass over hidden names.
@@ -28,7 +30,8 @@ pub(super) fn is_staging(path: &Path) -> bool {
 }
 
 #[derive(Debug)]
-pub(super) struct Disk {
+pub(super) struct Files {
+    disk: Arc<dyn Disk>,
     root: PathBuf,
     staged: AtomicU64,
     /// Folders that are known to be there and durable.
@@ -39,10 +42,11 @@ pub(super) struct Disk {
     syncs: AtomicU64,
 }
 
-impl Disk {
-    pub(super) fn open(root: &FilePath) -> io::Result<Disk> {
-        let disk = Disk {
-            root: fs::canonicalize(root)?,
+impl Files {
+    pub(super) fn open(disk: Arc<dyn Disk>, root: &FilePath) -> io::Result<Files> {
+        let files = Files {
+            disk,
+            root: root.to_owned(),
             staged: AtomicU64::new(0),
             folders: Mutex::new(HashSet::new()),
             listing: Listing::default(),
@@ -50,12 +54,14 @@ impl Disk {
             errno: AtomicI32::new(0),
             syncs: AtomicU64::new(0),
         };
-        disk.sweep()?;
-        let log = disk.at(&listing::log());
-        if log.is_dir() {
-            disk.sync_folder(&log)?;
+        files.sweep()?;
+        let log = files.at(&listing::log());
+        match files.disk.look(&log) {
+            Ok(_) => files.sync_folder(&log)?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
         }
-        Ok(disk)
+        Ok(files)
     }
 
     pub(super) fn root(&self) -> &FilePath {
@@ -88,18 +94,23 @@ impl Disk {
         self.poison(io::Error::from_raw_os_error(libc::EIO));
     }
 
+    /// Takes a staged file away. Best effort: what stays is swept when the table is opened.
+    pub(super) fn unstage(&self, staged: &FilePath) {
+        if let Err(error) = self.disk.remove(staged) {
+            tracing::debug!(%error, "a staged file stays behind");
+        }
+    }
+
     /// Removes what was staged and never published.
     fn sweep(&self) -> io::Result<()> {
         let staging = self.root.join(STAGING);
-        let entries = match fs::read_dir(&staging) {
-            Ok(entries) => entries,
+        let names = match self.disk.list(&staging) {
+            Ok(names) => names,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(e),
         };
-        for entry in entries {
-            fs::remove_file(entry?.path())?;
-        }
-        Ok(())
+        let mut staged = names.iter().map(|name| staging.join(name));
+        staged.try_for_each(|path| self.disk.remove(&path))
     }
 
     fn at(&self, path: &Path) -> PathBuf {
@@ -109,14 +120,14 @@ impl Disk {
     }
 
     /// A new file in the staging folder.
-    pub(super) fn stage(&self) -> io::Result<(PathBuf, File)> {
+    pub(super) fn stage(&self) -> io::Result<(PathBuf, Arc<dyn DiskFile>)> {
         self.refuse_if_poisoned()?;
         let folder = self.root.join(STAGING);
         self.ensure_folder(&folder)?;
         loop {
             let n = self.staged.fetch_add(1, Ordering::Relaxed);
             let path = folder.join(format!("{}-{n}", std::process::id()));
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
+            match self.disk.create(&path) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 opened => return opened.map(|file| (path, file)),
             }
@@ -124,16 +135,90 @@ impl Disk {
     }
 
     pub(super) fn put(&self, to: &Path, payload: &PutPayload, replace: bool) -> io::Result<()> {
-        let (staged, mut file) = self.stage()?;
-        let written = payload.iter().try_for_each(|bytes| file.write_all(bytes));
-        self.finish(written, &staged, &file, to, replace)
+        let (staged, file) = self.stage()?;
+        let written = write(file.as_ref(), payload, 0);
+        self.finish(written, &staged, file.as_ref(), to, replace)
     }
 
     pub(super) fn copy(&self, from: &Path, to: &Path, replace: bool) -> io::Result<()> {
-        let mut source = File::open(self.at(from))?;
-        let (staged, mut file) = self.stage()?;
-        let written = io::copy(&mut source, &mut file).map(|_| ());
-        self.finish(written, &staged, &file, to, replace)
+        let bytes = disk::read(self.disk.as_ref(), &self.at(from), u64::MAX)?;
+        self.put(to, &bytes.into(), replace)
+    }
+
+    /// The bytes of a file that `options` ask for, and what is known of it.
+    pub(super) fn get(&self, at: &Path, options: &GetOptions) -> object_store::Result<Got> {
+        let failed = |e| {
+            self.note(&e);
+            super::generic(e, at)
+        };
+        let path = self.at(at);
+        let file = self.disk.open(&path).map_err(failed)?;
+        let meta = self.meta(&path, at).map_err(failed)?;
+        options.check_preconditions(&meta)?;
+        let range = match &options.range {
+            Some(range) => range
+                .as_range(meta.size)
+                .map_err(|e| failed(io::Error::new(io::ErrorKind::InvalidInput, e)))?,
+            None => 0..meta.size,
+        };
+        let wanted = if options.head {
+            0
+        } else {
+            range.end - range.start
+        };
+        let mut bytes = vec![0; wanted as usize];
+        file.read_at(&mut bytes, range.start).map_err(failed)?;
+        Ok((meta, range, bytes.into()))
+    }
+
+    fn meta(&self, path: &FilePath, location: &Path) -> io::Result<ObjectMeta> {
+        let seen = self.disk.look(path)?;
+        if seen.is_dir {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(ObjectMeta {
+            location: location.clone(),
+            last_modified: seen.modified.into(),
+            size: seen.len,
+            e_tag: None,
+            version: None,
+        })
+    }
+
+    /// The files in a folder and the folders in it, without those below; a folder that is not there has
+    /// none.
+    pub(super) fn list(&self, folder: &Path) -> io::Result<(Vec<ObjectMeta>, Vec<Path>)> {
+        let at = self.at(folder);
+        let names = match self.disk.list(&at) {
+            Ok(names) => names,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
+            Err(e) => return Err(e),
+        };
+        let (mut files, mut folders) = (Vec::new(), Vec::new());
+        for name in names {
+            // A name that is no path of this store is none of ours.
+            let Some(location) = name.to_str().and_then(|name| child(folder, name)) else {
+                continue;
+            };
+            let path = at.join(&name);
+            match self.disk.look(&path)?.is_dir {
+                true if is_staging(&location) => {}
+                true => folders.push(location),
+                false => files.push(self.meta(&path, &location)?),
+            }
+        }
+        Ok((files, folders))
+    }
+
+    /// The files in a folder and in all below it.
+    pub(super) fn walk(&self, folder: &Path) -> io::Result<Vec<ObjectMeta>> {
+        let (mut files, mut todo) = self.list(folder)?;
+        while let Some(folder) = todo.pop() {
+            let (more, below) = self.list(&folder)?;
+            files.extend(more);
+            todo.extend(below);
+        }
+        Ok(files)
     }
 
     /// Syncs a staged file and gives it its name, or takes it away where anything went wrong.
@@ -141,7 +226,7 @@ impl Disk {
         &self,
         written: io::Result<()>,
         staged: &FilePath,
-        file: &File,
+        file: &dyn DiskFile,
         to: &Path,
         replace: bool,
     ) -> io::Result<()> {
@@ -150,7 +235,7 @@ impl Disk {
             .and_then(|()| self.publish(staged, to, replace));
         if published.is_err() {
             // It may have been published and only its folder not been synced; then it is gone.
-            let _ = fs::remove_file(staged);
+            let _ = self.disk.remove(staged);
             self.listing.forget();
         }
         published
@@ -160,7 +245,7 @@ impl Disk {
         let target = self.at(to);
         let folder = target.parent().unwrap_or(&self.root).to_path_buf();
         self.ensure_folder(&folder)?;
-        move_file(staged, &target, replace)?;
+        self.disk.rename(staged, &target, replace)?;
         self.sync_folder(&folder)?;
         self.listing.added(to);
         Ok(())
@@ -175,7 +260,7 @@ impl Disk {
             target.parent().unwrap_or(&self.root),
         );
         self.ensure_folder(entered)?;
-        move_file(&source, &target, replace)?;
+        self.disk.rename(&source, &target, replace)?;
         self.sync_folder(entered)?;
         if left != entered {
             self.sync_folder(left)?;
@@ -186,13 +271,14 @@ impl Disk {
     pub(super) fn delete(&self, path: &Path) -> io::Result<()> {
         self.refuse_if_poisoned()?;
         let target = self.at(path);
-        fs::remove_file(&target)?;
+        self.disk.remove(&target)?;
         self.listing.removed(path);
         self.sync_folder(target.parent().unwrap_or(&self.root))
     }
 
     pub(super) fn list_log(&self, offset: Option<Path>) -> io::Result<Vec<ObjectMeta>> {
-        self.listing.list(&self.at(&listing::log()), offset)
+        self.listing
+            .list(self.disk.as_ref(), &self.at(&listing::log()), offset)
     }
 
     /// Makes a folder and what leads to it, each durable in its parent before it is used.
@@ -203,7 +289,7 @@ impl Disk {
         if folder != self.root {
             let parent = folder.parent().unwrap_or(&self.root);
             self.ensure_folder(parent)?;
-            match fs::create_dir(folder) {
+            match self.disk.make_dir(folder) {
                 // Who made it may have died before the parent was synced.
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 made => made?,
@@ -214,7 +300,7 @@ impl Disk {
         Ok(())
     }
 
-    fn sync_file(&self, file: &File) -> io::Result<()> {
+    fn sync_file(&self, file: &dyn DiskFile) -> io::Result<()> {
         self.syncs.fetch_add(1, Ordering::Relaxed);
         file.sync_data().map_err(|e| match e.raw_os_error() {
             // The file is not published: it can be written anew.
@@ -225,7 +311,7 @@ impl Disk {
 
     fn sync_folder(&self, folder: &FilePath) -> io::Result<()> {
         self.syncs.fetch_add(1, Ordering::Relaxed);
-        File::open(folder)?.sync_all().map_err(|e| self.poison(e))
+        self.disk.sync_dir(folder).map_err(|e| self.poison(e))
     }
 
     fn poison(&self, error: io::Error) -> io::Error {
@@ -242,16 +328,21 @@ impl Disk {
     }
 }
 
-fn move_file(from: &FilePath, to: &FilePath, replace: bool) -> io::Result<()> {
-    if replace {
-        return fs::rename(from, to);
-    }
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every file system has this call; a hard link never replaces either.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            fs::hard_link(from, to)?;
-            fs::remove_file(from)
-        }
-        moved => Ok(moved?),
-    }
+/// What is known of a file, and a range of its bytes.
+pub(super) type Got = (ObjectMeta, Range<u64>, Bytes);
+
+/// Writes a payload from `offset` on.
+pub(super) fn write(file: &dyn DiskFile, payload: &PutPayload, offset: u64) -> io::Result<()> {
+    let mut at = offset;
+    payload.iter().try_for_each(|bytes| {
+        file.write_at(bytes, at)?;
+        at += bytes.len() as u64;
+        Ok(())
+    })
+}
+
+/// The path of `name` in `folder`, if the store can have one of that name.
+pub(super) fn child(folder: &Path, name: &str) -> Option<Path> {
+    let path: Path = folder.parts().chain([name.into()]).collect();
+    (path.filename() == Some(name)).then_some(path)
 }

@@ -1,0 +1,235 @@
+//! Reading the journal back: which of its ends were never acknowledged, and which are damaged.
+//!
+//! A record that was acknowledged was synced whole. So an end that looks as a write does that the power
+//! was cut from (short, or pages of zeros) was not, and is passed over. Anything else that does not match
+//! its checksum may have been acknowledged, and is damage, unless the next record has the number that the
+//! unreadable one would have had: then its write had failed, and was made anew elsewhere.
+
+use super::record::{self, HEADER};
+use super::{FileId, path};
+use crate::disk::{Disk, DiskFile};
+use crate::index::IndexError;
+use crate::tinyfs::{Changes, Version};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Pages of this size reach a disk one by one.
+const PAGE: u64 = 4096;
+
+/// What the files hold.
+#[derive(Default)]
+pub(in crate::index) struct Loaded {
+    /// The entries of each generation, oldest first.
+    pub(in crate::index) generations: Vec<(u64, Changes)>,
+    /// An id that no entry has.
+    pub(in crate::index) next_id: u64,
+    /// The number of the next record.
+    pub(in crate::index) next_sequence: u64,
+    pub(in crate::index) damage: Option<Damage>,
+}
+
+/// What cannot be read and may have been acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    pub(super) file: FileId,
+    path: PathBuf,
+    offset: u64,
+    why: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Damage {
+            path, offset, why, ..
+        } = self;
+        write!(
+            f,
+            "the journal {} is damaged at offset {offset}: {why}",
+            path.display()
+        )
+    }
+}
+
+/// How a file ends.
+enum End {
+    Clean,
+    /// As a write does that the power was cut from.
+    Torn,
+    Bad(&'static str),
+}
+
+/// The files of the journal in order.
+pub(super) fn files(disk: &dyn Disk, dir: &Path) -> Result<Vec<FileId>, IndexError> {
+    let names = disk.list(dir).map_err(IndexError::journal("list", dir))?;
+    let id = |name: &std::ffi::OsString| {
+        let (generation, part) = name.to_str()?.strip_suffix(".jnl")?.split_once('-')?;
+        Some((generation.parse().ok()?, part.parse().ok()?))
+    };
+    let mut ids: Vec<FileId> = names.iter().filter_map(id).collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// The newest version that any record knows to be committed, as far as they can be read.
+pub(super) fn known(
+    disk: &dyn Disk,
+    dir: &Path,
+    pond: Uuid,
+    files: &[FileId],
+) -> Result<Version, IndexError> {
+    let mut newest = Version(0);
+    for &id in files {
+        let mut records = Records::open(disk, dir, id, pond)?;
+        while let Next::Record(_, bytes) = records.next()? {
+            if let Ok((_, known, _)) = record::payload(&bytes) {
+                newest = newest.max(known);
+            }
+        }
+    }
+    Ok(newest)
+}
+
+/// Reads the files, up to the first damage.
+pub(super) fn load(
+    disk: &dyn Disk,
+    dir: &Path,
+    pond: Uuid,
+    files: &[FileId],
+) -> Result<Loaded, IndexError> {
+    let mut loaded = Loaded::default();
+    let mut unread: Option<Damage> = None;
+    for &id in files {
+        let mut records = Records::open(disk, dir, id, pond)?;
+        let end = loop {
+            let offset = records.at;
+            let (header, bytes) = match records.next()? {
+                Next::Record(header, bytes) => (header, bytes),
+                Next::End(end) => break end,
+            };
+            let first = loaded.generations.is_empty();
+            let why = match header.sequence {
+                found if !first && found != loaded.next_sequence => {
+                    let missing = loaded.next_sequence;
+                    Some(format!("record {missing} is missing before record {found}"))
+                }
+                // Nothing tells which number what cannot be read had.
+                found if first && unread.is_some() => {
+                    Some(format!("records are missing before record {found}"))
+                }
+                _ if header.generation != id.0 => {
+                    Some("it holds a record of another generation".into())
+                }
+                _ => None,
+            };
+            if let Some(why) = why {
+                loaded.damage = Some(unread.unwrap_or(records.damage(offset, why)));
+                return Ok(loaded);
+            }
+            let (next_id, _, changes) = record::payload(&bytes)?;
+            // The write that could not be read had failed, and was made anew here.
+            unread = None;
+            loaded.next_id = loaded.next_id.max(next_id);
+            loaded.next_sequence = header.sequence + 1;
+            match loaded.generations.last_mut() {
+                Some((generation, all)) if *generation == header.generation => all.absorb(changes),
+                _ => loaded.generations.push((header.generation, changes)),
+            }
+        };
+        match end {
+            End::Clean => {}
+            End::Torn => tracing::debug!("a flush never ended: {}", records.path.display()),
+            End::Bad(why) => {
+                unread.get_or_insert(records.damage(records.at, why.into()));
+            }
+        }
+    }
+    loaded.damage = unread;
+    Ok(loaded)
+}
+
+enum Next {
+    Record(record::Header, Vec<u8>),
+    End(End),
+}
+
+/// The records of one file.
+struct Records {
+    file: Arc<dyn DiskFile>,
+    id: FileId,
+    path: PathBuf,
+    pond: Uuid,
+    /// Where the next one begins.
+    at: u64,
+    len: u64,
+}
+
+impl Records {
+    fn open(disk: &dyn Disk, dir: &Path, id: FileId, pond: Uuid) -> Result<Records, IndexError> {
+        let path = path(dir, id);
+        let opened = (disk.open_cold(&path)).and_then(|file| Ok((file.len()?, file)));
+        let (len, file) = opened.map_err(IndexError::journal("open", &path))?;
+        Ok(Records {
+            file,
+            id,
+            path,
+            pond,
+            at: 0,
+            len,
+        })
+    }
+
+    fn damage(&self, offset: u64, why: String) -> Damage {
+        Damage {
+            file: self.id,
+            path: self.path.clone(),
+            offset,
+            why,
+        }
+    }
+
+    fn read(&self, buffer: &mut [u8], at: u64) -> Result<(), IndexError> {
+        (self.file.read_at(buffer, at)).map_err(IndexError::journal("read", &self.path))
+    }
+
+    fn next(&mut self) -> Result<Next, IndexError> {
+        let left = self.len - self.at;
+        if left == 0 {
+            return Ok(Next::End(End::Clean));
+        }
+        if left < HEADER as u64 {
+            return Ok(Next::End(End::Torn));
+        }
+        let mut head = [0; HEADER];
+        self.read(&mut head, self.at)?;
+        let (header, size, hash) = match record::header(&head, self.pond) {
+            Ok(read) => read,
+            Err(_) if has_empty_page(&head, self.at) => return Ok(Next::End(End::Torn)),
+            Err(why) => return Ok(Next::End(End::Bad(why))),
+        };
+        if size > left - HEADER as u64 {
+            return Ok(Next::End(End::Torn));
+        }
+        let begin = self.at + HEADER as u64;
+        let mut bytes = vec![0; size as usize];
+        self.read(&mut bytes, begin)?;
+        if blake3::hash(&bytes).as_bytes() == &hash {
+            self.at = begin + size;
+            return Ok(Next::Record(header, bytes));
+        }
+        Ok(Next::End(match has_empty_page(&bytes, begin) {
+            true => End::Torn,
+            false => End::Bad("the checksum of its entries does not match"),
+        }))
+    }
+}
+
+/// Whether all that lies in one page is zeros, of these bytes from `offset` of their file on.
+fn has_empty_page(bytes: &[u8], offset: u64) -> bool {
+    let to_page_end = (PAGE - offset % PAGE) as usize;
+    let (first, rest) = bytes.split_at(to_page_end.min(bytes.len()));
+    std::iter::once(first)
+        .chain(rest.chunks(PAGE as usize))
+        .any(|page| !page.is_empty() && page.iter().all(|byte| *byte == 0))
+}

@@ -1,0 +1,245 @@
+//! The journal: what of the open version was flushed, on disk until a commit holds it.
+//!
+//! Role: keep what `fsync` promised. In: frozen layers. Out: the same entries after a crash. Holds always:
+//! a flush is one record, believed whole or not at all; records are numbered without gaps, so that one
+//! that is missing is missed; what cannot be read is an error, unless it was never acknowledged.
+//!
+//! The files are `journal/GENERATION-PART.jnl`. A generation is what one commit seals; its number is the
+//! commit's transaction identifier in the oplog, which tells after a crash what the oplog already holds.
+//! A new part begins after a write that failed and after a crash: nothing is appended to what may be torn.
+//! [`record`] is how a record is written, [`load`] how files are read back.
+
+mod load;
+mod record;
+
+use super::{Frozen, IndexError};
+use crate::disk::{Disk, DiskFile, make_dirs};
+use crate::tinyfs::Version;
+pub use load::Damage;
+pub(super) use load::Loaded;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Which file of the journal: the generation, and the part of it.
+type FileId = (u64, u32);
+
+/// The journal of one pond.
+pub struct Journal {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    pond: Uuid,
+    tail: Mutex<Tail>,
+}
+
+/// Where the next record goes.
+struct Tail {
+    open: Option<Open>,
+    /// The files that are there.
+    files: BTreeSet<FileId>,
+    /// The number of the next record.
+    sequence: u64,
+    /// Set when a sync failed: what it was to keep may be lost, and no later sync can tell.
+    failed: bool,
+}
+
+struct Open {
+    generation: u64,
+    file: Arc<dyn DiskFile>,
+    path: PathBuf,
+    len: u64,
+    /// Whether its name is on stable storage.
+    named: bool,
+}
+
+impl Journal {
+    /// Opens the journal in folder `dir`, which is made if it is not there, and reads what it holds.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path, pond: Uuid) -> Result<Journal, IndexError> {
+        make_dirs(disk.as_ref(), dir).map_err(IndexError::journal("make", dir))?;
+        // Who wrote a file may have died before its name was durable.
+        disk.sync_dir(dir)
+            .map_err(IndexError::journal("sync", dir))?;
+        let files = load::files(disk.as_ref(), dir)?;
+        let tail = Tail {
+            open: None,
+            files: files.into_iter().collect(),
+            sequence: 0,
+            failed: false,
+        };
+        Ok(Journal {
+            disk,
+            dir: dir.to_owned(),
+            pond,
+            tail: Mutex::new(tail),
+        })
+    }
+
+    /// The newest version that a record knows to be committed.
+    pub(super) fn known(&self) -> Result<Version, IndexError> {
+        let files: Vec<FileId> = self.tail.lock().files.iter().copied().collect();
+        load::known(self.disk.as_ref(), &self.dir, self.pond, &files)
+    }
+
+    /// Everything of generations after `committed`, and the damage that ends it, if there is any. The
+    /// generations up to `committed` are forgotten.
+    pub(super) fn load(&self, committed: u64) -> Result<Loaded, IndexError> {
+        self.forget(committed);
+        let mut tail = self.tail.lock();
+        let files: Vec<FileId> = tail
+            .files
+            .range(first_after(committed)..)
+            .copied()
+            .collect();
+        let loaded = load::load(self.disk.as_ref(), &self.dir, self.pond, &files)?;
+        tail.sequence = loaded.next_sequence;
+        Ok(loaded)
+    }
+
+    /// Gives the files from the damaged one on other names, after which the journal ends before it. What
+    /// of that file can be read is to be written anew. Answers the names.
+    pub(super) fn set_aside(&self, damage: &Damage) -> Result<Vec<PathBuf>, IndexError> {
+        let mut tail = self.tail.lock();
+        tail.open = None;
+        let mut moved = Vec::new();
+        // From the last on: whatever ends this, the damage stays where it is until all else is moved.
+        while let Some(id) = tail.files.last().copied().filter(|id| *id >= damage.file) {
+            let path = path(&self.dir, id);
+            let aside = path.with_extension("jnl.damaged");
+            (self.disk.rename(&path, &aside, true))
+                .map_err(IndexError::journal("rename", &path))?;
+            tail.files.remove(&id);
+            moved.push(aside);
+        }
+        (self.disk.sync_dir(&self.dir)).map_err(IndexError::journal("sync", &self.dir))?;
+        Ok(moved)
+    }
+
+    /// Writes all entries of `layers`, as one record for each generation, and returns when they are on
+    /// stable storage. `next_id` is no id of theirs; `known` is the newest version.
+    pub(super) fn write(
+        &self,
+        layers: &[Frozen],
+        next_id: u64,
+        known: Version,
+    ) -> Result<(), IndexError> {
+        let mut tail = self.tail.lock();
+        if tail.failed {
+            let source = io::Error::other("an earlier sync failed");
+            return Err(IndexError::journal_sync(&self.dir)(source));
+        }
+        let mut rest = layers;
+        while let Some(first) = rest.first() {
+            let generation = first.generation;
+            let same = rest.iter().take_while(|f| f.generation == generation);
+            let (group, later) = rest.split_at(same.count());
+            let entries = group.iter().map(|layer| &*layer.changes);
+            let record = record::encode(
+                &record::Header {
+                    pond: self.pond,
+                    generation,
+                    sequence: tail.sequence,
+                },
+                next_id,
+                known,
+                entries,
+            );
+            self.append(&mut tail, generation, &record)?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Appends a record and syncs it. After a failed write the next one goes to another file; after a
+    /// failed sync nothing more is written.
+    fn append(&self, tail: &mut Tail, generation: u64, record: &[u8]) -> Result<(), IndexError> {
+        if tail
+            .open
+            .as_ref()
+            .is_none_or(|o| o.generation != generation)
+        {
+            tail.open = None;
+            tail.open = Some(self.start(tail, generation)?);
+        }
+        let Some(mut open) = tail.open.take() else {
+            return Err(IndexError::journal("open", &self.dir)(
+                io::ErrorKind::NotFound.into(),
+            ));
+        };
+        (open.file.write_at(record, open.len))
+            .map_err(IndexError::journal("write to", &open.path))?;
+        if let Err(e) = open.file.sync_data() {
+            // What was not written for want of room is written anew, elsewhere.
+            tail.failed = !matches!(e.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT));
+            return Err(match tail.failed {
+                true => IndexError::journal_sync(&open.path)(e),
+                false => IndexError::journal("write to", &open.path)(e),
+            });
+        }
+        if !open.named {
+            self.disk.sync_dir(&self.dir).map_err(|e| {
+                tail.failed = true;
+                IndexError::journal_sync(&self.dir)(e)
+            })?;
+            open.named = true;
+        }
+        open.len += record.len() as u64;
+        tail.sequence += 1;
+        tail.open = Some(open);
+        Ok(())
+    }
+
+    fn start(&self, tail: &mut Tail, generation: u64) -> Result<Open, IndexError> {
+        let parts = tail.files.range((generation, 0)..=(generation, u32::MAX));
+        let id = (generation, parts.last().map_or(0, |(_, part)| part + 1));
+        let path = path(&self.dir, id);
+        let made = self.disk.create(&path);
+        let file = made.map_err(IndexError::journal("create", &path))?;
+        tail.files.insert(id);
+        Ok(Open {
+            generation,
+            file,
+            path,
+            len: 0,
+            named: false,
+        })
+    }
+
+    /// Removes the generations up to `generation`: a commit holds them. It needs no sync, and what
+    /// stays is removed another time.
+    pub(super) fn forget(&self, generation: u64) {
+        let mut tail = self.tail.lock();
+        if tail
+            .open
+            .as_ref()
+            .is_some_and(|o| o.generation <= generation)
+        {
+            tail.open = None;
+        }
+        let later = tail.files.split_off(&first_after(generation));
+        for id in std::mem::replace(&mut tail.files, later) {
+            let path = path(&self.dir, id);
+            match self.disk.remove(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!("a file of the journal stays: {}: {e}", path.display());
+                    tail.files.insert(id);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The first file that a generation after `generation` can have.
+fn first_after(generation: u64) -> FileId {
+    (generation.saturating_add(1), 0)
+}
+
+fn path(dir: &Path, (generation, part): FileId) -> PathBuf {
+    dir.join(format!("{generation:016}-{part:04}.jnl"))
+}
+
+#[cfg(test)]
+mod tests;

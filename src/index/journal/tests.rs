@@ -1,0 +1,177 @@
+//! What the journal gives back after a crash, a failed write, and damage.
+
+use super::*;
+use crate::disk::sim::{Faults, Handle, SimDisk};
+use crate::index::layers::Layers;
+use crate::tinyfs::{AttrName, Attrs, Changes, NodeId};
+use bytes::Bytes;
+
+const POND: Uuid = Uuid::from_u128(5);
+const DIR: &str = "/journal";
+
+fn key(n: u64) -> (NodeId, AttrName) {
+    (NodeId(n), AttrName::new(b"user.n").unwrap())
+}
+
+/// A layer that sets one attribute of node `n`.
+fn layer(generation: u64, n: u64) -> Frozen {
+    let mut changes = Changes::default();
+    changes.set::<Attrs>(key(n), Some(Bytes::from(vec![n as u8; 5_000])));
+    let mut layers = Layers::recovered(100, generation, Changes::default());
+    layers.apply(changes, None);
+    layers.freeze();
+    layers.unjournaled().remove(0)
+}
+
+fn open(disk: &Arc<SimDisk>) -> Journal {
+    Journal::open(Arc::new(Handle(disk.clone())), Path::new(DIR), POND).unwrap()
+}
+
+/// The nodes whose layers are there, and whether there is damage.
+fn found(journal: &Journal, committed: u64) -> (Vec<u64>, bool) {
+    let loaded = journal.load(committed).unwrap();
+    let nodes = loaded
+        .generations
+        .iter()
+        .flat_map(|(_, changes)| &changes.attrs);
+    let nodes = nodes.map(|((id, _), _)| id.0).collect();
+    (nodes, loaded.damage.is_some())
+}
+
+fn write(journal: &Journal, generation: u64, n: u64) -> Result<(), IndexError> {
+    journal.write(&[layer(generation, n)], 100, Version(n))
+}
+
+#[test]
+fn what_was_written_comes_back_and_what_was_committed_does_not() {
+    let disk = SimDisk::new(1);
+    let journal = open(&disk);
+    assert_eq!(found(&journal, 0), (vec![], false));
+    for (generation, n) in [(1, 1), (1, 2), (2, 3), (3, 4)] {
+        write(&journal, generation, n).unwrap();
+    }
+    journal.forget(1);
+    let again = open(&disk);
+    assert_eq!(again.known().unwrap(), Version(4));
+    assert_eq!(found(&again, 1), (vec![3, 4], false));
+    assert_eq!(found(&open(&disk), 2), (vec![4], false));
+    // It goes on in a file of its own.
+    let again = open(&disk);
+    found(&again, 2);
+    write(&again, 3, 5).unwrap();
+    assert_eq!(found(&open(&disk), 2), (vec![4, 5], false));
+}
+
+#[test]
+fn a_power_cut_leaves_all_that_was_synced_and_is_no_damage() {
+    for seed in 0..300 {
+        let disk = SimDisk::new(seed);
+        let journal = open(&disk);
+        found(&journal, 0);
+        let mut rng = crate::disk::sim::Rng(seed);
+        disk.cut_after(1 + rng.below(12));
+        let mut written = 0;
+        for n in 1..=5 {
+            match write(&journal, 1 + n / 4, n) {
+                Ok(()) => written = n,
+                Err(_) => break,
+            }
+        }
+        disk.power_up();
+        let (nodes, damaged) = found(&open(&disk), 0);
+        assert!(!damaged, "seed {seed}");
+        let expected: Vec<u64> = (1..=nodes.len() as u64).collect();
+        assert_eq!(nodes, expected, "seed {seed}");
+        assert!(
+            nodes.len() as u64 >= written,
+            "seed {seed}: {written} were synced"
+        );
+    }
+}
+
+#[test]
+fn a_failed_write_is_made_anew_and_leaves_no_damage() {
+    for seed in 0..200 {
+        let disk = SimDisk::new(seed);
+        let journal = open(&disk);
+        found(&journal, 0);
+        let faults = Faults {
+            writes: 400,
+            ..Faults::default()
+        };
+        disk.set_faults(faults);
+        for n in 1..=5 {
+            while let Err(error) = write(&journal, 1, n) {
+                assert!(matches!(error, IndexError::Journal { .. }), "{error}");
+            }
+        }
+        assert_eq!(
+            found(&open(&disk), 0),
+            (vec![1, 2, 3, 4, 5], false),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_damage_or_harmless_and_the_rest_can_be_kept() {
+    let make = || {
+        let disk = SimDisk::new(1);
+        let journal = open(&disk);
+        found(&journal, 0);
+        for (generation, n) in [(1, 1), (1, 2), (2, 3)] {
+            write(&journal, generation, n).unwrap();
+        }
+        disk
+    };
+    for generation in [1, 2] {
+        let file = path(Path::new(DIR), (generation, 0));
+        let len = Handle(make()).open(&file).unwrap().len().unwrap();
+        for offset in (0..len).step_by(37) {
+            let disk = make();
+            disk.flip(&file, offset, (offset % 8) as u8);
+            let journal = open(&disk);
+            let loaded = journal.load(0).unwrap();
+            let damage = loaded.damage.expect("a flipped bit is found");
+            assert!(damage.to_string().contains(".jnl"), "{damage}");
+            journal.set_aside(&damage).unwrap();
+            let (nodes, damaged) = found(&open(&disk), 0);
+            assert!(!damaged && nodes.len() < 3, "at {offset}: {nodes:?}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_file_is_missed() {
+    let disk = SimDisk::new(1);
+    let journal = open(&disk);
+    found(&journal, 0);
+    for (generation, n) in [(1, 1), (2, 2), (3, 3)] {
+        write(&journal, generation, n).unwrap();
+    }
+    Handle(disk.clone())
+        .remove(&path(Path::new(DIR), (2, 0)))
+        .unwrap();
+    assert_eq!(found(&open(&disk), 0), (vec![1], true));
+    assert_eq!(found(&open(&disk), 2), (vec![3], false));
+}
+
+#[test]
+fn after_a_failed_sync_nothing_more_is_written() {
+    let disk = SimDisk::new(1);
+    let journal = open(&disk);
+    found(&journal, 0);
+    disk.set_faults(Faults {
+        syncs: 1000,
+        ..Faults::default()
+    });
+    assert!(matches!(
+        write(&journal, 1, 1),
+        Err(IndexError::JournalSync { .. })
+    ));
+    disk.set_faults(Faults::default());
+    assert!(matches!(
+        write(&journal, 1, 1),
+        Err(IndexError::JournalSync { .. })
+    ));
+}

@@ -1,0 +1,110 @@
+//! The last failures that were the pond's and not the caller's, with what a number cannot tell.
+//!
+//! In: an operation, what it was about, and why it failed. Out: lines of `.pond/errors`, and the attribute
+//! `user.pond.error` of a file. Holds always: the last [`KEPT`] are there; a path is looked for when
+//! somebody reads them, not when an operation waits.
+
+use super::inodes::View;
+use crate::pond::Pond;
+use crate::tinyfs::{Errno, FsError, NodeId, Time, Version, describe};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::time::SystemTime;
+
+/// How many are kept.
+const KEPT: usize = 1000;
+
+#[derive(Debug)]
+struct Failure {
+    time: Time,
+    op: &'static str,
+    view: Option<View>,
+    errno: Errno,
+    reason: String,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Errors(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    last: VecDeque<Failure>,
+    /// All since the mount began.
+    count: u64,
+}
+
+impl Errors {
+    /// Notes a failure, if it is the pond's.
+    pub(super) fn note(&self, op: &'static str, view: Option<View>, error: &FsError) {
+        let FsError::Store { errno, cause } = error else {
+            return;
+        };
+        let mut kept = self.0.lock();
+        kept.count += 1;
+        if kept.last.len() >= KEPT {
+            kept.last.pop_front();
+        }
+        // A line is a line.
+        let reason = describe(cause.as_ref()).replace(['\n', '\t'], " ");
+        kept.last.push_back(Failure {
+            time: Time::from(SystemTime::now()),
+            op,
+            view,
+            errno: *errno,
+            reason,
+        });
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.0.lock().count
+    }
+
+    /// Why the last operation on a node at a version failed, if one did.
+    pub(super) fn of(&self, at: Version, id: NodeId) -> Option<String> {
+        let kept = self.0.lock();
+        let about = |failure: &&Failure| match failure.view {
+            Some(View::Node { tree, id: node }) => (tree.at, node) == (at, id),
+            _ => false,
+        };
+        Some(kept.last.iter().rfind(about)?.reason.clone())
+    }
+
+    /// All that are kept, oldest first, a line each: time, operation, path, error and reason, with tabs
+    /// between.
+    pub(super) fn text(&self, pond: &Pond) -> String {
+        let rows: Vec<_> = {
+            let kept = self.0.lock();
+            let row = |f: &Failure| (f.time, f.op, f.view, f.errno, f.reason.clone());
+            kept.last.iter().map(row).collect()
+        };
+        let mut text = String::new();
+        for (time, op, view, errno, reason) in rows {
+            let time = jiff::Timestamp::from_microsecond(time.micros())
+                .map_or_else(|_| time.micros().to_string(), |time| format!("{time:.6}"));
+            let path = view.map_or_else(|| "-".into(), |view| path(pond, view));
+            // Writing to a string cannot fail.
+            writeln!(text, "{time}\t{op}\t{path}\t{errno:?}\t{reason}").ok();
+        }
+        text
+    }
+}
+
+/// Where a view stands in the mount, as far as that can be found.
+fn path(pond: &Pond, view: View) -> String {
+    let (at, id) = match view {
+        View::Node { tree, id } => (tree.at, id),
+        View::Versions { tree, dir } | View::Latest { tree, dir, .. } => (tree.at, dir),
+        View::Own(own) => {
+            return format!("/.pond/{}", String::from_utf8_lossy(own.name()));
+        }
+    };
+    let path = match pond.path_of(at, id) {
+        Ok(Some(path)) => path.escape_ascii().to_string(),
+        _ => format!("/(node {id})"),
+    };
+    match at {
+        Version::NOW => path,
+        at => format!("/@version/{at}{path}"),
+    }
+}

@@ -1,0 +1,160 @@
+//! `.pond`: what the pond tells of itself, as files in the root of the mount that are never listed.
+//!
+//! | file | read | write |
+//! |---|---|---|
+//! | `status` | version, changes, trouble, as JSON | |
+//! | `errors` | the last failures: time, operation, path, error, reason | |
+//! | `sync` | the newest version | makes a version, whatever is written |
+//!
+//! In: views of these files. Out: their attributes and bytes. Holds always: they are for the user of the
+//! daemon alone; what one reader of an open file sees is of one moment.
+
+use super::inodes::{Own, View};
+use super::mirror::Mirror;
+use crate::tinyfs::{Errno, FsError, FsResult, Kind, Node, NodeId, Time};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+/// The hidden name in the root.
+pub(super) const OWN: &[u8] = b".pond";
+
+impl Own {
+    /// The files in it.
+    pub(super) const FILES: [Own; 3] = [Own::Status, Own::Errors, Own::Sync];
+
+    pub(super) fn name(self) -> &'static [u8] {
+        match self {
+            Own::Dir => OWN,
+            Own::Status => b"status",
+            Own::Errors => b"errors",
+            Own::Sync => b"sync",
+        }
+    }
+
+    /// What a name in `.pond` leads to.
+    pub(super) fn named(name: &[u8]) -> Option<Own> {
+        Own::FILES.into_iter().find(|own| own.name() == name)
+    }
+}
+
+/// What readers of these files see: as it was when they opened them.
+#[derive(Debug)]
+pub(super) struct Opened {
+    texts: Mutex<FxHashMap<u64, Arc<[u8]>>>,
+    next: AtomicU64,
+}
+
+impl Default for Opened {
+    fn default() -> Self {
+        Opened {
+            texts: Mutex::default(),
+            // Zero is the handle of all other files.
+            next: AtomicU64::new(1),
+        }
+    }
+}
+
+impl Opened {
+    fn open(&self, text: Vec<u8>) -> u64 {
+        let handle = self.next.fetch_add(1, Ordering::Relaxed);
+        self.texts.lock().insert(handle, text.into());
+        handle
+    }
+
+    pub(super) fn close(&self, handle: u64) {
+        self.texts.lock().remove(&handle);
+    }
+}
+
+impl Mirror {
+    /// What a file says now.
+    fn text(&self, own: Own) -> FsResult<Vec<u8>> {
+        let text = match own {
+            Own::Dir => return Err(Errno::EISDIR.into()),
+            Own::Status => self.status(),
+            Own::Errors => self.errors.text(&self.pond),
+            Own::Sync => format!("{}\n", self.pond.latest().version),
+        };
+        Ok(text.into_bytes())
+    }
+
+    fn status(&self) -> String {
+        let status = self.pond.status();
+        let scrub = self.pond.last_scrub().map(|scrub| {
+            json!({ "ended": scrub.ended.is_some(), "extents": scrub.extents, "read": scrub.read,
+                "bytes": scrub.bytes, "damaged": scrub.damaged })
+        });
+        let status = json!({
+            "pond": status.path.display().to_string(),
+            "id": status.id.to_string(),
+            "version": status.latest.version.0,
+            "dirty": { "entries": status.dirty.entries, "bytes": status.dirty.bytes },
+            "errors": self.errors.count(),
+            "read_only": status.read_only,
+            "scrub": scrub,
+        });
+        format!("{status:#}\n")
+    }
+
+    /// The made-up node of a file.
+    pub(super) fn own_node(&self, own: Own) -> FsResult<Node> {
+        let now = Time::from(SystemTime::now());
+        let root = self.pond.node(crate::tinyfs::Version::NOW, NodeId::ROOT)?;
+        let (kind, mode, nlink, size) = match own {
+            Own::Dir => (Kind::Directory, 0o500, 2, 0),
+            Own::Sync => (Kind::File, 0o600, 1, self.text(own)?.len()),
+            _ => (Kind::File, 0o400, 1, self.text(own)?.len()),
+        };
+        Ok(Node {
+            kind,
+            mode,
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            nlink,
+            size: size as u64,
+            allocated: 0,
+            atime: now,
+            mtime: now,
+            ctime: now,
+            ..root
+        })
+    }
+
+    /// Opens a file for whoever reads it.
+    pub(super) fn open_own(&self, own: Own, writes: bool) -> FsResult<u64> {
+        match (own, writes) {
+            (Own::Dir, _) => Err(Errno::EISDIR.into()),
+            (Own::Status | Own::Errors, true) => Err(Errno::EROFS.into()),
+            (Own::Sync, true) => Ok(self.opened.open(Vec::new())),
+            (own, false) => Ok(self.opened.open(self.text(own)?)),
+        }
+    }
+
+    pub(super) fn read_own(&self, handle: u64, offset: u64, size: u32) -> FsResult<Vec<u8>> {
+        let text = self.opened.texts.lock().get(&handle).cloned();
+        let text = text.ok_or(Errno::ESTALE)?;
+        let from = usize::try_from(offset).map_or(text.len(), |from| from.min(text.len()));
+        let to = text.len().min(from + size as usize);
+        Ok(text.get(from..to).unwrap_or_default().to_vec())
+    }
+
+    /// Whether a number stands for one of these files, and which.
+    pub(super) fn own(&self, ino: u64) -> Option<Own> {
+        match self.inodes.view(ino) {
+            Some(View::Own(own)) => Some(own),
+            _ => None,
+        }
+    }
+
+    /// What is written to `sync` makes a version.
+    pub(super) fn write_own(&self, own: Own) -> FsResult<()> {
+        match own {
+            Own::Sync => self.pond.sync().map(drop).map_err(FsError::store),
+            _ => Err(Errno::EROFS.into()),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Content: whether what any version needs is in the segments, and what it was.
+
+use super::Findings;
+use crate::content::{Content, ContentError};
+use crate::pond::PondError;
+use crate::tinyfs::{Changes, ContentId, Extent, SegmentId, Stored, describe};
+use std::collections::BTreeMap;
+
+/// Every stored extent of every version, once, in the order in which they stand, with a content that
+/// needs it.
+#[derive(Debug, Default)]
+pub(super) struct Contents(BTreeMap<(SegmentId, u64), (Stored, ContentId)>);
+
+impl Contents {
+    /// Learns from what a version changed.
+    pub(super) fn note(&mut self, changes: &Changes) {
+        for ((content, _), extent) in &changes.extents {
+            if let Some(Extent::Stored(run)) = extent {
+                let place = (run.segment, run.offset);
+                self.0.entry(place).or_insert((run.clone(), *content));
+            }
+        }
+    }
+}
+
+pub(super) fn check(
+    content: &Content,
+    contents: &Contents,
+    read: bool,
+    found: &mut Findings,
+) -> Result<(), PondError> {
+    let mut lens: BTreeMap<SegmentId, Option<u64>> = BTreeMap::new();
+    for ((segment, offset), (run, id)) in &contents.0 {
+        let len = match lens.get(segment) {
+            Some(len) => *len,
+            None => *lens
+                .entry(*segment)
+                .or_insert(content.segment_len(*segment)?),
+        };
+        let why = match len {
+            None => Some(format!("segment {segment} is missing")),
+            Some(len) if offset.saturating_add(run.stored_len.into()) > len => {
+                Some(format!("segment {segment} is cut short"))
+            }
+            Some(_) if read => damage(content.read_verified(run))?,
+            Some(_) => None,
+        };
+        if let Some(why) = why {
+            let path = found.paths.of(id.0);
+            found.add(format!("{path}: {why}"));
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with an extent that was read, if anything. That a disk does not answer is a finding too.
+fn damage(read: Result<Vec<u8>, ContentError>) -> Result<Option<String>, PondError> {
+    match read {
+        Ok(_) => Ok(None),
+        Err(error) => Ok(Some(describe(&error))),
+    }
+}

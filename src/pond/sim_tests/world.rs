@@ -1,0 +1,301 @@
+//! The pond on its disk, and what it has promised.
+//!
+//! In: operations, flushes, commits, crashes. Out: panics, where a promise was broken. What is expected is
+//! what the pond itself showed when an operation was acknowledged: whether that is right is for the model
+//! tests of the tree.
+
+use super::tree::{Tree, read};
+use crate::disk::Disk;
+use crate::disk::sim::{Faults, Handle, Rng, SimDisk};
+use crate::pond::open::{Ground, make};
+use crate::pond::{OpenOptions, Pond, PondError};
+use crate::tinyfs::ops::{Caller, NewNode, RenameMode, SetAttr, SetXattr};
+use crate::tinyfs::{AttrName, Errno, FsResult, Kind, Name, NodeId, Time, Version};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+const ID: Uuid = Uuid::from_u128(9);
+const POND: &str = "/pond";
+
+/// A clock that now and then steps back.
+fn clock() -> Time {
+    static TICKS: AtomicI64 = AtomicI64::new(0);
+    let tick = TICKS.fetch_add(1, Ordering::Relaxed);
+    let micros = match tick % 7 {
+        3 => tick - 5_000,
+        _ => tick,
+    };
+    Time::from_micros(1_700_000_000_000_000 + micros * 1_000)
+}
+
+/// What was promised.
+#[derive(Default)]
+pub(super) struct Promised {
+    /// The tree after each acknowledged operation, from the last recovery on.
+    pub(super) states: Vec<Tree>,
+    /// Of them, the oldest that a crash may leave.
+    pub(super) durable: usize,
+    pub(super) versions: BTreeMap<u64, Tree>,
+    /// Operations that were performed between two calls to the disk.
+    pub(super) between: u64,
+}
+
+pub(super) struct World {
+    pub(super) disk: Arc<SimDisk>,
+    index: TempDir,
+    pub(super) pond: Option<Arc<Pond>>,
+    pub(super) promised: Arc<Mutex<Promised>>,
+    /// Chooses the operations of others.
+    others: Arc<Mutex<Rng>>,
+    planted: Faults,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, planted: Faults) -> World {
+        let disk = SimDisk::new(seed);
+        disk.set_faults(planted);
+        let handle: Arc<dyn Disk> = Arc::new(Handle(disk.clone()));
+        let path = Path::new(POND);
+        crate::disk::make_dirs(handle.as_ref(), path).unwrap();
+        make(&handle, path, ID, clock()).unwrap();
+        let mut world = World {
+            disk,
+            index: TempDir::new_in("/dev/shm")
+                .or_else(|_| TempDir::new())
+                .unwrap(),
+            pond: None,
+            promised: Arc::default(),
+            others: Arc::new(Mutex::new(Rng(seed ^ 0x5eed))),
+            planted,
+        };
+        world.open().unwrap();
+        let root = world.tree(Version(0));
+        world.promised.lock().versions.insert(0, root.clone());
+        world.promised.lock().states = vec![root];
+        world
+    }
+
+    /// Opens the pond. Its threads do not run: what they do is done when the life has it so.
+    pub(super) fn open(&mut self) -> Result<(), PondError> {
+        let ground = Ground {
+            disk: Arc::new(Handle(self.disk.clone())),
+            clock,
+            index: self.index.path().join("index"),
+            path: POND.into(),
+        };
+        let pond = Pond::on(ground, ID, None, &OpenOptions::default())?;
+        self.pond = Some(Arc::new(pond));
+        self.let_others_in();
+        Ok(())
+    }
+
+    pub(super) fn pond(&self) -> &Arc<Pond> {
+        self.pond.as_ref().expect("an open pond")
+    }
+
+    /// Has others perform operations between calls to the disk.
+    fn let_others_in(&self) {
+        let pond = Arc::downgrade(self.pond());
+        let (promised, rng) = (self.promised.clone(), self.others.clone());
+        let disk = Arc::downgrade(&self.disk);
+        self.disk.set_hook(Some(Box::new(move || {
+            let (Some(pond), Some(disk)) = (pond.upgrade(), disk.upgrade()) else {
+                return;
+            };
+            let mut rng = rng.lock();
+            // Where somebody changes the tree at this moment, nobody else can.
+            if rng.below(6) > 0 || pond.changing.try_lock().is_none() {
+                return;
+            }
+            if operate(&pond, &mut rng).is_ok() {
+                let tree = disk.without_faults(|| read(&pond, Version::NOW));
+                let tree = tree.expect("the tree is readable");
+                let mut promised = promised.lock();
+                promised.states.push(tree);
+                promised.between += 1;
+            }
+        })));
+    }
+
+    pub(super) fn set_faults(&self, faults: Faults) {
+        let lies = self.planted.lies;
+        self.disk.set_faults(Faults { lies, ..faults });
+    }
+
+    /// The tree, read without faults.
+    pub(super) fn tree(&self, at: Version) -> Tree {
+        let tree = self.disk.without_faults(|| read(self.pond(), at));
+        tree.unwrap_or_else(|error| panic!("{at} cannot be read: {error:?}"))
+    }
+
+    /// Performs an operation; if it is acknowledged, what is there then is promised.
+    pub(super) fn operate(&self, rng: &mut Rng) -> FsResult<()> {
+        operate(self.pond(), rng)?;
+        let tree = self.tree(Version::NOW);
+        self.promised.lock().states.push(tree);
+        Ok(())
+    }
+
+    /// What is shown now must be what was last acknowledged.
+    pub(super) fn nothing_else_changed(&self, after: &str) {
+        let tree = self.tree(Version::NOW);
+        let promised = self.promised.lock();
+        assert!(
+            promised.states.last() == Some(&tree),
+            "{after} changed the tree"
+        );
+    }
+
+    pub(super) fn fsync(&self) -> FsResult<()> {
+        let upto = self.promised.lock().states.len() - 1;
+        self.pond().fsync()?;
+        let mut promised = self.promised.lock();
+        promised.durable = promised.durable.max(upto);
+        Ok(())
+    }
+
+    pub(super) fn sync(&self) -> Result<(), PondError> {
+        let before = self.promised.lock().states.len() - 1;
+        self.pond().sync()?;
+        let latest = self.pond().latest().version;
+        let tree = self.tree(latest);
+        let mut promised = self.promised.lock();
+        let found = promised.states.iter().rposition(|state| *state == tree);
+        let found = found.unwrap_or_else(|| panic!("version {latest} is the tree at no time"));
+        assert!(
+            found >= before,
+            "version {latest} lacks what was acknowledged before"
+        );
+        promised.durable = promised.durable.max(before);
+        promised.versions.insert(latest.0, tree);
+        Ok(())
+    }
+
+    /// Ends the pond as a kill does. What the index becomes by that is for `fate` to say.
+    pub(super) fn kill(&mut self, fate: u64) {
+        self.disk.set_hook(None);
+        let pond = self.pond.take();
+        drop(pond);
+        if fate == 0 {
+            // The index is a cache, and this is what may become of one.
+            std::fs::remove_dir_all(self.index.path().join("index")).ok();
+        }
+    }
+
+    /// Holds the pond against all that was promised, after a crash and an opening.
+    pub(super) fn verify(&self, after: &str) {
+        let tree = self.tree(Version::NOW);
+        let latest = self.pond().latest().version;
+        let mut promised = self.promised.lock();
+        let found = promised.states.iter().rposition(|state| *state == tree);
+        match found {
+            None => panic!("{after}: the tree is the state after no prefix of the operations"),
+            Some(found) => assert!(
+                found >= promised.durable,
+                "{after}: the tree is the state after operation {found}, {} was durable",
+                promised.durable
+            ),
+        }
+        let newest = promised.versions.keys().next_back().copied().unwrap_or(0);
+        assert!(latest.0 >= newest, "{after}: version {newest} is gone");
+        for (version, expected) in &promised.versions {
+            let found = self.tree(Version(*version));
+            assert!(
+                found == *expected,
+                "{after}: version {version} is another one"
+            );
+        }
+        for version in newest + 1..=latest.0 {
+            let found = self.tree(Version(version));
+            let known = promised.states.contains(&found);
+            assert!(known, "{after}: version {version} is the tree at no time");
+            promised.versions.insert(version, found);
+        }
+        let problems = self.pond().check(true).expect("check");
+        assert!(problems.is_empty(), "{after}: {problems:?}");
+        promised.states = vec![tree];
+        promised.durable = 0;
+    }
+}
+
+/// One operation on few names, so that they meet.
+fn operate(pond: &Pond, rng: &mut Rng) -> FsResult<()> {
+    let caller = Caller {
+        uid: 0,
+        gid: 0,
+        member: true,
+        now: clock(),
+    };
+    let name = |rng: &mut Rng| {
+        let text = [b'a' + rng.below(5) as u8];
+        Name::new(&text).expect("a name")
+    };
+    let dirs = [NodeId::ROOT, NodeId::ROOT, dir(pond)?];
+    let (from_dir, to_dir) = (dirs[rng.below(3) as usize], dirs[rng.below(3) as usize]);
+    let (from, to) = (name(rng), name(rng));
+    let target = pond.lookup(Version::NOW, from_dir, &from)?;
+    let id = target.as_ref().map_or(NodeId::ROOT, |(id, _)| *id);
+    match rng.below(14) {
+        0 | 1 => {
+            let new = NewNode {
+                kind: if rng.below(8) == 0 {
+                    Kind::Directory
+                } else {
+                    Kind::File
+                },
+                mode: 0o644,
+                rdev: 0,
+                target: b"",
+            };
+            pond.create(&caller, from_dir, &from, &new)?;
+        }
+        2..7 => {
+            let most = [20, 3_000, 9_000][rng.below(3) as usize];
+            let (offset, len) = (rng.below(9_000), 1 + rng.below(most));
+            let data: Vec<u8> = (0..len).map(|_| rng.number() as u8).collect();
+            let old = match &target {
+                Some((id, node)) if node.is_file() => pond.read(Version::NOW, *id, 0, node.size)?,
+                _ => return Err(Errno::ENOENT.into()),
+            };
+            pond.write(&caller, id, offset, &data)?;
+            let mut expected = old;
+            expected.resize(expected.len().max((offset + len) as usize), 0);
+            expected[offset as usize..(offset + len) as usize].copy_from_slice(&data);
+            let found = pond.read(Version::NOW, id, 0, u64::MAX)?;
+            assert!(found == expected, "a write shows other bytes");
+        }
+        7 => drop(pond.truncate(&caller, id, rng.below(6_000))?),
+        8 => pond.unlink(&caller, from_dir, &from)?,
+        9 => drop(pond.link(&caller, id, to_dir, &to)?),
+        10 => {
+            let value = [rng.number() as u8; 30];
+            let attr = AttrName::new(b"user.a").expect("a name");
+            pond.set_xattr(&caller, id, &attr, &value, SetXattr::Any)?;
+        }
+        11 => {
+            let set = SetAttr {
+                mode: Some(0o600 + rng.below(64) as u16),
+                ..SetAttr::default()
+            };
+            pond.setattr(&caller, id, &set)?;
+        }
+        _ => {
+            let (from, to) = ((from_dir, &from), (to_dir, &to));
+            pond.rename(&caller, from, to, RenameMode::Replace, false)?;
+        }
+    }
+    Ok(())
+}
+
+/// The directory `d`, or the root where there is none.
+fn dir(pond: &Pond) -> FsResult<NodeId> {
+    let name = Name::new(b"d").expect("a name");
+    let found = pond.lookup(Version::NOW, NodeId::ROOT, &name)?;
+    let dir = found.filter(|(_, node)| node.is_dir());
+    Ok(dir.map_or(NodeId::ROOT, |(id, _)| id))
+}
