@@ -15,7 +15,7 @@ proptest! {
                 let captures = pattern.matches(&[&name]);
                 prop_assert!(captures.is_none_or(|found| found.len() == pattern.captures()));
             }
-            let _ = substitute(pattern, &[name.clone()]);
+            let _ = substitute(pattern, std::slice::from_ref(&name));
         }
     }
 }

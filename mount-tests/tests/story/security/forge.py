@@ -627,7 +627,7 @@ def commit_sparse(p):
 
 @case
 def commit_deep(p):
-    p.next().write_text('{"commitInfo":{"engineInfo":"x","a":' + "[" * 2_000_000 + "]" * 2_000_000 + "}}\n")
+    p.next().write_text('{"commitInfo":{"engineInfo":"x","a":' + "[" * 100_000 + "]" * 100_000 + "}}\n")
 
 
 @case

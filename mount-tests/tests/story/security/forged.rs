@@ -97,7 +97,7 @@ impl Forged {
     }
 
     /// Every command refuses the pond, in a sentence, and says by its exit code that it is damaged.
-    pub fn is_refused(self) {
+    pub fn must_be_refused(self) {
         let refused = |outcome: Outcome| {
             let outcome = self.sound(outcome);
             let said = outcome.err();
@@ -111,7 +111,7 @@ impl Forged {
     }
 
     /// The pond opens as it was before; what was added to it is set aside or done without.
-    pub fn is_done_without(self) {
+    pub fn must_be_done_without(self) {
         self.sound(self.run(["check"]).outcome()).exits(0);
         self.serves("", |mount| {
             assert_eq!(fs::read(mount.join("large")).unwrap(), vec![7; 20_000]);

@@ -10,7 +10,7 @@ use super::forged::forge;
 
 fn refuse(cases: &[&'static str]) {
     for forged in forge(cases) {
-        forged.is_refused();
+        forged.must_be_refused();
     }
 }
 
@@ -193,10 +193,10 @@ fn payloads_of_other_columns_are_refused() {
 }
 
 #[test]
-fn parquet_that_unfolds_without_end_is_refused() {
+fn parquet_that_unfolds_without_end_must_be_refused() {
     // What was made by hand and is not odd is taken: so the others are refused for what is odd in them.
     for forged in forge(&["by_hand_whole"]) {
-        forged.is_done_without();
+        forged.must_be_done_without();
     }
     refuse(&[
         "page_bomb",
@@ -212,7 +212,7 @@ fn parquet_that_unfolds_without_end_is_refused() {
 }
 
 #[test]
-fn parquet_that_describes_what_is_not_there_is_refused() {
+fn parquet_that_describes_what_is_not_there_must_be_refused() {
     refuse(&[
         "rows_many",
         "page_outside",
@@ -238,7 +238,7 @@ fn a_log_of_any_length_and_depth_takes_little_memory() {
         "hint_deep",
         "hint_beyond",
     ]) {
-        forged.is_done_without();
+        forged.must_be_done_without();
     }
     refuse(&["crc_sparse", "identity_sparse"]);
 }
@@ -257,7 +257,7 @@ fn paths_of_data_files_do_not_lead_out() {
         "path_network",
     ]);
     for forged in forge(&["path_encoded_absolute", "path_encoded_twice"]) {
-        forged.is_done_without();
+        forged.must_be_done_without();
     }
 }
 
