@@ -124,9 +124,13 @@ impl Index {
         self.layers.write().patch(content, offset, data, size)
     }
 
-    /// Forgets a removed node that nobody has open any more.
-    pub fn drop_orphan(&self, id: NodeId) {
-        self.layers.write().drop_orphan(id);
+    /// Forgets a removed node that nobody has open any more. Between that and this call it may have been
+    /// found once more, opened, and only then removed: `is_open` is asked while nothing can be applied.
+    pub fn drop_orphan(&self, id: NodeId, is_open: impl FnOnce() -> bool) {
+        let mut layers = self.layers.write();
+        if !is_open() {
+            layers.drop_orphan(id);
+        }
     }
 
     /// Entries and bytes of the open version that no commit holds yet.

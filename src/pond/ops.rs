@@ -238,7 +238,7 @@ impl Pond {
     /// Takes back `count` pins.
     pub fn unpin(&self, id: NodeId, count: u64) {
         if self.pins.unpin(id, count) {
-            self.index.drop_orphan(id);
+            self.index.drop_orphan(id, || self.pins.is_pinned(id));
         }
     }
 

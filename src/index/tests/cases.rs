@@ -234,7 +234,9 @@ fn an_open_file_outlives_its_name_and_no_commit_holds_it() {
     let value = |at| ops::xattr(&index, at, id, &label).unwrap();
     assert_eq!(value(Version::NOW).unwrap(), "kept too");
     assert_eq!(value(Version(2)), None);
-    index.drop_orphan(id);
+    index.drop_orphan(id, || true);
+    assert_eq!(value(Version::NOW).unwrap(), "kept too");
+    index.drop_orphan(id, || false);
     assert_eq!(value(Version::NOW), None);
     assert_eq!(index.get::<Nodes>(Version::NOW, &id).unwrap(), None);
     assert_eq!(index.dirty().bytes, 0);
