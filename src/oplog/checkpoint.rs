@@ -4,7 +4,7 @@
 //! log's folder. Out: nothing, or what is wrong. Holds always: what is decoded of a checkpoint is in
 //! proportion to its length, and a file of the log that is longer than any can be is not read.
 //!
-//! A checkpoint is a cache: where it is refused, it may be removed, and the log is read from further back.
+//! A checkpoint is a cache: where it is refused, it is set aside, and the log is read from further back.
 
 use super::error::OplogError;
 use super::pages::{check_footer, check_pages};
