@@ -26,7 +26,11 @@ const FORMAT: u64 = 1;
 const BATCH: usize = 1_000;
 /// Versions between two syncs of the store's own journal.
 const SYNC_EVERY: u64 = 32;
-const MEMTABLE: u64 = 16 << 20;
+/// Bytes of tables that are kept in memory.
+const CACHE: u64 = 24 << 20;
+/// Bytes of one keyspace in memory, and of all of them: a board with 2 GB has other work too.
+const MEMTABLE: u64 = 4 << 20;
+const MEMTABLES: u64 = 24 << 20;
 /// How long the process that had the pond before may take to close the index.
 const CLOSING: Duration = Duration::from_secs(30);
 /// How long to wait between looks at tables that are being written.
@@ -69,7 +73,8 @@ impl Disk {
             // Damaged files make it panic here and there.
             let opened = guarded(|| {
                 Database::builder(dir)
-                    .cache_size(32 << 20)
+                    .cache_size(CACHE)
+                    .max_write_buffer_size(Some(MEMTABLES))
                     .max_journaling_size(256 << 20)
                     .worker_threads(2)
                     .manual_journal_persist(true)

@@ -27,7 +27,8 @@ fn a_flipped_bit_in_a_pond_without_an_index_is_never_taken_for_the_truth() {
 /// The harness itself: a wrong that nobody is told of must be found.
 #[test]
 fn a_silent_wrong_is_found_out() {
-    let wrongs: [(&str, &dyn Fn(&mut Garden)); 3] = [
+    type Plant<'p> = (&'p str, &'p dyn Fn(&mut Garden));
+    let wrongs: [Plant<'_>; 3] = [
         ("bytes", &|garden| {
             let file = garden.trees[0].1.0.get_mut(Path::new("a/f3"));
             file.expect("a file").content ^= 1;

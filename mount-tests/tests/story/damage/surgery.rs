@@ -242,9 +242,12 @@ fn data_file(pond: &Path, version: u64) -> PathBuf {
     let actions = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    let path = actions.filter_map(|action| Some(action["add"]["path"].as_str()?.to_owned()));
-    pond.join("oplog")
-        .join(path.last().expect("it adds a file").replace("%3D", "="))
+    let mut path = actions.filter_map(|action| Some(action["add"]["path"].as_str()?.to_owned()));
+    pond.join("oplog").join(
+        path.next_back()
+            .expect("it adds a file")
+            .replace("%3D", "="),
+    )
 }
 
 fn cut(path: &Path) {
