@@ -28,9 +28,8 @@ const BATCH: usize = 1_000;
 const SYNC_EVERY: u64 = 32;
 /// Bytes of tables that are kept in memory.
 const CACHE: u64 = 24 << 20;
-/// Bytes of one keyspace in memory, and of all of them: a board with 2 GB has other work too.
+/// Bytes of one keyspace in memory; there are eight, and a board with 2 GB has other work too.
 const MEMTABLE: u64 = 4 << 20;
-const MEMTABLES: u64 = 24 << 20;
 /// How long the process that had the pond before may take to close the index.
 const CLOSING: Duration = Duration::from_secs(30);
 /// How long to wait between looks at tables that are being written.
@@ -74,7 +73,6 @@ impl Disk {
             let opened = guarded(|| {
                 Database::builder(dir)
                     .cache_size(CACHE)
-                    .max_write_buffer_size(Some(MEMTABLES))
                     .max_journaling_size(256 << 20)
                     .worker_threads(2)
                     .manual_journal_persist(true)
