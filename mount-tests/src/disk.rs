@@ -16,6 +16,7 @@ use crate::mount::clear;
 use crate::pond::Pond;
 use crate::process::mounted_at;
 use crate::run::{need_root, tool};
+use crate::stacked::await_detached;
 
 /// What the disk is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,8 @@ impl Disk {
                 thread::sleep(Duration::from_millis(5));
             }
         }
+        // Or the old file system, which was shut down, would be mounted once more.
+        await_detached(image);
         tool("mount")
             .args(["-o", "loop"])
             .arg(image)

@@ -25,6 +25,7 @@
 //! | `POND_TEST_CUTS` | 5 | power cuts of each such test |
 //! | `POND_TEST_BOUNDARIES` | 12 | system calls of each kind at which a fault is met; 0 takes all |
 //! | `POND_TEST_FLIPS` | 40 | bits that are flipped, one in a pond (the full run takes 2000) |
+//! | `POND_TEST_KIND` | all | flips bits only of files whose kind begins so |
 //! | `POND_TEST_FULL` | 3 | times that a disk of each kind is filled (the full run takes 50) |
 //! | `POND_TEST_MANY` | 5000 | files that are made under a limit of memory (the full run takes 50000) |
 //! | `POND_TEST_LARGE_MB` | 256 | the size of the file that is written under it (the full run takes 4096) |
@@ -32,7 +33,7 @@
 //! | `POND_TEST_REMOUNT_MS` | 2000 | how long a mount after a kill may take |
 //! | `POND_TEST_SEED` | from the clock | repeats a random test; every such test prints its seed |
 //! | `POND_TEST_LIMIT` | 900 | seconds after which a mount is killed, so that a hang is a failure |
-//! | `POND_TEST_PYTHON` | the venv of `scripts/setup` | a Python with `deltalake`, `pyarrow`, `pandas` and `duckdb` |
+//! | `POND_TEST_PYTHON` | the venv of `scripts/setup` | a Python with `deltalake`, `pyarrow`, `pandas`, `duckdb` and `blake3` |
 
 pub mod damage;
 pub mod disk;

@@ -104,14 +104,21 @@ impl Stacked {
     #[track_caller]
     pub fn unmount(self) {
         tool("umount").arg(&self.at).ok();
-        let Some(image) = &self.image else { return };
-        let attached = || tool("losetup").arg("-j").arg(image).ok().text();
-        // The kernel detaches it when the last user closes it, which may be udev looking at it.
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !attached().is_empty() {
-            assert!(Instant::now() < deadline, "still attached: {}", attached());
-            std::thread::sleep(Duration::from_millis(20));
+        if let Some(image) = &self.image {
+            await_detached(image);
         }
+    }
+}
+
+/// Waits until no loop device has this image. The kernel lets go of it when the last user closes it, which may be udev
+/// that looks at it, or a mount namespace that was made meanwhile and has copied the mount.
+#[track_caller]
+pub fn await_detached(image: &Path) {
+    let attached = || tool("losetup").arg("-j").arg(image).ok().text();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !attached().is_empty() {
+        assert!(Instant::now() < deadline, "still attached: {}", attached());
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

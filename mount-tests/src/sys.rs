@@ -22,6 +22,28 @@ pub fn refused<T: std::fmt::Debug, E: Into<io::Error>>(result: Result<T, E>, exp
     }
 }
 
+/// Runs `body` as the user that owns nothing, in a thread of its own.
+pub fn as_nobody<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+    let nobody = crate::run::NOBODY;
+    let become_nobody = || {
+        // SAFETY: plain numbers. Called past the C library, it changes this thread alone, which ends.
+        let (group, user) = unsafe {
+            (
+                libc::syscall(libc::SYS_setresgid, nobody, nobody, nobody),
+                libc::syscall(libc::SYS_setresuid, nobody, nobody, nobody),
+            )
+        };
+        assert_eq!((group, user), (0, 0), "cannot become another user");
+    };
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            become_nobody();
+            body()
+        });
+        thread.join().expect("what runs as nobody")
+    })
+}
+
 /// The metadata of the path itself, not of what a symlink points to.
 #[track_caller]
 pub fn lstat(path: impl AsRef<Path>) -> fs::Metadata {

@@ -19,6 +19,7 @@ use clap::{ArgAction, Args, Parser};
 use commands::Command;
 use failure::{Failure, exit};
 use output::{Color, Output};
+use rustix::fs::Mode;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -78,6 +79,9 @@ impl Globals {
 
 /// Runs the command that `arguments` (with the name of the program) ask for.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    // What is in a pond is protected by the modes in its tree; the files that it is made of, and what is
+    // said of it in a log, are for their owner alone, even in a folder that is open to others.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     if helper::is_asked(&arguments) {
         return helper::run(&arguments);
     }

@@ -104,6 +104,7 @@ fn commit_needs(given: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_options_of_a_pond_are_read_and_the_last_one_counts() {
@@ -136,6 +137,21 @@ mod tests {
         assert!(options.remount);
         let options = Options::parse("noexec,sync,exec,async").unwrap();
         assert_eq!(options.rules, Rules::default());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_options_or_a_usage_error(
+            text in "\\PC{0,60}",
+            list in proptest::collection::vec("ro|rw|commit|suid|dev|x-|user|noexec|remount|\\PC{0,6}", 0..6),
+            value in "=|=0|=-1|=99999999999999999999|=\\PC{0,6}|",
+        ) {
+            for text in [text, list.join(&format!("{value},"))] {
+                if let Err(failure) = Options::parse(&text) {
+                    prop_assert_eq!(failure.exit, 2);
+                }
+            }
+        }
     }
 
     #[test]

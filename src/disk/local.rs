@@ -97,7 +97,7 @@ impl DiskFile for File {
         File::sync_data(self)
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
 }

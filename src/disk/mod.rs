@@ -67,7 +67,7 @@ pub trait DiskFile: Debug + Send + Sync {
     fn sync_data(&self) -> io::Result<()>;
 
     /// Its length in bytes.
-    fn len(&self) -> io::Result<u64>;
+    fn size(&self) -> io::Result<u64>;
 }
 
 /// What a look at a path tells.
@@ -120,7 +120,7 @@ pub fn make_dirs(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
 /// All bytes of a file, which is at most `limit` long.
 pub fn read(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = disk.open(path)?;
-    let len = file.len()?;
+    let len = file.size()?;
     if len > limit {
         let why = format!("it has {len} bytes, and at most {limit} are expected");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));

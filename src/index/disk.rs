@@ -7,6 +7,8 @@
 //! if that had begun. Names and attribute names hold no zero byte, so that past keys sort by key.
 
 use super::IndexError;
+use super::clean::Clean;
+use crate::observe::guarded;
 use crate::tinyfs::{
     Attrs, Changes, Entry, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version,
 };
@@ -14,7 +16,6 @@ use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
 };
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -25,12 +26,18 @@ const FORMAT: u64 = 1;
 const BATCH: usize = 1_000;
 /// Versions between two syncs of the store's own journal.
 const SYNC_EVERY: u64 = 32;
-const MEMTABLE: u64 = 16 << 20;
+/// Bytes of tables that are kept in memory.
+const CACHE: u64 = 24 << 20;
+/// Bytes of one keyspace in memory; there are eight, and a board with 2 GB has other work too.
+const MEMTABLE: u64 = 4 << 20;
 /// How long the process that had the pond before may take to close the index.
 const CLOSING: Duration = Duration::from_secs(30);
 /// How long to wait between looks at tables that are being written.
 const ROTATING: Duration = Duration::from_millis(2);
 
+const KEYSPACES: [&str; 7] = [
+    "nodes", "names", "extents", "attrs", "past", "versions", "meta",
+];
 const META_POND: &[u8] = b"pond";
 const META_FORMAT: &[u8] = b"format";
 const META_APPLIED: &[u8] = b"applied";
@@ -53,28 +60,31 @@ pub(super) struct Disk {
     past: Keyspace,
     versions: Keyspace,
     meta: Keyspace,
+    /// The last field: it is dropped when the store is closed.
+    clean: Clean,
 }
 
 impl Disk {
     pub(super) fn open(dir: &Path, pond: Uuid) -> Result<Disk, IndexError> {
         let start = Instant::now();
-        let db = loop {
-            let open = || {
+        let (db, clean) = loop {
+            let clean = Clean::open(dir)?;
+            // Damaged files make it panic here and there.
+            let opened = guarded(|| {
                 Database::builder(dir)
-                    .cache_size(32 << 20)
+                    .cache_size(CACHE)
                     .max_journaling_size(256 << 20)
                     .worker_threads(2)
                     .manual_journal_persist(true)
                     .open()
-            };
-            // Damaged files make it panic here and there.
-            let opened = catch_unwind(AssertUnwindSafe(open)).map_err(|_| IndexError::Panicked)?;
+            });
+            let opened = opened.ok_or(IndexError::Damaged("its files make no sense"))?;
             match opened {
                 // Whoever had the pond has let it go, and the index a moment later.
                 Err(fjall::Error::Locked) if start.elapsed() < CLOSING => {
                     std::thread::sleep(ROTATING);
                 }
-                opened => break opened?,
+                opened => break (opened?, clean),
             }
         };
         let keyspace = |name: &str| {
@@ -84,7 +94,18 @@ impl Disk {
                     .manual_journal_persist(true)
             })
         };
+        // A part whose files are lost is a new and empty one to the store.
+        let whole = KEYSPACES.iter().all(|name| db.keyspace_exists(name));
+        let meta = keyspace("meta")?;
+        match meta.get(META_POND)? {
+            Some(_) if !whole => return Err(IndexError::Damaged("a part of it is lost")),
+            None if keyspace("nodes")?.first_key_value().is_some() => {
+                return Err(IndexError::Damaged("what tells whose it is is lost"));
+            }
+            _ => {}
+        }
         let disk = Disk {
+            clean,
             present: [
                 keyspace("nodes")?,
                 keyspace("names")?,
@@ -93,7 +114,7 @@ impl Disk {
             ],
             past: keyspace("past")?,
             versions: keyspace("versions")?,
-            meta: keyspace("meta")?,
+            meta,
             db,
         };
         match disk.meta.get(META_POND)? {
@@ -434,6 +455,10 @@ impl Disk {
 
     pub(super) fn latest(&self) -> Result<Option<VersionInfo>, IndexError> {
         self.versions.last_key_value().map(version_info).transpose()
+    }
+
+    pub(super) fn close_in_order(&self) {
+        self.clean.arm();
     }
 
     /// Writes memory to tables, so that the journal can be cut and the next open need not read it.

@@ -12,15 +12,26 @@ pub enum IndexError {
     /// The key-value store failed.
     #[error("the index cannot be read or written")]
     Database(#[from] fjall::Error),
-    /// The key-value store panicked over what it found.
-    #[error("the index is damaged beyond what its library understands")]
-    Panicked,
+    /// Its files are not what they were.
+    #[error("the index is damaged: {0}")]
+    Damaged(&'static str),
     /// An entry is not what its map can hold.
     #[error("the index holds an entry that no pond can hold")]
     Malformed(#[from] Malformed),
     /// The index is not this pond's, or not of this format.
     #[error("the index is of another pond or another format")]
     Foreign,
+    /// A file of the index could not be read or written.
+    #[error("cannot {what} {}", path.display())]
+    Files {
+        /// What was tried.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// A file of the journal could not be read or written; what was to be written is not kept yet, and
     /// can be written again.
     #[error("cannot {what} {}", path.display())]
@@ -52,15 +63,21 @@ impl IndexError {
     pub fn is_damage(&self) -> bool {
         use fjall::Error as Store;
         match self {
-            IndexError::Panicked | IndexError::Malformed(_) | IndexError::Foreign => true,
+            IndexError::Damaged(_) | IndexError::Malformed(_) | IndexError::Foreign => true,
             IndexError::Database(Store::Io(e) | Store::Storage(fjall::LsmError::Io(e))) => {
-                // Without a number it was the library that did not like what it read.
-                matches!(e.raw_os_error(), None | Some(libc::ENOENT))
+                // Without a number it was the library that did not like what it read; and a file that is
+                // made anew and is there shows that the one that tells of it was lost.
+                matches!(e.raw_os_error(), None | Some(libc::ENOENT | libc::EEXIST))
             }
             IndexError::Database(Store::Locked | Store::Poisoned) => false,
             IndexError::Database(_) => true,
             _ => false,
         }
+    }
+
+    pub(super) fn files(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IndexError {
+        let path = path.to_owned();
+        move |source| IndexError::Files { what, path, source }
     }
 
     pub(super) fn journal(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IndexError {

@@ -263,6 +263,10 @@ impl Layers {
         self.merge();
     }
 
+    pub(super) fn frozen_changes(&self) -> Vec<Arc<Changes>> {
+        self.frozen.iter().map(|f| f.changes.clone()).collect()
+    }
+
     /// What was journaled is to be so once more.
     pub(super) fn unjournal(&mut self) {
         for layer in &mut self.frozen {

@@ -12,6 +12,7 @@
 //!   below it that are being flushed or committed.
 //! - [`journal`]: what of the open version was flushed, in files of its own until it is committed.
 
+mod clean;
 mod disk;
 mod error;
 mod journal;
@@ -265,6 +266,16 @@ impl Index {
     /// Writes the memory of the key-value store to its tables, so that the next open is quick.
     pub fn compact_journal(&self) -> Result<(), IndexError> {
         self.disk.rotate()
+    }
+
+    /// The index is about to be closed in order, and what is found then is what was left.
+    pub fn close_in_order(&self) {
+        self.disk.close_in_order();
+    }
+
+    /// The changes that are frozen and in no commit yet.
+    pub fn open_changes(&self) -> Vec<std::sync::Arc<Changes>> {
+        self.layers.read().frozen_changes()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Log lines: how many, and where they go.
 
 use super::file::LogFile;
+use super::guard::tell_panics;
 use std::io;
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
@@ -63,6 +64,7 @@ pub fn log_to_stderr(verbosity: Verbosity) {
         .with_ansi(false);
     // It fails when there is a log already, which then stays.
     let _ = log.try_init();
+    tell_panics(std::panic::take_hook());
 }
 
 /// Sends log lines, and what a panic says, to the file that `path` names when the first line comes.
@@ -72,7 +74,7 @@ pub fn log_to_file(verbosity: Verbosity, path: impl Fn() -> Option<PathBuf> + Se
         .with_writer(LogFile::new(path))
         .with_ansi(false);
     let _ = log.try_init();
-    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    tell_panics(|panic| tracing::error!("{panic}"));
 }
 
 #[cfg(test)]

@@ -8,9 +8,11 @@
 use super::digest::generation;
 use super::error::OplogError;
 use super::schema::ENGINE_PREFIX;
-use super::table::{Table, commit_path};
+use super::table::{MAX_LOG_FILE, Table, commit_path};
 use crate::tinyfs::Version;
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::error::Category;
 
 /// What a commit holds.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -48,9 +50,49 @@ pub(super) fn read(table: &Table, version: Version) -> Result<Result<Actions, St
     })
 }
 
+/// One line of a commit. What a reader does not know is passed over and takes no room, whatever it is: the
+/// protocol's version would tell of what must be known.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    commit_info: Option<Info>,
+    protocol: Option<IgnoredAny>,
+    meta_data: Option<IgnoredAny>,
+    add: Option<Add>,
+    remove: Option<Remove>,
+    txn: Option<Txn>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Info {
+    engine_info: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Add {
+    path: String,
+    size: u64,
+}
+
+#[derive(Deserialize)]
+struct Remove {
+    path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Txn {
+    app_id: String,
+    version: i64,
+}
+
 fn parse(bytes: &[u8], version: Version) -> Result<Actions, String> {
     if bytes.is_empty() {
         return Err("its file is empty".into());
+    }
+    if bytes.len() as u64 >= MAX_LOG_FILE {
+        return Err("its file is longer than that of a commit can be".into());
     }
     let mut actions = Actions::default();
     let (mut ours, mut protocol, mut metadata) = (false, false, false);
@@ -58,44 +100,21 @@ fn parse(bytes: &[u8], version: Version) -> Result<Actions, String> {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let torn = |e: &str| format!("line {} of its file cannot be read: {e}", n + 1);
-        let value: Value = serde_json::from_slice(line).map_err(|e| torn(&e.to_string()))?;
-        let Some(action) = value.as_object() else {
-            return Err(torn("it is no action"));
-        };
-        let text = |v: &Value, key: &str| v.get(key).and_then(Value::as_str).map(String::from);
-        for (name, action) in action {
-            match name.as_str() {
-                "commitInfo" => {
-                    let engine = text(action, "engineInfo").unwrap_or_default();
-                    ours |= engine.starts_with(ENGINE_PREFIX);
-                }
-                "protocol" => protocol = true,
-                "metaData" => metadata = true,
-                "add" => {
-                    let path = text(action, "path");
-                    let size = action.get("size").and_then(Value::as_u64);
-                    let add = path
-                        .zip(size)
-                        .ok_or_else(|| torn("a file has no path or size"))?;
-                    actions.adds.push(add);
-                }
-                "remove" => {
-                    let path = text(action, "path").ok_or_else(|| torn("a file has no path"))?;
-                    actions.removes.push(path);
-                }
-                "txn" => {
-                    let app = text(action, "appId");
-                    let version = action.get("version").and_then(Value::as_i64);
-                    let txn = app
-                        .zip(version)
-                        .ok_or_else(|| torn("a transaction has no name"))?;
-                    actions.txns.push(txn);
-                }
-                // What a reader does not know, the protocol's version would tell it of.
-                _ => {}
-            }
-        }
+        let line: Line = serde_json::from_slice(line)
+            .map_err(|e| format!("line {} of its file cannot be read: {}", n + 1, place(&e)))?;
+        let engine = line.commit_info.and_then(|info| info.engine_info);
+        ours |= engine.is_some_and(|engine| engine.starts_with(ENGINE_PREFIX));
+        protocol |= line.protocol.is_some();
+        metadata |= line.meta_data.is_some();
+        actions
+            .adds
+            .extend(line.add.map(|add| (add.path, add.size)));
+        actions
+            .removes
+            .extend(line.remove.map(|remove| remove.path));
+        actions
+            .txns
+            .extend(line.txn.map(|txn| (txn.app_id, txn.version)));
     }
     match () {
         () if version.0 == 0 && !(protocol && metadata) => Err("it does not make the table".into()),
@@ -109,9 +128,20 @@ fn parse(bytes: &[u8], version: Version) -> Result<Actions, String> {
     }
 }
 
+/// What is wrong with a line, without what stands in it.
+fn place(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Data => "it is no action",
+        Category::Eof => "it is cut short",
+        Category::Syntax | Category::Io => "it is no JSON",
+    };
+    format!("{what} (column {})", error.column())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_commit_that_ends_early_is_told_from_a_whole_one() {
@@ -130,6 +160,30 @@ mod tests {
             );
         }
         assert!(parse(&vec![0; whole.len()], Version(1)).is_err());
+    }
+
+    #[test]
+    fn what_is_nested_without_end_is_refused_and_what_is_wide_takes_no_room() {
+        let deep = format!("{{\"commitInfo\":{}", "[".repeat(1 << 20));
+        let why = parse(deep.as_bytes(), Version(1)).unwrap_err();
+        assert!(why.contains("line 1") && why.len() < 100, "{why}");
+        let wide = format!("{{\"cdc\":[{}1]}}", "[],".repeat(1 << 20));
+        assert_eq!(parse(wide.as_bytes(), Version(1)), Ok(Actions::default()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_commit_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&bytes, Version(1));
+        }
+
+        #[test]
+        fn any_line_of_json_is_an_action_or_none(
+            key in "add|remove|txn|commitInfo|protocol|metaData|x",
+            value in "null|1|-1|\\{\\}|\\[\\]|\\{\"path\":1\\}|\\{\"path\":\"a\",\"size\":-1\\}|1e999|\"\\\\ud800\"",
+        ) {
+            let _ = parse(format!("{{\"{key}\":{value}}}").as_bytes(), Version(1));
+        }
     }
 
     #[test]

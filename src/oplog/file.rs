@@ -4,7 +4,7 @@
 //! bytes of a file and its statistics, or rows in the order they stand. Holds always: what is read
 //! is of the table's schema and within its limits; memory is bounded by a few rows, not by files.
 
-use super::error::{Cause, OplogError};
+use super::error::OplogError;
 use super::payload::MAX_PAYLOAD;
 use super::schema::{self, Row, file_schema};
 use arrow::array::{
@@ -120,8 +120,10 @@ fn properties() -> Result<WriterProperties, ParquetError> {
     Ok(base.build())
 }
 
-/// The rows of a batch that was read from a data file.
-pub(super) fn rows_from(batch: &RecordBatch) -> Result<Vec<Row>, String> {
+/// The rows of a batch that was read from a data file, one at a time: each has a copy of its payload.
+pub(super) fn rows_from(
+    batch: &RecordBatch,
+) -> Result<impl Iterator<Item = Result<Row, String>>, String> {
     let column = |name: &str| {
         let known = file_schema();
         let field = known.field_with_name(name).map_err(|e| e.to_string())?;
@@ -138,17 +140,17 @@ pub(super) fn rows_from(batch: &RecordBatch) -> Result<Vec<Row>, String> {
     let (record, counts) = (column(schema::RECORD)?, column(schema::ROWS)?);
     let (first, last) = (column(schema::FIRST_NODE)?, column(schema::LAST_NODE)?);
     let (payload, checksum) = (column(schema::PAYLOAD)?, column(schema::CHECKSUM)?);
-    let version = version.as_primitive::<Int64Type>();
-    let committed = committed.as_primitive::<TimestampMicrosecondType>();
-    let record = record.as_string::<i32>();
-    let counts = counts.as_primitive::<Int32Type>();
-    let (first, last) = (
-        first.as_primitive::<Int64Type>(),
-        last.as_primitive::<Int64Type>(),
-    );
-    let (payload, checksum) = (payload.as_binary::<i32>(), checksum.as_binary::<i32>());
     let id = |n: i64| u64::try_from(n).map_err(|_| "a number is below 0".to_string());
-    let row = |i: usize| {
+    let row = move |i: usize| {
+        let version = version.as_primitive::<Int64Type>();
+        let committed = committed.as_primitive::<TimestampMicrosecondType>();
+        let record = record.as_string::<i32>();
+        let counts = counts.as_primitive::<Int32Type>();
+        let (first, last) = (
+            first.as_primitive::<Int64Type>(),
+            last.as_primitive::<Int64Type>(),
+        );
+        let (payload, checksum) = (payload.as_binary::<i32>(), checksum.as_binary::<i32>());
         if payload.value(i).len() > MAX_PAYLOAD {
             return Err("a payload is too long".into());
         }
@@ -163,13 +165,5 @@ pub(super) fn rows_from(batch: &RecordBatch) -> Result<Vec<Row>, String> {
             checksum: (checksum.value(i).try_into()).map_err(|_| "a checksum has not 32 bytes")?,
         })
     };
-    (0..batch.num_rows()).map(row).collect()
-}
-
-/// An error of the Parquet library, with what caused it.
-pub(super) fn from_parquet(error: ParquetError) -> Cause {
-    match error {
-        ParquetError::External(cause) => cause,
-        error => Box::new(error),
-    }
+    Ok((0..batch.num_rows()).map(row))
 }

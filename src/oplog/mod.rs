@@ -12,11 +12,13 @@
 
 mod actions;
 mod birth;
+mod checkpoint;
 mod commit;
 mod digest;
 mod error;
 mod file;
-mod guard;
+mod ipc;
+mod pages;
 mod payload;
 mod reader;
 mod record;
@@ -27,6 +29,7 @@ mod source;
 mod store;
 mod table;
 mod tail;
+mod thrift;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +38,7 @@ pub use error::OplogError;
 pub use record::RecordError;
 
 use crate::disk::{Disk, make_dirs};
+use crate::observe::guarded;
 use crate::tinyfs::{Changes, Time, Version};
 use buoyant_kernel::Snapshot;
 use buoyant_kernel::snapshot::SnapshotRef;
@@ -275,8 +279,11 @@ fn newest(
     pond: Uuid,
     app: &str,
 ) -> Result<Result<(SnapshotRef, u64), OplogError>, OplogError> {
+    if let Err(error) = checkpoint::check(table) {
+        return Ok(Err(error));
+    }
     let failed = |e| table.failed("read the log", from_kernel(e));
-    let built = guard::guarded(|| Snapshot::builder_for(ROOT).build(table.engine()));
+    let built = guarded(|| Snapshot::builder_for(ROOT).build(table.engine()));
     let snapshot = match built {
         Some(Ok(snapshot)) => snapshot,
         Some(Err(e)) => return Ok(Err(failed(e))),

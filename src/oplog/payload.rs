@@ -6,9 +6,10 @@
 //! before it is decoded, and no key is given twice in one version.
 
 use super::error::OplogError;
-use super::guard::guarded;
+use super::ipc;
 use super::record::{Entry, ForArrow, Owned, RecordError, decode};
 use super::schema::{Row, part_of};
+use crate::observe::guarded;
 use crate::tinyfs::{Attrs, Changes, Extents, Names, Nodes, Time, Version};
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
@@ -21,9 +22,9 @@ const ROW_RECORDS: usize = 1_000;
 /// About the most bytes that a row is given.
 const ROW_BYTES: usize = 4 << 20;
 /// The most records that a row may have when it is read.
-const MAX_RECORDS: u32 = 1 << 20;
+const MAX_RECORDS: u32 = 1 << 16;
 /// The most bytes that a payload may have when it is read.
-pub(super) const MAX_PAYLOAD: usize = 256 << 20;
+pub(super) const MAX_PAYLOAD: usize = 64 << 20;
 
 /// Rows of each partition.
 pub(super) type Parts = BTreeMap<i32, Vec<Row>>;
@@ -176,10 +177,11 @@ fn to_ipc(batch: &RecordBatch) -> Result<Bytes, RecordError> {
 
 fn from_ipc<M: ForArrow>(row: &Row) -> Result<Vec<Owned<M>>, RecordError> {
     let rows = row.rows as usize;
+    ipc::check(&row.payload)?;
     let mut entries = Vec::with_capacity(rows.min(ROW_RECORDS));
     for batch in StreamReader::try_new(&*row.payload, None)? {
         let batch = batch?;
-        if entries.len() + batch.num_rows() > rows {
+        if batch.num_rows() > rows - entries.len() {
             return Err(RecordError::Invalid(
                 "a payload has more records than its row names",
             ));

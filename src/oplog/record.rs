@@ -94,6 +94,19 @@ fn time(sec: i64, nsec: u32) -> Result<Time, RecordError> {
     }
 }
 
+/// Ids of ponds come nowhere near this one. Ids up to twice as great can be written, so that whoever reads
+/// one has as many left to give.
+const MAX_ID: u64 = 1 << 50;
+
+/// An id that is read: none is 0, and the mount takes the greatest numbers for its own.
+fn id(n: u64) -> Result<u64, RecordError> {
+    match n {
+        0 => Err(RecordError::Invalid("an id is 0")),
+        1..MAX_ID => Ok(n),
+        _ => Err(RecordError::Invalid("an id is greater than any is")),
+    }
+}
+
 fn name(bytes: &[u8]) -> Result<Name, RecordError> {
     Name::new(bytes).map_err(|_| RecordError::Invalid("a name is not one that an entry can have"))
 }

@@ -7,12 +7,13 @@
 
 use super::actions::Actions;
 use super::digest;
-use super::error::OplogError;
-use super::file::{from_parquet, rows_from};
-use super::guard::guarded;
+use super::error::{Cause, OplogError};
+use super::file::rows_from;
+use super::pages::{check_footer, check_pages};
 use super::reader::FileReader;
 use super::schema::{Row, VERSION, file_schema};
 use super::table::Table;
+use crate::observe::guarded;
 use crate::tinyfs::Version;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -21,15 +22,14 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
-use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 /// A file up to this size is read whole.
 const SMALL: u64 = 8 << 20;
-/// The most bytes that a row group may have before compression.
-const MAX_GROUP: i64 = 4 << 30;
 /// Rows that are decoded at once.
 const BATCH: usize = 16;
 
@@ -52,15 +52,29 @@ impl DataFile {
         }
     }
 
-    /// Runs the Parquet library on this file.
-    fn guarded<T>(&self, decode: impl FnOnce() -> Result<T, OplogError>) -> Result<T, OplogError> {
-        guarded(decode).unwrap_or_else(|| Err(self.damaged("it makes no sense as Parquet")))
+    /// Runs the Parquet library on this file. What the store says is passed on; all else that goes wrong
+    /// is the file's fault.
+    fn parsed<T>(
+        &self,
+        table: &Table,
+        parse: impl Future<Output = Result<T, ParquetError>>,
+    ) -> Result<T, OplogError> {
+        let what = || format!("read the data file {}", self.path);
+        let run = || table.wait(what, async { Ok::<_, Cause>(parse.await) });
+        let parsed =
+            guarded(run).unwrap_or_else(|| Err(self.damaged("it makes no sense as Parquet")))?;
+        parsed.map_err(|error| match error {
+            ParquetError::External(cause) if cause.is::<object_store::Error>() => {
+                table.failed(what(), cause)
+            }
+            error => self.damaged(format!("it cannot be read as Parquet: {error}")),
+        })
     }
 }
 
 /// A path as the log has it, as the store takes it.
 pub(super) fn store_path(path: &str) -> Result<Path, OplogError> {
-    let within = !path.contains(':') && !path.starts_with('/');
+    let within = !path.contains(':') && !path.starts_with('/') && !path.is_empty();
     let damaged = |why: &str| OplogError::DamagedFile {
         path: path.into(),
         why: why.into(),
@@ -91,6 +105,8 @@ impl<'a> Source<'a> {
     ) -> Result<Source<'a>, OplogError> {
         let at = store_path(&file.path)?;
         match table.size(&at)? {
+            // What has no length may be a pipe, and wait for ever.
+            Some(0) => return Err(file.damaged("it is empty")),
             Some(size) if size == file.size => {}
             Some(size) => {
                 let why = format!("it has {size} bytes, not {}", file.size);
@@ -112,23 +128,24 @@ impl<'a> Source<'a> {
             }
             _ => None,
         };
-        let mut reader = FileReader::new(table, at, file.size, whole);
-        // The columns are of the types that Parquet has, whoever wrote them.
-        let options = ArrowReaderOptions::new()
-            .with_skip_arrow_metadata(true)
-            .with_page_index_policy(PageIndexPolicy::Optional);
-        let what = || format!("read the data file {}", file.path);
-        let metadata = file.guarded(|| {
-            let load = ArrowReaderMetadata::load_async(&mut reader, options);
-            table.wait(what, async { load.await.map_err(from_parquet) })
-        })?;
-        if metadata
-            .metadata()
-            .row_groups()
-            .iter()
-            .any(|g| g.total_byte_size() > MAX_GROUP)
-        {
-            return Err(file.damaged("it has more in one piece than one may have"));
+        let reader = FileReader::new(table, at, file.size, whole);
+        let load = |pages: PageIndexPolicy| {
+            let mut reader = reader.clone();
+            // The columns are of the types that Parquet has, whoever wrote them.
+            let options = ArrowReaderOptions::new()
+                .with_skip_arrow_metadata(true)
+                .with_page_index_policy(pages);
+            file.parsed(table, ArrowReaderMetadata::load_async(&mut reader, options))
+        };
+        let mut bytes = reader.clone();
+        let mut fetch = |range| file.parsed(table, bytes.get_bytes(range));
+        check_footer(file.size, &mut fetch)?.map_err(|why| file.damaged(why))?;
+        let mut metadata = load(PageIndexPolicy::Skip)?;
+        check_pages(metadata.metadata(), file.size, &mut fetch)?
+            .map_err(|why| file.damaged(why))?;
+        if file.versions.0 != file.versions.1 {
+            // Only pages that are chosen have to be found.
+            metadata = load(PageIndexPolicy::Optional)?;
         }
         let versions = VecDeque::new();
         let mut source = Source {
@@ -168,6 +185,7 @@ impl<'a> Source<'a> {
         };
         self.scan(None, selection, BATCH, &mut |batch| {
             for row in rows_from(&batch).map_err(|why| self.file.damaged(why))? {
+                let row = row.map_err(|why| self.file.damaged(why))?;
                 if row.version != version {
                     let why = format!("it has a row of version {}", row.version);
                     return Err(self.file.damaged(why));
@@ -225,7 +243,6 @@ impl<'a> Source<'a> {
         batch: usize,
         take: &mut dyn FnMut(RecordBatch) -> Result<(), OplogError>,
     ) -> Result<(), OplogError> {
-        let what = || format!("read the data file {}", self.file.path);
         let (reader, metadata) = (self.reader.clone(), self.metadata.clone());
         let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
         let schema = file_schema();
@@ -237,16 +254,10 @@ impl<'a> Source<'a> {
             Some(selection) => builder.with_row_selection(selection),
             None => builder,
         };
-        let mut stream = self.file.guarded(|| {
-            let built = builder.build().map_err(from_parquet);
-            built.map_err(|e| self.table.failed(what(), e))
-        })?;
+        let built = async { builder.build() };
+        let mut stream = self.file.parsed(self.table, built)?;
         loop {
-            let next = self.file.guarded(|| {
-                let next = async { stream.try_next().await.map_err(from_parquet) };
-                self.table.wait(what, next)
-            })?;
-            match next {
+            match self.file.parsed(self.table, stream.try_next())? {
                 Some(batch) => take(batch)?,
                 None => return Ok(()),
             }

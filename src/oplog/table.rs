@@ -23,6 +23,9 @@ use url::Url;
 pub(super) const ROOT: &str = "pond:///";
 /// The folder of the log.
 pub(super) const LOG: &str = "_delta_log";
+/// As much of a file of the log as is read, and more than any has: a line has some 500 bytes, and there is one
+/// for each file that a commit adds or removes.
+pub(super) const MAX_LOG_FILE: u64 = 64 << 20;
 /// The file that names the newest checkpoint.
 pub(super) const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
 
@@ -107,12 +110,17 @@ impl Table {
         }
     }
 
-    /// A file's bytes, or `None` where there is no such file.
+    /// The bytes of a file of the log, or `None` where there is no such file. Of one that is longer than any
+    /// can be, it is the first [`MAX_LOG_FILE`].
     pub(super) fn get(&self, path: &str) -> Result<Option<Bytes>, OplogError> {
         let at = Path::from(path);
         let read = async {
-            match self.store.get(&at).await {
-                Ok(found) => found.bytes().await.map(Some),
+            match self.store.head(&at).await {
+                Ok(meta) if meta.size == 0 => Ok(Some(Bytes::new())),
+                Ok(meta) => {
+                    let most = 0..meta.size.min(MAX_LOG_FILE);
+                    self.store.get_range(&at, most).await.map(Some)
+                }
                 Err(Error::NotFound { .. }) => Ok(None),
                 Err(e) => Err(e),
             }

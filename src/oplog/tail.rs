@@ -60,8 +60,9 @@ pub(super) fn check(
             latest = latest.max(Some(version));
             continue;
         };
-        // Whoever wrote the commit after this one has seen this one whole.
-        if version <= known || latest > base {
+        // Whoever wrote the commit after this one has seen this one whole; and what is not what a write
+        // leaves that the power was cut from may have been acknowledged.
+        if version <= known || latest > base || !is_torn(table, version)? {
             return Err(OplogError::Damaged { version, why });
         }
         tracing::warn!(%version, why, "a commit that was never finished is set aside");
@@ -75,6 +76,33 @@ pub(super) fn check(
         }),
         _ => Ok(set_aside),
     }
+}
+
+/// Whether the file of a commit, or a data file that it names, ends as what was never synced does: it is
+/// short, or has zeros in it.
+fn is_torn(table: &Table, version: Version) -> Result<bool, OplogError> {
+    let Some(bytes) = table.get(&commit_path(version))? else {
+        return Ok(true);
+    };
+    if bytes.last() != Some(&b'\n') || bytes.contains(&0) {
+        return Ok(true);
+    }
+    let Ok(actions) = actions::read(table, version)? else {
+        return Ok(false);
+    };
+    for (path, size) in &actions.adds {
+        let at = store_path(path)?;
+        match table.size(&at)? {
+            Some(found) if found == *size => {
+                let end = table.end(&at, found, 8)?;
+                if end.iter().all(|byte| *byte == 0) {
+                    return Ok(true);
+                }
+            }
+            _ => return Ok(true),
+        }
+    }
+    Ok(false)
 }
 
 /// What is wrong with a commit, if anything.

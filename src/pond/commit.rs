@@ -19,6 +19,9 @@ const TRICKLE: u64 = 100;
 /// How far trickling writes stretch the time between versions, in commit intervals.
 const MAX_STRETCH: u32 = 12;
 
+/// Bytes that a commit takes on the disk besides what it holds: files, and a rotation of the index.
+const FOR_A_COMMIT: u64 = 1 << 20;
+
 /// The oplog, and what it was told and may not have taken.
 pub(super) struct Log {
     oplog: Oplog,
@@ -65,6 +68,9 @@ impl Pond {
             return Err(PondError::ReadOnly(reason));
         }
         self.must_hold_the_lock()?;
+        // The key-value store does not recover from a write that failed.
+        self.room
+            .must_have(FOR_A_COMMIT + 3 * self.index.dirty().bytes)?;
         let retried = self.commit_pending(&mut log)?;
         let generation = self.seal()?;
         let changes = self.index.sealed(generation)?;

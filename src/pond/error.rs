@@ -28,6 +28,14 @@ pub enum PondError {
         /// What is wrong with it.
         why: String,
     },
+    /// What stands in the pond's folder is not of the kind that belongs there.
+    #[error("{} {what}, and a pond's files are its own", path.display())]
+    Leads {
+        /// What stands there.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// The pond was written by a newer program.
     #[error(
         "the pond at {} has format {found}, which is newer than this program knows ({known})",
@@ -89,7 +97,9 @@ impl PondError {
         match self {
             PondError::Missing(_) | PondError::NotAPond(_) => 10,
             PondError::Locked { .. } => 11,
-            PondError::Identity { .. } | PondError::JournalDamaged(_) => 4,
+            PondError::Identity { .. } | PondError::Leads { .. } | PondError::JournalDamaged(_) => {
+                4
+            }
             PondError::Oplog(error) if error.is_damage() => 4,
             PondError::Index(error) if error.is_damage() => 4,
             _ => 1,
@@ -103,6 +113,7 @@ impl PondError {
             PondError::NotAPond(_) => "not_a_pond",
             PondError::Exists(_) => "exists",
             PondError::Identity { .. } => "bad_identity",
+            PondError::Leads { .. } => "leads_out",
             PondError::Newer { .. } => "newer_format",
             PondError::Locked { .. } => "locked",
             PondError::JournalDamaged(_) => "journal_damaged",
@@ -123,6 +134,10 @@ impl PondError {
             ),
             PondError::NotAPond(_) => "a pond is a folder with a pond.toml; check the path".into(),
             PondError::Exists(_) => "give a path where nothing is yet, or an empty folder".into(),
+            PondError::Leads { .. } => {
+                "put the file or folder itself in its place; a pond may lie below a link as a whole"
+                    .into()
+            }
             PondError::Newer { .. } => "install a newer pondmount; nothing was changed".into(),
             PondError::Locked { holder, .. } => match &holder.mountpoint {
                 Some(at) => format!(

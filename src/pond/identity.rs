@@ -1,15 +1,24 @@
 //! `pond.toml`: what a pond is, told before anything else in it is believed.
 
-use super::PondError;
+use super::{Pond, PondError, shape};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use uuid::Uuid;
 
 /// The newest format of a pond that this program reads and writes.
 pub const FORMAT: u32 = 1;
 const FILE: &str = "pond.toml";
+/// As much of it as is read.
+const MAX_LENGTH: u64 = 64 << 10;
+
+impl Pond {
+    /// The name among all ponds of the one at `pond`, without opening it.
+    pub fn id_at(pond: &Path) -> Result<Uuid, PondError> {
+        Ok(Identity::read(pond)?.id)
+    }
+}
 
 /// The identity of a pond.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +44,17 @@ impl Identity {
     /// Reads the identity of the pond at `pond`.
     pub fn read(pond: &Path) -> Result<Identity, PondError> {
         let path = pond.join(FILE);
-        let text = match fs::read_to_string(&path) {
+        shape::check(pond).or_else(|error| match &error {
+            // Said in other words below.
+            PondError::Io { source, .. } if source.kind() == io::ErrorKind::NotADirectory => Ok(()),
+            _ => Err(error),
+        })?;
+        let read = |mut text| -> io::Result<String> {
+            let file = File::open(&path)?;
+            file.take(MAX_LENGTH).read_to_string(&mut text)?;
+            Ok(text)
+        };
+        let text = match read(String::new()) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Err(match pond.symlink_metadata() {

@@ -11,11 +11,14 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use uuid::Uuid;
 
 const FILE: &str = "lock";
+/// What is opened is the file itself, and not a pipe to wait at.
+const PLAIN: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 /// How often a lock that is held is tried again, and how long after.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(10);
@@ -117,7 +120,7 @@ impl Lock {
 /// Who holds the pond at `pond` at this moment, if anyone does.
 pub fn holder(pond: &Path) -> Result<Option<Holder>, PondError> {
     let path = pond.join(FILE);
-    let mut file = match File::open(&path) {
+    let mut file = match File::options().read(true).custom_flags(PLAIN).open(&path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(PondError::io("open", &path)(e)),
@@ -135,6 +138,7 @@ fn open(path: &Path) -> Result<File, PondError> {
         .write(true)
         .create(true)
         .truncate(false)
+        .custom_flags(PLAIN)
         .open(path)
         .map_err(PondError::io("open", path))
 }

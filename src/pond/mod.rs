@@ -5,7 +5,7 @@
 //! always: after a crash the tree is the state after some prefix of the acknowledged operations, never
 //! older than the last flush that returned; a version is made only if something changed.
 //!
-//! - [`open`], [`identity`], [`lock`]: making a pond, and being its one writer.
+//! - [`open`], [`identity`], [`shape`], [`lock`]: making a pond, and being its one writer.
 //! - [`ops`], [`pins`], [`room`]: operations; who holds on to removed nodes; room on the disk.
 //! - [`fsync`], [`flush`]: who waits for stable storage, and what puts it there. [`commit`]: versions, and the thread that makes them.
 //! - [`check`], [`repair`], [`scrub`]: what is wrong, mending it, and looking for it meanwhile.
@@ -25,6 +25,7 @@ mod pins;
 mod repair;
 mod room;
 mod scrub;
+mod shape;
 mod status;
 
 pub use check::Problem;
@@ -145,6 +146,9 @@ impl Pond {
                 .and_then(|_| Ok(self.index.compact_journal()?)),
         };
         self.health.read_only("it is closed");
+        if closed.is_ok() {
+            self.index.close_in_order();
+        }
         drop(self.lock.lock().take());
         closed
     }

@@ -12,7 +12,7 @@ use crate::content::Content;
 use crate::disk::{Disk, LocalDisk, make_dirs};
 use crate::index::{Damage, Index, IndexError, Journal, VersionInfo};
 use crate::oplog::{Opened, Oplog};
-use crate::tinyfs::{Changes, Kind, Node, NodeId, Nodes, Time, Version, describe};
+use crate::tinyfs::{Changes, FsError, Kind, Node, NodeId, Nodes, Store, Time, Version, describe};
 use parking_lot::Mutex;
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -286,8 +286,19 @@ fn open_index(
     journal: impl Fn() -> Result<Journal, IndexError>,
 ) -> Result<Index, PondError> {
     let opened = match dir.join(REBUILD).exists() {
-        true => Err(IndexError::Panicked),
-        false => Index::open(dir, id, journal()?),
+        true => Err(IndexError::Damaged(
+            "it was found to be when it was last used",
+        )),
+        // What is asked first is asked here: an index that cannot answer is not mounted.
+        false => Index::open(dir, id, journal()?).and_then(|index| {
+            index.latest()?;
+            match index.get::<Nodes>(Version::NOW, &NodeId::ROOT) {
+                Err(FsError::Store { cause, .. }) => Err(*cause
+                    .downcast::<IndexError>()
+                    .unwrap_or(Box::new(IndexError::Damaged("its root cannot be read")))),
+                _ => Ok(index),
+            }
+        }),
     };
     match opened {
         Err(error) if error.is_damage() => {

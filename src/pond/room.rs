@@ -43,6 +43,19 @@ impl Room {
         })
     }
 
+    /// Fails with `ENOSPC` where the disk has not even `bytes` left for ourselves. To be asked before
+    /// something is written that cannot be tried again.
+    pub(super) fn must_have(&self, bytes: u64) -> Result<(), PondError> {
+        let disk = self.look()?;
+        match disk.free.saturating_mul(disk.block) >= bytes {
+            true => Ok(()),
+            false => {
+                let full = std::io::Error::from_raw_os_error(libc::ENOSPC);
+                Err(PondError::io("make a version in", &self.path)(full))
+            }
+        }
+    }
+
     fn look(&self) -> Result<Space, PondError> {
         (self.disk.space(&self.path)).map_err(PondError::io("look at", &self.path))
     }

@@ -223,8 +223,9 @@ impl Stored {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Extents, Map, Names, Nodes};
+    use super::super::{Attrs, Extents, Map, Names, Nodes};
     use super::*;
+    use proptest::prelude::*;
 
     fn round_trip<M: Map>(key: M::Key, value: M::Value)
     where
@@ -279,6 +280,43 @@ mod tests {
             hash: [3; 32],
         };
         round_trip::<Extents>((ContentId(3), 0), Extent::Stored(stored));
+    }
+
+    fn decode_all<M: Map>(bytes: &[u8])
+    where
+        M::Key: PartialEq,
+    {
+        // What can be read is written the same again; so nothing is read that was not written.
+        if let Ok(key) = M::decode_key(bytes) {
+            let mut again = Vec::new();
+            M::encode_key(&key, &mut again);
+            assert_eq!(again, bytes);
+        }
+        if let Ok(value) = M::decode_value(bytes) {
+            let mut again = Vec::new();
+            M::encode_value(&value, &mut again);
+            assert_eq!(again, bytes);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_entry_or_none(
+            kind in 0..9u8,
+            mode in 0..0o10000u16,
+            rest in proptest::collection::vec(any::<u8>(), 0..200),
+            small in any::<bool>(),
+        ) {
+            // A kind and a mode, where a node has them, and mostly zeros, which most numbers may be.
+            let rest = rest.into_iter().map(|byte| if small && byte > 9 { 0 } else { byte });
+            let bytes: Vec<u8> = [kind].into_iter().chain(mode.to_le_bytes()).chain(rest).collect();
+            for bytes in [&bytes[..], &bytes[1..], &bytes[3..]] {
+                decode_all::<Nodes>(bytes);
+                decode_all::<Names>(bytes);
+                decode_all::<Extents>(bytes);
+                decode_all::<Attrs>(bytes);
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,9 @@
 use super::Errno;
 use super::matching::match_path;
 
+/// How deep braces may nest.
+const MAX_NESTED: u32 = 16;
+
 /// Why bytes are not a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a pattern: {0}")]
@@ -55,7 +58,7 @@ impl Pattern {
                 b"**" => Component::Tree,
                 _ => {
                     let mut rest = part;
-                    let tokens = tokens(&mut rest, &mut fold, false)?;
+                    let tokens = tokens(&mut rest, &mut fold, 0)?;
                     match &tokens[..] {
                         [Token::Literal(name, false)] => Component::Name(name.clone()),
                         _ => Component::Tokens(tokens),
@@ -121,7 +124,12 @@ fn split(pattern: &[u8]) -> Result<Vec<&[u8]>, PatternError> {
     Ok(parts.collect())
 }
 
-fn tokens(rest: &mut &[u8], fold: &mut bool, nested: bool) -> Result<Vec<Token>, PatternError> {
+/// Reads tokens up to the end of a component, or within `depth` braces to the end of an alternative.
+fn tokens(rest: &mut &[u8], fold: &mut bool, depth: u32) -> Result<Vec<Token>, PatternError> {
+    let nested = depth > 0;
+    if depth > MAX_NESTED {
+        return Err(PatternError("its braces nest too deep"));
+    }
     let mut tokens: Vec<Token> = Vec::new();
     loop {
         let (byte, tail) = match rest.split_first() {
@@ -150,7 +158,7 @@ fn tokens(rest: &mut &[u8], fold: &mut bool, nested: bool) -> Result<Vec<Token>,
             b'{' => {
                 let mut either = Vec::new();
                 loop {
-                    either.push(self::tokens(rest, fold, true)?);
+                    either.push(self::tokens(rest, fold, depth + 1)?);
                     let (close, tail) = rest.split_first().ok_or(PatternError("cut short"))?;
                     *rest = tail;
                     if *close == b'}' {

@@ -1,6 +1,31 @@
 //! Patterns, their captures, and what is made of them.
 
 use super::{Errno, Pattern, substitute};
+use proptest::prelude::*;
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_pattern_or_none(
+        bytes in proptest::collection::vec(any::<u8>(), 0..100),
+        odd in r"[*$?{}\[\]!,\\/a.(?i)-]{0,12}",
+        name in proptest::collection::vec(any::<u8>(), 1..12),
+    ) {
+        for pattern in [&bytes[..], odd.as_bytes()] {
+            if let Ok(pattern) = Pattern::new(pattern) {
+                let captures = pattern.matches(&[&name]);
+                prop_assert!(captures.is_none_or(|found| found.len() == pattern.captures()));
+            }
+            let _ = substitute(pattern, std::slice::from_ref(&name));
+        }
+    }
+}
+
+#[test]
+fn braces_nest_only_so_deep() {
+    let nested = |n: usize| format!("{}a{}", "{".repeat(n), "}".repeat(n));
+    assert!(Pattern::new(nested(10).as_bytes()).is_ok());
+    assert!(Pattern::new(nested(1 << 20).as_bytes()).is_err());
+}
 
 #[test]
 fn captures_are_what_wildcards_stood_for() {

@@ -3,9 +3,12 @@
 use super::glob::{Component, Pattern};
 use super::matching::match_component;
 use super::path::{Last, checked};
-use super::{FsResult, Item, Kind, Name, Place, Store, Wd};
+use super::{Errno, FsResult, Item, Kind, Name, Place, Store, Wd};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+
+/// How deep a tree is visited. A deeper one has a directory within itself, and was made elsewhere.
+const MAX_DEPTH: usize = 512;
 
 /// One match of a glob.
 #[derive(Clone)]
@@ -62,6 +65,9 @@ fn descend<'s, S: Store>(
     visit: &mut dyn FnMut(Match<'s>) -> ControlFlow<()>,
 ) -> FsResult<ControlFlow<()>> {
     let components = &pattern.components;
+    if path.len() > MAX_DEPTH {
+        return Err(Errno::ELOOP.into());
+    }
     for (name, item) in candidates(wd, components, states)? {
         let kind = item.kind();
         let mut next = BTreeSet::new();

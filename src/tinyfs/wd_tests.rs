@@ -2,6 +2,7 @@
 
 use super::ops::{self, Caller, NewNode};
 use super::*;
+use proptest::prelude::*;
 use std::sync::Arc;
 
 const CALLER: Caller = Caller {
@@ -308,4 +309,46 @@ fn dynamic_directories_are_mounted_listed_walked_and_globbed() {
         globbed(&wd, "{flat,both}/*y*"),
         ["both/y._bus", "flat/sub_.y"]
     );
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_path_or_an_error(
+        bytes in proptest::collection::vec(any::<u8>(), 0..100),
+        odd in r"[ab/.\x00l]{0,20}",
+    ) {
+        let store = tree(&["a/", "a/b/", "a/l@../a/l", "l@/a"]);
+        for path in [&bytes[..], odd.as_bytes()] {
+            for last in [Last::Follow, Last::Stay] {
+                let _ = walk(&store, Version::NOW, NodeId::ROOT, path, last);
+            }
+            let mut tx = Tx::new(&store);
+            let new = NewNode {
+                kind: Kind::Directory,
+                mode: 0o755,
+                rdev: 0,
+                target: &[],
+            };
+            let made = create_path(&mut tx, &CALLER, NodeId::ROOT, path, NodeId(90), &new);
+            if made.is_ok() {
+                let found = walk(&tx, Version::NOW, NodeId::ROOT, path, Last::Stay).unwrap();
+                prop_assert_eq!(found.0, NodeId(90));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_directory_within_itself_is_not_visited_for_ever() {
+    let mut store = tree(&["a/", "a/b/"]);
+    let mut changes = Changes::default();
+    let a = Dentry {
+        child: NodeId(2),
+        kind: Kind::Directory,
+    };
+    changes.set::<Names>((NodeId(3), Name::new(b"a").unwrap()), Some(a));
+    store.apply(changes);
+    let wd = Wd::root(&store, Version::NOW).unwrap();
+    let refused = wd.matches(&Pattern::new(b"**/x").unwrap());
+    assert_eq!(refused.err().map(|error| error.errno()), Some(Errno::ELOOP));
 }

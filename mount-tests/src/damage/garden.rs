@@ -187,6 +187,12 @@ fn prune(root: &Path, rng: &mut Rng) {
         .write_all_at(&rng.bytes(10_000), 150_000)
         .expect("write");
     large.write_all_at(&rng.bytes(10), 250_000).expect("write");
+    let whole = File::options().write(true).open(root.join("a/deep/f4"));
+    // All of its bytes are others now, in place; the old ones are those of the first version alone.
+    whole
+        .expect("open")
+        .write_all_at(&rng.bytes(7_000), 0)
+        .expect("write");
     fs::rename(root.join("a/deep/er"), root.join("moved")).expect("rename");
     fs::rename(root.join("b/f5"), root.join("a/f4")).expect("rename");
     for name in ["b/f3", "same1", "a/deep/f5"] {

@@ -104,6 +104,16 @@ impl Flip {
     }
 }
 
+/// Turns round one bit of one file.
+pub fn flip(file: &Path, offset: u64, bit: u8) {
+    let flip = Flip {
+        file: file.into(),
+        offset,
+        bit,
+    };
+    flip.apply(Path::new("")).expect("flip a bit");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,6 +22,8 @@ pub enum Verdict {
     Refused(String),
     /// Something could not be read, which was an error, and `check` says so too.
     Unreadable(String),
+    /// It was an error once, and mended itself: opened again, everything is right.
+    Healed(String),
     /// `check` says it; what was read was right, or at least its bytes were.
     Reported(String),
     /// It was noticed, and what was said helps nobody.
@@ -40,7 +42,7 @@ pub fn judge(garden: &Garden, pond: &Pond) -> Verdict {
     let mounted = pond.run(["mount"]).args(QUIET).arg(pond.store());
     let mounted = mounted.arg(pond.mountpoint("mnt")).limit(HANG).outcome();
     let verdict = match mounted.succeeded() {
-        false => refused(pond, &mounted),
+        false => refused(garden, pond, &mounted),
         true => seen(garden, pond),
     };
     match pond
@@ -49,16 +51,22 @@ pub fn judge(garden: &Garden, pond: &Pond) -> Verdict {
         .find(|line| line.contains("panicked at"))
     {
         Some(panic) => Verdict::Broken(format!("the daemon's log: {panic} ({verdict:?})")),
-        None => verdict,
+        None => match verdict {
+            Verdict::Silent(said) => {
+                Verdict::Silent(format!("{said}\nthe daemon says:\n{}", pond.daemon_log()))
+            }
+            verdict => verdict,
+        },
     }
 }
 
-fn refused(pond: &Pond, mounted: &Outcome) -> Verdict {
+fn refused(garden: &Garden, pond: &Pond, mounted: &Outcome) -> Verdict {
     if let Err(why) = clear(pond, mounted) {
         return Verdict::Unclear(format!("the refusal {why}: {}", mounted.err()));
     }
     let check = check(pond);
     match (check.code(), clear(pond, &check)) {
+        (Some(0), _) if is_whole_again(garden, pond) => Verdict::Healed(mounted.err()),
         (Some(0), _) => Verdict::Silent(format!(
             "the mount is refused, check finds nothing: {}",
             mounted.err()
@@ -70,10 +78,7 @@ fn refused(pond: &Pond, mounted: &Outcome) -> Verdict {
 
 fn seen(garden: &Garden, pond: &Pond) -> Verdict {
     let mount = Mount::adopt(pond, pond.outside("mnt"), Duration::ZERO);
-    let mut look = Look::default();
-    for (at, tree) in &garden.trees {
-        look.absorb(&at.display().to_string(), Look::at(&mount.join(at), tree));
-    }
+    let look = look(garden, &mount);
     if mount.daemon().ended(Duration::ZERO) {
         return Verdict::Broken(format!("the daemon has died: {:?}", look.wrong));
     }
@@ -94,6 +99,9 @@ fn seen(garden: &Garden, pond: &Pond) -> Verdict {
             "silently wrong, {} times: {wrong}",
             look.wrong.len()
         )),
+        (_, _, [path, ..]) if !told && is_whole_again(garden, pond) => {
+            Verdict::Healed(format!("{path:?} was EIO"))
+        }
         (_, _, [path, ..]) if !told => {
             Verdict::Missed(format!("{path:?} is EIO, check finds nothing"))
         }
@@ -101,6 +109,25 @@ fn seen(garden: &Garden, pond: &Pond) -> Verdict {
         _ if told => Verdict::Reported(said),
         _ => Verdict::Harmless,
     }
+}
+
+fn look(garden: &Garden, mount: &Mount) -> Look {
+    let mut look = Look::default();
+    for (at, tree) in &garden.trees {
+        look.absorb(&at.display().to_string(), Look::at(&mount.join(at), tree));
+    }
+    look
+}
+
+/// Whether everything is right when the pond is opened again.
+fn is_whole_again(garden: &Garden, pond: &Pond) -> bool {
+    if !pond.try_mount(&QUIET).succeeded() {
+        return false;
+    }
+    let mount = Mount::adopt(pond, pond.outside("mnt"), Duration::ZERO);
+    let look = look(garden, &mount);
+    mount.kill9();
+    look.wrong.is_empty() && look.unreadable.is_empty()
 }
 
 fn check(pond: &Pond) -> Outcome {
@@ -131,11 +158,12 @@ impl Verdict {
             Verdict::Harmless => 0,
             Verdict::Refused(_) => 1,
             Verdict::Unreadable(_) => 2,
-            Verdict::Reported(_) => 3,
-            Verdict::Unclear(_) => 4,
-            Verdict::Missed(_) => 5,
-            Verdict::Broken(_) => 6,
-            Verdict::Silent(_) => 7,
+            Verdict::Healed(_) => 3,
+            Verdict::Reported(_) => 4,
+            Verdict::Unclear(_) => 5,
+            Verdict::Missed(_) => 6,
+            Verdict::Broken(_) => 7,
+            Verdict::Silent(_) => 8,
         }
     }
 
@@ -153,10 +181,10 @@ impl Verdict {
 
 /// Verdicts by kind of file.
 #[derive(Debug, Default)]
-pub struct Table(BTreeMap<String, [usize; 8]>);
+pub struct Table(BTreeMap<String, [usize; COLUMNS.len()]>);
 
-const COLUMNS: [&str; 8] = [
-    "harmless", "refused", "EIO", "by check", "unclear", "missed", "broken", "silent",
+const COLUMNS: [&str; 9] = [
+    "harmless", "refused", "EIO", "healed", "by check", "unclear", "missed", "broken", "silent",
 ];
 
 impl Table {
@@ -169,11 +197,11 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = COLUMNS.map(|name| format!("{name:>9}")).concat();
         writeln!(f, "{:<22}{:>6}{columns}", "kind", "flips")?;
-        let line = |f: &mut fmt::Formatter<'_>, kind: &str, counts: &[usize; 8]| {
+        let line = |f: &mut fmt::Formatter<'_>, kind: &str, counts: &[usize; COLUMNS.len()]| {
             let columns = counts.map(|count| format!("{count:>9}")).concat();
             writeln!(f, "{kind:<22}{:>6}{columns}", counts.iter().sum::<usize>())
         };
-        let mut all = [0; 8];
+        let mut all = [0; COLUMNS.len()];
         for (kind, counts) in &self.0 {
             line(f, kind, counts)?;
             all.iter_mut()

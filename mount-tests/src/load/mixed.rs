@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -33,7 +34,7 @@ pub fn writer(dir: &Path, mut rng: Rng, signals: &Signals) -> Result<u64, String
         file.write_all(&content(&mut rng))?;
         if rng.below(4) == 0 {
             file.sync_all()?;
-            signals.count_sync();
+            let _whenever_it_was = signals.count_sync();
         }
         fs::rename(&temporary, dir.join(format!("slot{}", rng.below(SLOTS))))
     })
@@ -94,12 +95,31 @@ pub fn historian(mount: &Path, mut rng: Rng, signals: &Signals) -> Result<u64, S
             _ if versions.is_empty() => return Ok(()),
             _ => *rng.pick(&versions),
         };
-        let tree = Tree::of(&mount.join(format!("@version/{version}/moving")));
+        let root = mount.join(format!("@version/{version}/moving"));
+        let tree = Tree::of(&root);
         let before = known.entry(version).or_insert_with(|| tree.clone());
-        match before.differences(&tree).first() {
-            None => Ok(()),
-            Some(difference) => Err(io::Error::other(format!("version {version}: {difference}"))),
-        }
+        let differences = before.differences(&tree);
+        let Some(first) = differences.first() else {
+            return Ok(());
+        };
+        // What is there a moment later tells a slip from a loss.
+        let again = before.differences(&Tree::of(&root));
+        let numbers = |path: &Path| {
+            let number = |path: &Path| {
+                fs::symlink_metadata(root.join(path)).map(|meta| (meta.dev(), meta.ino()))
+            };
+            format!("{path:?} is {:?}", number(path))
+        };
+        let all: Vec<_> = tree
+            .0
+            .iter()
+            .filter(|(_, entry)| entry.links > 1)
+            .map(|(path, _)| numbers(path))
+            .collect();
+        Err(io::Error::other(format!(
+            "version {version}: {first}; {} differences in all, a moment later {again:?}; {all:?}",
+            differences.len(),
+        )))
     })
 }
 

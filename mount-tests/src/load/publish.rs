@@ -46,8 +46,9 @@ fn publish(dir: &Path, journal: &mut Journal, serial: u64, signals: &Signals) ->
         file.write_all(chunk)?;
     }
     file.sync_all()?;
-    journal.durable[slot as usize] = Some(serial);
-    signals.count_sync();
+    if signals.count_sync() {
+        journal.durable[slot as usize] = Some(serial);
+    }
     drop(file);
     fs::rename(&name, dir.join(journal.published(slot)))
 }

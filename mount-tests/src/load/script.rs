@@ -88,8 +88,9 @@ fn write(
             journal.pending = Some(op);
             return (journal, Some(error));
         }
-        if matches!(op, Op::Fsync(_)) {
-            signals.count_sync();
+        if matches!(op, Op::Fsync(_)) && !signals.count_sync() {
+            journal.pending = Some(op);
+            break;
         }
         model.apply(&op);
         journal.ops.push(op);

@@ -10,7 +10,7 @@ use mount_tests::run::{Outcome, need_root, shell};
 /// Runs a script with `$pond`, `$mnt` (an empty directory) and `$dir` (for other files). The helper stands in a copy of
 /// the folder that mount(8) takes it from. Whatever the script leaves mounted is taken away.
 #[track_caller]
-fn with_helper(pond: &Pond, script: &str) -> Outcome {
+pub fn with_helper(pond: &Pond, script: &str) -> Outcome {
     need_root("mounts by mount(8)");
     let prepare = r#"
         pond="$2" mnt="$3" dir="$4"

@@ -62,6 +62,11 @@ impl Sample {
 #[test]
 fn under_a_mixed_load_memory_and_descriptors_stay_flat() {
     let seconds = setting("POND_TEST_SOAK", 10);
+    let limit = setting("POND_TEST_LIMIT", 900);
+    assert!(
+        seconds < limit,
+        "POND_TEST_LIMIT={limit} ends a mount before {seconds} s"
+    );
     let (length, every) = (
         Duration::from_secs(seconds),
         Duration::from_millis((seconds * 1000 / 200).clamp(200, 5000)),
@@ -72,22 +77,22 @@ fn under_a_mixed_load_memory_and_descriptors_stay_flat() {
     folder(mount.path(), "moving");
     mount.sync();
     let signals = Signals::default();
-    let (mut samples, mut versions) = (Vec::new(), 0);
-    let steps: Vec<u64> = thread::scope(|scope| {
+    let (mut samples, mut versions, start) = (Vec::new(), 0, Instant::now());
+    let ends: Vec<Result<u64, String>> = thread::scope(|scope| {
         let signals = &signals;
         let threads: Vec<_> = WORKERS
-            .map(|(name, work)| {
+            .map(|(_, work)| {
                 let (rng, dir) = (rng.fork(), mount.path());
                 scope.spawn(move || {
                     let done = work(dir, rng, signals);
                     // Whatever ended it, the others need not go on.
                     signals.end();
-                    done.unwrap_or_else(|wrong| panic!("{name}: {wrong}"))
+                    done
                 })
             })
             .into_iter()
             .collect();
-        let (start, mut synced) = (Instant::now(), Instant::now());
+        let mut synced = Instant::now();
         while start.elapsed() < length && !signals.ended() {
             thread::sleep(every);
             samples.extend(Sample::of(&mount));
@@ -100,19 +105,21 @@ fn under_a_mixed_load_memory_and_descriptors_stay_flat() {
         let ends = threads.into_iter().map(|thread| thread.join());
         ends.map(|end| end.expect("a worker")).collect()
     });
+    for ((name, _), end) in WORKERS.iter().zip(&ends) {
+        match end {
+            Ok(steps) => println!("soak: {steps} steps of the {name}"),
+            Err(wrong) => println!("soak: the {name}: {wrong}"),
+        }
+    }
+    println!("soak: {:.0?}, {versions} versions", start.elapsed());
+    judge(&samples, length);
     mount.unmount();
     pond.check();
-    let done: Vec<_> = WORKERS
-        .iter()
-        .zip(&steps)
-        .map(|((name, _), steps)| format!("{steps} of the {name}"))
-        .collect();
-    println!(
-        "soak: {seconds} s, {versions} versions; steps: {}",
-        done.join(", ")
+    assert!(
+        ends.iter()
+            .all(|end| end.as_ref().is_ok_and(|steps| *steps > 0)),
+        "{ends:#?}"
     );
-    assert!(steps.iter().all(|steps| *steps > 0), "{steps:?}");
-    judge(&samples, length);
 }
 
 #[track_caller]

@@ -10,7 +10,7 @@ use mount_tests::pond::{Pond, scratch};
 use mount_tests::process::mounted_at;
 use mount_tests::run::{NOBODY, need, shell, tool};
 
-fn give(path: &Path, owner: u32, mode: u32) {
+pub fn give(path: &Path, owner: u32, mode: u32) {
     chown(path, Some(owner), Some(owner)).unwrap();
     fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 }

@@ -8,6 +8,7 @@ use crate::cli::options::Options;
 use crate::cli::output::Output;
 use crate::cli::place::{self, resolve};
 use crate::observe::log_to_file;
+use crate::pond::Pond;
 use clap::Args;
 use serde::Serialize;
 use std::env;
@@ -180,11 +181,7 @@ fn log_path(pond: &Path) -> Option<PathBuf> {
             .filter(|path| path.is_absolute())
     };
     let state = given("XDG_STATE_HOME").or_else(|| Some(given("HOME")?.join(".local/state")))?;
-    let identity: toml::Table = std::fs::read_to_string(pond.join("pond.toml"))
-        .ok()?
-        .parse()
-        .ok()?;
-    let id: uuid::Uuid = identity.get("id")?.as_str()?.parse().ok()?;
+    let id = Pond::id_at(pond).ok()?;
     Some(state.join("pondmount").join(format!("{id}.log")))
 }
 

@@ -1,7 +1,7 @@
 //! The socket in a pond's folder. It is reached through an open folder, since a socket's address may
 //! have no more than 107 bytes and a pond's path may.
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fchmod, openat, statat, unlinkat};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::io;
@@ -45,6 +45,11 @@ pub fn bind(pond: &Path) -> io::Result<Bound> {
 /// Connects to the daemon that has the pond in folder `pond` open.
 pub fn connect(pond: &Path) -> io::Result<UnixStream> {
     let folder = open(pond)?;
+    // A link would have us speak with whoever listens where it leads.
+    let stat = statat(&folder, FILE, AtFlags::SYMLINK_NOFOLLOW)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
+        return Err(Errno::NOTSOCK.into());
+    }
     let socket = socket()?;
     net::connect(&socket, &address(&folder)?)?;
     Ok(socket.into())

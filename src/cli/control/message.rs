@@ -137,6 +137,31 @@ pub struct ScrubReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_line_is_a_request_or_none(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+            name in "status|sync|log|check|end|\\PC{0,5}",
+            field in "before|limit|read_data|request|\\PC{0,5}",
+            value in "null|true|-1|1e400|18446744073709551616|\\[\\[\\{|\"\\\\ud800\"",
+        ) {
+            let _ = serde_json::from_slice::<Request>(&bytes);
+            let _ = serde_json::from_slice::<Reply>(&bytes);
+            let line = format!("{{\"request\":{name:?},\"{field}\":{value}}}");
+            let _ = serde_json::from_str::<Request>(&line);
+            let _ = serde_json::from_str::<Reply>(&line);
+        }
+    }
+
+    #[test]
+    fn what_is_nested_without_end_is_no_request() {
+        let deep = format!("{{\"request\":\"log\",\"before\":{}", "[".repeat(60_000));
+        assert!(serde_json::from_str::<Request>(&deep).is_err());
+        let deep = format!("{{\"ok\":{}", "[".repeat(1 << 20));
+        assert!(serde_json::from_str::<Reply>(&deep).is_err());
+    }
 
     #[test]
     fn requests_and_replies_are_plain_json() {

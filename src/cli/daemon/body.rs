@@ -7,6 +7,7 @@ use crate::cli::place;
 use crate::mount::{self, MountError, MountOptions, Mounted, Unmounter};
 use crate::pond::lock::Holder;
 use crate::pond::{OpenOptions, Pond, PondError};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
@@ -39,6 +40,7 @@ enum Event {
 /// Mounts as planned, and returns when the mount is gone and the pond is closed.
 pub fn serve(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
     let (tell, events) = channel();
+    allow_files();
     // From here on a signal does not end us half-way.
     watch_signals(tell.clone())?;
     mountpoint::prepare(plan, herald)?;
@@ -54,6 +56,19 @@ pub fn serve(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
         server.end(closed.clone());
     }
     served.and(closed)
+}
+
+/// Lets this process open as many files as it may: what a shell gives to a program that uses `select` is little for
+/// one that serves others.
+fn allow_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        tracing::info!("the number of open files stays as it is: {error}");
+    }
 }
 
 fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {

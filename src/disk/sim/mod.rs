@@ -327,9 +327,7 @@ impl DiskFile for SimFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let disk = &self.disk;
         disk.changing()?;
-        if let Err(full) = disk.fit(bytes.len() as u64) {
-            return Err(full);
-        }
+        disk.fit(bytes.len() as u64)?;
         if disk.meets(|f| f.writes) {
             // A part may have been written.
             let part = disk.rng.lock().below(bytes.len() as u64) as usize;
@@ -348,7 +346,7 @@ impl DiskFile for SimFile {
         })
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         self.disk.powered()?;
         Ok(self.disk.state.lock().len(self.id))
     }
@@ -387,7 +385,7 @@ mod tests {
             let mut bytes = [0; 4];
             found.read_at(&mut bytes, 0).unwrap();
             assert_eq!(&bytes, b"kept");
-            whole += u64::from(found.len().unwrap() == 8);
+            whole += u64::from(found.size().unwrap() == 8);
         }
         assert!((20..180).contains(&named) && (20..180).contains(&whole));
     }

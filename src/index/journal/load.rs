@@ -168,7 +168,7 @@ struct Records {
 impl Records {
     fn open(disk: &dyn Disk, dir: &Path, id: FileId, pond: Uuid) -> Result<Records, IndexError> {
         let path = path(dir, id);
-        let opened = (disk.open_cold(&path)).and_then(|file| Ok((file.len()?, file)));
+        let opened = (disk.open_cold(&path)).and_then(|file| Ok((file.size()?, file)));
         let (len, file) = opened.map_err(IndexError::journal("open", &path))?;
         Ok(Records {
             file,

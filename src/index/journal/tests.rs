@@ -126,7 +126,7 @@ fn every_flipped_bit_is_damage_or_harmless_and_the_rest_can_be_kept() {
     };
     for generation in [1, 2] {
         let file = path(Path::new(DIR), (generation, 0));
-        let len = Handle(make()).open(&file).unwrap().len().unwrap();
+        let len = Handle(make()).open(&file).unwrap().size().unwrap();
         for offset in (0..len).step_by(37) {
             let disk = make();
             disk.flip(&file, offset, (offset % 8) as u8);

@@ -1,7 +1,7 @@
 //! Records of the map *attrs*: `attr/1`.
 
 use super::columns::{bytes, keys, removed};
-use super::{Columns, Entry, ForArrow, Owned, RecordError, nullable, required, schema_of};
+use super::{Columns, Entry, ForArrow, Owned, RecordError, id, nullable, required, schema_of};
 use crate::tinyfs::{AttrName, Attrs, NodeId};
 use arrow::array::{ArrayRef, BinaryArray, BooleanArray, RecordBatch, UInt64Array};
 use arrow::datatypes::{DataType, Field, UInt64Type};
@@ -55,7 +55,7 @@ impl ForArrow for Attrs {
         let removed = columns.required::<BooleanArray>("removed")?;
         let values = columns.required::<BinaryArray>("value")?;
         let read = |i| {
-            let key = (NodeId(node.need(i)?), name(names.need(i)?)?);
+            let key = (NodeId(id(node.need(i)?)?), name(names.need(i)?)?);
             if removed.need(i)? {
                 return Ok((key, None));
             }

@@ -4,7 +4,7 @@
 //! `stored_length` and `hash`.
 
 use super::columns::{bytes, keys, removed, values};
-use super::{Columns, Entry, ForArrow, Owned, RecordError, nullable, required, schema_of};
+use super::{Columns, Entry, ForArrow, Owned, RecordError, id, nullable, required, schema_of};
 use crate::tinyfs::{ContentId, Extent, Extents, MAX_EXTENT, SegmentId, Stored};
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, RecordBatch, UInt32Array,
@@ -17,7 +17,8 @@ use std::sync::Arc;
 const HASH: i32 = 32;
 
 fn checked(offset: u64, extent: Extent) -> Result<Extent, RecordError> {
-    let fits = offset.checked_add(extent.len()).is_some();
+    let end = offset.checked_add(extent.len());
+    let fits = end.is_some_and(|end| end <= i64::MAX as u64);
     match &extent {
         _ if !fits => Err(RecordError::Invalid(
             "an extent ends beyond the last offset",
@@ -103,7 +104,7 @@ impl ForArrow for Extents {
         let stored_length = columns.required::<UInt32Array>("stored_length")?;
         let hash = columns.required::<FixedSizeBinaryArray>("hash")?;
         let read = |i| {
-            let key = (ContentId(content.need(i)?), offset.need(i)?);
+            let key = (ContentId(id(content.need(i)?)?), offset.need(i)?);
             if removed.need(i)? {
                 return Ok((key, None));
             }

@@ -2,7 +2,7 @@
 
 use super::columns::{keys, removed, values};
 use super::{
-    Columns, Entry, ForArrow, Owned, RecordError, kind, kind_name, name, nullable, required,
+    Columns, Entry, ForArrow, Owned, RecordError, id, kind, kind_name, name, nullable, required,
     schema_of,
 };
 use crate::tinyfs::{Dentry, Names, NodeId};
@@ -47,11 +47,11 @@ impl ForArrow for Names {
         let child = columns.required::<UInt64Array>("child")?;
         let kinds = columns.required::<StringArray>("kind")?;
         let read = |i| {
-            let key = (NodeId(directory.need(i)?), name(names.need(i)?)?);
+            let key = (NodeId(id(directory.need(i)?)?), name(names.need(i)?)?);
             if removed.need(i)? {
                 return Ok((key, None));
             }
-            let child = NodeId(child.need(i)?);
+            let child = NodeId(id(child.need(i)?)?);
             let kind = kind(kinds.need(i)?)?;
             Ok((key, Some(Dentry { child, kind })))
         };

@@ -4,8 +4,8 @@
 
 use super::columns::{bytes, keys, removed, values};
 use super::{
-    Columns, Entry, ForArrow, Owned, RecordError, kind, kind_name, nullable, required, schema_of,
-    time,
+    Columns, Entry, ForArrow, Owned, RecordError, id, kind, kind_name, nullable, required,
+    schema_of, time,
 };
 use crate::tinyfs::{ContentId, Node, NodeId, Nodes};
 use arrow::array::{
@@ -27,6 +27,12 @@ fn checked(node: &Node) -> Result<(), RecordError> {
         () if node.allocated > node.size => Err(RecordError::Invalid(
             "more of a file is allocated than it is long",
         )),
+        () if node.size > i64::MAX as u64 => Err(RecordError::Invalid(
+            "a file is longer than an offset can say",
+        )),
+        () if node.target.contains(&0) => {
+            Err(RecordError::Invalid("a link's target has a NUL in it"))
+        }
         () if node.target.len() > MAX_TARGET => {
             Err(RecordError::Invalid("a link's target is too long"))
         }
@@ -117,7 +123,7 @@ impl ForArrow for Nodes {
         let (content, parent) = (u64s("content")?, u64s("parent")?);
         let target = columns.required::<BinaryArray>("target")?;
         let read = |i| {
-            let key = NodeId(node.need(i)?);
+            let key = NodeId(id(node.need(i)?)?);
             if removed.need(i)? {
                 return Ok((key, None));
             }
@@ -134,9 +140,9 @@ impl ForArrow for Nodes {
                 ctime: time(ctime.0.need(i)?, ctime.1.need(i)?)?,
                 btime: time(btime.0.need(i)?, btime.1.need(i)?)?,
                 rdev: rdev.need(i)?,
-                content: content.get(i).map(ContentId),
+                content: content.get(i).map(id).transpose()?.map(ContentId),
                 target: target.get(i).unwrap_or_default().into(),
-                parent: parent.get(i).map(NodeId),
+                parent: parent.get(i).map(id).transpose()?.map(NodeId),
             };
             checked(&value)?;
             Ok((key, Some(value)))

@@ -17,7 +17,7 @@ impl Contents {
         for ((content, _), extent) in &changes.extents {
             if let Some(Extent::Stored(run)) = extent {
                 let place = (run.segment, run.offset);
-                self.0.entry(place).or_insert((run.clone(), *content));
+                self.0.entry(place).or_insert((*run, *content));
             }
         }
     }

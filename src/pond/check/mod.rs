@@ -14,11 +14,15 @@ mod tree;
 use super::{Pond, PondError};
 use crate::oplog::OplogError;
 use crate::tinyfs::{
-    Attrs, Changes, Entries, Extents, FsError, Map, Names, Nodes, Version, describe,
+    Attrs, Changes, Extents, FsError, FsResult, Map, Names, Nodes, Store, Version, describe,
 };
+
 use data::Contents;
 use paths::Paths;
 use std::fmt;
+
+/// Entries of the past that are told one by one: an index is mended as a whole.
+const MOST: usize = 20;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub(super) struct Findings {
     paths: Paths,
     /// Whether some of it is of the index, which can be made anew.
     pub(super) index: bool,
+    /// How much of it is of the index in the past.
+    index_findings: usize,
     /// Whether some of it is of the log, where a damaged checkpoint may be all that is wrong.
     pub(super) log: bool,
 }
@@ -77,6 +83,10 @@ impl Pond {
                 Err(error) => found.add(describe(&error)),
             },
         }
+        for changes in self.index.open_changes() {
+            found.paths.note(&changes);
+            contents.note(&changes);
+        }
         data::check(&self.content, &contents, read_data, &mut found)?;
         Ok(found)
     }
@@ -94,9 +104,10 @@ impl Pond {
         let mut damaged = Vec::new();
         oplog.audit(&mut |error| damaged.push(describe(&error)))?;
         let mut tree = Changes::default();
-        let read = oplog.replay(None, &mut |_, changes| {
+        let read = oplog.replay(None, &mut |commit, changes| {
             found.paths.note(&changes);
             contents.note(&changes);
+            self.compare_version(commit.version, &tree, &changes, found);
             tree.absorb(changes);
             Ok::<(), OplogError>(())
         });
@@ -128,30 +139,79 @@ impl Pond {
         Ok(tree)
     }
 
+    /// Compares what the index says of the entries that a version changed, at that version and at the one
+    /// before, with the oplog: `before` is the tree of that one.
+    fn compare_version(
+        &self,
+        version: Version,
+        before: &Changes,
+        changes: &Changes,
+        found: &mut Findings,
+    ) {
+        fn one<M: Map>(
+            pond: &Pond,
+            version: Version,
+            (before, changes): (&Changes, &Changes),
+            found: &mut Findings,
+        ) {
+            let earlier = Version(version.0.saturating_sub(1));
+            for (key, value) in M::of(changes) {
+                if found.index_findings >= MOST {
+                    return;
+                }
+                let then = before.get::<M>(key).flatten();
+                let told = pond.index.get::<M>(version, key);
+                let told_before = pond.index.get::<M>(earlier, key);
+                let same = |told: &FsResult<Option<M::Value>>, expected: Option<&M::Value>| {
+                    told.as_ref().is_ok_and(|told| told.as_ref() == expected)
+                };
+                if same(&told, value.as_ref()) && (version.0 == 0 || same(&told_before, then)) {
+                    continue;
+                }
+                let path = found.paths.of(M::owner(key));
+                found.add(format!(
+                    "{path}: the index differs from the oplog at version {version}"
+                ));
+                found.index_findings += 1;
+                found.index = true;
+            }
+        }
+        one::<Nodes>(self, version, (before, changes), found);
+        one::<Names>(self, version, (before, changes), found);
+        one::<Extents>(self, version, (before, changes), found);
+        one::<Attrs>(self, version, (before, changes), found);
+    }
+
     /// Compares one map of the index at version `at` with what the oplog says.
     fn compare<M: Map>(&self, at: Version, tree: &Changes, found: &mut Findings) {
-        let before = found.problems.len();
-        let mut there = Entries::<M>::new();
+        let mut expected = M::of(tree)
+            .iter()
+            .filter_map(|(key, value)| Some((key, value.as_ref()?)))
+            .peekable();
+        let mut differing = Vec::new();
+        // Both in the order of keys.
         let read = self.index.visit_all::<M>(at, &mut |key, value| {
-            there.insert(key, Some(value));
+            while let Some((missing, _)) = expected.next_if(|(next, _)| **next < key) {
+                differing.push((M::owner(missing), "in the oplog and not in the index"));
+            }
+            match expected.next_if(|(next, _)| **next == key) {
+                Some((_, same)) if *same == value => {}
+                Some(_) => differing.push((M::owner(&key), "the index differs from the oplog")),
+                None => differing.push((M::owner(&key), "in the index and not in the oplog")),
+            }
         });
+        differing
+            .extend(expected.map(|(key, _)| (M::owner(key), "in the oplog and not in the index")));
         if let Err(error) = read {
             found.add(format!("the index cannot be read: {}", describe(&error)));
             found.index = true;
             return;
         }
-        for (key, value) in M::of(tree) {
-            let in_index = there.remove(key).flatten();
-            if in_index != *value {
-                let path = found.paths.of(M::owner(key));
-                found.add(format!("{path}: the index differs from the oplog"));
-            }
+        found.index |= !differing.is_empty();
+        for (owner, what) in differing {
+            let path = found.paths.of(owner);
+            found.add(format!("{path}: {what}"));
         }
-        for key in there.keys() {
-            let path = found.paths.of(M::owner(key));
-            found.add(format!("{path}: in the index and not in the oplog"));
-        }
-        found.index |= found.problems.len() > before;
     }
 }
 

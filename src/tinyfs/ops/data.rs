@@ -115,7 +115,8 @@ pub fn write<S: Store>(
         node.allocated += end.saturating_sub(node.size);
     } else {
         if offset < node.size {
-            node.allocated -= punch(tx, content, offset..end)?;
+            let freed = punch(tx, content, offset..end)?;
+            node.allocated = node.allocated.saturating_sub(freed);
         }
         node.allocated += data.len() as u64;
     }
@@ -144,7 +145,8 @@ pub fn truncate<S: Store>(
     match node.content {
         Some(_) if size == 0 => (node.content, node.allocated) = (None, 0),
         Some(content) if size < node.size => {
-            node.allocated -= punch(tx, content, size..node.size)?;
+            let freed = punch(tx, content, size..node.size)?;
+            node.allocated = node.allocated.saturating_sub(freed);
         }
         _ => {}
     }
@@ -167,7 +169,8 @@ pub fn zero<S: Store>(
     if let Some(content) = node.content
         && range.start < node.size
     {
-        node.allocated -= punch(tx, content, range.start..range.end.min(node.size))?;
+        let freed = punch(tx, content, range.start..range.end.min(node.size))?;
+        node.allocated = node.allocated.saturating_sub(freed);
     }
     node.size = node.size.max(min_size);
     Ok(modified(tx, caller, id, node))
@@ -201,7 +204,8 @@ pub fn copy_range<S: Store>(
     };
     let content = *target.content.get_or_insert_with(fresh);
     if to_offset < target.size {
-        target.allocated -= punch(tx, content, to_offset..to_end)?;
+        let freed = punch(tx, content, to_offset..to_end)?;
+        target.allocated = target.allocated.saturating_sub(freed);
     }
     for (start, extent) in shared {
         let skip = from_offset.saturating_sub(start);
@@ -250,8 +254,9 @@ pub fn seek<S: Store>(
 }
 
 /// Notes in a file's node that its content changed; drops the set-id bits of a caller who may not
-/// keep them.
+/// keep them. (A node from elsewhere may have said that less was allocated, or more, than there was.)
 fn modified<S: Store>(tx: &mut Tx<'_, S>, caller: &Caller, id: NodeId, mut node: Node) -> Node {
+    node.allocated = node.allocated.min(node.size);
     node.mtime = caller.now;
     node.ctime = caller.now;
     if !caller.keeps_set_id() {

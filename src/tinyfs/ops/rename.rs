@@ -80,13 +80,24 @@ pub fn rename<S: Store>(
     Ok(Renamed { replaced })
 }
 
-/// `EINVAL` if the directory `moved` is `into`, or holds it.
+/// `EINVAL` if the directory `moved` is `into`, or holds it. `ELOOP` where directories from elsewhere are
+/// each other's parents, and no way up ends.
 fn refuse_cycle<S: Store>(tx: &Tx<'_, S>, moved: Dentry, into: NodeId) -> FsResult<()> {
     if moved.kind != Kind::Directory {
         return Ok(());
     }
     let mut at = into;
+    // Whoever goes round comes by a place that was noted, however long the way: it is noted anew after
+    // 1, 2, 4, 8 … steps.
+    let (mut noted, mut steps, mut until) = (None, 0_u64, 1);
     while at != NodeId::ROOT {
+        if noted == Some(at) {
+            return Err(Errno::ELOOP.into());
+        }
+        steps += 1;
+        if steps == until {
+            (noted, until) = (Some(at), 2 * until);
+        }
         if at == moved.child {
             return Err(Errno::EINVAL.into());
         }

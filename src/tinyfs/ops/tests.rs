@@ -1,7 +1,9 @@
 //! Cases with a name; the model test covers the rest.
 
 use super::*;
-use crate::tinyfs::{Changes, ContentId, Kind, MemoryStore, Name, Names, NodeId, Version};
+use crate::tinyfs::{
+    Changes, ContentId, Dentry, Errno, Kind, MemoryStore, Name, Names, NodeId, Version,
+};
 
 const CALLER: Caller = Caller {
     uid: 1,
@@ -12,6 +14,76 @@ const CALLER: Caller = Caller {
 
 fn name(text: &str) -> Name {
     Name::new(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn a_rename_into_directories_that_are_each_others_parents_comes_to_an_end() {
+    let mut store = store();
+    let (a, b, d) = (NodeId(50), NodeId(51), NodeId(3));
+    let dir = store.get::<Nodes>(Version::NOW, &d).unwrap().unwrap();
+    let mut changes = Changes::default();
+    for (id, parent) in [(a, b), (b, a)] {
+        let parent = Some(parent);
+        changes.set::<Nodes>(
+            id,
+            Some(Node {
+                parent,
+                ..dir.clone()
+            }),
+        );
+    }
+    store.apply(changes);
+    let mut tx = Tx::new(&store);
+    let (from, to) = ((NodeId::ROOT, &name("d")), (a, &name("x")));
+    let refused = rename(&mut tx, &CALLER, from, to, RenameMode::Replace, None);
+    assert_eq!(refused.unwrap_err().errno(), Errno::ELOOP);
+}
+
+#[test]
+fn a_name_that_leads_to_no_node_or_one_of_another_kind_is_an_error() {
+    let mut store = store();
+    let mut changes = Changes::default();
+    for (text, child) in [("missing", 99), ("other", 3)] {
+        let dentry = Dentry {
+            child: NodeId(child),
+            kind: Kind::File,
+        };
+        changes.set::<Names>((NodeId::ROOT, name(text)), Some(dentry));
+    }
+    store.apply(changes);
+    for text in ["missing", "other"] {
+        let refused = lookup(&store, Version::NOW, NodeId::ROOT, &name(text));
+        assert_eq!(refused.unwrap_err().errno(), Errno::EIO, "{text}");
+    }
+    assert!(matches!(
+        lookup(&store, Version::NOW, NodeId::ROOT, &name("none")),
+        Ok(None)
+    ));
+}
+
+#[test]
+fn what_a_file_says_of_its_room_never_falls_below_nothing_nor_above_its_size() {
+    let mut store = store();
+    let f = NodeId(2);
+    let fresh = || ContentId(60);
+    let mut tx = Tx::new(&store);
+    write(&mut tx, &CALLER, f, fresh, 0, &[1; 100], |_, _| false).unwrap();
+    store.apply(tx.finish());
+    for allocated in [0, u64::MAX >> 1] {
+        let node = store.get::<Nodes>(Version::NOW, &f).unwrap().unwrap();
+        let mut changes = Changes::default();
+        changes.set::<Nodes>(f, Some(Node { allocated, ..node }));
+        store.apply(changes);
+        let mut tx = Tx::new(&store);
+        write(&mut tx, &CALLER, f, fresh, 10, &[2; 10], |_, _| false).unwrap();
+        zero(&mut tx, &CALLER, f, 20..90, 0).unwrap();
+        let node = truncate(&mut tx, &CALLER, f, 50).unwrap();
+        assert!(
+            node.allocated <= node.size,
+            "{allocated}: {}",
+            node.allocated
+        );
+    }
 }
 
 /// A store whose root has one node of each kind under `f`, `d` and `l`, as ids 2, 3 and 4.

@@ -1,6 +1,8 @@
 //! Looking: a node, a name, the entries of a directory, at any version.
 
-use crate::tinyfs::{Dentry, Errno, FsResult, Name, Names, Node, NodeId, Nodes, Store, Version};
+use crate::tinyfs::{
+    Dentry, Errno, FsError, FsResult, Name, Names, Node, NodeId, Nodes, Store, Version,
+};
 use std::ops::ControlFlow;
 
 /// The node `id` at version `at`, or `ENOENT`.
@@ -8,7 +10,8 @@ pub fn node<S: Store>(store: &S, at: Version, id: NodeId) -> FsResult<Node> {
     Ok(store.get::<Nodes>(at, &id)?.ok_or(Errno::ENOENT)?)
 }
 
-/// The node that `name` leads to in directory `dir` at version `at`.
+/// The node that `name` leads to in directory `dir` at version `at`; `EIO` for a name that leads to no node,
+/// or to one of another kind.
 pub fn lookup<S: Store>(
     store: &S,
     at: Version,
@@ -19,9 +22,16 @@ pub fn lookup<S: Store>(
     let Some(dentry) = store.get::<Names>(at, &key)? else {
         return Ok(None);
     };
-    // A name can vanish between the two look-ups when the present is asked; then it is gone.
-    let child = store.get::<Nodes>(at, &dentry.child)?;
-    Ok(child.map(|node| (dentry.child, node)))
+    match store.get::<Nodes>(at, &dentry.child)? {
+        Some(node) if node.kind == dentry.kind => Ok(Some((dentry.child, node))),
+        // A name can vanish between the two look-ups when the present is asked; then it is gone. One that
+        // stays leads nowhere.
+        None if store.get::<Names>(at, &key)? != Some(dentry) => Ok(None),
+        _ => {
+            let why = format!("a name in directory {dir} leads to no node that it could");
+            Err(FsError::store(why))
+        }
+    }
 }
 
 /// Visits the entries of directory `dir` at version `at` in the order of their names, from the one

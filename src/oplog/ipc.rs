@@ -1,0 +1,99 @@
+//! A payload's messages, before the Arrow library takes them apart.
+//!
+//! Role: the library sets memory aside by lengths that it reads. In: a payload. Out: what is odd about it,
+//! if anything. Holds always: a payload that passes is a schema and batches of records that are not
+//! compressed, each message within the payload; so what is decoded is no larger than what is there.
+
+use super::record::RecordError;
+use arrow::ipc::{MessageHeader, root_as_message};
+
+/// What precedes the length of a message.
+const MARK: [u8; 4] = [0xff; 4];
+
+/// Whether a payload can be given to the library.
+pub(super) fn check(payload: &[u8]) -> Result<(), RecordError> {
+    let mut rest = payload;
+    let mut first = true;
+    while let Some((length, after)) = length_of(rest) {
+        if length == 0 {
+            return Ok(());
+        }
+        let (header, after) = usize::try_from(length)
+            .ok()
+            .and_then(|length| after.split_at_checked(length))
+            .ok_or(LONG)?;
+        let message = root_as_message(header).map_err(|_| ODD)?;
+        match message.header_type() {
+            MessageHeader::Schema if first => {}
+            MessageHeader::RecordBatch if !first => {
+                let batch = message.header_as_record_batch().ok_or(ODD)?;
+                if batch.compression().is_some() {
+                    return Err(RecordError::Invalid("a payload is compressed within"));
+                }
+            }
+            _ => return Err(ODD),
+        }
+        let (_, after) = usize::try_from(message.bodyLength())
+            .ok()
+            .and_then(|length| after.split_at_checked(length))
+            .ok_or(LONG)?;
+        (rest, first) = (after, false);
+    }
+    // The end need not be marked, as long as it comes where a message would.
+    match rest.is_empty() && !first {
+        true => Ok(()),
+        false => Err(ODD),
+    }
+}
+
+/// The length of the next message's description, and what follows it.
+fn length_of(bytes: &[u8]) -> Option<(i32, &[u8])> {
+    let (mut length, mut after) = bytes.split_first_chunk::<4>()?;
+    if *length == MARK {
+        (length, after) = after.split_first_chunk::<4>()?;
+    }
+    Some((i32::from_le_bytes(*length), after))
+}
+
+const ODD: RecordError = RecordError::Invalid("a payload is not a schema and records");
+const LONG: RecordError = RecordError::Invalid("a payload has a message that is longer than it");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Int64Array, RecordBatch};
+    use arrow::ipc::CompressionType;
+    use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+    use std::sync::Arc;
+
+    fn payload(options: IpcWriteOptions) -> Vec<u8> {
+        let column = Arc::new(Int64Array::from_iter_values(0..1000)) as _;
+        let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
+        let mut out = Vec::new();
+        let mut writer = StreamWriter::try_new_with_options(&mut out, &batch.schema(), options);
+        let writer = writer.as_mut().unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        out
+    }
+
+    #[test]
+    fn a_whole_stream_passes_and_a_cut_one_does_not() {
+        let whole = payload(IpcWriteOptions::default());
+        assert!(check(&whole).is_ok());
+        // The mark of the end may be missing, nothing else.
+        assert!(check(&whole[..whole.len() - 8]).is_ok());
+        for end in (0..whole.len() - 8).step_by(7) {
+            assert!(check(&whole[..end]).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn what_is_compressed_within_is_refused() {
+        let options = IpcWriteOptions::default()
+            .try_with_compression(Some(CompressionType::ZSTD))
+            .unwrap();
+        let said = check(&payload(options)).unwrap_err().to_string();
+        assert!(said.contains("compressed"), "{said}");
+    }
+}
