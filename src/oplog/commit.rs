@@ -175,6 +175,7 @@ impl Oplog {
 
     fn look_for(&mut self, attempt: &Attempt) -> Result<Option<Commit>, OplogError> {
         self.table.must_be_durable()?;
+        self.table.sync_log()?;
         self.table.forget_listing();
         let snapshot = self.newer_snapshot()?;
         let base = self.snapshot.version();

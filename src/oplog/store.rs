@@ -54,6 +54,11 @@ impl LocalStore {
         self.files.listing.forget();
     }
 
+    /// Returns when the names in the log's folder are durable.
+    pub(super) fn sync_log(&self) -> io::Result<()> {
+        self.files.sync_log()
+    }
+
     /// Whether a sync failed, so that no past write can be trusted.
     pub(super) fn is_poisoned(&self) -> bool {
         self.files.is_poisoned()

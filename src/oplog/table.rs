@@ -103,6 +103,14 @@ impl Table {
         }
     }
 
+    /// Has what is found in the log stay there, whatever became of the call that put it there.
+    pub(super) fn sync_log(&self) -> Result<(), OplogError> {
+        match &self.local {
+            Some(local) => (local.sync_log()).map_err(|e| self.failed("sync the log", e)),
+            None => Ok(()),
+        }
+    }
+
     /// Has the log's folder read again when it is next needed.
     pub(super) fn forget_listing(&self) {
         if let Some(local) = &self.local {

@@ -281,6 +281,12 @@ impl Files {
             .list(self.disk.as_ref(), &self.at(&listing::log()), offset)
     }
 
+    /// Makes the names in the log's folder durable: one that was published may be there although its
+    /// publishing was said to have failed before it came to that.
+    pub(super) fn sync_log(&self) -> io::Result<()> {
+        self.sync_folder(&self.at(&listing::log()))
+    }
+
     /// Makes a folder and what leads to it, each durable in its parent before it is used.
     fn ensure_folder(&self, folder: &FilePath) -> io::Result<()> {
         if self.folders.lock().contains(folder) {
