@@ -24,7 +24,7 @@
 //! | `POND_TEST_KILLS` | 10 | kills of each crash test (the full run takes 50) |
 //! | `POND_TEST_CUTS` | 5 | power cuts of each such test |
 //! | `POND_TEST_BOUNDARIES` | 12 | system calls of each kind at which a fault is met; 0 takes all |
-//! | `POND_TEST_FLIPS` | 40 | bits that are flipped, one in a pond (the full run takes 2000) |
+//! | `POND_TEST_FLIPS` | 24 | bits that are flipped, one in a pond (the full run takes 2000) |
 //! | `POND_TEST_KIND` | all | flips bits only of files whose kind begins so |
 //! | `POND_TEST_FULL` | 3 | times that a disk of each kind is filled (the full run takes 50) |
 //! | `POND_TEST_MANY` | 5000 | files that are made under a limit of memory (the full run takes 50000) |

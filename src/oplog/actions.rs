@@ -94,6 +94,10 @@ fn parse(bytes: &[u8], version: Version) -> Result<Actions, String> {
     if bytes.len() as u64 >= MAX_LOG_FILE {
         return Err("its file is longer than that of a commit can be".into());
     }
+    // What is passed over below, others read.
+    if std::str::from_utf8(bytes).is_err() {
+        return Err("its file is no text".into());
+    }
     let mut actions = Actions::default();
     let (mut ours, mut protocol, mut metadata) = (false, false, false);
     for (n, line) in bytes.split(|b| *b == b'\n').enumerate() {

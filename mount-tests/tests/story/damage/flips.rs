@@ -60,7 +60,7 @@ fn a_silent_wrong_is_found_out() {
 #[track_caller]
 fn flips(name: &str, end: End) {
     // A third of the flips for each end.
-    let count = setting("POND_TEST_FLIPS", 40_usize).div_ceil(3);
+    let count = setting("POND_TEST_FLIPS", 24_usize).div_ceil(3);
     let mut rng = Rng::for_test(name);
     let garden = Garden::grow(end);
     let mut kinds = by_kind(&garden.store());
