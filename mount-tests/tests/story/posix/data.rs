@@ -195,7 +195,7 @@ fn what_is_read_while_it_is_flushed_is_what_was_written() {
     const PIECES: usize = 32;
     on_both(|root| {
         let file = open(&root.join("f"));
-        let rounds: u8 = mount_tests::setting("POND_TEST_FLUSHES", 100);
+        let rounds: u8 = mount_tests::setting("POND_TEST_FLUSHES", 250);
         let written = AtomicBool::new(false);
         // Backwards, so that each piece is an extent of its own until it is flushed.
         let write = |round: u8| {
