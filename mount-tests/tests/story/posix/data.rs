@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mount_tests::place::{file, on_both};
 use mount_tests::rng::Rng;
@@ -185,5 +186,41 @@ fn scattered_and_unaligned_writes_past_the_end_make_one_file() {
                 "block {block}"
             );
         }
+    });
+}
+
+#[test]
+fn what_is_read_while_it_is_flushed_is_what_was_written() {
+    const PIECE: usize = 4096;
+    const PIECES: usize = 32;
+    on_both(|root| {
+        let file = open(&root.join("f"));
+        let rounds: u8 = mount_tests::setting("POND_TEST_FLUSHES", 250);
+        let written = AtomicBool::new(false);
+        // Backwards, so that each piece is an extent of its own until it is flushed.
+        let write = |round: u8| {
+            for piece in (0..PIECES).rev() {
+                let at = (piece * PIECE) as u64;
+                file.write_all_at(&[round; PIECE], at).unwrap();
+            }
+            file.sync_data().unwrap();
+        };
+        write(1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                (2..=rounds).for_each(write);
+                written.store(true, Ordering::Relaxed);
+            });
+            let mut rng = Rng::for_test("reads during flushes");
+            let mut found = vec![0; PIECE];
+            while !written.load(Ordering::Relaxed) {
+                // From the file system, not from the cache.
+                rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+                let at = (rng.below(PIECES) * PIECE) as u64;
+                file.read_exact_at(&mut found, at).unwrap();
+                let zeros = found.iter().filter(|byte| **byte == 0).count();
+                assert_eq!(zeros, 0, "zeros in the piece at {at}");
+            }
+        });
     });
 }
