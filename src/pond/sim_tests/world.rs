@@ -109,7 +109,7 @@ impl World {
             };
             let mut rng = rng.lock();
             // Where somebody changes the tree at this moment, nobody else can.
-            if rng.below(6) > 0 || pond.changing.try_lock().is_none() {
+            if disk.is_cut() || rng.below(6) > 0 || pond.changing.try_lock().is_none() {
                 return;
             }
             if operate(&pond, &mut rng).is_ok() {
@@ -136,6 +136,9 @@ impl World {
     /// Performs an operation; if it is acknowledged, what is there then is promised.
     pub(super) fn operate(&self, rng: &mut Rng) -> FsResult<()> {
         operate(self.pond(), rng)?;
+        if self.disk.is_cut() {
+            return Ok(());
+        }
         let tree = self.tree(Version::NOW);
         self.promised.lock().states.push(tree);
         Ok(())
@@ -162,6 +165,14 @@ impl World {
     pub(super) fn sync(&self) -> Result<(), PondError> {
         let before = self.promised.lock().states.len() - 1;
         self.pond().sync()?;
+        {
+            let mut promised = self.promised.lock();
+            promised.durable = promised.durable.max(before);
+        }
+        if self.disk.is_cut() {
+            // After it was made; nothing can be read any more.
+            return Ok(());
+        }
         let latest = self.pond().latest().version;
         let tree = self.tree(latest);
         let mut promised = self.promised.lock();
@@ -171,7 +182,6 @@ impl World {
             found >= before,
             "version {latest} lacks what was acknowledged before"
         );
-        promised.durable = promised.durable.max(before);
         promised.versions.insert(latest.0, tree);
         Ok(())
     }
