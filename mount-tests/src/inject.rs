@@ -4,7 +4,7 @@
 //! test can go through all of them. What the daemon did afterwards is for the test to judge.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,13 +43,28 @@ impl<'p> Faulty<'p> {
     /// Mounts the pond; answers when it is mounted, or when the fault has ended that.
     #[track_caller]
     pub fn mount(pond: &'p Pond, boundary: Boundary, fault: Fault) -> Faulty<'p> {
+        Self::mount_within(pond, None, boundary, fault)
+    }
+
+    /// The same; where a file is given, only calls that touch it are counted.
+    #[track_caller]
+    pub fn mount_within(
+        pond: &'p Pond,
+        file: Option<&Path>,
+        boundary: Boundary,
+        fault: Fault,
+    ) -> Faulty<'p> {
         let (at, log) = (pond.mountpoint("mnt"), pond.outside("strace.log"));
         let Boundary { call, count } = boundary;
         let what = match fault {
             Fault::Kill => "signal=SIGKILL".to_string(),
             Fault::Error(name) => format!("error={name}"),
         };
-        let strace = crate::run::Run::new(need("strace"))
+        let mut strace = crate::run::Run::new(need("strace"));
+        if let Some(file) = file {
+            strace = strace.arg("-P").arg(file);
+        }
+        let strace = strace
             .args(["-f", "-qqq", "-e", &format!("trace={call}")])
             .args(["-e", &format!("inject={call}:{what}:when={count}"), "-o"])
             .arg(&log)

@@ -5,6 +5,10 @@
 //! entry that stood from version `begun` until `ended` replaced or removed it. So at version V an
 //! entry is the present one if it had begun by then, else the past one with the least `ended` above V,
 //! if that had begun. Names and attribute names hold no zero byte, so that past keys sort by key.
+//!
+//! Every batch of a commit also notes in each keyspace how far it is. The store writes its keyspaces to
+//! tables one by one, and cuts its journal off silently at what it cannot decode: a keyspace may come
+//! back without what others still have. Then the notes differ, and the index is made anew.
 
 use super::IndexError;
 use super::clean::Clean;
@@ -21,13 +25,15 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// The format of the index; another one is deleted and rebuilt, never converted.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 /// Entries that one batch of a commit changes: readers and flushes get their turn in between.
 const BATCH: usize = 1_000;
 /// Versions between two syncs of the store's own journal.
 const SYNC_EVERY: u64 = 32;
 /// Bytes of tables that are kept in memory.
 const CACHE: u64 = 24 << 20;
+/// Tables that are kept open.
+const OPEN_TABLES: usize = 32;
 /// Bytes of one keyspace in memory; there are eight, and a board with 2 GB has other work too.
 const MEMTABLE: u64 = 4 << 20;
 /// How long the process that had the pond before may take to close the index.
@@ -42,6 +48,9 @@ const META_POND: &[u8] = b"pond";
 const META_FORMAT: &[u8] = b"format";
 const META_APPLIED: &[u8] = b"applied";
 const META_NEXT_ID: &[u8] = b"next_id";
+/// How far a keyspace is, as version and batch. Keys of all maps begin with an id below this, and keys of
+/// the past with the number of a map.
+const MARK: &[u8] = &[0xFF; 8];
 
 /// One version, as the index notes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +82,7 @@ impl Disk {
             let opened = guarded(|| {
                 Database::builder(dir)
                     .cache_size(CACHE)
+                    .max_cached_files(Some(OPEN_TABLES))
                     .max_journaling_size(256 << 20)
                     .worker_threads(2)
                     .manual_journal_persist(true)
@@ -130,7 +140,18 @@ impl Disk {
             }
             Some(_) => {}
         }
+        let mark = disk.meta.get(MARK)?;
+        for keyspace in disk.maps() {
+            if keyspace.get(MARK)? != mark {
+                return Err(IndexError::Damaged("its parts are of different versions"));
+            }
+        }
         Ok(disk)
+    }
+
+    /// The keyspaces of the maps, present and past.
+    fn maps(&self) -> impl Iterator<Item = &Keyspace> {
+        self.present.iter().chain([&self.past])
     }
 
     /// All keyspaces as they are at one moment: an entry on its way from *present* to *past* is seen
@@ -235,7 +256,7 @@ impl Disk {
         visit: &mut dyn FnMut(M::Key, M::Value),
     ) -> Result<(), IndexError> {
         let snapshot = self.snapshot();
-        for guard in snapshot.iter(self.present(M::ID)) {
+        for guard in snapshot.range(self.present(M::ID), ..MARK) {
             let (key, entry) = guard.into_inner()?;
             let (_, value) = u64_at_start(&entry)?;
             visit(M::decode_key(&key)?, M::decode_value(value)?);
@@ -385,14 +406,20 @@ impl Disk {
         changes: &Changes,
         next_id: u64,
     ) -> Result<(), IndexError> {
-        let mut batch = self.db.batch();
-        self.supersede::<Nodes>(&mut batch, info.version, changes)?;
-        self.supersede::<Names>(&mut batch, info.version, changes)?;
-        self.supersede::<Extents>(&mut batch, info.version, changes)?;
-        self.supersede::<Attrs>(&mut batch, info.version, changes)?;
+        let mut parts = Parts {
+            disk: self,
+            batch: self.db.batch(),
+            version: info.version,
+            number: 0,
+        };
+        parts.supersede::<Nodes>(changes)?;
+        parts.supersede::<Names>(changes)?;
+        parts.supersede::<Extents>(changes)?;
+        parts.supersede::<Attrs>(changes)?;
         let mut noted = info.committed.micros().to_le_bytes().to_vec();
         noted.extend_from_slice(&info.changes.to_le_bytes());
         let number = info.version.0.to_le_bytes();
+        let batch = &mut parts.batch;
         batch.insert(
             &self.versions,
             info.version.0.to_be_bytes().as_slice(),
@@ -400,46 +427,13 @@ impl Disk {
         );
         batch.insert(&self.meta, META_APPLIED, number.as_slice());
         batch.insert(&self.meta, META_NEXT_ID, next_id.to_le_bytes().as_slice());
-        batch.commit()?;
+        parts.write()?;
         // What a crash takes is replayed from the oplog, and should not be much.
         let mode = match info.version.0 % SYNC_EVERY {
             0 => PersistMode::SyncData,
             _ => PersistMode::Buffer,
         };
         Ok(self.db.persist(mode)?)
-    }
-
-    /// Puts the changed entries of one map in the present, and what they supersede in the past.
-    fn supersede<M: Map>(
-        &self,
-        batch: &mut OwnedWriteBatch,
-        version: Version,
-        changes: &Changes,
-    ) -> Result<(), IndexError> {
-        let present = self.present(M::ID);
-        for (key, value) in M::of(changes) {
-            let mut bytes = Vec::with_capacity(64);
-            M::encode_key(key, &mut bytes);
-            if let Some(entry) = present.get(&bytes)? {
-                let (begun, _) = u64_at_start(&entry)?;
-                if begun == version.0 {
-                    continue;
-                }
-                batch.insert(&self.past, past_key(M::ID, &bytes, version.0), entry);
-            }
-            match value {
-                Some(value) => {
-                    let mut entry = version.0.to_le_bytes().to_vec();
-                    M::encode_value(value, &mut entry);
-                    batch.insert(present, bytes, entry);
-                }
-                None => batch.remove(present, bytes),
-            }
-            if batch.len() >= BATCH {
-                std::mem::replace(batch, self.db.batch()).commit()?;
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn versions(
@@ -463,8 +457,7 @@ impl Disk {
 
     /// Writes memory to tables, so that the journal can be cut and the next open need not read it.
     pub(super) fn rotate(&self) -> Result<(), IndexError> {
-        let others = [&self.past, &self.versions, &self.meta];
-        let keyspaces = || self.present.iter().chain(others);
+        let keyspaces = || self.maps().chain([&self.versions, &self.meta]);
         for keyspace in keyspaces() {
             keyspace.rotate_memtable()?;
         }
@@ -474,6 +467,57 @@ impl Disk {
             std::thread::sleep(ROTATING);
         }
         Ok(())
+    }
+}
+
+/// The batches of one commit.
+struct Parts<'a> {
+    disk: &'a Disk,
+    batch: OwnedWriteBatch,
+    version: Version,
+    number: u64,
+}
+
+impl Parts<'_> {
+    /// Puts the changed entries of one map in the present, and what they supersede in the past.
+    fn supersede<M: Map>(&mut self, changes: &Changes) -> Result<(), IndexError> {
+        let (disk, version) = (self.disk, self.version.0);
+        let present = disk.present(M::ID);
+        for (key, value) in M::of(changes) {
+            let mut bytes = Vec::with_capacity(64);
+            M::encode_key(key, &mut bytes);
+            if let Some(entry) = present.get(&bytes)? {
+                let (begun, _) = u64_at_start(&entry)?;
+                if begun == version {
+                    continue;
+                }
+                let past = past_key(M::ID, &bytes, version);
+                self.batch.insert(&disk.past, past, entry);
+            }
+            match value {
+                Some(value) => {
+                    let mut entry = version.to_le_bytes().to_vec();
+                    M::encode_value(value, &mut entry);
+                    self.batch.insert(present, bytes, entry);
+                }
+                None => self.batch.remove(present, bytes),
+            }
+            if self.batch.len() >= BATCH {
+                self.write()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the batch, with a note in each keyspace that it has it.
+    fn write(&mut self) -> Result<(), IndexError> {
+        let mut mark = self.version.0.to_le_bytes().to_vec();
+        mark.extend_from_slice(&self.number.to_le_bytes());
+        for keyspace in self.disk.maps().chain([&self.disk.meta]) {
+            self.batch.insert(keyspace, MARK, mark.as_slice());
+        }
+        self.number += 1;
+        Ok(std::mem::replace(&mut self.batch, self.disk.db.batch()).commit()?)
     }
 }
 

@@ -15,6 +15,9 @@ pub enum IndexError {
     /// Its files are not what they were.
     #[error("the index is damaged: {0}")]
     Damaged(&'static str),
+    /// After a write that failed it could not be opened again.
+    #[error("the index is closed: it could not be opened again after a write of its own had failed")]
+    Closed,
     /// An entry is not what its map can hold.
     #[error("the index holds an entry that no pond can hold")]
     Malformed(#[from] Malformed),
@@ -73,6 +76,14 @@ impl IndexError {
             IndexError::Database(_) => true,
             _ => false,
         }
+    }
+
+    /// Whether the index takes no more writes until it is opened anew.
+    pub fn is_stuck(&self) -> bool {
+        matches!(
+            self,
+            IndexError::Closed | IndexError::Database(fjall::Error::Poisoned)
+        )
     }
 
     pub(super) fn files(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IndexError {

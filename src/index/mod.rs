@@ -8,6 +8,7 @@
 //! - [`disk`]: committed entries. The newest of each key stands in a keyspace of its own, so that the
 //!   present costs one get however long its history is; entries that were superseded stand in
 //!   another, by the version that ended them.
+//! - [`slot`]: their store, which may have to be opened anew.
 //! - [`layers`]: the open version, in memory: the fresh layer that operations change, and frozen ones
 //!   below it that are being flushed or committed.
 //! - [`journal`]: what of the open version was flushed, in files of its own until it is committed.
@@ -17,6 +18,7 @@ mod disk;
 mod error;
 mod journal;
 mod layers;
+mod slot;
 mod store;
 
 pub use disk::VersionInfo;
@@ -26,10 +28,10 @@ pub use layers::Frozen;
 
 use crate::tinyfs::ops::Unlinked;
 use crate::tinyfs::{Changes, ContentId, Entries, Extents, Map, NodeId, Version};
-use disk::Disk;
 use journal::Loaded;
 use layers::Layers;
 use parking_lot::RwLock;
+use slot::{Replay, Slot};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
@@ -37,7 +39,7 @@ use uuid::Uuid;
 /// The index of one pond. All methods may be called from any thread; [`Index::freeze`] to
 /// [`Index::committed`] by one thread at a time, which the pond sees to.
 pub struct Index {
-    disk: Disk,
+    disk: Slot,
     journal: Journal,
     layers: RwLock<Layers>,
     next_id: AtomicU64,
@@ -49,8 +51,8 @@ impl Index {
     /// Errors: [`IndexError::Foreign`] where it belongs to another pond or was written in another
     /// format; then it has to be deleted and rebuilt.
     pub fn open(dir: &Path, pond: Uuid, journal: Journal) -> Result<Index, IndexError> {
-        let disk = Disk::open(dir, pond)?;
-        let next_id = disk.next_id()?;
+        let disk = Slot::open(dir, pond)?;
+        let next_id = disk.get()?.next_id()?;
         Ok(Index {
             journal,
             layers: RwLock::new(Layers::new(next_id)),
@@ -61,7 +63,7 @@ impl Index {
 
     /// The newest version whose changes are all here; `None` in an empty index.
     pub fn applied(&self) -> Result<Option<Version>, IndexError> {
-        self.disk.applied()
+        self.disk.get()?.applied()
     }
 
     /// The newest version that is known to have been committed.
@@ -89,7 +91,7 @@ impl Index {
         }
         let next_id = disk::next_id_after(&changes)
             .max(next_id)
-            .max(self.disk.next_id()?)
+            .max(self.disk.get()?.next_id()?)
             .max(self.next_id.load(Ordering::Relaxed));
         self.next_id.store(next_id, Ordering::Relaxed);
         *self.layers.write() = Layers::recovered(next_id, newest, changes);
@@ -205,15 +207,24 @@ impl Index {
         );
         let kept = |content: &ContentId| content.0 < sealed.born || read.contains(content);
         changes.extents.retain(|(content, _), _| kept(content));
-        self.disk.drop_unchanged(&mut changes, sealed.born)?;
+        self.disk.get()?.drop_unchanged(&mut changes, sealed.born)?;
         Ok(changes)
     }
 
     /// Notes a commit: its changes become version `info.version`, and readers of earlier versions see
     /// what they saw before.
     pub fn commit(&self, info: &VersionInfo, changes: &Changes) -> Result<(), IndexError> {
+        self.disk.get()?.commit(info, changes, self.next_id.load(Ordering::Relaxed))
+    }
+
+    /// Closes the key-value store and opens it anew, after [`IndexError::is_stuck`]. `catch_up` is told the
+    /// newest version that it then has, and gives it what was committed later. Who reads waits meanwhile.
+    pub fn reopen<E: From<IndexError>>(
+        &self,
+        catch_up: impl FnOnce(Option<Version>, &mut Replay<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.disk
-            .commit(info, changes, self.next_id.load(Ordering::Relaxed))
+            .reopen(self.next_id.load(Ordering::Relaxed), catch_up)
     }
 
     /// Lets go of the generations up to `generation`: they are in a commit, or changed nothing.
@@ -226,19 +237,19 @@ impl Index {
     pub fn replay(&self, info: &VersionInfo, changes: &Changes) -> Result<(), IndexError> {
         let next_id = disk::next_id_after(changes).max(self.next_id.load(Ordering::Relaxed));
         self.next_id.store(next_id, Ordering::Relaxed);
-        self.disk.commit(info, changes, next_id)?;
+        self.disk.get()?.commit(info, changes, next_id)?;
         self.layers.write().raise_born(next_id);
         Ok(())
     }
 
     /// The versions in `from..=to`, oldest first.
     pub fn versions(&self, from: Version, to: Version) -> Result<Vec<VersionInfo>, IndexError> {
-        self.disk.versions(from, to)
+        self.disk.get()?.versions(from, to)
     }
 
     /// The newest version in the index.
     pub fn latest(&self) -> Result<Option<VersionInfo>, IndexError> {
-        self.disk.latest()
+        self.disk.get()?.latest()
     }
 
     /// The files that the open version changes.
@@ -252,7 +263,7 @@ impl Index {
         at: Version,
         visit: &mut dyn FnMut(M::Key, M::Value),
     ) -> Result<(), IndexError> {
-        self.disk.visit_all::<M>(at, visit)
+        self.disk.get()?.visit_all::<M>(at, visit)
     }
 
     /// Visits all committed entries of a map that stand or ever stood.
@@ -260,17 +271,20 @@ impl Index {
         &self,
         visit: &mut dyn FnMut(M::Key, M::Value),
     ) -> Result<(), IndexError> {
-        self.disk.visit_history::<M>(visit)
+        self.disk.get()?.visit_history::<M>(visit)
     }
 
     /// Writes the memory of the key-value store to its tables, so that the next open is quick.
     pub fn compact_journal(&self) -> Result<(), IndexError> {
-        self.disk.rotate()
+        self.disk.get()?.rotate()
     }
 
     /// The index is about to be closed in order, and what is found then is what was left.
     pub fn close_in_order(&self) {
-        self.disk.close_in_order();
+        // One that is closed already was not closed in order.
+        if let Ok(disk) = self.disk.get() {
+            disk.close_in_order();
+        }
     }
 
     /// The changes that are frozen and in no commit yet.

@@ -5,8 +5,8 @@
 
 use super::Index;
 use super::layers::Layers;
+use super::slot::View;
 use crate::tinyfs::{Entries, Entry, FsResult, Map, Store, Version};
-use fjall::Snapshot;
 use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range, RangeInclusive};
 
@@ -21,7 +21,7 @@ impl Store for Index {
                 return Ok(None);
             }
         }
-        Ok(self.disk.get::<M>(at, key)?)
+        Ok(self.disk.get()?.get::<M>(at, key)?)
     }
 
     fn scan<M: Map>(
@@ -32,26 +32,24 @@ impl Store for Index {
         visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
     ) -> FsResult<()> {
         if at != Version::NOW {
-            let snapshot = self.disk.snapshot();
-            return Ok(self.disk.scan::<M>(&snapshot, at, from, to, visit)?);
+            return self.disk.view()?.scan::<M>(at, from, to, visit);
         }
         let (open, below) = {
             let layers = self.layers.read();
             let open = open_entries::<M>(&layers, from, to);
-            (open, self.below::<M>(&layers, from))
+            (open, self.below::<M>(&layers, from)?)
         };
         self.scan_over::<M>(open, below.as_ref(), from, to, visit)
     }
 
     fn last<M: Map>(&self, at: Version, from: &M::Key, to: &M::Key) -> FsResult<Option<Entry<M>>> {
         if at != Version::NOW {
-            let snapshot = self.disk.snapshot();
-            return Ok(self.disk.last::<M>(&snapshot, at, from, to, &|_| false)?);
+            return self.disk.view()?.last::<M>(at, from, to, &|_| false);
         }
         let (open, below) = {
             let layers = self.layers.read();
             let open = OpenLast::<M>::of(&layers, from, to);
-            (open, self.below::<M>(&layers, from))
+            (open, self.below::<M>(&layers, from)?)
         };
         self.last_over(open, below.as_ref(), from, to)
     }
@@ -78,7 +76,7 @@ impl Store for Index {
             let layers = self.layers.read();
             let last = OpenLast::<M>::of(&layers, first, until);
             let open = open_entries::<M>(&layers, from, to);
-            (last, open, self.below::<M>(&layers, first))
+            (last, open, self.below::<M>(&layers, first)?)
         };
         if let Some((key, value)) = self.last_over(last, below.as_ref(), first, until)?
             && visit(key, value).is_break()
@@ -91,24 +89,26 @@ impl Store for Index {
 
 impl Index {
     /// The disk as it is below these layers, if it can have anything of the owner of `key`.
-    fn below<M: Map>(&self, layers: &Layers, key: &M::Key) -> Option<Snapshot> {
-        (M::owner(key) < layers.born()).then(|| self.disk.snapshot())
+    fn below<M: Map>(&self, layers: &Layers, key: &M::Key) -> FsResult<Option<View<'_>>> {
+        Ok(match M::owner(key) < layers.born() {
+            true => Some(self.disk.view()?),
+            false => None,
+        })
     }
 
     /// Visits what stands in `from..to` on disk and what the open version puts over it.
     fn scan_over<M: Map>(
         &self,
         open: Entries<M>,
-        below: Option<&Snapshot>,
+        below: Option<&View<'_>>,
         from: &M::Key,
         to: &M::Key,
         visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
     ) -> FsResult<()> {
         let mut open = open.into_iter().peekable();
         let mut stopped = false;
-        if let Some(snapshot) = below {
-            self.disk
-                .scan::<M>(snapshot, Version::NOW, from, to, &mut |key, value| {
+        if let Some(disk) = below {
+            disk.scan::<M>(Version::NOW, from, to, &mut |key, value| {
                     while let Some((earlier, value)) = open.next_if(|(other, _)| *other < key) {
                         if let Some(value) = value
                             && visit(earlier, value).is_break()
@@ -142,18 +142,16 @@ impl Index {
     fn last_over<M: Map>(
         &self,
         open: OpenLast<M>,
-        below: Option<&Snapshot>,
+        below: Option<&View<'_>>,
         from: &M::Key,
         to: &M::Key,
     ) -> FsResult<Option<Entry<M>>> {
         let OpenLast { best, removed } = open;
-        let Some(snapshot) = below else {
+        let Some(disk) = below else {
             return Ok(best);
         };
         let hidden = |key: &M::Key| removed.contains(key);
-        let committed = self
-            .disk
-            .last::<M>(snapshot, Version::NOW, from, to, &hidden)?;
+        let committed = disk.last::<M>(Version::NOW, from, to, &hidden)?;
         // Where both have the key, the open version says what it holds now.
         Ok(match (best, committed) {
             (Some(open), Some(committed)) if committed.0 > open.0 => Some(committed),

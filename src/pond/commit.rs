@@ -7,7 +7,7 @@
 
 use super::lock::Lock;
 use super::{Pond, PondError};
-use crate::index::VersionInfo;
+use crate::index::{IndexError, VersionInfo};
 use crate::oplog::{Oplog, OplogError};
 use crate::tinyfs::{Changes, Time, Version, describe};
 use parking_lot::{Condvar, Mutex};
@@ -142,7 +142,14 @@ impl Pond {
             committed: commit.committed,
             changes: pending.changes.len() as u64,
         };
-        self.index.commit(&info, &pending.changes)?;
+        if let Err(error) = self.index.commit(&info, &pending.changes) {
+            if !error.is_stuck() {
+                return Err(error.into());
+            }
+            tracing::warn!("the index is opened anew: {}", describe(&error));
+            self.index
+                .reopen(|applied, take| replay(&log.oplog, applied, take))?;
+        }
         self.index.committed(pending.generation);
         log.pending = None;
         *self.latest.lock() = info;
@@ -198,6 +205,22 @@ impl Pond {
             last = Instant::now();
         }
     }
+}
+
+/// Reads back the commits after `after`, in order.
+pub(super) fn replay(
+    oplog: &Oplog,
+    after: Option<Version>,
+    take: &mut dyn FnMut(&VersionInfo, &Changes) -> Result<(), IndexError>,
+) -> Result<(), PondError> {
+    oplog.replay(after, &mut |commit, changes| {
+        let info = VersionInfo {
+            version: commit.version,
+            committed: commit.committed,
+            changes: changes.len() as u64,
+        };
+        Ok(take(&info, &changes)?)
+    })
 }
 
 /// When the next version is due.

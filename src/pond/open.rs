@@ -1,6 +1,6 @@
 //! Making a pond, and opening one: after a clean end, after a crash, and without an index.
 
-use super::commit::{Committer, Log};
+use super::commit::{Committer, Log, replay};
 use super::flush::Flusher;
 use super::fsync::Group;
 use super::identity::Identity;
@@ -10,7 +10,7 @@ use super::scrub::Scrubber;
 use super::{Health, Pins, Pond, PondError};
 use crate::content::Content;
 use crate::disk::{Disk, LocalDisk, make_dirs};
-use crate::index::{Damage, Index, IndexError, Journal, VersionInfo};
+use crate::index::{Damage, Index, IndexError, Journal};
 use crate::oplog::{Opened, Oplog};
 use crate::tinyfs::{Changes, FsError, Kind, Node, NodeId, Nodes, Store, Time, Version, describe};
 use parking_lot::Mutex;
@@ -319,13 +319,8 @@ fn catch_up(index: &Index, opened: &Opened) -> Result<(), PondError> {
     if applied == Some(opened.latest) {
         return Ok(());
     }
-    opened.oplog.replay(applied, &mut |commit, changes| {
-        let info = VersionInfo {
-            version: commit.version,
-            committed: commit.committed,
-            changes: changes.len() as u64,
-        };
-        Ok::<(), PondError>(index.replay(&info, &changes)?)
+    replay(&opened.oplog, applied, &mut |info, changes| {
+        index.replay(info, changes)
     })
 }
 

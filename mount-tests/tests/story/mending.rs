@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use mount_tests::damage::kind::{files, flip};
 use mount_tests::grow::sow;
+use mount_tests::inject::{Boundary, Fault, Faulty};
 use mount_tests::place::{file, folder};
 use mount_tests::pond::{Pond, number};
 use mount_tests::rng::Rng;
@@ -176,4 +177,47 @@ fn a_scrub_reads_all_versions_beside_the_work_and_status_tells_what_it_found() {
         .arg(pond.store())
         .outcome();
     assert_eq!(outcome.code(), Some(4));
+}
+
+#[test]
+fn an_index_that_could_not_be_written_is_opened_anew_without_a_mount() {
+    let pond = Pond::new();
+    let mount = pond.mount();
+    file(mount.path(), "before", "it was committed");
+    mount.sync();
+    mount.unmount();
+    let journals = fs::read_dir(pond.store().join("index")).unwrap();
+    let mut journals: Vec<_> = journals.map(|entry| entry.unwrap().path()).collect();
+    journals.retain(|path| path.extension().is_some_and(|end| end == "jnl"));
+    journals.sort();
+    let journal = journals.last().expect("a journal of the index");
+
+    let boundary = Boundary {
+        call: "write",
+        count: 1,
+    };
+    let faulty = Faulty::mount_within(&pond, Some(journal), boundary, Fault::Error("EIO"));
+    // Versions are made by one thread, which meets the fault once.
+    let latest = || {
+        let status = pond.run(["--json", "status"]).arg(pond.store()).ok();
+        number(&status.json(), "version")
+    };
+    for n in 1..4 {
+        let before = latest();
+        file(faulty.path(), &format!("f{n}"), "x".repeat(n));
+        let asked = Instant::now();
+        while latest() == before {
+            assert!(asked.elapsed() < Duration::from_secs(30), "no version {n}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    let newest = latest();
+    let seen = Tree::of(faulty.path());
+    let past = Tree::of(&faulty.path().join(format!("@version/{newest}")));
+    past.assert_equals(&seen, "the newest version, in the daemon that met the fault");
+    assert!(faulty.end(), "the fault was not met: this proved nothing");
+    let mount = pond.mount();
+    Tree::of(mount.path()).assert_equals(&seen, "after a new mount");
+    mount.unmount();
+    pond.check();
 }

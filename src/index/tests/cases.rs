@@ -312,3 +312,59 @@ fn joined_runs_are_never_longer_than_a_chunk() {
         20 * ops::CHUNK
     );
 }
+
+#[test]
+fn a_part_that_is_behind_the_others_is_damage() {
+    let dir = TempDir::new().unwrap();
+    let pond = Uuid::from_u128(1);
+    let at = dir.path().join("i");
+    let index = super::open(dir.path(), pond);
+    index.recover(0).unwrap();
+    for version in 0..2 {
+        put(&index, ContentId(5), version, Some(b"x"));
+        commit(&index, version);
+    }
+    drop(index);
+    // As where the store's journal was cut off before what only this part still had to take from it.
+    {
+        let db = fjall::Database::builder(&at).open().unwrap();
+        let past = db.keyspace("past", Default::default).unwrap();
+        let mut mark = past.get([0xFF; 8]).unwrap().unwrap().to_vec();
+        mark[0] -= 1;
+        past.insert([0xFF; 8], mark).unwrap();
+    }
+    let journal = crate::index::Journal::open(
+        std::sync::Arc::new(crate::disk::LocalDisk),
+        &dir.path().join("journal"),
+        pond,
+    );
+    let opened = Index::open(&at, pond, journal.unwrap());
+    assert!(opened.is_err_and(|error| error.is_damage()));
+}
+
+#[test]
+fn an_index_that_is_opened_anew_has_everything() {
+    let (_dir, index) = index();
+    let content = ContentId(index.new_id());
+    put(&index, content, 0, Some(b"old"));
+    commit(&index, 0);
+    put(&index, content, 3, Some(b"new"));
+    let generation = index.seal();
+    let changes = index.sealed(generation).unwrap();
+    // What a commit wrote to the log, and could not write to the index.
+    index
+        .reopen(|applied, take| -> Result<(), crate::index::IndexError> {
+            assert_eq!(applied, Some(Version(0)));
+            let info = VersionInfo {
+                version: Version(1),
+                committed: Time::default(),
+                changes: changes.len() as u64,
+            };
+            take(&info, &changes)
+        })
+        .unwrap();
+    index.committed(generation);
+    let at = |version| ops::extents_in(&index, version, content, 0..9).unwrap().len();
+    assert_eq!([at(Version(0)), at(Version(1)), at(Version::NOW)], [1, 2, 2]);
+    assert_eq!(index.latest().unwrap().unwrap().version, Version(1));
+}
