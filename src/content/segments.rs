@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// A segment that reached this size gets no more.
 const SEGMENT_SIZE: u64 = 64 << 20;
 /// Segments held open for reading.
-const OPEN_FILES: usize = 64;
+const OPEN_FILES: usize = 32;
 
 pub(super) struct Segments {
     disk: Arc<dyn Disk>,

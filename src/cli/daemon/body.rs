@@ -37,10 +37,25 @@ enum Event {
     Signal(i32),
 }
 
+/// Heaps that threads share. The allocator would give each thread its own, and keep what a checkpoint or a
+/// large write once took in every one of them: a third of the daemon's memory in an hour of mixed load.
+#[cfg(target_env = "gnu")]
+const HEAPS: libc::c_int = 2;
+
+/// To be called before there are threads.
+fn share_heaps() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it sets a number in the allocator and touches nothing of ours.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, HEAPS);
+    }
+}
+
 /// Mounts as planned, and returns when the mount is gone and the pond is closed.
 pub fn serve(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
     let (tell, events) = channel();
     allow_files();
+    share_heaps();
     // From here on a signal does not end us half-way.
     watch_signals(tell.clone())?;
     mountpoint::prepare(plan, herald)?;
