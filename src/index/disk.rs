@@ -12,22 +12,19 @@
 
 use super::IndexError;
 use super::clean::Clean;
+use super::parts::Parts;
 use crate::observe::guarded;
 use crate::tinyfs::{
     Attrs, Changes, Entry, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version,
 };
-use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
-};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// The format of the index; another one is deleted and rebuilt, never converted.
-const FORMAT: u64 = 2;
-/// Entries that one batch of a commit changes: readers and flushes get their turn in between.
-const BATCH: usize = 1_000;
+const FORMAT: u64 = 3;
 /// Versions between two syncs of the store's own journal.
 const SYNC_EVERY: u64 = 32;
 /// Bytes of tables that are kept in memory.
@@ -41,16 +38,16 @@ const CLOSING: Duration = Duration::from_secs(30);
 /// How long to wait between looks at tables that are being written.
 const ROTATING: Duration = Duration::from_millis(2);
 
-const KEYSPACES: [&str; 7] = [
-    "nodes", "names", "extents", "attrs", "past", "versions", "meta",
+const KEYSPACES: [&str; 9] = [
+    "nodes", "names", "extents", "attrs", "past", "links", "trail", "versions", "meta",
 ];
 const META_POND: &[u8] = b"pond";
 const META_FORMAT: &[u8] = b"format";
-const META_APPLIED: &[u8] = b"applied";
-const META_NEXT_ID: &[u8] = b"next_id";
+pub(super) const META_APPLIED: &[u8] = b"applied";
+pub(super) const META_NEXT_ID: &[u8] = b"next_id";
 /// How far a keyspace is, as version and batch. Keys of all maps begin with an id below this, and keys of
 /// the past with the number of a map.
-const MARK: &[u8] = &[0xFF; 8];
+pub(super) const MARK: &[u8] = &[0xFF; 8];
 
 /// One version, as the index notes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,11 +61,15 @@ pub struct VersionInfo {
 }
 
 pub(super) struct Disk {
-    db: Database,
+    pub(super) db: Database,
     present: [Keyspace; 4],
-    past: Keyspace,
-    versions: Keyspace,
-    meta: Keyspace,
+    pub(super) past: Keyspace,
+    /// Who has which names, and had: see [`trail`](super::trail).
+    pub(super) links: Keyspace,
+    /// When what changed.
+    pub(super) trail: Keyspace,
+    pub(super) versions: Keyspace,
+    pub(super) meta: Keyspace,
     /// The last field: it is dropped when the store is closed.
     clean: Clean,
 }
@@ -123,6 +124,8 @@ impl Disk {
                 keyspace("attrs")?,
             ],
             past: keyspace("past")?,
+            links: keyspace("links")?,
+            trail: keyspace("trail")?,
             versions: keyspace("versions")?,
             meta,
             db,
@@ -149,9 +152,10 @@ impl Disk {
         Ok(disk)
     }
 
-    /// The keyspaces of the maps, present and past.
-    fn maps(&self) -> impl Iterator<Item = &Keyspace> {
-        self.present.iter().chain([&self.past])
+    /// The keyspaces that every batch of a commit notes itself in, but for `meta`.
+    pub(super) fn maps(&self) -> impl Iterator<Item = &Keyspace> {
+        let derived = [&self.past, &self.links, &self.trail];
+        self.present.iter().chain(derived)
     }
 
     /// All keyspaces as they are at one moment: an entry on its way from *present* to *past* is seen
@@ -176,7 +180,7 @@ impl Disk {
         Ok(self.number(META_NEXT_ID)?.unwrap_or(2))
     }
 
-    fn present(&self, map: MapId) -> &Keyspace {
+    pub(super) fn present(&self, map: MapId) -> &Keyspace {
         let [nodes, names, extents, attrs] = &self.present;
         match map {
             MapId::Nodes => nodes,
@@ -406,28 +410,7 @@ impl Disk {
         changes: &Changes,
         next_id: u64,
     ) -> Result<(), IndexError> {
-        let mut parts = Parts {
-            disk: self,
-            batch: self.db.batch(),
-            version: info.version,
-            number: 0,
-        };
-        parts.supersede::<Nodes>(changes)?;
-        parts.supersede::<Names>(changes)?;
-        parts.supersede::<Extents>(changes)?;
-        parts.supersede::<Attrs>(changes)?;
-        let mut noted = info.committed.micros().to_le_bytes().to_vec();
-        noted.extend_from_slice(&info.changes.to_le_bytes());
-        let number = info.version.0.to_le_bytes();
-        let batch = &mut parts.batch;
-        batch.insert(
-            &self.versions,
-            info.version.0.to_be_bytes().as_slice(),
-            noted,
-        );
-        batch.insert(&self.meta, META_APPLIED, number.as_slice());
-        batch.insert(&self.meta, META_NEXT_ID, next_id.to_le_bytes().as_slice());
-        parts.write()?;
+        Parts::new(self, info.version, changes).write_all(info, next_id)?;
         // What a crash takes is replayed from the oplog, and should not be much.
         let mode = match info.version.0 % SYNC_EVERY {
             0 => PersistMode::SyncData,
@@ -470,57 +453,6 @@ impl Disk {
     }
 }
 
-/// The batches of one commit.
-struct Parts<'a> {
-    disk: &'a Disk,
-    batch: OwnedWriteBatch,
-    version: Version,
-    number: u64,
-}
-
-impl Parts<'_> {
-    /// Puts the changed entries of one map in the present, and what they supersede in the past.
-    fn supersede<M: Map>(&mut self, changes: &Changes) -> Result<(), IndexError> {
-        let (disk, version) = (self.disk, self.version.0);
-        let present = disk.present(M::ID);
-        for (key, value) in M::of(changes) {
-            let mut bytes = Vec::with_capacity(64);
-            M::encode_key(key, &mut bytes);
-            if let Some(entry) = present.get(&bytes)? {
-                let (begun, _) = u64_at_start(&entry)?;
-                if begun == version {
-                    continue;
-                }
-                let past = past_key(M::ID, &bytes, version);
-                self.batch.insert(&disk.past, past, entry);
-            }
-            match value {
-                Some(value) => {
-                    let mut entry = version.to_le_bytes().to_vec();
-                    M::encode_value(value, &mut entry);
-                    self.batch.insert(present, bytes, entry);
-                }
-                None => self.batch.remove(present, bytes),
-            }
-            if self.batch.len() >= BATCH {
-                self.write()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the batch, with a note in each keyspace that it has it.
-    fn write(&mut self) -> Result<(), IndexError> {
-        let mut mark = self.version.0.to_le_bytes().to_vec();
-        mark.extend_from_slice(&self.number.to_le_bytes());
-        for keyspace in self.disk.maps().chain([&self.disk.meta]) {
-            self.batch.insert(keyspace, MARK, mark.as_slice());
-        }
-        self.number += 1;
-        Ok(std::mem::replace(&mut self.batch, self.disk.db.batch()).commit()?)
-    }
-}
-
 /// The least id above all that `changes` give to nodes and contents.
 pub(super) fn next_id_after(changes: &Changes) -> u64 {
     let ids = changes.nodes.iter().flat_map(|(id, node)| {
@@ -543,22 +475,22 @@ fn version_info(guard: fjall::Guard) -> Result<VersionInfo, IndexError> {
     })
 }
 
-const CUT: Malformed = Malformed("it is cut short");
+pub(super) const CUT: Malformed = Malformed("it is cut short");
 
-fn u64_at_start(bytes: &[u8]) -> Result<(u64, &[u8]), Malformed> {
+pub(super) fn u64_at_start(bytes: &[u8]) -> Result<(u64, &[u8]), Malformed> {
     let (number, rest) = bytes.split_first_chunk().ok_or(CUT)?;
     Ok((u64::from_le_bytes(*number), rest))
 }
 
 /// Sorts before every past entry of `key` and after those of every lesser key.
-fn past_prefix(map: MapId, key: &[u8]) -> Vec<u8> {
+pub(super) fn past_prefix(map: MapId, key: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(key.len() + 10);
     bytes.push(map as u8);
     bytes.extend_from_slice(key);
     bytes
 }
 
-fn past_key(map: MapId, key: &[u8], ended: u64) -> Vec<u8> {
+pub(super) fn past_key(map: MapId, key: &[u8], ended: u64) -> Vec<u8> {
     let mut bytes = past_prefix(map, key);
     bytes.push(0);
     bytes.extend_from_slice(&ended.to_be_bytes());
@@ -566,7 +498,7 @@ fn past_key(map: MapId, key: &[u8], ended: u64) -> Vec<u8> {
 }
 
 /// The key and the ending version of a past entry.
-fn split_past_key(bytes: &[u8]) -> Result<(&[u8], u64), Malformed> {
+pub(super) fn split_past_key(bytes: &[u8]) -> Result<(&[u8], u64), Malformed> {
     let (rest, ended) = bytes.split_last_chunk().ok_or(CUT)?;
     let key = rest.get(1..rest.len().saturating_sub(1)).ok_or(CUT)?;
     Ok((key, u64::from_be_bytes(*ended)))

@@ -8,6 +8,7 @@
 //! - [`disk`]: committed entries. The newest of each key stands in a keyspace of its own, so that the
 //!   present costs one get however long its history is; entries that were superseded stand in
 //!   another, by the version that ended them.
+//! - [`parts`]: a version on its way to the disk. [`trail`]: when what changed, and under which names.
 //! - [`slot`]: their store, which may have to be opened anew.
 //! - [`layers`]: the open version, in memory: the fresh layer that operations change, and frozen ones
 //!   below it that are being flushed or committed.
@@ -18,16 +19,19 @@ mod disk;
 mod error;
 mod journal;
 mod layers;
+mod parts;
 mod slot;
 mod store;
+mod trail;
 
 pub use disk::VersionInfo;
 pub use error::IndexError;
 pub use journal::{Damage, Journal};
 pub use layers::Frozen;
+pub use trail::Link;
 
 use crate::tinyfs::ops::Unlinked;
-use crate::tinyfs::{Changes, ContentId, Entries, Extents, Map, NodeId, Version};
+use crate::tinyfs::{Changes, ContentId, Entries, Extents, Map, Name, NodeId, Version};
 use journal::Loaded;
 use layers::Layers;
 use parking_lot::RwLock;
@@ -255,6 +259,37 @@ impl Index {
     /// The files that the open version changes.
     pub fn changed_files(&self) -> Vec<NodeId> {
         self.layers.read().changed_files()
+    }
+
+    /// The versions in `from..=to` that changed the content of a file or the subtree of a directory. The
+    /// making of a file is not among them, and the root has none.
+    pub fn trail(
+        &self,
+        id: NodeId,
+        from: Version,
+        to: Version,
+    ) -> Result<Vec<Version>, IndexError> {
+        self.disk.get()?.trail(id, from, to)
+    }
+
+    /// The last of them.
+    pub fn last_change(
+        &self,
+        id: NodeId,
+        from: Version,
+        to: Version,
+    ) -> Result<Option<Version>, IndexError> {
+        self.disk.get()?.last_change(id, from, to)
+    }
+
+    /// All names that a node has and had in what is committed.
+    pub fn links(&self, child: NodeId) -> Result<Vec<Link>, IndexError> {
+        self.disk.get()?.links(child)
+    }
+
+    /// All nodes that a name leads and led to in what is committed, the oldest first.
+    pub fn name_history(&self, dir: NodeId, name: &Name) -> Result<Vec<Link>, IndexError> {
+        self.disk.get()?.name_history(dir, name)
     }
 
     /// Visits all committed entries of a map at version `at`.

@@ -1,0 +1,207 @@
+//! Writing a version to the index, in batches.
+//!
+//! A large commit is many batches: readers and flushes get their turn in between, and a crash may come
+//! there. So what goes with an entry (what it supersedes, whose name it was, whose content or subtree it
+//! changed) is in the batch of that entry, and what a repeated commit finds written is left alone.
+
+use super::disk::{Disk, MARK, META_APPLIED, META_NEXT_ID, past_key, u64_at_start};
+use super::trail::{STANDS, link_key, links_from, split_link, trail_key};
+use super::{IndexError, VersionInfo};
+use crate::tinyfs::{
+    Attrs, Changes, ContentId, Extents, Kind, Map, Names, Node, NodeId, Nodes, Time, Version,
+};
+use fjall::OwnedWriteBatch;
+use rustc_hash::FxHashSet;
+
+/// Entries that one batch changes.
+const BATCH: usize = 1_000;
+
+/// The batches of one commit.
+pub(super) struct Parts<'a> {
+    disk: &'a Disk,
+    batch: OwnedWriteBatch,
+    version: Version,
+    number: u64,
+    changes: &'a Changes,
+    /// Directories that are noted as changed.
+    touched: FxHashSet<NodeId>,
+}
+
+/// An entry that was there, and since when.
+type Old<M> = (u64, <M as Map>::Value);
+
+impl<'a> Parts<'a> {
+    pub(super) fn new(disk: &'a Disk, version: Version, changes: &'a Changes) -> Parts<'a> {
+        Parts {
+            disk,
+            batch: disk.db.batch(),
+            version,
+            number: 0,
+            changes,
+            touched: FxHashSet::default(),
+        }
+    }
+
+    /// Writes all of them. The last one says that the version is here.
+    pub(super) fn write_all(mut self, info: &VersionInfo, next_id: u64) -> Result<(), IndexError> {
+        self.supersede::<Names>(Self::note_link)?;
+        // What comes next looks for the links.
+        self.write()?;
+        self.supersede::<Nodes>(Self::note_node)?;
+        self.supersede::<Extents>(|_, _, _, _| Ok(()))?;
+        self.supersede::<Attrs>(|_, _, _, _| Ok(()))?;
+        let disk = self.disk;
+        let mut noted = info.committed.micros().to_le_bytes().to_vec();
+        noted.extend_from_slice(&info.changes.to_le_bytes());
+        let (key, number) = (self.version.0.to_be_bytes(), self.version.0.to_le_bytes());
+        self.batch.insert(&disk.versions, key.as_slice(), noted);
+        self.batch
+            .insert(&disk.meta, META_APPLIED, number.as_slice());
+        let next_id = next_id.to_le_bytes();
+        self.batch
+            .insert(&disk.meta, META_NEXT_ID, next_id.as_slice());
+        self.write()
+    }
+
+    /// Puts the changed entries of one map in the present, and what they supersede in the past. `note`
+    /// is given each key with what was there and what is there now.
+    fn supersede<M: Map>(
+        &mut self,
+        note: fn(&mut Self, &M::Key, Option<Old<M>>, Option<&M::Value>) -> Result<(), IndexError>,
+    ) -> Result<(), IndexError> {
+        let (disk, changes, version) = (self.disk, self.changes, self.version.0);
+        let present = disk.present(M::ID);
+        for (key, value) in M::of(changes) {
+            let mut bytes = Vec::with_capacity(64);
+            M::encode_key(key, &mut bytes);
+            let mut old = None;
+            if let Some(entry) = present.get(&bytes)? {
+                let (begun, value) = u64_at_start(&entry)?;
+                if begun == version {
+                    continue;
+                }
+                if matches!(M::ID, crate::tinyfs::MapId::Nodes | crate::tinyfs::MapId::Names) {
+                    old = Some((begun, M::decode_value(value)?));
+                }
+                let past = past_key(M::ID, &bytes, version);
+                self.batch.insert(&disk.past, past, entry);
+            }
+            note(self, key, old, value.as_ref())?;
+            match value {
+                Some(value) => {
+                    let mut entry = version.to_le_bytes().to_vec();
+                    M::encode_value(value, &mut entry);
+                    self.batch.insert(present, bytes, entry);
+                }
+                None => self.batch.remove(present, bytes),
+            }
+            if self.batch.len() >= BATCH {
+                self.write()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A name leads elsewhere: who had it has it until now, and who gets it from now on.
+    fn note_link(
+        &mut self,
+        (dir, name): &<Names as Map>::Key,
+        old: Option<Old<Names>>,
+        new: Option<&<Names as Map>::Value>,
+    ) -> Result<(), IndexError> {
+        let (links, version) = (&self.disk.links, self.version.0);
+        if let Some((begun, old)) = old {
+            let key = link_key(old.child, *dir, name, begun);
+            self.batch
+                .insert(links, key, version.to_le_bytes().as_slice());
+        }
+        if let Some(new) = new {
+            let key = link_key(new.child, *dir, name, version);
+            self.batch.insert(links, key, STANDS.as_slice());
+        }
+        self.touch(*dir)
+    }
+
+    /// A node is made, changed or removed.
+    fn note_node(
+        &mut self,
+        id: &NodeId,
+        old: Option<Old<Nodes>>,
+        new: Option<&Node>,
+    ) -> Result<(), IndexError> {
+        let (old, new) = match (old, new) {
+            // Its name was noted. A directory begins its trail.
+            (None, Some(new)) if new.kind == Kind::Directory => return self.touch(*id),
+            (None, _) => return Ok(()),
+            // The same.
+            (Some(_), None) => return Ok(()),
+            (Some((_, old)), Some(new)) => (old, new),
+        };
+        if is_only_read(&old, new) {
+            return Ok(());
+        }
+        if new.kind == Kind::Directory {
+            return self.touch(*id);
+        }
+        if self.has_new_content(&old, new) {
+            let key = trail_key(*id, self.version);
+            self.batch.insert(&self.disk.trail, key.as_slice(), []);
+        }
+        for guard in self.disk.links.range(links_from(*id)..links_from(NodeId(id.0 + 1))) {
+            let (key, ended) = guard.into_inner()?;
+            if u64_at_start(&ended)?.0 >= self.version.0 {
+                self.touch(split_link(&key)?.dir)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn has_new_content(&self, old: &Node, new: &Node) -> bool {
+        let changed = |content: ContentId| {
+            let mut runs = self.changes.extents.range((content, 0)..=(content, u64::MAX));
+            runs.next().is_some()
+        };
+        old.content != new.content || old.size != new.size || new.content.is_some_and(changed)
+    }
+
+    /// Notes that a directory's subtree changed, and so those around it. The root's always does.
+    fn touch(&mut self, dir: NodeId) -> Result<(), IndexError> {
+        let mut dir = dir;
+        while dir != NodeId::ROOT && self.touched.insert(dir) {
+            let key = trail_key(dir, self.version);
+            self.batch.insert(&self.disk.trail, key.as_slice(), []);
+            let parent = match self.changes.get::<Nodes>(&dir) {
+                Some(Some(node)) => node.parent,
+                // What was removed was in what it was in before.
+                _ => {
+                    let before = Version(self.version.0.saturating_sub(1));
+                    let node = self.disk.get::<Nodes>(before, &dir)?;
+                    node.and_then(|node| node.parent)
+                }
+            };
+            let Some(parent) = parent else { break };
+            dir = parent;
+        }
+        Ok(())
+    }
+
+    /// Writes the batch, with a note in each keyspace that it has it.
+    fn write(&mut self) -> Result<(), IndexError> {
+        let mut mark = self.version.0.to_le_bytes().to_vec();
+        mark.extend_from_slice(&self.number.to_le_bytes());
+        for keyspace in self.disk.maps().chain([&self.disk.meta]) {
+            self.batch.insert(keyspace, MARK, mark.as_slice());
+        }
+        self.number += 1;
+        Ok(std::mem::replace(&mut self.batch, self.disk.db.batch()).commit()?)
+    }
+}
+
+/// Whether nothing is different but the time of the last read.
+fn is_only_read(old: &Node, new: &Node) -> bool {
+    let at = |node: &Node| Node {
+        atime: Time::default(),
+        ..node.clone()
+    };
+    at(old) == at(new)
+}

@@ -1,0 +1,105 @@
+//! The key-value store of the index, and opening it anew while the pond goes on.
+//!
+//! Role: the store takes no more writes once one of its own has failed (a full disk, no descriptor); it has
+//! to be closed and opened again. In: the folder of the index. Out: the store, held for as long as one read
+//! or write takes. Holds always: nobody has the store while it is opened anew, and what they then find has
+//! everything that was committed.
+
+use super::disk::Disk;
+use super::{IndexError, VersionInfo};
+use crate::tinyfs::{Changes, Entry, FsResult, Map, Version};
+use fjall::Snapshot;
+use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use uuid::Uuid;
+
+pub(super) struct Slot {
+    dir: PathBuf,
+    pond: Uuid,
+    /// Empty where it could not be opened anew.
+    disk: RwLock<Option<Disk>>,
+}
+
+/// The store, for one read or write.
+pub(super) type Held<'a> = MappedRwLockReadGuard<'a, Disk>;
+
+/// Takes in one commit that is read back.
+pub(super) type Replay<'a> = dyn FnMut(&VersionInfo, &Changes) -> Result<(), IndexError> + 'a;
+
+impl Slot {
+    pub(super) fn open(dir: &Path, pond: Uuid) -> Result<Slot, IndexError> {
+        Ok(Slot {
+            dir: dir.to_owned(),
+            pond,
+            disk: RwLock::new(Some(Disk::open(dir, pond)?)),
+        })
+    }
+
+    /// The store. May be asked by who has it already.
+    pub(super) fn get(&self) -> Result<Held<'_>, IndexError> {
+        RwLockReadGuard::try_map(self.disk.read_recursive(), Option::as_ref)
+            .map_err(|_| IndexError::Closed)
+    }
+
+    /// The store as it is now, whatever is committed later.
+    pub(super) fn view(&self) -> Result<View<'_>, IndexError> {
+        let disk = self.get()?;
+        let snapshot = disk.snapshot();
+        Ok(View { disk, snapshot })
+    }
+
+    /// Closes the store and opens it anew, from nothing where it is damaged. `catch_up` is told the newest
+    /// version that it has, and gives it the later ones.
+    pub(super) fn reopen<E: From<IndexError>>(
+        &self,
+        next_id: u64,
+        catch_up: impl FnOnce(Option<Version>, &mut Replay<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut slot = self.disk.write();
+        drop(slot.take());
+        let disk = match Disk::open(&self.dir, self.pond) {
+            Err(error) if error.is_damage() => {
+                fs::remove_dir_all(&self.dir).map_err(IndexError::files("remove", &self.dir))?;
+                Disk::open(&self.dir, self.pond)
+            }
+            opened => opened,
+        }?;
+        catch_up(disk.applied()?, &mut |info, changes| {
+            disk.commit(info, changes, next_id)
+        })?;
+        *slot = Some(disk);
+        Ok(())
+    }
+}
+
+/// All keyspaces as they are at one moment.
+pub(super) struct View<'a> {
+    disk: Held<'a>,
+    snapshot: Snapshot,
+}
+
+impl View<'_> {
+    /// Visits the entries in `from..to` at version `at`, in order.
+    pub(super) fn scan<M: Map>(
+        &self,
+        at: Version,
+        from: &M::Key,
+        to: &M::Key,
+        visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
+    ) -> FsResult<()> {
+        Ok(self.disk.scan::<M>(&self.snapshot, at, from, to, visit)?)
+    }
+
+    /// The last entry in `from..=to` at version `at`, of those that `skip` does not pass over.
+    pub(super) fn last<M: Map>(
+        &self,
+        at: Version,
+        from: &M::Key,
+        to: &M::Key,
+        skip: &dyn Fn(&M::Key) -> bool,
+    ) -> FsResult<Option<Entry<M>>> {
+        Ok(self.disk.last::<M>(&self.snapshot, at, from, to, skip)?)
+    }
+}
