@@ -430,6 +430,19 @@ impl Disk {
             .collect()
     }
 
+    pub(super) fn nth_back(
+        &self,
+        version: Version,
+        back: u64,
+    ) -> Result<Option<VersionInfo>, IndexError> {
+        let to = version.0.to_be_bytes();
+        let Ok(back) = usize::try_from(back) else {
+            return Ok(None);
+        };
+        let mut versions = self.versions.range(..=to).rev();
+        versions.nth(back).map(version_info).transpose()
+    }
+
     pub(super) fn latest(&self) -> Result<Option<VersionInfo>, IndexError> {
         self.versions.last_key_value().map(version_info).transpose()
     }

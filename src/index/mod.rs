@@ -31,7 +31,9 @@ pub use layers::Frozen;
 pub use trail::Link;
 
 use crate::tinyfs::ops::Unlinked;
-use crate::tinyfs::{Changes, ContentId, Entries, Extents, Map, Name, NodeId, Version};
+use crate::tinyfs::{
+    Changes, ContentId, Dentry, Entries, Extents, Map, Name, Names, NodeId, Version,
+};
 use journal::Loaded;
 use layers::Layers;
 use parking_lot::RwLock;
@@ -251,6 +253,15 @@ impl Index {
         self.disk.get()?.versions(from, to)
     }
 
+    /// The version `back` before the last one that is at or before `version`.
+    pub fn nth_back(
+        &self,
+        version: Version,
+        back: u64,
+    ) -> Result<Option<VersionInfo>, IndexError> {
+        self.disk.get()?.nth_back(version, back)
+    }
+
     /// The newest version in the index.
     pub fn latest(&self) -> Result<Option<VersionInfo>, IndexError> {
         self.disk.get()?.latest()
@@ -285,6 +296,18 @@ impl Index {
     /// All names that a node has and had in what is committed.
     pub fn links(&self, child: NodeId) -> Result<Vec<Link>, IndexError> {
         self.disk.get()?.links(child)
+    }
+
+    /// A name that a node got since the newest version, and has.
+    pub fn open_name_of(&self, child: NodeId) -> Option<(NodeId, Name)> {
+        let layers = self.layers.read();
+        let leads = |value: Option<&Dentry>| value.is_some_and(|dentry| dentry.child == child);
+        layers
+            .newest_first()
+            .flat_map(|layer| &layer.names)
+            .filter(|(key, value)| leads(value.as_ref()) && layers.get::<Names>(key).is_some_and(leads))
+            .map(|(key, _)| key.clone())
+            .next()
     }
 
     /// All nodes that a name leads and led to in what is committed, the oldest first.

@@ -3,6 +3,7 @@
 use super::attr::{FOR_EVER, errno, file_type, no_entry};
 use super::files::NewAttr;
 use super::listing::Item;
+use super::intent::removes_directory;
 use super::mirror::{Found, Mirror, caller};
 use super::names::Lookup;
 use crate::pond::Pond;
@@ -122,8 +123,9 @@ impl Filesystem for Adapter {
         Ok(())
     }
 
-    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        match self.mirror.lookup(parent.0, name.as_bytes()) {
+    fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let removes = || removes_directory(req.pid());
+        match self.mirror.lookup_to(parent.0, name.as_bytes(), removes) {
             Ok(Lookup::Found(found)) => self.entry("lookup", parent, Ok(found), reply),
             Ok(Lookup::Absent(valid)) => reply.entry(&valid, &no_entry(), GENERATION),
             Ok(Lookup::AbsentNow) => reply.error(fuser::Errno::ENOENT),

@@ -94,7 +94,7 @@ impl Errors {
 fn path(pond: &Pond, view: View) -> String {
     let (at, id) = match view {
         View::Node { tree, id } => (tree.at, id),
-        View::Versions { tree, dir } | View::Latest { tree, dir, .. } => (tree.at, dir),
+        View::Versions { tree, of } | View::Ref { tree, of, .. } => (tree.at, of.dir()),
         View::Own(own) => {
             return format!("/.pond/{}", String::from_utf8_lossy(own.name()));
         }

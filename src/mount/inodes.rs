@@ -5,7 +5,7 @@
 //! number, so that hard links within a version share theirs. A past file keeps its number over
 //! unmounting, and programs that tell changed files by it find the past unchanged.
 
-use crate::tinyfs::{NodeId, Version};
+use crate::tinyfs::{Name, NodeId, Version};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
@@ -49,17 +49,48 @@ impl Tree {
 pub(super) enum View {
     /// A node in a tree.
     Node { tree: Tree, id: NodeId },
-    /// The directory `@version` of directory `dir`.
-    Versions { tree: Tree, dir: NodeId },
-    /// The link `latest` in there, while it leads to `target`. One that leads on has another
+    /// The directory `@version` of a directory, or `FILE@version`.
+    Versions { tree: Tree, of: Subject },
+    /// A link in there that leads to version `target`, such as `latest`. One that leads on has another
     /// number, so the kernel may keep what it read of it.
-    Latest {
+    Ref {
         tree: Tree,
-        dir: NodeId,
+        of: Subject,
         target: Version,
     },
     /// What the pond tells of itself.
     Own(Own),
+}
+
+/// Whose versions are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    /// A directory's.
+    Dir(NodeId),
+    /// Those of the files that a name leads and led to in a directory.
+    File(NodeId, NameKey),
+}
+
+impl Subject {
+    /// The directory that it is, or is in.
+    pub(super) fn dir(self) -> NodeId {
+        match self {
+            Subject::Dir(dir) | Subject::File(dir, _) => dir,
+        }
+    }
+}
+
+/// Stands for a name in a [`View`]: a hash of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct NameKey([u64; 2]);
+
+impl NameKey {
+    pub(super) fn of(name: &Name) -> NameKey {
+        let hash = blake3::hash(name.as_bytes());
+        let (words, _) = hash.as_bytes().as_chunks::<8>();
+        let word = |n: usize| words.get(n).map_or(0, |word| u64::from_le_bytes(*word));
+        NameKey([word(0), word(1)])
+    }
 }
 
 /// `.pond` in the root of the live tree, and the files in it.
@@ -93,13 +124,29 @@ impl View {
     }
 
     fn hash(self) -> u64 {
+        let name = match self.name_key() {
+            Some(NameKey(words)) => words,
+            None => [0, 0],
+        };
         let parts = match self {
             View::Node { tree, id } => [1, tree.at.0, tree.way, id.0, 0],
-            View::Versions { tree, dir } => [2, tree.at.0, tree.way, dir.0, 0],
-            View::Latest { tree, dir, target } => [3, tree.at.0, tree.way, dir.0, target.0],
+            View::Versions { tree, of } => [2, tree.at.0, tree.way, of.dir().0, 0],
+            View::Ref { tree, of, target } => [3, tree.at.0, tree.way, of.dir().0, target.0],
             View::Own(own) => [4, own as u64, 0, 0, 0],
         };
-        parts.into_iter().fold(0, |hash, part| mix(hash ^ part))
+        let parts = parts.into_iter().chain(name);
+        parts.fold(0, |hash, part| mix(hash ^ part))
+    }
+
+    /// The name that is needed to show it.
+    fn name_key(self) -> Option<NameKey> {
+        match self {
+            View::Versions { of, .. } | View::Ref { of, .. } => match of {
+                Subject::File(_, key) => Some(key),
+                Subject::Dir(_) => None,
+            },
+            View::Node { .. } | View::Own(_) => None,
+        }
     }
 }
 
@@ -120,6 +167,8 @@ struct Table {
     views: FxHashMap<u64, Held>,
     /// Numbers of views that did not get the one of their hash.
     moved: FxHashMap<View, u64>,
+    /// The names in views that are held, and how many of those there are.
+    names: FxHashMap<NameKey, (Name, u64)>,
 }
 
 #[derive(Debug)]
@@ -166,8 +215,26 @@ impl Inodes {
             table.moved.insert(view, number);
         }
         let held = table.views.entry(number);
-        held.or_insert(Held { view, count: 0 }).count += 1;
+        let held = held.or_insert(Held { view, count: 0 });
+        held.count += 1;
+        if held.count == 1
+            && let Some(key) = view.name_key()
+            && let Some((_, views)) = table.names.get_mut(&key)
+        {
+            *views += 1;
+        }
         number
+    }
+
+    /// Keeps a name for a view that is held next.
+    pub(super) fn keep_name(&self, key: NameKey, name: &Name) {
+        let mut table = self.0.lock();
+        table.names.entry(key).or_insert_with(|| (name.clone(), 0));
+    }
+
+    /// The name that a view is shown by.
+    pub(super) fn name(&self, key: NameKey) -> Option<Name> {
+        self.0.lock().names.get(&key).map(|(name, _)| name.clone())
     }
 
     /// What a number that the kernel holds stands for.
@@ -187,6 +254,14 @@ impl Inodes {
                 let view = held.view;
                 table.views.remove(&number);
                 table.moved.remove(&view);
+                if let Some(key) = view.name_key()
+                    && let Some((_, views)) = table.names.get_mut(&key)
+                {
+                    *views -= 1;
+                    if *views == 0 {
+                        table.names.remove(&key);
+                    }
+                }
             }
         }
     }
@@ -236,16 +311,26 @@ mod tests {
         let inodes = Inodes::default();
         let (tree, dir) = (Tree::LIVE, NodeId(9));
         let past_tree = tree.past(dir, Version(9));
-        let latest = |target| View::Latest {
+        let of = Subject::Dir(dir);
+        let file = |name: &str| Subject::File(dir, NameKey::of(&Name::new(name.as_bytes()).unwrap()));
+        let latest = |target| View::Ref {
             tree,
-            dir,
+            of,
             target: Version(target),
         };
         let numbers = [
-            View::Versions { tree, dir },
+            View::Versions { tree, of },
+            View::Versions {
+                tree,
+                of: file("a"),
+            },
+            View::Versions {
+                tree,
+                of: file("b"),
+            },
             View::Versions {
                 tree: past_tree,
-                dir,
+                of,
             },
             latest(1),
             latest(2),
@@ -262,6 +347,23 @@ mod tests {
         .map(|view| inodes.hold(view));
         let distinct: std::collections::BTreeSet<_> = numbers.into();
         assert_eq!(distinct.len(), numbers.len());
+    }
+
+    #[test]
+    fn a_name_is_kept_as_long_as_a_view_needs_it() {
+        let inodes = Inodes::default();
+        let name = Name::new(b"a.csv").unwrap();
+        let key = NameKey::of(&name);
+        let view = View::Versions {
+            tree: Tree::LIVE,
+            of: Subject::File(NodeId::ROOT, key),
+        };
+        inodes.keep_name(key, &name);
+        let number = inodes.hold(view);
+        inodes.hold(view);
+        assert_eq!(inodes.name(key), Some(name));
+        inodes.release(number, 2);
+        assert_eq!(inodes.name(key), None);
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //! count: so it still stands for the same place in a listing that is taken later, which the kernel
 //! asks for after it served the beginning from its own memory.
 
-use super::inodes::{Own, Tree, View};
-use crate::tinyfs::{Dentry, Kind, Name, NodeId, Time, Version};
+use super::inodes::{Own, Subject, Tree, View};
+use super::past::{Contents, LATEST};
+use crate::tinyfs::{Dentry, Kind, Name, NodeId, Time};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::Hasher;
@@ -17,6 +18,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const NAME_BITS: u32 = 22;
 /// The last position there can be: the kernel counts in signed numbers.
 const LAST: u64 = i64::MAX as u64;
+
+/// Where tags begin in a listing of versions.
+const TAGS: u64 = 1 << 61;
 
 /// One entry of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,30 +65,61 @@ impl Listing {
         Listing::with_dots(itself, parent, items, changed)
     }
 
-    /// A listing of `@version`.
+    /// A listing of `@version`: numbers, then tags, then `latest`.
     pub(super) fn of_versions(
         itself: View,
-        (tree, dir): (Tree, NodeId),
-        versions: impl Iterator<Item = Version>,
-        latest: Option<View>,
+        (tree, of): (Tree, Subject),
+        contents: Contents,
     ) -> Listing {
-        let numbers = versions.map(|version| Item {
-            name: version.to_string().into_bytes().into(),
-            view: View::Node {
-                tree: tree.past(dir, version),
-                id: dir,
+        let Contents {
+            edits,
+            tags,
+            extension,
+        } = contents;
+        let named = |name: &[u8]| [name, &extension].concat().into_boxed_slice();
+        let kind = match of {
+            Subject::Dir(_) => Kind::Directory,
+            Subject::File(..) => Kind::File,
+        };
+        let latest = edits.last().map(|edit| Item {
+            name: named(LATEST),
+            view: View::Ref {
+                tree,
+                of,
+                target: edit.version,
             },
-            kind: Kind::Directory,
-            position: version.0.saturating_add(3),
-        });
-        let latest = latest.map(|view| Item {
-            name: super::past::LATEST.into(),
-            view,
             kind: Kind::Symlink,
             position: LAST,
         });
-        let parent = View::Node { tree, id: dir };
-        Listing::with_dots(itself, parent, numbers.chain(latest).collect(), None)
+        let numbers = edits.into_iter().map(|edit| Item {
+            name: named(edit.version.to_string().as_bytes()),
+            view: View::Node {
+                tree: tree.past(of.dir(), edit.version),
+                id: edit.node,
+            },
+            kind,
+            position: edit.version.0.saturating_add(3),
+        });
+        let mut links: Vec<Item> = tags
+            .into_iter()
+            .map(|tag| Item {
+                name: named(tag.name.as_bytes()),
+                view: View::Ref {
+                    tree,
+                    of,
+                    target: tag.version,
+                },
+                kind: Kind::Symlink,
+                position: TAGS + (hash(tag.name.as_bytes()) >> 3),
+            })
+            .collect();
+        links.sort_by(|a, b| (a.position, &a.name).cmp(&(b.position, &b.name)));
+        let parent = View::Node {
+            tree,
+            id: of.dir(),
+        };
+        let items = numbers.chain(links).chain(latest).collect();
+        Listing::with_dots(itself, parent, items, None)
     }
 
     /// A listing of `.pond`.
@@ -132,10 +167,13 @@ impl Listing {
 /// Where an entry stands: in the order in which the nodes were made, which is the order in which
 /// the index finds them fastest.
 fn place_of(child: NodeId, name: &[u8]) -> u64 {
+    (child.0 << NAME_BITS | hash(name) >> (64 - NAME_BITS)) & LAST
+}
+
+fn hash(name: &[u8]) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(name);
-    let name = hasher.finish() >> (64 - NAME_BITS);
-    (child.0 << NAME_BITS | name) & LAST
+    hasher.finish()
 }
 
 /// The directories that are open.
@@ -167,6 +205,8 @@ impl Handles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pond::{Edit, Tag};
+    use crate::tinyfs::Version;
 
     fn listing(entries: &[(&str, u64)]) -> Listing {
         let entries = entries
@@ -220,13 +260,26 @@ mod tests {
 
     #[test]
     fn versions_stand_in_their_order_and_latest_at_the_end() {
-        let (tree, dir) = (Tree::LIVE, NodeId(1));
-        let target = Version(11);
-        let latest = View::Latest { tree, dir, target };
-        let versions = [0, 2, 11].map(Version).into_iter();
-        let itself = View::Versions { tree, dir };
-        let listing = Listing::of_versions(itself, (tree, dir), versions, Some(latest));
-        assert_eq!(names(listing.behind(2)), ["0", "2", "11", "latest"]);
+        let (tree, of) = (Tree::LIVE, Subject::Dir(NodeId(1)));
+        let edit = |version| Edit {
+            version: Version(version),
+            node: NodeId(1),
+        };
+        let tag = |name: &str| Tag {
+            name: name.into(),
+            version: Version(2),
+            given: Time::default(),
+            message: String::new(),
+        };
+        let contents = Contents {
+            edits: [0, 2, 11].map(edit).into(),
+            tags: ["one", "two"].map(tag).into(),
+            extension: [].into(),
+        };
+        let listing = Listing::of_versions(View::Versions { tree, of }, (tree, of), contents);
+        let names = names(listing.behind(2));
+        assert_eq!((&names[..3], &names[5]), (&["0", "2", "11"].map(String::from)[..], &"latest".into()));
+        assert!(names.contains(&"one".into()) && names.contains(&"two".into()));
         assert!(listing.behind(LAST).is_empty());
     }
 }

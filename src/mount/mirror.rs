@@ -6,10 +6,9 @@
 
 use super::attr::{self, FOR_EVER, NOT_AT_ALL};
 use super::errors::Errors;
-use super::inodes::{Inodes, Own, View};
+use super::inodes::{Inodes, Own, Subject, View};
 use super::listing::{Handles, Listing};
 use super::own::Opened;
-use super::past;
 use crate::pond::Pond;
 use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{
@@ -70,7 +69,7 @@ impl Mirror {
     pub(super) fn node_of(&self, ino: u64) -> FsResult<(Version, NodeId)> {
         match self.view(ino)? {
             View::Node { tree, id } => Ok((tree.at, id)),
-            View::Versions { .. } | View::Latest { .. } | View::Own(_) => Err(Errno::EINVAL.into()),
+            View::Versions { .. } | View::Ref { .. } | View::Own(_) => Err(Errno::EINVAL.into()),
         }
     }
 
@@ -85,6 +84,14 @@ impl Mirror {
         self.inodes.hold(view)
     }
 
+    /// The same, of a view that is shown by a name.
+    pub(super) fn hold_named(&self, view: View, of: Subject, name: &Name) -> u64 {
+        if let Subject::File(_, key) = of {
+            self.inodes.keep_name(key, name);
+        }
+        self.hold(view)
+    }
+
     /// The kernel lets go of a number.
     pub(super) fn forget(&self, ino: u64, count: u64) {
         match self.inodes.view(ino).and_then(View::as_live) {
@@ -95,11 +102,16 @@ impl Mirror {
 
     /// What a view is, under a number that the kernel holds from now on.
     pub(super) fn found(&self, view: View, node: &Node) -> FsResult<Found> {
-        Ok(Found {
-            attr: attr::file_attr(self.hold(view), node),
+        Ok(self.found_as(self.hold(view), view, node))
+    }
+
+    /// The same, under a number that the kernel holds.
+    pub(super) fn found_as(&self, number: u64, view: View, node: &Node) -> Found {
+        Found {
+            attr: attr::file_attr(number, node),
             name_valid: name_valid(view),
             attr_valid: attr_valid(view),
-        })
+        }
     }
 
     /// What `stat` tells, and how long that holds.
@@ -113,38 +125,9 @@ impl Mirror {
     pub(super) fn node(&self, view: View) -> FsResult<Node> {
         match view {
             View::Node { tree, id } => self.pond.node(tree.at, id),
-            View::Versions { tree, dir } => {
-                let dir_node = self.pond.node(tree.at, dir)?;
-                let newest = past::newest(&self.pond, tree.at, dir)?;
-                let time = newest.map_or(dir_node.btime, |info| info.committed);
-                Ok(Node {
-                    // As open as the directory itself, and for nobody to write.
-                    mode: dir_node.mode & 0o555,
-                    nlink: 2,
-                    size: 0,
-                    atime: time,
-                    mtime: time,
-                    ctime: time,
-                    ..dir_node
-                })
-            }
+            View::Versions { tree, of } => self.versions_node(tree, of),
+            View::Ref { tree, of, target } => self.ref_node(tree, of, target),
             View::Own(own) => self.own_node(own),
-            View::Latest { tree, dir, target } => {
-                let dir_node = self.pond.node(tree.at, dir)?;
-                let info = past::info(&self.pond, target)?.ok_or(Errno::ENOENT)?;
-                let text = target.to_string().into_bytes();
-                Ok(Node {
-                    kind: Kind::Symlink,
-                    mode: 0o777,
-                    nlink: 1,
-                    size: text.len() as u64,
-                    atime: info.committed,
-                    mtime: info.committed,
-                    ctime: info.committed,
-                    target: text.into(),
-                    ..dir_node
-                })
-            }
         }
     }
 
@@ -169,19 +152,12 @@ impl Mirror {
                 let changed = tree.is_live().then_some(node.ctime);
                 Ok(Listing::of_nodes(tree, itself, parent, entries, changed))
             }
-            View::Versions { tree, dir } => {
-                let versions = past::versions(&self.pond, tree.at, dir)?;
-                let latest = versions.last().map(|info| View::Latest {
-                    tree,
-                    dir,
-                    target: info.version,
-                });
-                let numbers = versions.iter().map(|info| info.version);
-                let place = (tree, dir);
-                Ok(Listing::of_versions(itself, place, numbers, latest))
+            View::Versions { tree, of } => {
+                let contents = self.versions_of(tree, of)?;
+                Ok(Listing::of_versions(itself, (tree, of), contents))
             }
             View::Own(Own::Dir) => Ok(Listing::of_own(itself)),
-            View::Latest { .. } | View::Own(_) => Err(Errno::ENOTDIR.into()),
+            View::Ref { .. } | View::Own(_) => Err(Errno::ENOTDIR.into()),
         }
     }
 }
@@ -207,10 +183,11 @@ pub(super) fn name(bytes: &[u8]) -> FsResult<Name> {
     })
 }
 
-/// How long a name may be taken to lead to a view: `latest` leads on with the next version.
+/// How long a name may be taken to lead to a view: `latest` leads on with the next version, an age with time,
+/// and a tag is given anew.
 pub(super) fn name_valid(view: View) -> Duration {
     match view {
-        View::Latest { tree, .. } if tree.is_live() => NOT_AT_ALL,
+        View::Ref { .. } => NOT_AT_ALL,
         _ => FOR_EVER,
     }
 }
@@ -218,7 +195,7 @@ pub(super) fn name_valid(view: View) -> Duration {
 /// How long attributes may be kept: those of a live `@version` follow its directory and the versions.
 pub(super) fn attr_valid(view: View) -> Duration {
     match view {
-        View::Versions { tree, .. } | View::Latest { tree, .. } if tree.is_live() => NOT_AT_ALL,
+        View::Ref { .. } => NOT_AT_ALL,
         View::Own(_) => NOT_AT_ALL,
         _ => FOR_EVER,
     }

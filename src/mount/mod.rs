@@ -11,7 +11,7 @@
 //! - [`adapter`]: requests in, replies out, nothing else.
 //! - [`mirror`] with [`names`], [`files`], [`xattr`], [`past`], [`listing`] and [`directories`]: what each request
 //!   means, without any type of `fuser`'s requests. [`inodes`]: views and their numbers.
-//!   [`attr`]: conversions. [`own`], [`errors`]: `.pond`, where the pond tells of itself.
+//!   [`intent`]: what a process is about to do. [`attr`]: conversions. [`own`], [`errors`]: `.pond`, where the pond tells of itself.
 
 mod adapter;
 mod attr;
@@ -23,6 +23,7 @@ mod files;
 mod fusermount;
 mod groups;
 mod inodes;
+mod intent;
 mod listing;
 mod mirror;
 mod names;

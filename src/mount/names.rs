@@ -1,12 +1,12 @@
 //! Names: looking them up, and making, moving and removing them.
 
 use super::attr::{self, FOR_EVER};
-use super::inodes::{Own, Tree, View};
+use super::inodes::{Own, Subject, Tree, View};
 use super::mirror::{Found, Mirror, name};
 use super::own::OWN;
-use super::past::{self, LATEST, VERSIONS};
+use super::past::{self, VERSIONS};
 use crate::tinyfs::ops::{Caller, NewNode, RenameMode};
-use crate::tinyfs::{Errno, FsResult, Kind, Name, NodeId};
+use crate::tinyfs::{Errno, FsResult, Kind, Name, NodeId, Version};
 use fuser::RenameFlags;
 use std::time::Duration;
 
@@ -22,11 +22,47 @@ pub(super) enum Lookup {
 }
 
 impl Mirror {
+    /// What `name` leads to in a directory, to a process of which `removes` tells whether it is about to
+    /// remove a directory of that name.
+    pub(super) fn lookup_to(
+        &self,
+        parent: u64,
+        bytes: &[u8],
+        removes: impl FnOnce() -> bool,
+    ) -> FsResult<Lookup> {
+        let found = self.lookup(parent, bytes)?;
+        let Lookup::Found(link) = found else {
+            return Ok(found);
+        };
+        match self.view(link.attr.ino.0)? {
+            View::Ref { target, .. } if removes() => {
+                self.forget(link.attr.ino.0, 1);
+                Ok(Lookup::Found(self.tag_directory(target)?))
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// The name of a version as a directory, to who makes and removes it so.
+    fn tag_directory(&self, target: Version) -> FsResult<Found> {
+        // Entered from nowhere, so that it is none of the directories that the kernel knows.
+        let view = View::Node {
+            tree: Tree::LIVE.past(NodeId::POND, target),
+            id: NodeId::ROOT,
+        };
+        let found = self.found(view, &self.node(view)?)?;
+        Ok(Found {
+            name_valid: Duration::ZERO,
+            ..found
+        })
+    }
+
     /// What `name` leads to in a directory.
     pub(super) fn lookup(&self, parent: u64, bytes: &[u8]) -> FsResult<Lookup> {
         match self.view(parent)? {
             View::Node { tree, id } if bytes == VERSIONS => {
-                let view = View::Versions { tree, dir: id };
+                let of = Subject::Dir(id);
+                let view = View::Versions { tree, of };
                 Ok(Lookup::Found(self.found(view, &self.node(view)?)?))
             }
             View::Node { tree, id } if tree.is_live() && is_own(id, bytes) => {
@@ -39,10 +75,10 @@ impl Mirror {
                     Ok(Lookup::Found(found))
                 }
                 // What names about versions lead to is not for the directory alone to say.
-                None if past::is_reserved(bytes) => Ok(Lookup::AbsentNow),
+                None if past::is_reserved(bytes) => self.file_versions(tree, id, bytes),
                 None => Ok(Lookup::Absent(FOR_EVER)),
             },
-            View::Versions { tree, dir } => match self.version(tree, dir, bytes)? {
+            View::Versions { tree, of } => match self.version_named(tree, of, bytes)? {
                 Some(view) => Ok(Lookup::Found(self.found(view, &self.node(view)?)?)),
                 None => Ok(Lookup::AbsentNow),
             },
@@ -50,25 +86,27 @@ impl Mirror {
                 Some(view) => Ok(Lookup::Found(self.found(view, &self.node(view)?)?)),
                 None => Ok(Lookup::AbsentNow),
             },
-            View::Latest { .. } | View::Own(_) => Err(Errno::ENOTDIR.into()),
+            View::Ref { .. } | View::Own(_) => Err(Errno::ENOTDIR.into()),
         }
     }
 
-    /// What a name leads to in `@version`.
-    fn version(&self, tree: Tree, dir: NodeId, name: &[u8]) -> FsResult<Option<View>> {
-        if name == LATEST {
-            let newest = past::newest(&self.pond, tree.at, dir)?;
-            return Ok(newest.map(|info| View::Latest {
-                tree,
-                dir,
-                target: info.version,
-            }));
+    /// What `FILE@version` leads to.
+    fn file_versions(&self, tree: Tree, dir: NodeId, bytes: &[u8]) -> FsResult<Lookup> {
+        let Some(file) = past::file_of(bytes) else {
+            return Ok(Lookup::AbsentNow);
+        };
+        let Some((of, ..)) = self.file_subject(tree, dir, &file)? else {
+            return Ok(Lookup::AbsentNow);
+        };
+        let view = View::Versions { tree, of };
+        let number = self.hold_named(view, of, &file);
+        match self.node(view) {
+            Ok(node) => Ok(Lookup::Found(self.found_as(number, view, &node))),
+            Err(error) => {
+                self.forget(number, 1);
+                Err(error)
+            }
         }
-        let version = past::numbered(&self.pond, tree.at, dir, name)?;
-        Ok(version.map(|version| View::Node {
-            tree: tree.past(dir, version),
-            id: dir,
-        }))
     }
 
     /// The live directory and the new name in it, or why it cannot be made there.
@@ -128,6 +166,9 @@ impl Mirror {
         name: &[u8],
         (mode, umask): (u32, u32),
     ) -> FsResult<Found> {
+        if let View::Versions { of, .. } = self.view(parent)? {
+            return self.tag_directory(self.tag(of, name)?.version);
+        }
         let new = NewNode {
             kind: Kind::Directory,
             mode: attr::new_mode(mode, umask),
@@ -168,11 +209,17 @@ impl Mirror {
     }
 
     pub(super) fn unlink(&self, caller: &Caller, parent: u64, name: &[u8]) -> FsResult<()> {
+        if let View::Versions { of, .. } = self.view(parent)? {
+            return self.untag(of, name);
+        }
         let (dir, name) = self.entry(parent, name)?;
         self.pond.unlink(caller, dir, &name)
     }
 
     pub(super) fn rmdir(&self, caller: &Caller, parent: u64, name: &[u8]) -> FsResult<()> {
+        if let View::Versions { of, .. } = self.view(parent)? {
+            return self.untag(of, name);
+        }
         let (dir, name) = self.entry(parent, name)?;
         self.pond.rmdir(caller, dir, &name)
     }

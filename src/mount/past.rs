@@ -1,11 +1,13 @@
-//! `@version`: what it holds, in each directory.
+//! `@version`: what it holds, for each directory and each file.
 //!
 //! A directory's past goes by the node, not by the path: a directory that was moved brings its past
-//! along. Nodes are born once and die once, so the versions that hold one are a run without gaps.
+//! along. A file's goes by its name in its directory: editors put a new file in the place of the old one.
+//! Numbers are what versions are; all else that names one is a link to the number.
 
-use crate::index::VersionInfo;
-use crate::pond::Pond;
-use crate::tinyfs::{Errno, FsError, FsResult, NodeId, Version};
+use super::inodes::{NameKey, Subject, Tree, View};
+use super::mirror::Mirror;
+use crate::pond::{Edit, Reference, Tag};
+use crate::tinyfs::{Errno, FsError, FsResult, Kind, Name, Node, NodeId, Version};
 
 /// The hidden name.
 pub(super) const VERSIONS: &[u8] = b"@version";
@@ -17,94 +19,245 @@ pub(super) fn is_reserved(name: &[u8]) -> bool {
     name.ends_with(VERSIONS)
 }
 
-/// The versions in which directory `dir` existed, as far as the tree as of `at` knows, oldest first.
-pub(super) fn versions(pond: &Pond, at: Version, dir: NodeId) -> FsResult<Vec<VersionInfo>> {
-    let mut versions = pond.versions(Version(0), at).map_err(FsError::store)?;
-    if dir == NodeId::ROOT {
-        return Ok(versions);
+/// The file whose versions a name stands for: `report.csv` of `report.csv@version`.
+pub(super) fn file_of(name: &[u8]) -> Option<Name> {
+    Name::new(name.strip_suffix(VERSIONS)?).ok()
+}
+
+/// What the versions of a file end in, so that programs know what they are: `.csv`.
+fn extension(name: &Name) -> &[u8] {
+    let name = name.as_bytes();
+    match name.iter().rposition(|b| *b == b'.') {
+        Some(at) if at > 0 => name.get(at..).unwrap_or_default(),
+        _ => b"",
     }
-    let Some(newest) = newest(pond, at, dir)? else {
-        return Ok(Vec::new());
-    };
-    versions.retain(|info| info.version <= newest.version);
-    let mut failed = None;
-    let born = versions.partition_point(|info| match pond.node(info.version, dir) {
-        Ok(_) => false,
-        Err(error) if error.errno() == Errno::ENOENT => true,
-        Err(error) => {
-            failed.get_or_insert(error);
-            true
+}
+
+/// What `@version` of something holds.
+pub(super) struct Contents {
+    /// The versions that are listed, oldest first, with the node that each is.
+    pub(super) edits: Vec<Edit>,
+    /// Names of versions.
+    pub(super) tags: Vec<Tag>,
+    /// What each name ends in.
+    pub(super) extension: Box<[u8]>,
+}
+
+impl Mirror {
+    /// What a name leads to in the `@version` of `of`. A version that is not listed, since it changed
+    /// nothing there, is found as well.
+    pub(super) fn version_named(
+        &self,
+        tree: Tree,
+        of: Subject,
+        name: &[u8],
+    ) -> FsResult<Option<View>> {
+        let bare = match of {
+            Subject::Dir(_) => None,
+            Subject::File(_, key) => name.strip_suffix(extension(&self.name_of(key)?)),
+        };
+        // A tag may end as the file does.
+        for text in [Some(name), bare].into_iter().flatten() {
+            if let Some(view) = self.version_meant(tree, of, text)? {
+                return Ok(Some(view));
+            }
         }
-    });
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(versions.split_off(born)),
+        Ok(None)
     }
-}
 
-/// The newest version that holds directory `dir`, as far as the tree as of `at` knows.
-pub(super) fn newest(pond: &Pond, at: Version, dir: NodeId) -> FsResult<Option<VersionInfo>> {
-    if at != Version::NOW {
-        return info(pond, at);
+    fn version_meant(&self, tree: Tree, of: Subject, text: &[u8]) -> FsResult<Option<View>> {
+        let Some(reference) = Reference::parse(text) else {
+            return Ok(None);
+        };
+        let target = match &reference {
+            // What changed nothing here is not counted.
+            Reference::Latest(back) => self.nth_back(tree.at, of, *back)?,
+            reference => self.pond.resolve(reference, tree.at)?,
+        };
+        let Some(target) = target else {
+            return Ok(None);
+        };
+        let Some(node) = self.node_at(of, target)? else {
+            return Ok(None);
+        };
+        Ok(Some(match reference {
+            Reference::Number(_) => View::Node {
+                tree: tree.past(of.dir(), target),
+                id: node,
+            },
+            _ => View::Ref { tree, of, target },
+        }))
     }
-    let latest = pond.latest();
-    if exists(pond, latest.version, dir)? {
-        return Ok(Some(latest));
-    }
-    // It was made since, or it is removed and somebody is still in it.
-    if exists(pond, at, dir)? && pond.node(at, dir)?.nlink > 0 {
-        return Ok(None);
-    }
-    let versions = pond.versions(Version(0), at).map_err(FsError::store)?;
-    for info in versions.into_iter().rev() {
-        if exists(pond, info.version, dir)? {
-            return Ok(Some(info));
+
+    /// The node that `of` is at a version, if it is there.
+    fn node_at(&self, of: Subject, at: Version) -> FsResult<Option<NodeId>> {
+        match of {
+            Subject::Dir(dir) => Ok(self.pond.has_node(at, dir)?.then_some(dir)),
+            Subject::File(dir, key) => {
+                if !self.pond.has_node(at, dir)? {
+                    return Ok(None);
+                }
+                let found = self.pond.lookup(at, dir, &self.name_of(key)?)?;
+                Ok(found.filter(|(_, node)| !node.is_dir()).map(|(id, _)| id))
+            }
         }
     }
-    Ok(None)
-}
 
-/// The version that `name` is the number of, if it holds directory `dir`.
-pub(super) fn numbered(
-    pond: &Pond,
-    at: Version,
-    dir: NodeId,
-    name: &[u8],
-) -> FsResult<Option<Version>> {
-    let Some(version) = parse(name).filter(|version| *version <= at) else {
-        return Ok(None);
-    };
-    let holds = info(pond, version)?.is_some() && exists(pond, version, dir)?;
-    Ok(holds.then_some(version))
-}
+    fn nth_back(&self, at: Version, of: Subject, back: u64) -> FsResult<Option<Version>> {
+        if let (Subject::Dir(dir), 0) = (of, back) {
+            return self.pond.last_directory_version(at, dir);
+        }
+        if let Subject::Dir(NodeId::ROOT) = of {
+            return self.pond.resolve(&Reference::Latest(back), at);
+        }
+        let edits = self.edits(at, of)?;
+        let back = usize::try_from(back).unwrap_or(usize::MAX);
+        Ok(edits.iter().rev().nth(back).map(|edit| edit.version))
+    }
 
-/// What is known of a version, if it is one.
-pub(super) fn info(pond: &Pond, version: Version) -> FsResult<Option<VersionInfo>> {
-    let latest = pond.latest();
-    match version.cmp(&latest.version) {
-        std::cmp::Ordering::Equal => Ok(Some(latest)),
-        std::cmp::Ordering::Greater => Ok(None),
-        std::cmp::Ordering::Less => {
-            let found = pond.versions(version, version).map_err(FsError::store)?;
-            Ok(found.into_iter().next())
+    /// The versions that are listed.
+    fn edits(&self, at: Version, of: Subject) -> FsResult<Vec<Edit>> {
+        match of {
+            Subject::Dir(node) => {
+                let versions = self.pond.directory_versions(at, node)?;
+                let edit = |version| Edit { version, node };
+                Ok(versions.into_iter().map(edit).collect())
+            }
+            Subject::File(dir, key) => self.pond.file_versions(at, dir, &self.name_of(key)?),
         }
     }
-}
 
-fn exists(pond: &Pond, at: Version, dir: NodeId) -> FsResult<bool> {
-    match pond.node(at, dir) {
-        Ok(_) => Ok(true),
-        Err(error) if error.errno() == Errno::ENOENT => Ok(false),
-        Err(error) => Err(error),
+    /// All that `@version` of something lists.
+    pub(super) fn versions_of(&self, tree: Tree, of: Subject) -> FsResult<Contents> {
+        let mut tags = self.pond.tags()?;
+        tags.retain(|tag| tag.version <= tree.at);
+        let mut there = Vec::new();
+        for tag in tags {
+            if self.node_at(of, tag.version)?.is_some() {
+                there.push(tag);
+            }
+        }
+        let extension = match of {
+            Subject::Dir(_) => [].into(),
+            Subject::File(_, key) => extension(&self.name_of(key)?).into(),
+        };
+        Ok(Contents {
+            edits: self.edits(tree.at, of)?,
+            tags: there,
+            extension,
+        })
     }
-}
 
-/// A number as it is listed: no sign, no leading zeros.
-fn parse(name: &[u8]) -> Option<Version> {
-    let plain =
-        name.iter().all(u8::is_ascii_digit) && (name.len() == 1 || name.first() != Some(&b'0'));
-    let text = std::str::from_utf8(name).ok().filter(|_| plain)?;
-    text.parse().ok().map(Version)
+    /// The file `name` of a directory, if it is or ever was one.
+    pub(super) fn file_subject(
+        &self,
+        tree: Tree,
+        dir: NodeId,
+        name: &Name,
+    ) -> FsResult<Option<(Subject, NodeId, Version)>> {
+        let subject = Subject::File(dir, NameKey::of(name));
+        if let Some((id, node)) = self.pond.lookup(tree.at, dir, name)?
+            && !node.is_dir()
+        {
+            return Ok(Some((subject, id, tree.at)));
+        }
+        let links = self.pond.name_history(tree.at, dir, name)?;
+        for link in links.into_iter().rev() {
+            let at = link.begun;
+            if !self.pond.node(at, link.child)?.is_dir() {
+                return Ok(Some((subject, link.child, at)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The made-up node of `@version`.
+    pub(super) fn versions_node(&self, tree: Tree, of: Subject) -> FsResult<Node> {
+        let (shown, mode, newest) = match of {
+            Subject::Dir(dir) => {
+                let node = self.pond.node(tree.at, dir)?;
+                let mode = node.mode & 0o555;
+                (node, mode, self.pond.last_directory_version(tree.at, dir)?)
+            }
+            Subject::File(dir, key) => {
+                let name = self.name_of(key)?;
+                let found = self.file_subject(tree, dir, &name)?;
+                let (_, id, at) = found.ok_or(Errno::ENOENT)?;
+                let node = self.pond.node(at, id)?;
+                // Who may read the file may look for its past.
+                let mode = node.mode & 0o444 | (node.mode & 0o444) >> 2;
+                (node, mode, None)
+            }
+        };
+        let info = match newest {
+            Some(version) => self.pond.version(version)?,
+            None => None,
+        };
+        let time = info.map_or(shown.mtime, |info| info.committed);
+        Ok(Node {
+            kind: Kind::Directory,
+            // As open as what it shows, and for nobody to write.
+            mode,
+            nlink: 2,
+            size: 0,
+            allocated: 0,
+            atime: time,
+            mtime: time,
+            ctime: time,
+            ..shown
+        })
+    }
+
+    /// The made-up node of a link to a version.
+    pub(super) fn ref_node(&self, tree: Tree, of: Subject, target: Version) -> FsResult<Node> {
+        let itself = self.versions_node(tree, of)?;
+        let info = self.pond.version(target)?.ok_or(Errno::ENOENT)?;
+        let mut text = target.to_string().into_bytes();
+        if let Subject::File(_, key) = of {
+            text.extend_from_slice(extension(&self.name_of(key)?));
+        }
+        Ok(Node {
+            kind: Kind::Symlink,
+            mode: 0o777,
+            nlink: 1,
+            size: text.len() as u64,
+            atime: info.committed,
+            mtime: info.committed,
+            ctime: info.committed,
+            target: text.into(),
+            ..itself
+        })
+    }
+
+    /// The name behind a key, which the kernel holds something of.
+    fn name_of(&self, key: NameKey) -> FsResult<Name> {
+        Ok(self.inodes.name(key).ok_or(Errno::ESTALE)?)
+    }
+
+    /// Names the newest version, which is made of everything until now.
+    pub(super) fn tag(&self, of: Subject, name: &[u8]) -> FsResult<Tag> {
+        if of != Subject::Dir(NodeId::ROOT) {
+            return Err(Errno::EPERM.into());
+        }
+        let text = std::str::from_utf8(name).map_err(|_| Errno::EINVAL)?;
+        self.pond.give_tag(text, None, "").map_err(FsError::from)
+    }
+
+    /// Takes the name of a version back.
+    pub(super) fn untag(&self, of: Subject, name: &[u8]) -> FsResult<()> {
+        let text = std::str::from_utf8(name).map_err(|_| Errno::ENOENT)?;
+        if of != Subject::Dir(NodeId::ROOT) {
+            return Err(Errno::EPERM.into());
+        }
+        match self.pond.take_tag(text).map_err(FsError::from)? {
+            true => Ok(()),
+            // A version itself is not taken away so.
+            false if matches!(Reference::parse(name), Some(Reference::Number(_))) => {
+                Err(Errno::EPERM.into())
+            }
+            false => Err(Errno::ENOENT.into()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -112,25 +265,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_numbers_as_they_are_listed_are_numbers() {
-        assert_eq!(parse(b"0"), Some(Version(0)));
-        assert_eq!(parse(b"1841"), Some(Version(1841)));
-        for other in [
-            &b""[..],
-            b"01",
-            b"+1",
-            b"-1",
-            b"1 ",
-            b"latest",
-            b"99999999999999999999",
-        ] {
-            assert_eq!(parse(other), None);
-        }
-    }
-
-    #[test]
     fn names_about_versions_are_reserved() {
         assert!(is_reserved(b"@version") && is_reserved(b"a.csv@version"));
         assert!(!is_reserved(b"@versions") && !is_reserved(b"@version.txt"));
+    }
+
+    #[test]
+    fn versions_of_a_file_end_as_it_does() {
+        let of = |name: &str| {
+            let name = Name::new(name.as_bytes()).unwrap();
+            String::from_utf8_lossy(extension(&name)).into_owned()
+        };
+        let ends = ["a.csv", "a.tar.gz", ".profile", "README", "x."].map(of);
+        assert_eq!(ends, [".csv", ".gz", "", "", "."]);
     }
 }

@@ -4,6 +4,7 @@
 use crate::content::ContentError;
 use crate::index::{Damage, IndexError};
 use crate::oplog::OplogError;
+use crate::tinyfs::{Errno, FsError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -74,6 +75,15 @@ pub enum PondError {
         #[source]
         source: io::Error,
     },
+    /// No version can have that name.
+    #[error("{0:?} cannot be the name of a version")]
+    TagName(String),
+    /// Another version has that name.
+    #[error("there is a snapshot {0} already")]
+    TagTaken(String),
+    /// An operation on the tree failed.
+    #[error("{0}")]
+    Tree(#[source] FsError),
     /// The operation log failed.
     #[error("the operation log of the pond failed")]
     Oplog(#[from] OplogError),
@@ -119,6 +129,9 @@ impl PondError {
             PondError::JournalDamaged(_) => "journal_damaged",
             PondError::ReadOnly(_) => "read_only",
             PondError::Io { .. } => "io",
+            PondError::TagName(_) => "bad_name",
+            PondError::TagTaken(_) => "exists",
+            PondError::Tree(_) => "tree",
             PondError::Oplog(_) => "oplog",
             PondError::Index(_) => "index",
             PondError::Content(_) => "content",
@@ -153,11 +166,28 @@ impl PondError {
             PondError::Identity { .. } => {
                 "put pond.toml back as it was; nothing was changed".into()
             }
+            PondError::TagName(_) => {
+                "a name begins with a letter or `_` and has letters, digits, `.`, `_` and `-`; `latest` means something already".into()
+            }
+            PondError::TagTaken(name) => format!("`pondmount snapshot delete {name}` takes the name back"),
             PondError::Oplog(error) => return error.hint().map(Into::into),
             PondError::Index(error) if error.is_damage() => {
                 "`pondmount check --repair` makes the index anew from the operation log".into()
             }
             _ => return None,
         })
+    }
+}
+
+impl From<PondError> for FsError {
+    /// What the kernel is told of a failure of the whole pond.
+    fn from(error: PondError) -> FsError {
+        match error {
+            PondError::Tree(error) => error,
+            PondError::TagName(_) => Errno::EINVAL.into(),
+            PondError::TagTaken(_) => Errno::EEXIST.into(),
+            PondError::ReadOnly(_) => Errno::EROFS.into(),
+            error => FsError::store(error),
+        }
     }
 }

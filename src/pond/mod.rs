@@ -8,6 +8,7 @@
 //! - [`open`], [`identity`], [`shape`], [`lock`]: making a pond, and being its one writer.
 //! - [`ops`], [`pins`], [`room`]: operations; who holds on to removed nodes; room on the disk.
 //! - [`fsync`], [`flush`]: who waits for stable storage, and what puts it there. [`commit`]: versions, and the thread that makes them.
+//! - [`history`]: which version is meant, and when what changed.
 //! - [`check`], [`repair`], [`scrub`]: what is wrong, mending it, and looking for it meanwhile.
 //! - [`status`], [`health`]: what is going on, whether changes are taken.
 
@@ -17,6 +18,7 @@ mod error;
 mod flush;
 mod fsync;
 mod health;
+mod history;
 mod identity;
 pub mod lock;
 mod open;
@@ -30,6 +32,7 @@ mod status;
 
 pub use check::Problem;
 pub use error::PondError;
+pub use history::{Edit, Reference, Tag, is_tag_name};
 pub use open::{Damaged, OpenOptions};
 pub use repair::Repaired;
 pub use scrub::Scrub;

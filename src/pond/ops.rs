@@ -72,27 +72,11 @@ impl Pond {
         Ok(bytes)
     }
 
-    /// A path that leads to node `id` at version `at`, if any does. Looks through all names, where it is
-    /// no directory.
+    /// A path that leads to node `id` at version `at`, if any does.
     pub fn path_of(&self, at: Version, id: NodeId) -> FsResult<Option<Vec<u8>>> {
         let (mut parts, mut child) = (Vec::new(), id);
         while child != NodeId::ROOT {
-            let dir = self.node(at, child)?.parent;
-            let within = match dir {
-                Some(dir) => (dir, NodeId(dir.0 + 1)),
-                None => (NodeId::ROOT, NodeId(u64::MAX)),
-            };
-            let (from, to) = ((within.0, Name::lowest()), (within.1, Name::lowest()));
-            let mut found = None;
-            self.index
-                .scan::<Names>(at, &from, &to, &mut |(dir, name), dentry| {
-                    if dentry.child != child {
-                        return ControlFlow::Continue(());
-                    }
-                    found = Some((dir, name));
-                    ControlFlow::Break(())
-                })?;
-            let Some((dir, name)) = found else {
+            let Some((dir, name)) = self.a_name_of(at, child)? else {
                 return Ok(None);
             };
             parts.push([b"/", name.as_bytes()].concat());
@@ -103,6 +87,26 @@ impl Pond {
             true => Ok(Some(b"/".to_vec())),
             false => Ok(Some(parts.concat())),
         }
+    }
+
+    /// One of the names of a node at version `at`.
+    fn a_name_of(&self, at: Version, id: NodeId) -> FsResult<Option<(NodeId, Name)>> {
+        let newest = at.min(self.latest().version);
+        for link in self.index.links(id)? {
+            if link.stands_at(newest) && self.leads_to(at, link.dir, &link.name, id)? {
+                return Ok(Some((link.dir, link.name)));
+            }
+        }
+        if at != Version::NOW {
+            return Ok(None);
+        }
+        // It got its name since the last version.
+        Ok(self.index.open_name_of(id))
+    }
+
+    fn leads_to(&self, at: Version, dir: NodeId, name: &Name, id: NodeId) -> FsResult<bool> {
+        let entry = self.index.get::<Names>(at, &(dir, name.clone()))?;
+        Ok(entry.is_some_and(|dentry| dentry.child == id))
     }
 
     /// Notes a damaged index, so that it is made anew when the pond is opened next.
@@ -255,7 +259,7 @@ impl Pond {
     }
 
     /// Runs one operation on the present and applies what it changes.
-    fn change<T>(&self, op: impl FnOnce(&mut Tx<'_, Index>) -> FsResult<T>) -> FsResult<T> {
+    pub(super) fn change<T>(&self, op: impl FnOnce(&mut Tx<'_, Index>) -> FsResult<T>) -> FsResult<T> {
         self.writable()?;
         let _one_at_a_time = self.changing.lock();
         let mut tx = Tx::new(&self.index);

@@ -24,6 +24,8 @@ id_type! {
 impl NodeId {
     /// The root directory of every pond, in every version.
     pub const ROOT: NodeId = NodeId(1);
+    /// The pond itself: no node, but the owner of attributes that are the pond's.
+    pub const POND: NodeId = NodeId(0);
 }
 
 id_type! {

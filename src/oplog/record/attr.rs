@@ -22,6 +22,14 @@ fn checked(value: &[u8]) -> Result<&[u8], RecordError> {
     }
 }
 
+/// What an attribute is of: a node, or the pond itself.
+fn owner(number: u64) -> Result<NodeId, RecordError> {
+    match NodeId(number) {
+        NodeId::POND => Ok(NodeId::POND),
+        _ => id(number).map(NodeId),
+    }
+}
+
 impl ForArrow for Attrs {
     const RECORD: &'static str = "attr/1";
 
@@ -55,7 +63,7 @@ impl ForArrow for Attrs {
         let removed = columns.required::<BooleanArray>("removed")?;
         let values = columns.required::<BinaryArray>("value")?;
         let read = |i| {
-            let key = (NodeId(id(node.need(i)?)?), name(names.need(i)?)?);
+            let key = (owner(node.need(i)?)?, name(names.need(i)?)?);
             if removed.need(i)? {
                 return Ok((key, None));
             }

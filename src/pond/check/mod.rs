@@ -14,7 +14,7 @@ mod tree;
 use super::{Pond, PondError};
 use crate::oplog::OplogError;
 use crate::tinyfs::{
-    Attrs, Changes, Extents, FsError, FsResult, Map, Names, Nodes, Store, Version, describe,
+    Attrs, Changes, Extents, FsResult, Map, Names, Nodes, Store, Version, describe,
 };
 
 use data::Contents;
@@ -212,11 +212,5 @@ impl Pond {
             let path = found.paths.of(owner);
             found.add(format!("{path}: {what}"));
         }
-    }
-}
-
-impl From<PondError> for FsError {
-    fn from(error: PondError) -> FsError {
-        FsError::store(error)
     }
 }

@@ -57,7 +57,8 @@ fn names(tree: &Changes, found: &mut Findings) {
         }
     }
     for ((id, name), value) in &tree.attrs {
-        if value.is_some() && !matches!(tree.nodes.get(id), Some(Some(_))) {
+        let stands = value.is_some() && *id != NodeId::POND;
+        if stands && !matches!(tree.nodes.get(id), Some(Some(_))) {
             let path = found.paths.of(id.0);
             found.add(format!(
                 "{path}: it has the attribute {name} and is not there"

@@ -21,7 +21,7 @@ pub use remove::{Unlinked, rmdir, unlink};
 pub use rename::{RenameMode, Renamed, rename};
 pub use setattr::{SetAttr, setattr};
 pub use view::{list, lookup, node};
-pub use xattr::{SetXattr, list_xattrs, remove_xattr, set_xattr, xattr};
+pub use xattr::{SetXattr, list_xattrs, remove_xattr, set_xattr, xattr, xattrs};
 
 use super::{Errno, FsResult, Node, NodeId, Nodes, Store, Time, Tx};
 

@@ -103,7 +103,7 @@ pub(super) fn drop_node<S: Store>(
     id: NodeId,
     mut node: Node,
 ) -> FsResult<Unlinked> {
-    let attrs = super::xattr::all(tx, Version::NOW, id)?;
+    let attrs = super::xattrs(tx, Version::NOW, id)?;
     for (name, _) in &attrs {
         tx.remove::<Attrs>((id, name.clone()));
     }

@@ -33,12 +33,12 @@ pub fn xattr<S: Store>(
 
 /// The names of a node's attributes at version `at`, in order.
 pub fn list_xattrs<S: Store>(store: &S, at: Version, id: NodeId) -> FsResult<Vec<AttrName>> {
-    let attrs = all(store, at, id)?;
+    let attrs = xattrs(store, at, id)?;
     Ok(attrs.into_iter().map(|(name, _)| name).collect())
 }
 
 /// A node's attributes at version `at`, in the order of their names.
-pub(super) fn all<S: Store>(
+pub fn xattrs<S: Store>(
     store: &S,
     at: Version,
     id: NodeId,

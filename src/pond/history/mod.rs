@@ -1,0 +1,16 @@
+//! The past, as it is asked for: by number, time, age or tag, of the whole pond, a directory or a file.
+//!
+//! Role: say which version is meant, and which versions changed something. In: references as users write
+//! them, nodes and names. Out: version numbers. Holds always: what is answered about the past up to a
+//! version never changes; only what `latest`, an age or a tag mean does.
+//!
+//! - [`reference`]: the ways to name a version. [`tags`]: names that users give.
+//! - [`versions`]: which version that is, and the versions of a directory or a file.
+
+mod reference;
+mod tags;
+mod versions;
+
+pub use reference::Reference;
+pub use tags::{Tag, is_tag_name};
+pub use versions::Edit;

@@ -1,0 +1,156 @@
+//! Tags: names that users give to versions.
+//!
+//! A tag is an attribute of the pond itself ([`NodeId::POND`]), so it is durable, and in every copy of the
+//! pond, as all else is. Its value is JSON. To make or remove one makes a version.
+
+use crate::pond::{Pond, PondError};
+use crate::tinyfs::ops;
+use crate::tinyfs::{AttrName, Attrs, FsError, FsResult, NodeId, Time, Version};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// The longest name of a tag, in bytes.
+const LONGEST: usize = 128;
+
+/// A named version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Its name.
+    pub name: String,
+    /// The version.
+    pub version: Version,
+    /// When it was given.
+    pub given: Time,
+    /// What the user has to say of it.
+    pub message: String,
+}
+
+/// What is kept of a tag.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    version: u64,
+    /// Microseconds since 1970.
+    given: i64,
+    #[serde(default)]
+    message: String,
+}
+
+/// Whether a version can have that name: a letter or `_`, then letters, digits and `._-`; and it is none of
+/// those that say a version otherwise.
+pub fn is_tag_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    first
+        && text.len() <= LONGEST
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        && !text.starts_with("latest")
+}
+
+impl Pond {
+    /// The tag of that name.
+    pub fn tag(&self, name: &str) -> FsResult<Option<Tag>> {
+        let Ok(key) = AttrName::new(name.as_bytes()) else {
+            return Ok(None);
+        };
+        let kept = ops::xattr(&self.index, Version::NOW, NodeId::POND, &key)?;
+        kept.map(|kept| read(name, &kept)).transpose()
+    }
+
+    /// All tags, by name.
+    pub fn tags(&self) -> FsResult<Vec<Tag>> {
+        let mut found = Vec::new();
+        for (name, kept) in ops::xattrs(&self.index, Version::NOW, NodeId::POND)? {
+            found.push(read(&String::from_utf8_lossy(name.as_bytes()), &kept)?);
+        }
+        Ok(found)
+    }
+
+    /// Names a version, or with `None` everything as it is now. It is durable when this returns.
+    pub fn give_tag(
+        &self,
+        name: &str,
+        version: Option<Version>,
+        message: &str,
+    ) -> Result<Tag, PondError> {
+        let key = AttrName::new(name.as_bytes());
+        let (Ok(key), true) = (key, is_tag_name(name)) else {
+            return Err(PondError::TagName(name.to_owned()));
+        };
+        let version = match version {
+            Some(version) => version,
+            None => self.sync()?,
+        };
+        let tag = Tag {
+            name: name.to_owned(),
+            version,
+            given: (self.clock)(),
+            message: message.to_owned(),
+        };
+        let kept = Kept {
+            version: version.0,
+            given: tag.given.micros(),
+            message: tag.message.clone(),
+        };
+        let kept = serde_json::to_vec(&kept).map_err(|error| PondError::Tree(FsError::store(error)))?;
+        let taken = self
+            .change(|tx| {
+                let key = (NodeId::POND, key);
+                if tx.get::<Attrs>(&key)?.is_some() {
+                    return Ok(true);
+                }
+                tx.put::<Attrs>(key, Bytes::from(kept));
+                Ok(false)
+            })
+            .map_err(PondError::Tree)?;
+        match taken {
+            true => Err(PondError::TagTaken(name.to_owned())),
+            false => self.sync().map(|_| tag),
+        }
+    }
+
+    /// Takes a name back; the version stays. Answers whether there was one.
+    pub fn take_tag(&self, name: &str) -> Result<bool, PondError> {
+        let Ok(key) = AttrName::new(name.as_bytes()) else {
+            return Ok(false);
+        };
+        let there = self
+            .change(|tx| {
+                let key = (NodeId::POND, key);
+                let there = tx.get::<Attrs>(&key)?.is_some();
+                if there {
+                    tx.remove::<Attrs>(key);
+                }
+                Ok(there)
+            })
+            .map_err(PondError::Tree)?;
+        if there {
+            self.sync()?;
+        }
+        Ok(there)
+    }
+}
+
+fn read(name: &str, kept: &[u8]) -> FsResult<Tag> {
+    let kept: Kept = serde_json::from_slice(kept).map_err(FsError::store)?;
+    Ok(Tag {
+        name: name.to_owned(),
+        version: Version(kept.version),
+        given: Time::from_micros(kept.given),
+        message: kept.message,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_tag_can_be_called() {
+        for fine in ["a", "_x", "v1.0-rc_2", "Before"] {
+            assert!(is_tag_name(fine), "{fine}");
+        }
+        for wrong in ["", "1a", "latest", "latest-x", "a/b", "a b", "ä", ".x", &"x".repeat(129)] {
+            assert!(!is_tag_name(wrong), "{wrong}");
+        }
+    }
+}
