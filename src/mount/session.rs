@@ -8,8 +8,11 @@ use super::table::{Mount, at, place};
 use super::unmount::is_dead;
 use super::{FILE_SYSTEM, MountError, device, fusermount, unmount};
 use crate::pond::Pond;
-use fuser::{Config, Session, SessionACL};
+use crate::tinyfs::ops::Restored;
+use fuser::{Config, INodeNo, Notifier, Session, SessionACL};
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -111,8 +114,10 @@ fn serve(
     // The kernel itself keeps out whom it has to, by the mount's options. It also asks in the name
     // of nobody in particular (of write-back, say), which a second check would refuse.
     let acl = SessionACL::All;
-    let session = Session::from_fd(Adapter::new(pond), connection, acl, config)
+    let session = Session::from_fd(Adapter::new(pond.clone()), connection, acl, config)
         .map_err(MountError::Session)?;
+    let notifier = session.notifier();
+    pond.watch(Box::new(move |restored| forget(&notifier, restored)));
     let serving = std::thread::Builder::new()
         .name("mount".into())
         .spawn(move || session.run())
@@ -125,6 +130,23 @@ fn serve(
         serving,
         unmounter: Unmounter { mount },
     })
+}
+
+/// Has the kernel forget what it keeps of what changed otherwise than by its own requests.
+fn forget(notifier: &Notifier, restored: &Restored) {
+    let told = |done: io::Result<()>| match done {
+        // It does not know it.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+        Err(error) => tracing::warn!("the kernel may show what was before: {error}"),
+        Ok(()) => {}
+    };
+    for (dir, name) in &restored.names {
+        let name = OsStr::from_bytes(name.as_bytes());
+        told(notifier.inval_entry(INodeNo(dir.0), name));
+    }
+    for node in &restored.nodes {
+        told(notifier.inval_inode(INodeNo(node.0), 0, 0));
+    }
 }
 
 /// Whether `pond` can be mounted at `mountpoint`, and where that is.

@@ -81,6 +81,15 @@ pub enum PondError {
     /// Another version has that name.
     #[error("there is a snapshot {0} already")]
     TagTaken(String),
+    /// There is no such version.
+    #[error("there is no version {0}")]
+    NoVersion(String),
+    /// There is nothing at a path.
+    #[error("there is nothing at {0}")]
+    NoPath(String),
+    /// There is only one version.
+    #[error("there is nothing to undo: this is the first version")]
+    NothingToUndo,
     /// An operation on the tree failed.
     #[error("{0}")]
     Tree(#[source] FsError),
@@ -107,6 +116,7 @@ impl PondError {
         match self {
             PondError::Missing(_) | PondError::NotAPond(_) => 10,
             PondError::Locked { .. } => 11,
+            PondError::NoVersion(_) | PondError::NoPath(_) | PondError::NothingToUndo => 13,
             PondError::Identity { .. } | PondError::Leads { .. } | PondError::JournalDamaged(_) => {
                 4
             }
@@ -131,6 +141,9 @@ impl PondError {
             PondError::Io { .. } => "io",
             PondError::TagName(_) => "bad_name",
             PondError::TagTaken(_) => "exists",
+            PondError::NoVersion(_) => "no_version",
+            PondError::NoPath(_) => "no_path",
+            PondError::NothingToUndo => "no_version",
             PondError::Tree(_) => "tree",
             PondError::Oplog(_) => "oplog",
             PondError::Index(_) => "index",
@@ -165,6 +178,9 @@ impl PondError {
             }
             PondError::Identity { .. } => {
                 "put pond.toml back as it was; nothing was changed".into()
+            }
+            PondError::NoVersion(_) => {
+                "`pondmount log` lists the versions, and `pondmount snapshot list` those with names".into()
             }
             PondError::TagName(_) => {
                 "a name begins with a letter or `_` and has letters, digits, `.`, `_` and `-`; `latest` means something already".into()

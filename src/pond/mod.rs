@@ -32,7 +32,9 @@ mod status;
 
 pub use check::Problem;
 pub use error::PondError;
-pub use history::{Edit, Reference, Tag, is_tag_name};
+pub use history::{
+    Change, Comparison, Difference, Edit, Reference, Return, Tag, Watcher, is_tag_name,
+};
 pub use open::{Damaged, OpenOptions};
 pub use repair::Repaired;
 pub use scrub::Scrub;
@@ -80,6 +82,8 @@ pub struct Pond {
     damage: Option<Damage>,
     /// Files that the pond could not make sense of when it was opened, by their new names.
     set_aside: Vec<PathBuf>,
+    /// Who is told of changes that do not come through the mount.
+    watcher: Mutex<Option<Watcher>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
     closed: AtomicBool,

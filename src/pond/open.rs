@@ -175,6 +175,7 @@ impl Pond {
             commit_on_sync: options.commit_on_sync,
             damage: damage.filter(|_| set_aside.is_empty()),
             set_aside,
+            watcher: Mutex::default(),
             threads: Mutex::default(),
             lock: Mutex::new(lock),
             closed: AtomicBool::new(false),

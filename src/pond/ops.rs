@@ -8,7 +8,7 @@ use super::open::{INDEX, REBUILD};
 use crate::index::{Index, IndexError};
 use crate::tinyfs::ops::{self, Caller, NewNode, RenameMode, Seek, SetAttr, SetXattr};
 use crate::tinyfs::{
-    AttrName, ContentId, Dentry, Errno, Extent, FsError, FsResult, Name, Names, Node, NodeId,
+    AttrName, ContentId, Dentry, Errno, Extent, FsError, FsResult, Last, Name, Names, Node, NodeId,
     Store, Tx, Version,
 };
 use bytes::Bytes;
@@ -28,6 +28,12 @@ impl Pond {
         name: &Name,
     ) -> FsResult<Option<(NodeId, Node)>> {
         ops::lookup(&self.index, at, dir, name)
+    }
+
+    /// What a path from the root leads to at version `at`; the last component is not followed if it is a link.
+    pub fn walk(&self, at: Version, path: &[u8]) -> FsResult<(NodeId, Node)> {
+        let path = [b"/", path].concat();
+        crate::tinyfs::walk(&self.index, at, NodeId::ROOT, &path, Last::Stay)
     }
 
     /// The entries of `dir` at version `at`, in the order of their names.

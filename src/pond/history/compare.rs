@@ -1,0 +1,263 @@
+//! What is different between two versions.
+//!
+//! In the order of paths. A directory in which nothing changed is not read: the index knows. A node that has
+//! another path than before was moved; what only has another node (an editor saved it) is compared by its
+//! bytes.
+
+use crate::pond::Pond;
+use crate::tinyfs::{Dentry, FsResult, Kind, Name, Node, NodeId, Version};
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+/// How a path differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It leads somewhere only in the later version.
+    Added,
+    /// It led somewhere only in the earlier version.
+    Removed,
+    /// It leads to other content.
+    Modified,
+    /// Only mode, owner, times or attributes are others.
+    Attributes,
+    /// It leads to something of another kind.
+    Kind,
+    /// What it leads to had this path before.
+    Moved(Vec<u8>),
+}
+
+/// A path that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The path from the root, without a slash at its beginning.
+    pub path: Vec<u8>,
+    /// How it differs.
+    pub change: Change,
+    /// What it led to in the earlier version.
+    pub before: Option<(NodeId, Node)>,
+    /// What it leads to in the later one.
+    pub after: Option<(NodeId, Node)>,
+}
+
+/// A comparison that goes on where it stopped.
+pub struct Comparison<'p> {
+    pond: &'p Pond,
+    from: Version,
+    to: Version,
+    waiting: VecDeque<Pair>,
+}
+
+/// What one path led to in both versions.
+struct Pair {
+    path: Vec<u8>,
+    before: Option<NodeId>,
+    after: Option<NodeId>,
+}
+
+impl Pond {
+    /// Compares what `path` led to at `from` and `to`, and everything below.
+    pub fn differences(
+        &self,
+        from: Version,
+        to: Version,
+        path: &[u8],
+        (before, after): (Option<NodeId>, Option<NodeId>),
+    ) -> Comparison<'_> {
+        // Without open changes the present is the newest version, of which the index knows more.
+        let to = match to {
+            Version::NOW if self.index.dirty().entries == 0 => self.latest().version,
+            to => to,
+        };
+        let pair = Pair {
+            path: path.to_vec(),
+            before,
+            after,
+        };
+        Comparison {
+            pond: self,
+            from,
+            to,
+            waiting: [pair].into(),
+        }
+    }
+
+    /// Whether two files have the same bytes.
+    fn same_bytes(&self, a: (Version, NodeId), b: (Version, NodeId), size: u64) -> FsResult<bool> {
+        const PIECE: u64 = 1 << 20;
+        let mut offset = 0;
+        while offset < size {
+            if self.read(a.0, a.1, offset, PIECE)? != self.read(b.0, b.1, offset, PIECE)? {
+                return Ok(false);
+            }
+            offset += PIECE;
+        }
+        Ok(true)
+    }
+}
+
+impl Comparison<'_> {
+    /// The next path that differs; `None` when there is no more.
+    pub fn next_difference(&mut self) -> FsResult<Option<Difference>> {
+        while let Some(pair) = self.waiting.pop_front() {
+            if let Some(difference) = self.look(pair)? {
+                return Ok(Some(difference));
+            }
+        }
+        Ok(None)
+    }
+
+    fn node(&self, at: Version, id: Option<NodeId>) -> FsResult<Option<(NodeId, Node)>> {
+        id.map(|id| Ok((id, self.pond.node(at, id)?))).transpose()
+    }
+
+    fn look(&mut self, pair: Pair) -> FsResult<Option<Difference>> {
+        let before = self.node(self.from, pair.before)?;
+        let after = self.node(self.to, pair.after)?;
+        let is_dir = |side: &Option<(NodeId, Node)>| side.as_ref().is_some_and(|(_, n)| n.is_dir());
+        let same = match (&before, &after) {
+            (Some((a, _)), Some((b, _))) => a == b,
+            _ => false,
+        };
+        if (is_dir(&before) || is_dir(&after)) && !(same && self.is_untouched(pair.before)?) {
+            self.descend(&pair.path, is_dir(&before), is_dir(&after), &pair)?;
+        }
+        let change = match (&before, &after) {
+            (Some(a), Some(b)) => self.change(a, b)?,
+            (None, Some((id, _))) => match self.path_in(self.from, *id, self.to)? {
+                Some(path) => Some(Change::Moved(path)),
+                None => Some(Change::Added),
+            },
+            // Told where it went.
+            (Some((id, _)), None) => match self.path_in(self.to, *id, self.from)? {
+                Some(_) => None,
+                None => Some(Change::Removed),
+            },
+            (None, None) => None,
+        };
+        // The root itself is no change.
+        let change = change.filter(|_| !pair.path.is_empty());
+        Ok(change.map(|change| Difference {
+            path: pair.path,
+            change,
+            before,
+            after,
+        }))
+    }
+
+    /// Whether nothing in a directory changed between the versions.
+    fn is_untouched(&self, dir: Option<NodeId>) -> FsResult<bool> {
+        let Some(dir) = dir.filter(|dir| *dir != NodeId::ROOT) else {
+            return Ok(self.from == self.to);
+        };
+        if self.to == Version::NOW {
+            return Ok(false);
+        }
+        let (low, high) = (self.from.min(self.to), self.from.max(self.to));
+        let last = self.pond.index.last_change(dir, Version(low.0 + 1), high)?;
+        Ok(last.is_none())
+    }
+
+    /// Puts what is in a directory before what waits, in the order of names.
+    fn descend(&mut self, path: &[u8], in_from: bool, in_to: bool, pair: &Pair) -> FsResult<()> {
+        let list = |is: bool, at, id: Option<NodeId>| match id.filter(|_| is) {
+            Some(id) => self.pond.list(at, id),
+            None => Ok(Vec::new()),
+        };
+        let mut before = list(in_from, self.from, pair.before)?.into_iter().peekable();
+        let mut after = list(in_to, self.to, pair.after)?.into_iter().peekable();
+        let mut below = Vec::new();
+        let join = |name: &Name| match path.is_empty() {
+            true => name.as_bytes().to_vec(),
+            false => [path, b"/", name.as_bytes()].concat(),
+        };
+        loop {
+            let order = match (before.peek(), after.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((a, _)), Some((b, _))) => a.cmp(b),
+            };
+            let a = if order.is_le() { before.next() } else { None };
+            let b = if order.is_ge() { after.next() } else { None };
+            let child = |side: &Option<(Name, Dentry)>| side.as_ref().map(|(_, d)| d.child);
+            let (before, after) = (child(&a), child(&b));
+            let files = |side: &Option<(Name, Dentry)>| {
+                side.as_ref().is_none_or(|(_, d)| d.kind != Kind::Directory)
+            };
+            let both = before.is_some() && before == after;
+            if both && files(&a) && self.to != Version::NOW && self.is_same_file(before)? {
+                continue;
+            }
+            let Some((name, _)) = a.as_ref().or(b.as_ref()) else {
+                break;
+            };
+            below.push(Pair {
+                path: join(name),
+                before,
+                after,
+            });
+        }
+        for pair in below.into_iter().rev() {
+            self.waiting.push_front(pair);
+        }
+        Ok(())
+    }
+
+    /// Whether a node is the same in both versions, without reading it: quick, for large directories.
+    fn is_same_file(&self, id: Option<NodeId>) -> FsResult<bool> {
+        let Some(id) = id else { return Ok(false) };
+        let (a, b) = (self.pond.node(self.from, id)?, self.pond.node(self.to, id)?);
+        Ok(a == b)
+    }
+
+    fn change(
+        &self,
+        (a, before): &(NodeId, Node),
+        (b, after): &(NodeId, Node),
+    ) -> FsResult<Option<Change>> {
+        if before.kind != after.kind {
+            return Ok(Some(Change::Kind));
+        }
+        let same_content = match before.kind {
+            Kind::File if before.size != after.size => false,
+            Kind::File if a == b && before.content == after.content && before.mtime == after.mtime => {
+                true
+            }
+            Kind::File => self
+                .pond
+                .same_bytes((self.from, *a), (self.to, *b), before.size)?,
+            _ => before.target == after.target && before.rdev == after.rdev,
+        };
+        if !same_content {
+            return Ok(Some(Change::Modified));
+        }
+        let attributes = |node: &Node| (node.mode, node.uid, node.gid);
+        let same = attributes(before) == attributes(after)
+            && self.attributes(self.from, *a)? == self.attributes(self.to, *b)?;
+        Ok((!same).then_some(Change::Attributes))
+    }
+
+    fn attributes(&self, at: Version, id: NodeId) -> FsResult<Vec<(Vec<u8>, Vec<u8>)>> {
+        let mut found = Vec::new();
+        for name in self.pond.list_xattrs(at, id)? {
+            let value = self.pond.xattr(at, id, &name)?.unwrap_or_default();
+            found.push((name.as_bytes().to_vec(), value.to_vec()));
+        }
+        Ok(found)
+    }
+
+    /// The path of a node at one version, if it has none of that name at the other.
+    fn path_in(&self, at: Version, id: NodeId, other: Version) -> FsResult<Option<Vec<u8>>> {
+        if !self.pond.has_node(at, id)? {
+            return Ok(None);
+        }
+        let path = self.pond.path_of(at, id)?;
+        let path = path.map(|path| path.get(1..).unwrap_or_default().to_vec());
+        // One of several names that stays is no move.
+        let stays = match &path {
+            Some(path) => self.pond.walk(other, path).is_ok_and(|(there, _)| there == id),
+            None => true,
+        };
+        Ok(path.filter(|_| !stays))
+    }
+}
