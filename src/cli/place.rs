@@ -7,6 +7,7 @@
 use super::failure::Failure;
 use crate::mount::{self, MountError};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 /// A pond that a command is about.
@@ -34,6 +35,27 @@ pub fn find(argument: Option<&Path>) -> Result<Place, Failure> {
         Some(path) => Ok(named(&mounts, path)),
         None => here(&mounts),
     }
+}
+
+/// Finds the pond of a path in it, and the path from its root. A path inside a mount is that; any other is one
+/// in `pond`, or in the pond of the current directory. No path is the root.
+pub fn within(pond: Option<&Path>, path: Option<&Path>) -> Result<(Place, Vec<u8>), Failure> {
+    let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else {
+        return Ok((find(pond)?, Vec::new()));
+    };
+    let mounts = mounts()?;
+    let resolved = resolve(path);
+    if let Some(mount) = around(&mounts, &resolved) {
+        let inner = resolved.strip_prefix(&mount.at).unwrap_or(Path::new(""));
+        return Ok((mounted(mount), inner.as_os_str().as_bytes().to_vec()));
+    }
+    let place = match pond.filter(|pond| !pond.as_os_str().is_empty()) {
+        Some(pond) => named(&mounts, pond),
+        None => here(&mounts)?,
+    };
+    let bytes = path.as_os_str().as_bytes();
+    let rest = bytes.iter().position(|b| *b != b'/').unwrap_or(bytes.len());
+    Ok((place, bytes.get(rest..).unwrap_or_default().to_vec()))
 }
 
 /// The mounts of ponds that the kernel knows.

@@ -1,41 +1,92 @@
-//! `pondmount log`: the versions of a pond.
+//! `pondmount log`: the versions of a pond, or of a path in it.
 
-use super::About;
-use crate::cli::control::{LogPage, LogRow, Reached, Request, reach};
+use super::{ask, end};
+use crate::cli::control::{HistoryPage, HistoryRow, LogPage, LogRow, Raw, Reached, Request, Travel, reach};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::place;
 use crate::pond::OpenOptions;
 use clap::Args;
+use std::path::PathBuf;
 
 /// How many versions are asked for at a time.
 const PAGE: usize = 500;
 
-/// List the versions of a pond, the newest first
+/// List the versions of a pond, or those that changed a path, the newest first
 ///
-/// A line has the number of a version, when it was committed, and how many entries it changed.
+/// A line has the number of a version, when it was committed, and how many entries it changed. With the path of
+/// a file or directory, also of one that is gone: what the version did to it, and its path then; renames are
+/// followed.
 #[derive(Debug, Args)]
 pub struct Log {
-    #[command(flatten)]
-    about: About,
+    /// A path in a pond; or the pond's folder, or where it is mounted, for all of it
+    #[arg(value_name = "PATH|POND")]
+    path: Option<PathBuf>,
+    /// The pond that PATH is in, if it is not mounted around it
+    #[arg(long, value_name = "POND", env = "POND_STORE")]
+    pond: Option<PathBuf>,
     /// List this many at most
     #[arg(short = 'n', long = "max", value_name = "N")]
     max: Option<usize>,
 }
 
 pub(super) fn run(args: &Log, output: &Output) -> Result<u8, Failure> {
-    let place = place::find(args.about.pond.as_deref())?;
-    let mut pond = reach(
-        &place.pond,
-        &OpenOptions {
-            read_only: true,
-            ..OpenOptions::default()
+    let (pond, path) = (args.pond.as_deref(), args.path.as_deref());
+    // A folder that is a pond is that pond.
+    let (place, path) = match path {
+        Some(path) if path.join("pond.toml").is_file() => (place::find(Some(path))?, Vec::new()),
+        Some(path) if pond.is_none() => match place::within(None, Some(path)) {
+            Ok(found) => found,
+            Err(_) => (place::find(Some(path))?, Vec::new()),
         },
-    )?;
-    let listed = list(&mut pond, args.max.unwrap_or(usize::MAX), output);
-    let closed = pond.close();
-    listed.and(closed)?;
+        path => place::within(pond, path)?,
+    };
+    let options = OpenOptions {
+        read_only: true,
+        ..OpenOptions::default()
+    };
+    let mut pond = reach(&place.pond, &options)?;
+    let max = args.max.unwrap_or(usize::MAX);
+    let listed = match path.is_empty() {
+        true => list(&mut pond, max, output),
+        false => follow(&mut pond, &Raw(path), max, output),
+    };
+    end(pond, listed)?;
     Ok(0)
+}
+
+/// The versions of a path.
+fn follow(pond: &mut Reached, path: &Raw, max: usize, output: &Output) -> Result<(), Failure> {
+    let mut skip = 0;
+    loop {
+        let about = Travel::History {
+            path: path.clone(),
+            skip,
+        };
+        let page: HistoryPage = ask(pond, about)?;
+        for row in &page.rows {
+            if skip == max {
+                return Ok(());
+            }
+            output.row(row, step)?;
+            skip += 1;
+        }
+        if !page.more {
+            return Ok(());
+        }
+    }
+}
+
+fn step(row: &HistoryRow) -> String {
+    let HistoryRow {
+        version,
+        committed,
+        change,
+        path,
+        size,
+    } = row;
+    let size = size.map_or(String::new(), |size| size.to_string());
+    format!("{version:>8}  {committed}  {change:<7}  {size:>12}  {path}")
 }
 
 fn list(pond: &mut Reached, mut left: usize, output: &Output) -> Result<(), Failure> {

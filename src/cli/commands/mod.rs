@@ -1,20 +1,33 @@
 //! The commands, one file each: its arguments, whose comments are the help text, and what it does.
 
+mod cat;
 mod check;
+mod diff;
 mod init;
 mod log;
+mod ls;
 pub(super) mod mount;
 mod remount;
+mod restore;
 mod scrub;
+mod snapshot;
+mod stat;
 mod status;
 mod sync;
 mod umount;
+mod undo;
 
 use super::Globals;
+use super::control::{Raw, Reached, Request, Travel, reach};
 use super::failure::Failure;
+use super::place;
 use crate::observe::log_to_stderr;
+use crate::pond::{OpenOptions, Reference};
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
+use serde::de::DeserializeOwned;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -24,6 +37,13 @@ pub enum Command {
     Umount(umount::Umount),
     Status(status::Status),
     Log(log::Log),
+    Diff(diff::Diff),
+    Cat(cat::Cat),
+    Ls(ls::Ls),
+    Stat(stat::Stat),
+    Snapshot(snapshot::Snapshot),
+    Restore(restore::Restore),
+    Undo(undo::Undo),
     Sync(sync::Sync),
     Check(check::Check),
     Scrub(scrub::Scrub),
@@ -42,10 +62,75 @@ pub(super) fn run(command: Command, globals: &Globals) -> Result<u8, Failure> {
         Command::Umount(umount) => umount::run(&umount, &output),
         Command::Status(status) => status::run(&status, &output),
         Command::Log(log) => log::run(&log, &output),
+        Command::Diff(diff) => diff::run(&diff, &output),
+        Command::Cat(cat) => cat::run(&cat, &output),
+        Command::Ls(ls) => ls::run(&ls, &output),
+        Command::Stat(stat) => stat::run(&stat, &output),
+        Command::Snapshot(snapshot) => snapshot::run(&snapshot, &output),
+        Command::Restore(restore) => restore::run(&restore, &output),
+        Command::Undo(undo) => undo::run(&undo, &output),
         Command::Sync(sync) => sync::run(&sync, &output),
         Command::Check(check) => check::run(&check, &output),
         Command::Scrub(scrub) => scrub::run(&scrub, &output),
     }
+}
+
+/// The pond that paths are in.
+#[derive(Debug, Args)]
+struct In {
+    /// The pond that PATH is in, if it is not mounted around it: its folder or its mountpoint
+    #[arg(long, value_name = "POND", env = "POND_STORE")]
+    pond: Option<PathBuf>,
+}
+
+impl In {
+    /// Reaches the pond of a path, to read it or to change it. Answers the path from its root.
+    fn reach(&self, path: Option<&Path>, read_only: bool) -> Result<(Reached, Raw), Failure> {
+        let (place, inner) = place::within(self.pond.as_deref(), path)?;
+        let options = OpenOptions {
+            read_only,
+            ..OpenOptions::default()
+        };
+        Ok((reach(&place.pond, &options)?, Raw(inner)))
+    }
+}
+
+/// A path, and the version of it that is meant: `PATH@VERSION`, or the present without that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct At {
+    path: PathBuf,
+    version: Option<String>,
+}
+
+impl At {
+    /// What stands behind the last `@` is a version if it can name one.
+    fn parse(text: &OsStr) -> At {
+        let bytes = text.as_bytes();
+        let at = bytes.iter().rposition(|b| *b == b'@');
+        let parts = at.and_then(|at| Some((bytes.get(..at)?, bytes.get(at + 1..)?)));
+        match parts {
+            Some((path, version)) if Reference::parse(version).is_some() => At {
+                path: OsStr::from_bytes(path).into(),
+                version: Some(String::from_utf8_lossy(version).into_owned()),
+            },
+            _ => At {
+                path: text.into(),
+                version: None,
+            },
+        }
+    }
+}
+
+/// Asks about the past.
+fn ask<T: DeserializeOwned>(pond: &mut Reached, about: Travel) -> Result<T, Failure> {
+    pond.ask(&Request::Travel { about })
+}
+
+/// Ends what was begun to reach the pond, whatever came of the question.
+fn end<T>(pond: Reached, done: Result<T, Failure>) -> Result<T, Failure> {
+    let closed = pond.close();
+    let done = done?;
+    closed.map(|()| done)
 }
 
 /// The pond that a command is about.
@@ -55,4 +140,23 @@ struct About {
     /// that is mounted around the current directory
     #[arg(value_name = "POND|PATH", env = "POND_STORE")]
     pond: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_stands_behind_the_last_at_sign() {
+        let parse = |text: &str| {
+            let at = At::parse(OsStr::new(text));
+            (at.path.display().to_string(), at.version)
+        };
+        let version = |text: &str| Some(text.to_owned());
+        assert_eq!(parse("d/a.csv@17"), ("d/a.csv".into(), version("17")));
+        assert_eq!(parse("a@b@latest~2"), ("a@b".into(), version("latest~2")));
+        assert_eq!(parse("@2026-11-23"), (String::new(), version("2026-11-23")));
+        assert_eq!(parse("me@home/x"), ("me@home/x".into(), None));
+        assert_eq!(parse("x@"), ("x@".into(), None));
+    }
 }

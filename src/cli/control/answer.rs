@@ -3,6 +3,7 @@
 use super::message::{
     Checked, DirtyReport, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced,
 };
+use super::travel;
 use crate::cli::failure::Failure;
 use crate::index::VersionInfo;
 use crate::pond::{Pond, Scrub};
@@ -32,6 +33,7 @@ pub(super) fn answer(
     request: &Request,
 ) -> Result<Value, Failure> {
     match *request {
+        Request::Travel { ref about } => travel::answer(pond, about),
         Request::Status => json(&status(pond, role)),
         Request::Sync => json(&Synced {
             version: pond.sync()?.0,
@@ -136,13 +138,13 @@ fn report(scrub: Scrub) -> ScrubReport {
     }
 }
 
-fn json<T: Serialize>(answer: &T) -> Result<Value, Failure> {
+pub(super) fn json<T: Serialize>(answer: &T) -> Result<Value, Failure> {
     serde_json::to_value(answer)
         .map_err(|error| Failure::system("cannot write the answer as JSON", &error))
 }
 
 /// RFC 3339 in UTC, to the microsecond. A time beyond the year 9999 is a number of microseconds.
-fn timestamp(time: Time) -> String {
+pub(super) fn timestamp(time: Time) -> String {
     match jiff::Timestamp::from_microsecond(time.micros()) {
         Ok(time) => format!("{time:.6}"),
         Err(_) => time.micros().to_string(),

@@ -1,5 +1,6 @@
 //! The requests, and the answers that go with them. They are also what `--json` prints.
 
+use super::travel::Travel;
 use crate::cli::failure::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +29,11 @@ pub enum Request {
     Scrub {
         /// Bytes a second; 0 for as fast as it goes.
         rate: u64,
+    },
+    /// Something about the past.
+    Travel {
+        /// What.
+        about: Travel,
     },
     /// Answer when the pond is closed: nothing, or why the last commit failed.
     End,

@@ -8,8 +8,14 @@ mod address;
 mod answer;
 mod client;
 mod message;
+mod raw;
 mod server;
+mod travel;
 
 pub use client::{Client, Reached, reach};
 pub use message::{Checked, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced};
+pub use raw::Raw;
 pub use server::Server;
+pub use travel::{
+    DiffPage, DiffRow, HistoryPage, HistoryRow, ListPage, NodeReport, Piece, ReturnReport, TagReport, Travel,
+};

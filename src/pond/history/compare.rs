@@ -44,6 +44,8 @@ pub struct Comparison<'p> {
     pond: &'p Pond,
     from: Version,
     to: Version,
+    /// Where an earlier comparison stopped.
+    after: Option<Vec<u8>>,
     waiting: VecDeque<Pair>,
 }
 
@@ -55,13 +57,14 @@ struct Pair {
 }
 
 impl Pond {
-    /// Compares what `path` led to at `from` and `to`, and everything below.
+    /// Compares what `path` led to at `from` and `to`, and everything below; only what comes after `after`.
     pub fn differences(
         &self,
         from: Version,
         to: Version,
         path: &[u8],
-        (before, after): (Option<NodeId>, Option<NodeId>),
+        (was, is): (Option<NodeId>, Option<NodeId>),
+        after: Option<Vec<u8>>,
     ) -> Comparison<'_> {
         // Without open changes the present is the newest version, of which the index knows more.
         let to = match to {
@@ -70,13 +73,14 @@ impl Pond {
         };
         let pair = Pair {
             path: path.to_vec(),
-            before,
-            after,
+            before: was,
+            after: is,
         };
         Comparison {
             pond: self,
             from,
             to,
+            after,
             waiting: [pair].into(),
         }
     }
@@ -99,11 +103,30 @@ impl Comparison<'_> {
     /// The next path that differs; `None` when there is no more.
     pub fn next_difference(&mut self) -> FsResult<Option<Difference>> {
         while let Some(pair) = self.waiting.pop_front() {
-            if let Some(difference) = self.look(pair)? {
+            let told = self.is_told(&pair.path);
+            if told && !self.is_above(&pair.path) {
+                continue;
+            }
+            if let Some(difference) = self.look(pair)?.filter(|_| !told) {
                 return Ok(Some(difference));
             }
         }
         Ok(None)
+    }
+
+    /// Whether an earlier comparison told of a path.
+    fn is_told(&self, path: &[u8]) -> bool {
+        let told = |after: &Vec<u8>| parts(path).cmp(parts(after)).is_le();
+        self.after.as_ref().is_some_and(told)
+    }
+
+    /// Whether a path is on the way to where an earlier comparison stopped.
+    fn is_above(&self, path: &[u8]) -> bool {
+        let below = |after: &Vec<u8>| match after.strip_prefix(path) {
+            Some(rest) => path.is_empty() || matches!(rest.first(), None | Some(b'/')),
+            None => false,
+        };
+        self.after.as_ref().is_some_and(below)
     }
 
     fn node(&self, at: Version, id: Option<NodeId>) -> FsResult<Option<(NodeId, Node)>> {
@@ -260,4 +283,8 @@ impl Comparison<'_> {
         };
         Ok(path.filter(|_| !stays))
     }
+}
+
+fn parts(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|b| *b == b'/')
 }

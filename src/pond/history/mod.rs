@@ -5,16 +5,18 @@
 //! version never changes; only what `latest`, an age or a tag mean does.
 //!
 //! - [`reference`]: the ways to name a version. [`tags`]: names that users give.
-//! - [`compare`]: what is different. [`restore`]: the past brought back.
+//! - [`path`]: what became of a path. [`compare`]: what is different. [`restore`]: the past brought back.
 //! - [`versions`]: which version that is, and the versions of a directory or a file.
 
 mod compare;
+mod path;
 mod reference;
 mod restore;
 mod tags;
 mod versions;
 
 pub use compare::{Change, Comparison, Difference};
+pub use path::Event;
 pub use reference::Reference;
 pub use restore::{Return, Watcher};
 pub use tags::{Tag, is_tag_name};

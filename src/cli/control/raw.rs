@@ -1,0 +1,67 @@
+//! Bytes in JSON: text where they are text, else numbers. Names and paths are bytes.
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use std::fmt;
+
+/// A name or a path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Raw(pub Vec<u8>);
+
+impl Serialize for Raw {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => serializer.collect_seq(&self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(Raw(text.into_bytes())),
+            Value::Array(numbers) => {
+                let byte = |number: Value| number.as_u64().and_then(|n| u8::try_from(n).ok());
+                let bytes: Option<Vec<u8>> = numbers.into_iter().map(byte).collect();
+                bytes.map(Raw).ok_or_else(|| D::Error::custom("these are no bytes"))
+            }
+            _ => Err(D::Error::custom("this is neither text nor bytes")),
+        }
+    }
+}
+
+/// As `ls` shows it on a terminal: bytes that are no text are escaped.
+impl fmt::Display for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match c.is_control() {
+                    true => write!(f, "{}", c.escape_default())?,
+                    false => write!(f, "{c}")?,
+                }
+            }
+            write!(f, "{}", chunk.invalid().escape_ascii())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_back_as_they_were() {
+        for bytes in [&b"plain.csv"[..], "ä b".as_bytes(), b"\xff\x00\n", b""] {
+            let raw = Raw(bytes.to_vec());
+            let line = serde_json::to_string(&raw).unwrap();
+            assert_eq!(serde_json::from_str::<Raw>(&line).unwrap(), raw, "{line}");
+        }
+        for wrong in ["1", "[256]", "[-1]", "[\"a\"]", "null"] {
+            assert!(serde_json::from_str::<Raw>(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(Raw(b"a\xff\n".to_vec()).to_string(), "a\\xff\\n");
+    }
+}

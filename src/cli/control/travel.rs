@@ -1,0 +1,483 @@
+//! What is asked of the past, and the answers: versions, paths at a version, what differs, what is brought back.
+//!
+//! Everything that is long comes in pages. A path is from the root of the pond, without a slash before it.
+
+use super::raw::Raw;
+use crate::cli::failure::Failure;
+use crate::pond::{Change, Difference, Pond, PondError, Reference, Return, Tag};
+use crate::tinyfs::{Errno, FsError, Kind, Name, Node, NodeId, Time, Version};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use super::answer::{json, timestamp};
+
+/// The most rows in one page.
+const PAGE: usize = 1000;
+/// The most bytes of a file in one answer.
+const PIECE: u64 = 1 << 20;
+
+/// A question about the past.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "travel", rename_all = "snake_case")]
+pub enum Travel {
+    /// What a path leads to: a [`NodeReport`].
+    Stat {
+        /// The path.
+        path: Raw,
+        /// As of when; without it, now.
+        at: Option<String>,
+    },
+    /// What a directory holds: a [`ListPage`].
+    List {
+        /// The directory.
+        path: Raw,
+        /// As of when.
+        at: Option<String>,
+        /// The name after which the page begins.
+        after: Option<Raw>,
+    },
+    /// Bytes of a file: a [`Piece`].
+    Read {
+        /// The file.
+        path: Raw,
+        /// As of when.
+        at: Option<String>,
+        /// From where on.
+        offset: u64,
+    },
+    /// The versions that changed a path, the newest first: a [`HistoryPage`].
+    History {
+        /// The path, which may lead nowhere any more.
+        path: Raw,
+        /// How many rows came before.
+        skip: usize,
+    },
+    /// What differs between two versions: a [`DiffPage`].
+    Diff {
+        /// The earlier one.
+        from: String,
+        /// The later one; without it, now.
+        to: Option<String>,
+        /// Below which path.
+        path: Raw,
+        /// The path after which the page begins.
+        after: Option<Raw>,
+    },
+    /// Names a version: a [`TagReport`].
+    Tag {
+        /// The name.
+        name: String,
+        /// The version; without it, one of everything as it is now.
+        at: Option<String>,
+        /// What to say of it.
+        message: String,
+    },
+    /// Takes a name back.
+    Untag {
+        /// The name.
+        name: String,
+    },
+    /// All names: a list of [`TagReport`]s.
+    Tags,
+    /// Brings a path back as it was: a [`ReturnReport`].
+    Restore {
+        /// The path.
+        path: Raw,
+        /// As of when.
+        at: String,
+    },
+    /// Brings everything back as it was before the newest version: a [`ReturnReport`].
+    Undo,
+}
+
+/// What a path leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// Its name, in a list; else its path.
+    pub path: Raw,
+    /// The version that was looked at; nothing for the present.
+    pub version: Option<u64>,
+    /// What it is: `file`, `directory`, `symlink` and so on.
+    pub kind: String,
+    /// Its number.
+    pub inode: u64,
+    /// Permission bits.
+    pub mode: u16,
+    /// Names that lead to it.
+    pub links: u32,
+    /// Who owns it.
+    pub uid: u32,
+    /// And which group.
+    pub gid: u32,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When its content was changed last.
+    pub modified: String,
+    /// Where a link leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Raw>,
+}
+
+/// A page of a directory, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListPage {
+    /// The entries.
+    pub rows: Vec<NodeReport>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// Bytes of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// In base 64; nothing at the end of the file.
+    pub data: String,
+}
+
+/// A page of the history of a path, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryPage {
+    /// The versions.
+    pub rows: Vec<HistoryRow>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// A version that changed a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryRow {
+    /// Its number.
+    pub version: u64,
+    /// When it was committed.
+    pub committed: String,
+    /// `made`, `changed`, `moved` or `removed`.
+    pub change: String,
+    /// The path that it had then.
+    pub path: Raw,
+    /// The length in bytes of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+/// A page of what differs, by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiffPage {
+    /// The earlier version.
+    pub from: u64,
+    /// The later one; nothing for the present.
+    pub to: Option<u64>,
+    /// What differs.
+    pub rows: Vec<DiffRow>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// A path that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiffRow {
+    /// `added`, `removed`, `modified`, `attributes`, `kind` or `moved`.
+    pub change: String,
+    /// The path.
+    pub path: Raw,
+    /// The path before, of what was moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<Raw>,
+    /// What it is, or was.
+    pub kind: String,
+    /// The length before, of a file.
+    pub size_before: Option<u64>,
+    /// The length after.
+    pub size_after: Option<u64>,
+}
+
+/// A named version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagReport {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub version: u64,
+    /// When it got the name.
+    pub given: String,
+    /// What is said of it.
+    pub message: String,
+}
+
+/// What was brought back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnReport {
+    /// The version that it was taken from.
+    pub from: u64,
+    /// The version that has it now.
+    pub version: u64,
+    /// The version that was undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<u64>,
+    /// How many names and nodes were changed for it.
+    pub changes: usize,
+}
+
+/// Answers a question.
+pub(super) fn answer(pond: &Pond, travel: &Travel) -> Result<Value, Failure> {
+    match travel {
+        Travel::Stat { path, at } => json(&stat(pond, path, at.as_deref())?),
+        Travel::List { path, at, after } => {
+            json(&list(pond, path, at.as_deref(), after.as_ref())?)
+        }
+        Travel::Read { path, at, offset } => json(&read(pond, path, at.as_deref(), *offset)?),
+        Travel::History { path, skip } => json(&history(pond, path, *skip)?),
+        Travel::Diff {
+            from,
+            to,
+            path,
+            after,
+        } => json(&diff(pond, (from, to.as_deref()), path, after.as_ref())?),
+        Travel::Tag { name, at, message } => {
+            let version = at.as_deref().map(|at| version_of(pond, at)).transpose()?;
+            json(&report(pond.give_tag(name, version, message)?))
+        }
+        Travel::Untag { name } => match pond.take_tag(name)? {
+            true => Ok(Value::Null),
+            false => Err(PondError::NoVersion(name.clone()).into()),
+        },
+        Travel::Tags => {
+            let tags = pond.tags().map_err(PondError::Tree)?;
+            json(&tags.into_iter().map(report).collect::<Vec<_>>())
+        }
+        Travel::Restore { path, at } => restore(pond, path, at),
+        Travel::Undo => {
+            let (undone, done) = pond.undo()?;
+            let mut report = returned(done);
+            report.undone = Some(undone.version.0);
+            json(&report)
+        }
+    }
+}
+
+/// The version that a user means.
+fn version_of(pond: &Pond, text: &str) -> Result<Version, Failure> {
+    let none = || PondError::NoVersion(text.to_owned());
+    let reference = Reference::parse(text.as_bytes()).ok_or_else(none)?;
+    let found = pond.resolve(&reference, Version::NOW).map_err(PondError::Tree)?;
+    Ok(found.ok_or_else(none)?)
+}
+
+/// The same; the present where nothing is said.
+fn view_of(pond: &Pond, at: Option<&str>) -> Result<Version, Failure> {
+    at.map_or(Ok(Version::NOW), |at| version_of(pond, at))
+}
+
+fn number(at: Version) -> Option<u64> {
+    (at != Version::NOW).then_some(at.0)
+}
+
+/// What a path leads to, or why that cannot be told.
+fn walk(pond: &Pond, at: Version, path: &Raw) -> Result<(NodeId, Node), Failure> {
+    pond.walk(at, &path.0).map_err(|error| match error.errno() {
+        Errno::ENOENT | Errno::ENOTDIR => {
+            let when = number(at).map_or(String::new(), |at| format!(" in version {at}"));
+            PondError::NoPath(format!("/{path}{when}")).into()
+        }
+        _ => Failure::from(PondError::Tree(error)),
+    })
+}
+
+fn kind(kind: Kind) -> String {
+    match kind {
+        Kind::File => "file",
+        Kind::Directory => "directory",
+        Kind::Symlink => "symlink",
+        Kind::Fifo => "fifo",
+        Kind::Socket => "socket",
+        Kind::CharDevice => "char device",
+        Kind::BlockDevice => "block device",
+    }
+    .to_owned()
+}
+
+fn node_report(path: Raw, at: Version, id: NodeId, node: &Node) -> NodeReport {
+    NodeReport {
+        path,
+        version: number(at),
+        kind: kind(node.kind),
+        inode: id.0,
+        mode: node.mode,
+        links: node.nlink,
+        uid: node.uid,
+        gid: node.gid,
+        size: node.size,
+        modified: timestamp(Time::from_micros(node.mtime.micros())),
+        target: (node.kind == Kind::Symlink).then(|| Raw(node.target.to_vec())),
+    }
+}
+
+fn stat(pond: &Pond, path: &Raw, at: Option<&str>) -> Result<NodeReport, Failure> {
+    let at = view_of(pond, at)?;
+    let (id, node) = walk(pond, at, path)?;
+    Ok(node_report(path.clone(), at, id, &node))
+}
+
+fn list(
+    pond: &Pond,
+    path: &Raw,
+    at: Option<&str>,
+    after: Option<&Raw>,
+) -> Result<ListPage, Failure> {
+    let at = view_of(pond, at)?;
+    let (id, node) = walk(pond, at, path)?;
+    if !node.is_dir() {
+        let rows = vec![node_report(path.clone(), at, id, &node)];
+        return Ok(ListPage { rows, more: false });
+    }
+    let entries = pond.list(at, id).map_err(PondError::Tree)?;
+    let mut rest = entries
+        .into_iter()
+        .filter(|(name, _)| after.is_none_or(|after| name.as_bytes() > &after.0[..]));
+    let mut page = ListPage::default();
+    for (name, dentry) in rest.by_ref().take(PAGE) {
+        let node = pond.node(at, dentry.child).map_err(PondError::Tree)?;
+        let name = Raw(name.as_bytes().to_vec());
+        page.rows.push(node_report(name, at, dentry.child, &node));
+    }
+    page.more = rest.next().is_some();
+    Ok(page)
+}
+
+fn read(pond: &Pond, path: &Raw, at: Option<&str>, offset: u64) -> Result<Piece, Failure> {
+    let at = view_of(pond, at)?;
+    let (id, node) = walk(pond, at, path)?;
+    if !node.is_file() {
+        let what = kind(node.kind);
+        return Err(Failure::new("not_a_file", format!("/{path} is no file but a {what}")));
+    }
+    let data = pond.read(at, id, offset, PIECE).map_err(PondError::Tree)?;
+    Ok(Piece {
+        data: BASE64_STANDARD.encode(data),
+    })
+}
+
+fn history(pond: &Pond, path: &Raw, skip: usize) -> Result<HistoryPage, Failure> {
+    let events = pond.path_history(&path.0).map_err(PondError::Tree)?;
+    if events.is_empty() {
+        return Err(PondError::NoPath(format!("/{path} in any version")).into());
+    }
+    let mut rest = events.into_iter().rev().skip(skip);
+    let mut page = HistoryPage::default();
+    for event in rest.by_ref().take(PAGE) {
+        let info = pond.version(event.version).map_err(PondError::Tree)?;
+        page.rows.push(HistoryRow {
+            version: event.version.0,
+            committed: info.map_or(String::new(), |info| timestamp(info.committed)),
+            change: event.change.to_owned(),
+            path: Raw(event.path),
+            size: event.size,
+        });
+    }
+    page.more = rest.next().is_some();
+    Ok(page)
+}
+
+fn diff(
+    pond: &Pond,
+    (from, to): (&str, Option<&str>),
+    path: &Raw,
+    after: Option<&Raw>,
+) -> Result<DiffPage, Failure> {
+    let (from, to) = (version_of(pond, from)?, view_of(pond, to)?);
+    let node = |at| match walk(pond, at, path) {
+        Ok((id, _)) => Ok(Some(id)),
+        Err(failure) if failure.exit == 13 => Ok(None),
+        Err(failure) => Err(failure),
+    };
+    let both = (node(from)?, node(to)?);
+    if both == (None, None) {
+        return Err(PondError::NoPath(format!("/{path} in either version")).into());
+    }
+    let mut page = DiffPage {
+        from: from.0,
+        to: number(to),
+        ..DiffPage::default()
+    };
+    let path = path.0.trim_ascii_end().strip_suffix(b"/").unwrap_or(&path.0);
+    let after = after.map(|after| after.0.clone());
+    let mut comparison = pond.differences(from, to, path, both, after);
+    while let Some(difference) = comparison.next_difference().map_err(PondError::Tree)? {
+        if page.rows.len() == PAGE {
+            page.more = true;
+            break;
+        }
+        page.rows.push(diff_row(difference));
+    }
+    Ok(page)
+}
+
+fn diff_row(difference: Difference) -> DiffRow {
+    let (change, moved_from) = match difference.change {
+        Change::Added => ("added", None),
+        Change::Removed => ("removed", None),
+        Change::Modified => ("modified", None),
+        Change::Attributes => ("attributes", None),
+        Change::Kind => ("kind", None),
+        Change::Moved(path) => ("moved", Some(Raw(path))),
+    };
+    let size = |side: &Option<(NodeId, Node)>| {
+        let file = side.as_ref().filter(|(_, node)| node.is_file());
+        file.map(|(_, node)| node.size)
+    };
+    let (size_before, size_after) = (size(&difference.before), size(&difference.after));
+    let side = difference.after.or(difference.before);
+    DiffRow {
+        change: change.to_owned(),
+        path: Raw(difference.path),
+        moved_from,
+        kind: side.map_or(String::new(), |(_, node)| kind(node.kind)),
+        size_before,
+        size_after,
+    }
+}
+
+fn restore(pond: &Pond, path: &Raw, at: &str) -> Result<Value, Failure> {
+    let at = version_of(pond, at)?;
+    let parts: Vec<&[u8]> = path
+        .0
+        .split(|b| *b == b'/')
+        .filter(|part| !part.is_empty())
+        .collect();
+    let Some((name, dirs)) = parts.split_last() else {
+        return json(&returned(pond.restore(None, at)?));
+    };
+    let name = Name::new(name)
+        .map_err(|_| Failure::usage(format!("/{path} does not end in the name of anything")))?;
+    let (dir, _) = walk(pond, Version::NOW, &Raw(dirs.join(&b'/')))
+        .map_err(|failure| failure.hinted("bring the directory around it back first"))?;
+    match pond.restore(Some((dir, &name)), at) {
+        Err(PondError::Tree(error)) if error.errno() == Errno::ENOENT => {
+            Err(PondError::NoPath(format!("/{path}, now or in version {at}")).into())
+        }
+        done => json(&returned(done?)),
+    }
+}
+
+fn returned(done: Return) -> ReturnReport {
+    ReturnReport {
+        from: done.from.0,
+        version: done.version.0,
+        undone: None,
+        changes: done.changes,
+    }
+}
+
+fn report(tag: Tag) -> TagReport {
+    TagReport {
+        name: tag.name,
+        version: tag.version.0,
+        given: timestamp(tag.given),
+        message: tag.message,
+    }
+}
+
+impl From<FsError> for Failure {
+    fn from(error: FsError) -> Failure {
+        PondError::Tree(error).into()
+    }
+}
