@@ -12,6 +12,8 @@ const MAX_COMMIT: u64 = 86_400;
 pub struct Options {
     /// `ro`, or `rw`.
     pub read_only: Option<bool>,
+    /// `at=VERSION`.
+    pub at: Option<String>,
     /// `allow_other`.
     pub allow_other: bool,
     /// `commit=SECS`.
@@ -42,6 +44,7 @@ impl Options {
         match (name, value) {
             ("ro", None) => self.read_only = Some(true),
             ("rw", None) => self.read_only = Some(false),
+            ("at", Some(version)) => self.at = Some(version.to_owned()),
             ("allow_other", None) => self.allow_other = true,
             ("noexec", None) => self.rules.no_exec = true,
             ("exec", None) => self.rules.no_exec = false,
@@ -57,7 +60,7 @@ impl Options {
             _ => {
                 return Err(
                     Failure::usage(format!("there is no mount option `{option}`")).hinted(
-                        "a pond has ro, rw, allow_other, commit=SECONDS, sync=commit, noexec, sync and dirsync",
+                        "a pond has ro, rw, at=VERSION, allow_other, commit=SECONDS, sync=commit, noexec, sync and dirsync",
                     ),
                 );
             }

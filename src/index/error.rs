@@ -16,7 +16,9 @@ pub enum IndexError {
     #[error("the index is damaged: {0}")]
     Damaged(&'static str),
     /// After a write that failed it could not be opened again.
-    #[error("the index is closed: it could not be opened again after a write of its own had failed")]
+    #[error(
+        "the index is closed: it could not be opened again after a write of its own had failed"
+    )]
     Closed,
     /// An entry is not what its map can hold.
     #[error("the index holds an entry that no pond can hold")]

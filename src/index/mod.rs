@@ -220,7 +220,9 @@ impl Index {
     /// Notes a commit: its changes become version `info.version`, and readers of earlier versions see
     /// what they saw before.
     pub fn commit(&self, info: &VersionInfo, changes: &Changes) -> Result<(), IndexError> {
-        self.disk.get()?.commit(info, changes, self.next_id.load(Ordering::Relaxed))
+        self.disk
+            .get()?
+            .commit(info, changes, self.next_id.load(Ordering::Relaxed))
     }
 
     /// Closes the key-value store and opens it anew, after [`IndexError::is_stuck`]. `catch_up` is told the
@@ -254,11 +256,7 @@ impl Index {
     }
 
     /// The version `back` before the last one that is at or before `version`.
-    pub fn nth_back(
-        &self,
-        version: Version,
-        back: u64,
-    ) -> Result<Option<VersionInfo>, IndexError> {
+    pub fn nth_back(&self, version: Version, back: u64) -> Result<Option<VersionInfo>, IndexError> {
         self.disk.get()?.nth_back(version, back)
     }
 
@@ -305,7 +303,9 @@ impl Index {
         layers
             .newest_first()
             .flat_map(|layer| &layer.names)
-            .filter(|(key, value)| leads(value.as_ref()) && layers.get::<Names>(key).is_some_and(leads))
+            .filter(|(key, value)| {
+                leads(value.as_ref()) && layers.get::<Names>(key).is_some_and(leads)
+            })
             .map(|(key, _)| key.clone())
             .next()
     }

@@ -5,7 +5,7 @@
 //! changed) is in the batch of that entry, and what a repeated commit finds written is left alone.
 
 use super::disk::{Disk, MARK, META_APPLIED, META_NEXT_ID, past_key, u64_at_start};
-use super::trail::{STANDS, link_key, links_from, split_link, trail_key};
+use super::trail::{GONE, STANDS, link_key, links_from, split_link, trail_key};
 use super::{IndexError, VersionInfo};
 use crate::tinyfs::{
     Attrs, Changes, ContentId, Extents, Kind, Map, Names, Node, NodeId, Nodes, Time, Version,
@@ -80,7 +80,10 @@ impl<'a> Parts<'a> {
                 if begun == version {
                     continue;
                 }
-                if matches!(M::ID, crate::tinyfs::MapId::Nodes | crate::tinyfs::MapId::Names) {
+                if matches!(
+                    M::ID,
+                    crate::tinyfs::MapId::Nodes | crate::tinyfs::MapId::Names
+                ) {
                     old = Some((begun, M::decode_value(value)?));
                 }
                 let past = past_key(M::ID, &bytes, version);
@@ -147,7 +150,11 @@ impl<'a> Parts<'a> {
             let key = trail_key(*id, self.version);
             self.batch.insert(&self.disk.trail, key.as_slice(), []);
         }
-        for guard in self.disk.links.range(links_from(*id)..links_from(NodeId(id.0 + 1))) {
+        for guard in self
+            .disk
+            .links
+            .range(links_from(*id)..links_from(NodeId(id.0 + 1)))
+        {
             let (key, ended) = guard.into_inner()?;
             if u64_at_start(&ended)?.0 >= self.version.0 {
                 self.touch(split_link(&key)?.dir)?;
@@ -158,7 +165,10 @@ impl<'a> Parts<'a> {
 
     fn has_new_content(&self, old: &Node, new: &Node) -> bool {
         let changed = |content: ContentId| {
-            let mut runs = self.changes.extents.range((content, 0)..=(content, u64::MAX));
+            let mut runs = self
+                .changes
+                .extents
+                .range((content, 0)..=(content, u64::MAX));
             runs.next().is_some()
         };
         old.content != new.content || old.size != new.size || new.content.is_some_and(changed)
@@ -169,7 +179,11 @@ impl<'a> Parts<'a> {
         let mut dir = dir;
         while dir != NodeId::ROOT && self.touched.insert(dir) {
             let key = trail_key(dir, self.version);
-            self.batch.insert(&self.disk.trail, key.as_slice(), []);
+            let value: &[u8] = match self.changes.get::<Nodes>(&dir) {
+                Some(None) => GONE,
+                _ => &[],
+            };
+            self.batch.insert(&self.disk.trail, key.as_slice(), value);
             let parent = match self.changes.get::<Nodes>(&dir) {
                 Some(Some(node)) => node.parent,
                 // What was removed was in what it was in before.

@@ -109,22 +109,22 @@ impl Index {
         let mut stopped = false;
         if let Some(disk) = below {
             disk.scan::<M>(Version::NOW, from, to, &mut |key, value| {
-                    while let Some((earlier, value)) = open.next_if(|(other, _)| *other < key) {
-                        if let Some(value) = value
-                            && visit(earlier, value).is_break()
-                        {
-                            stopped = true;
-                            return ControlFlow::Break(());
-                        }
+                while let Some((earlier, value)) = open.next_if(|(other, _)| *other < key) {
+                    if let Some(value) = value
+                        && visit(earlier, value).is_break()
+                    {
+                        stopped = true;
+                        return ControlFlow::Break(());
                     }
-                    let flow = match open.next_if(|(other, _)| *other == key) {
-                        None => visit(key, value),
-                        Some((key, Some(value))) => visit(key, value),
-                        Some((_, None)) => ControlFlow::Continue(()),
-                    };
-                    stopped = flow.is_break();
-                    flow
-                })?;
+                }
+                let flow = match open.next_if(|(other, _)| *other == key) {
+                    None => visit(key, value),
+                    Some((key, Some(value))) => visit(key, value),
+                    Some((_, None)) => ControlFlow::Continue(()),
+                };
+                stopped = flow.is_break();
+                flow
+            })?;
         }
         if !stopped {
             for (key, value) in open {

@@ -3,7 +3,7 @@
 //! Two keyspaces, filled with every version and made anew with the index:
 //! - *links*: child, directory, name, a zero byte, begun → ended (all numbers but the last big-endian): each
 //!   time that a name led to a node, until `ended`, or all ones where it still does.
-//! - *trail*: node, version → nothing: a version that changed a file's content, or anything below a directory.
+//! - *trail*: node, version → nothing, or that the directory is gone: a version that changed a file's content, or anything below a directory.
 //!   The making of a file is told by its name. The root has no trail: every version changes it.
 
 use super::IndexError;
@@ -12,6 +12,9 @@ use crate::tinyfs::{Map, MapId, Name, Names, NodeId, Version};
 
 /// The end of a link that still stands.
 pub(super) const STANDS: [u8; 8] = u64::MAX.to_le_bytes();
+
+/// Stands at a version that removed a directory, which is no version of it.
+pub(super) const GONE: &[u8] = &[1];
 
 /// A name that leads or led to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,9 +90,11 @@ impl Disk {
     ) -> Result<Vec<Version>, IndexError> {
         let mut found = Vec::new();
         for guard in self.trail.range(trail_key(id, from)..=trail_key(id, to)) {
-            let key = guard.key()?;
+            let (key, value) = guard.into_inner()?;
             let version = key.last_chunk().ok_or(CUT)?;
-            found.push(Version(u64::from_be_bytes(*version)));
+            if *value != *GONE {
+                found.push(Version(u64::from_be_bytes(*version)));
+            }
         }
         Ok(found)
     }
@@ -102,18 +107,23 @@ impl Disk {
         to: Version,
     ) -> Result<Option<Version>, IndexError> {
         let range = trail_key(id, from)..=trail_key(id, to);
-        let Some(guard) = self.trail.range(range).next_back() else {
-            return Ok(None);
-        };
-        let key = guard.key()?;
-        let version = key.last_chunk().ok_or(CUT)?;
-        Ok(Some(Version(u64::from_be_bytes(*version))))
+        for guard in self.trail.range(range).rev() {
+            let (key, value) = guard.into_inner()?;
+            let version = key.last_chunk().ok_or(CUT)?;
+            if *value != *GONE {
+                return Ok(Some(Version(u64::from_be_bytes(*version))));
+            }
+        }
+        Ok(None)
     }
 
     /// All names that a node has and had in what is committed, by directory and name, and then by time.
     pub(super) fn links(&self, child: NodeId) -> Result<Vec<Link>, IndexError> {
         let mut found = Vec::new();
-        for guard in self.links.range(links_from(child)..links_from(NodeId(child.0 + 1))) {
+        for guard in self
+            .links
+            .range(links_from(child)..links_from(NodeId(child.0 + 1)))
+        {
             let (key, ended) = guard.into_inner()?;
             let head = split_link(&key)?;
             found.push(Link {

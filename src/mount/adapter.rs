@@ -1,14 +1,14 @@
 //! Requests of the kernel in, replies out: each is one call of the [`Mirror`].
 
 use super::attr::{FOR_EVER, errno, file_type, no_entry};
-use super::files::NewAttr;
-use super::listing::Item;
+use super::files::{NewAttr, writes};
 use super::intent::removes_directory;
+use super::listing::Item;
 use super::mirror::{Found, Mirror, caller};
 use super::names::Lookup;
 use crate::pond::Pond;
 use crate::tinyfs::ops::Caller;
-use crate::tinyfs::{FsError, FsResult};
+use crate::tinyfs::{FsError, FsResult, NodeId};
 use fuser::*;
 use std::ffi::OsStr;
 use std::io;
@@ -52,9 +52,9 @@ pub(super) struct Adapter {
 }
 
 impl Adapter {
-    pub(super) fn new(pond: Arc<Pond>) -> Adapter {
+    pub(super) fn new(pond: Arc<Pond>, at: Option<crate::tinyfs::Version>) -> Adapter {
         Adapter {
-            mirror: Arc::new(Mirror::new(pond)),
+            mirror: Arc::new(Mirror::new(pond, at)),
         }
     }
 
@@ -96,7 +96,10 @@ impl Adapter {
         }
         let mirror = self.mirror.clone();
         let done = move |flushed: FsResult<()>| match flushed {
-            Ok(()) => reply.ok(),
+            Ok(()) => {
+                mirror.synced(ino.0);
+                reply.ok();
+            }
             Err(error) => {
                 mirror.failed(op, ino.0, &error);
                 reply.error(errno(error.errno()));
@@ -286,7 +289,7 @@ impl Filesystem for Adapter {
         name: &OsStr,
         mode: u32,
         umask: u32,
-        _flags: i32,
+        flags: i32,
         reply: ReplyCreate,
     ) {
         let caller = caller(req.uid(), req.gid());
@@ -296,6 +299,9 @@ impl Filesystem for Adapter {
             .mknod(&caller, parent.0, name.as_bytes(), modes, 0)
         {
             Ok(found) => {
+                if writes(OpenFlags(flags)) {
+                    self.mirror.pond.opened(NodeId(found.attr.ino.0), true);
+                }
                 let flags = FopenFlags::FOPEN_KEEP_CACHE;
                 reply.created(&FOR_EVER, &found.attr, GENERATION, NO_HANDLE, flags);
             }
@@ -348,22 +354,28 @@ impl Filesystem for Adapter {
     fn release(
         &self,
         _: &Request,
-        _: INodeNo,
+        ino: INodeNo,
         handle: FileHandle,
-        _: OpenFlags,
+        flags: OpenFlags,
         _: Option<LockOwner>,
         _: bool,
         reply: ReplyEmpty,
     ) {
         if handle != NO_HANDLE {
             self.mirror.opened.close(handle.0);
+        } else {
+            self.mirror.release(ino.0, flags);
         }
         reply.ok();
     }
 
-    /// Nothing waits for a close, and the kernel does not ask again.
-    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        reply.error(fuser::Errno::ENOSYS);
+    /// Nothing waits for a close, and the kernel does not ask again; but where each one makes a version.
+    fn flush(&self, _: &Request, ino: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        match self.mirror.close(ino.0) {
+            Some(done) => self.empty("flush", ino, done, reply),
+            None if self.mirror.pond.is_eager() => reply.ok(),
+            None => reply.error(fuser::Errno::ENOSYS),
+        }
     }
 
     fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {

@@ -26,15 +26,46 @@ pub(super) struct NewAttr {
     pub(super) mtime: Option<TimeOrNow>,
 }
 
+/// Whether a file is opened to change it.
+pub(super) fn writes(flags: OpenFlags) -> bool {
+    flags.acc_mode() != OpenAccMode::O_RDONLY || flags.0 & libc::O_TRUNC != 0
+}
+
 impl Mirror {
     /// Opens a file: for the past, only to read it. Answers a handle, where it is one of the pond's own.
     pub(super) fn open(&self, ino: u64, flags: OpenFlags) -> FsResult<Option<u64>> {
-        let reads = flags.acc_mode() == OpenAccMode::O_RDONLY && flags.0 & libc::O_TRUNC == 0;
+        let reads = !writes(flags);
         match (self.view(ino)?, reads) {
             (View::Own(own), reads) => self.open_own(own, !reads).map(Some),
             (_, true) => Ok(None),
-            (_, false) => self.live(ino).map(|_| None),
+            (_, false) => {
+                self.pond.opened(self.live(ino)?, false);
+                Ok(None)
+            }
         }
+    }
+
+    /// A file is closed by the last who had it open with these flags.
+    pub(super) fn release(&self, ino: u64, flags: OpenFlags) {
+        if let Some(id) = self.inodes.view(ino).and_then(View::as_live)
+            && writes(flags)
+        {
+            self.pond.closed(id);
+        }
+    }
+
+    /// A file is synced.
+    pub(super) fn synced(&self, ino: u64) {
+        if let Some(id) = self.inodes.view(ino).and_then(View::as_live) {
+            self.pond.synced(id);
+        }
+    }
+
+    /// A file is closed by somebody, who waits. `None` where nobody need wait for that.
+    pub(super) fn close(&self, ino: u64) -> Option<FsResult<()>> {
+        let id = self.inodes.view(ino)?.as_live()?;
+        let commits = self.pond.commits_on_close(id);
+        commits.then(|| Ok(self.pond.sync().map(drop)?))
     }
 
     pub(super) fn read(&self, ino: u64, offset: u64, size: u32) -> FsResult<Vec<u8>> {

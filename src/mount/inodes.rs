@@ -160,7 +160,11 @@ fn mix(seed: u64) -> u64 {
 
 /// The numbers that the kernel holds for views that are not live nodes.
 #[derive(Debug, Default)]
-pub(super) struct Inodes(Mutex<Table>);
+pub(super) struct Inodes {
+    table: Mutex<Table>,
+    /// What the root of the mount shows, where that is not the present.
+    root: Option<View>,
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -196,11 +200,22 @@ impl Table {
 }
 
 impl Inodes {
+    /// Those of a mount that shows a version.
+    pub(super) fn past(at: Version) -> Inodes {
+        Inodes {
+            table: Mutex::default(),
+            root: Some(View::Node {
+                tree: Tree::LIVE.past(NodeId::ROOT, at),
+                id: NodeId::ROOT,
+            }),
+        }
+    }
+
     /// The number of a view, for information: nobody holds it by that.
     pub(super) fn number(&self, view: View) -> u64 {
         match view.as_live() {
             Some(id) => id.0,
-            None => self.0.lock().number(view),
+            None => self.table.lock().number(view),
         }
     }
 
@@ -209,7 +224,7 @@ impl Inodes {
         if let Some(id) = view.as_live() {
             return id.0;
         }
-        let mut table = self.0.lock();
+        let mut table = self.table.lock();
         let number = table.number(view);
         if number != DERIVED | view.hash() >> 2 {
             table.moved.insert(view, number);
@@ -228,26 +243,33 @@ impl Inodes {
 
     /// Keeps a name for a view that is held next.
     pub(super) fn keep_name(&self, key: NameKey, name: &Name) {
-        let mut table = self.0.lock();
+        let mut table = self.table.lock();
         table.names.entry(key).or_insert_with(|| (name.clone(), 0));
     }
 
     /// The name that a view is shown by.
     pub(super) fn name(&self, key: NameKey) -> Option<Name> {
-        self.0.lock().names.get(&key).map(|(name, _)| name.clone())
+        self.table
+            .lock()
+            .names
+            .get(&key)
+            .map(|(name, _)| name.clone())
     }
 
     /// What a number that the kernel holds stands for.
     pub(super) fn view(&self, number: u64) -> Option<View> {
         match number & DERIVED {
-            0 => Some(View::live(NodeId(number))),
-            _ => self.0.lock().views.get(&number).map(|held| held.view),
+            0 => match self.root {
+                Some(root) => (number == NodeId::ROOT.0).then_some(root),
+                None => Some(View::live(NodeId(number))),
+            },
+            _ => self.table.lock().views.get(&number).map(|held| held.view),
         }
     }
 
     /// The kernel lets go of a number as often as it says.
     pub(super) fn release(&self, number: u64, count: u64) {
-        let mut table = self.0.lock();
+        let mut table = self.table.lock();
         if let Some(held) = table.views.get_mut(&number) {
             held.count = held.count.saturating_sub(count);
             if held.count == 0 {
@@ -268,7 +290,7 @@ impl Inodes {
 
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
-        self.0.lock().views.len()
+        self.table.lock().views.len()
     }
 }
 
@@ -312,7 +334,8 @@ mod tests {
         let (tree, dir) = (Tree::LIVE, NodeId(9));
         let past_tree = tree.past(dir, Version(9));
         let of = Subject::Dir(dir);
-        let file = |name: &str| Subject::File(dir, NameKey::of(&Name::new(name.as_bytes()).unwrap()));
+        let file =
+            |name: &str| Subject::File(dir, NameKey::of(&Name::new(name.as_bytes()).unwrap()));
         let latest = |target| View::Ref {
             tree,
             of,
@@ -375,7 +398,7 @@ mod tests {
             view: first,
             count: 1,
         };
-        inodes.0.lock().views.insert(number, squatter);
+        inodes.table.lock().views.insert(number, squatter);
         let other = inodes.hold(second);
         assert_ne!(other, number);
         inodes.release(number, 1);

@@ -18,7 +18,9 @@ pub(super) fn removes_directory(pid: u32) -> bool {
 /// The line has the number of the call and its arguments in hexadecimal.
 fn is_removal(line: &str) -> bool {
     let mut words = line.split_ascii_whitespace();
-    let call = words.next().and_then(|call| call.parse::<libc::c_long>().ok());
+    let call = words
+        .next()
+        .and_then(|call| call.parse::<libc::c_long>().ok());
     let flags = words
         .nth(2)
         .and_then(|flags| libc::c_long::from_str_radix(flags.trim_start_matches("0x"), 16).ok());
@@ -38,8 +40,12 @@ mod tests {
     #[test]
     fn a_removal_is_told_from_other_calls() {
         let unlinkat = libc::SYS_unlinkat;
-        assert!(is_removal(&format!("{unlinkat} 0xffffff9c 0x7ffe 0x200 0x0 0x0 0x0 0x7f 0x7f")));
-        assert!(!is_removal(&format!("{unlinkat} 0xffffff9c 0x7ffe 0x0 0x0 0x0 0x0 0x7f 0x7f")));
+        assert!(is_removal(&format!(
+            "{unlinkat} 0xffffff9c 0x7ffe 0x200 0x0 0x0 0x0 0x7f 0x7f"
+        )));
+        assert!(!is_removal(&format!(
+            "{unlinkat} 0xffffff9c 0x7ffe 0x0 0x0 0x0 0x0 0x7f 0x7f"
+        )));
         assert!(!is_removal("running") && !is_removal("") && !is_removal("0 0x3 0x4 0x200"));
         #[cfg(target_arch = "x86_64")]
         assert!(is_removal(&format!("{} 0x7ffe 0x0 0x0", libc::SYS_rmdir)));

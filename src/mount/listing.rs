@@ -114,10 +114,7 @@ impl Listing {
             })
             .collect();
         links.sort_by(|a, b| (a.position, &a.name).cmp(&(b.position, &b.name)));
-        let parent = View::Node {
-            tree,
-            id: of.dir(),
-        };
+        let parent = View::Node { tree, id: of.dir() };
         let items = numbers.chain(links).chain(latest).collect();
         Listing::with_dots(itself, parent, items, None)
     }
@@ -278,7 +275,10 @@ mod tests {
         };
         let listing = Listing::of_versions(View::Versions { tree, of }, (tree, of), contents);
         let names = names(listing.behind(2));
-        assert_eq!((&names[..3], &names[5]), (&["0", "2", "11"].map(String::from)[..], &"latest".into()));
+        assert_eq!(
+            (&names[..3], &names[5]),
+            (&["0", "2", "11"].map(String::from)[..], &"latest".into())
+        );
         assert!(names.contains(&"one".into()) && names.contains(&"two".into()));
         assert!(listing.behind(LAST).is_empty());
     }

@@ -36,10 +36,11 @@ pub(super) struct Found {
 }
 
 impl Mirror {
-    pub(super) fn new(pond: Arc<Pond>) -> Mirror {
+    /// The pond as it is, or was at a version.
+    pub(super) fn new(pond: Arc<Pond>, at: Option<Version>) -> Mirror {
         Mirror {
             pond,
-            inodes: Inodes::default(),
+            inodes: at.map_or(Inodes::default(), Inodes::past),
             handles: Handles::default(),
             opened: Opened::default(),
             errors: Errors::default(),

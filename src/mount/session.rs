@@ -8,6 +8,7 @@ use super::table::{Mount, at, place};
 use super::unmount::is_dead;
 use super::{FILE_SYSTEM, MountError, device, fusermount, unmount};
 use crate::pond::Pond;
+use crate::tinyfs::Version;
 use crate::tinyfs::ops::Restored;
 use fuser::{Config, INodeNo, Notifier, Session, SessionACL};
 use std::ffi::OsStr;
@@ -51,6 +52,8 @@ pub struct MountOptions {
     pub allow_other: bool,
     /// What else the kernel is to see to.
     pub rules: Rules,
+    /// Show this version, and not the present.
+    pub at: Option<Version>,
     /// How many threads serve requests.
     pub threads: usize,
 }
@@ -61,6 +64,7 @@ impl Default for MountOptions {
             read_only: false,
             allow_other: false,
             rules: Rules::default(),
+            at: None,
             threads: 4,
         }
     }
@@ -114,8 +118,13 @@ fn serve(
     // The kernel itself keeps out whom it has to, by the mount's options. It also asks in the name
     // of nobody in particular (of write-back, say), which a second check would refuse.
     let acl = SessionACL::All;
-    let session = Session::from_fd(Adapter::new(pond.clone()), connection, acl, config)
-        .map_err(MountError::Session)?;
+    let session = Session::from_fd(
+        Adapter::new(pond.clone(), options.at),
+        connection,
+        acl,
+        config,
+    )
+    .map_err(MountError::Session)?;
     let notifier = session.notifier();
     pond.watch(Box::new(move |restored| forget(&notifier, restored)));
     let serving = std::thread::Builder::new()

@@ -6,6 +6,7 @@
 //! that it is made once, whatever became of the first try.
 
 use super::lock::Lock;
+use super::saves::PATIENCE;
 use super::{Pond, PondError};
 use crate::index::{IndexError, VersionInfo};
 use crate::oplog::{Oplog, OplogError};
@@ -60,9 +61,28 @@ impl Pond {
 
     /// Commits the open version, if it changed anything. Answers how many entries.
     pub(super) fn commit(&self) -> Result<u64, PondError> {
+        let done = self.commit_if(&|| true)?;
+        Ok(done.unwrap_or_default())
+    }
+
+    /// The same, at a moment when no save is under way, if one comes soon.
+    fn commit_between_saves(&self) -> Result<u64, PondError> {
+        let until = Instant::now() + PATIENCE;
+        let hurry = || self.committer.is_hurried();
+        loop {
+            self.saves.wait(until, hurry);
+            let now = || self.saves.are_none() || hurry() || Instant::now() >= until;
+            if let Some(done) = self.commit_if(&now)? {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// Commits the open version, unless `now` says at the last moment that it is not the time.
+    fn commit_if(&self, now: &dyn Fn() -> bool) -> Result<Option<u64>, PondError> {
         let mut log = self.log.lock();
         if self.index.dirty().entries == 0 && log.pending.is_none() {
-            return Ok(0);
+            return Ok(Some(0));
         }
         if let Some(reason) = self.health.reason() {
             return Err(PondError::ReadOnly(reason));
@@ -72,17 +92,19 @@ impl Pond {
         self.room
             .must_have(FOR_A_COMMIT + 3 * self.index.dirty().bytes)?;
         let retried = self.commit_pending(&mut log)?;
-        let generation = self.seal()?;
+        let Some(generation) = self.seal(now)? else {
+            return Ok(None);
+        };
         let changes = self.index.sealed(generation)?;
         if changes.is_empty() {
             self.index.committed(generation);
-            return Ok(retried);
+            return Ok(Some(retried));
         }
         log.pending = Some(Pending {
             generation,
             changes,
         });
-        Ok(retried + self.commit_pending(&mut log)?)
+        Ok(Some(retried + self.commit_pending(&mut log)?))
     }
 
     /// Takes no more changes once somebody else has taken the pond: what they do not know of is not
@@ -104,8 +126,8 @@ impl Pond {
         }
     }
 
-    /// Ends the generation, with its content on stable storage.
-    fn seal(&self) -> Result<u64, PondError> {
+    /// Ends the generation, with its content on stable storage, if it is the time.
+    fn seal(&self, now: &dyn Fn() -> bool) -> Result<Option<u64>, PondError> {
         let _settling = self.flusher.settling.lock();
         if let Err(error) = self.merge_tails() {
             tracing::warn!("small extents stay as they are: {}", describe(&error));
@@ -114,13 +136,16 @@ impl Pond {
         self.freeze_and_settle()?;
         let generation = {
             let _no_change_is_half_done = self.changing.lock();
+            if !now() {
+                return Ok(None);
+            }
             self.index.seal()
         };
         self.settle()?;
         self.content
             .sync()
             .inspect_err(|error| self.health.fail(describe(error)))?;
-        Ok(generation)
+        Ok(Some(generation))
     }
 
     fn commit_pending(&self, log: &mut Log) -> Result<u64, PondError> {
@@ -188,7 +213,7 @@ impl Pond {
                 return;
             }
             self.committer.begin();
-            match self.commit() {
+            match self.commit_between_saves() {
                 Ok(changes) if trickles && (1..TRICKLE).contains(&changes) => {
                     delay = (delay * 2).min(interval * MAX_STRETCH);
                 }
@@ -259,6 +284,11 @@ impl Committer {
         }
     }
 
+    /// Whether versions are not to wait for each other.
+    pub(super) fn is_eager(&self) -> bool {
+        self.interval.is_zero()
+    }
+
     /// Has the open version committed at once.
     pub(super) fn hurry(&self) {
         self.state.lock().hurry = true;
@@ -268,6 +298,12 @@ impl Committer {
     pub(super) fn stop(&self) {
         self.state.lock().stop = true;
         self.wake.notify_all();
+    }
+
+    /// Whether somebody cannot wait.
+    fn is_hurried(&self) -> bool {
+        let state = self.state.lock();
+        state.stop || state.hurry
     }
 
     pub(super) fn stopped(&self) -> bool {

@@ -7,6 +7,7 @@
 //!
 //! - [`open`], [`identity`], [`shape`], [`lock`]: making a pond, and being its one writer.
 //! - [`ops`], [`pins`], [`room`]: operations; who holds on to removed nodes; room on the disk.
+//! - [`saves`]: what must not be cut in two by a version.
 //! - [`fsync`], [`flush`]: who waits for stable storage, and what puts it there. [`commit`]: versions, and the thread that makes them.
 //! - [`history`]: which version is meant, and when what changed.
 //! - [`check`], [`repair`], [`scrub`]: what is wrong, mending it, and looking for it meanwhile.
@@ -26,6 +27,7 @@ mod ops;
 mod pins;
 mod repair;
 mod room;
+mod saves;
 mod scrub;
 mod shape;
 mod status;
@@ -52,6 +54,7 @@ use lock::Lock;
 use parking_lot::Mutex;
 use pins::Pins;
 use room::Room;
+use saves::Saves;
 use scrub::Scrubber;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -73,6 +76,7 @@ pub struct Pond {
     room: Room,
     clock: fn() -> Time,
     health: Health,
+    saves: Saves,
     flusher: Flusher,
     group: Group,
     scrubber: Scrubber,

@@ -6,6 +6,7 @@ use super::fsync::Group;
 use super::identity::Identity;
 use super::lock::Lock;
 use super::room::Room;
+use super::saves::Saves;
 use super::scrub::Scrubber;
 use super::{Health, Pins, Pond, PondError};
 use crate::content::Content;
@@ -168,6 +169,7 @@ impl Pond {
             room: Room::new(disk, &path),
             clock,
             health,
+            saves: Saves::default(),
             flusher: Flusher::default(),
             group: Group::default(),
             scrubber: Scrubber::default(),

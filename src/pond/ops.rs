@@ -204,6 +204,7 @@ impl Pond {
     /// Writes to a file. Answers the node as it is then.
     pub fn write(&self, caller: &Caller, id: NodeId, offset: u64, data: &[u8]) -> FsResult<Node> {
         self.make_room(data.len())?;
+        self.saves.changed(id);
         let node = self.change(|tx| {
             let place = |content, size| self.index.patch(content, offset, data, size);
             ops::write(tx, caller, id, || self.new_content(), offset, data, place)
@@ -214,6 +215,7 @@ impl Pond {
 
     /// Makes a file `size` bytes long.
     pub fn truncate(&self, caller: &Caller, id: NodeId, size: u64) -> FsResult<Node> {
+        self.saves.changed(id);
         self.change(|tx| ops::truncate(tx, caller, id, size))
     }
 
@@ -225,6 +227,7 @@ impl Pond {
         range: Range<u64>,
         min_size: u64,
     ) -> FsResult<Node> {
+        self.saves.changed(id);
         self.change(|tx| ops::zero(tx, caller, id, range, min_size))
     }
 
@@ -236,7 +239,33 @@ impl Pond {
         to: (NodeId, u64),
         len: u64,
     ) -> FsResult<u64> {
+        self.saves.changed(to.0);
         self.change(|tx| ops::copy_range(tx, caller, from, to, || self.new_content(), len))
+    }
+
+    /// Somebody opens a file to write to it. With `new` they have just made it.
+    pub fn opened(&self, id: NodeId, new: bool) {
+        self.saves.opened(id, new);
+    }
+
+    /// Somebody who had it open to write has closed it: what they wrote is whole.
+    pub fn closed(&self, id: NodeId) {
+        self.saves.closed(id);
+    }
+
+    /// Somebody has synced it: what was written until now is whole.
+    pub fn synced(&self, id: NodeId) {
+        self.saves.synced(id);
+    }
+
+    /// Whether versions do not wait: each close of a changed file makes one.
+    pub fn is_eager(&self) -> bool {
+        self.committer.is_eager()
+    }
+
+    /// Whether a close of this file would make one.
+    pub fn commits_on_close(&self, id: NodeId) -> bool {
+        self.committer.is_eager() && self.saves.is_changed(id)
     }
 
     /// Notes that somebody outside (the kernel) holds on to node `id` once more. While any do, the
@@ -265,7 +294,10 @@ impl Pond {
     }
 
     /// Runs one operation on the present and applies what it changes.
-    pub(super) fn change<T>(&self, op: impl FnOnce(&mut Tx<'_, Index>) -> FsResult<T>) -> FsResult<T> {
+    pub(super) fn change<T>(
+        &self,
+        op: impl FnOnce(&mut Tx<'_, Index>) -> FsResult<T>,
+    ) -> FsResult<T> {
         self.writable()?;
         let _one_at_a_time = self.changing.lock();
         let mut tx = Tx::new(&self.index);

@@ -23,5 +23,6 @@ mod semantics;
 mod side_by_side;
 mod soak;
 mod storm;
+mod travel;
 mod trouble;
 mod users;

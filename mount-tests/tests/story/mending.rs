@@ -214,7 +214,10 @@ fn an_index_that_could_not_be_written_is_opened_anew_without_a_mount() {
     let newest = latest();
     let seen = Tree::of(faulty.path());
     let past = Tree::of(&faulty.path().join(format!("@version/{newest}")));
-    past.assert_equals(&seen, "the newest version, in the daemon that met the fault");
+    past.assert_equals(
+        &seen,
+        "the newest version, in the daemon that met the fault",
+    );
     assert!(faulty.end(), "the fault was not met: this proved nothing");
     let mount = pond.mount();
     Tree::of(mount.path()).assert_equals(&seen, "after a new mount");

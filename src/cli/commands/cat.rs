@@ -24,12 +24,18 @@ pub(super) fn run(args: &Cat, _: &Output) -> Result<u8, Failure> {
         let At { path, version } = At::parse(file);
         let (mut pond, path) = args.within.reach(Some(&path), true)?;
         let mut print = |bytes: &[u8]| {
-            io::stdout().lock().write_all(bytes).map_err(|error| Failure::output(&error))
+            io::stdout()
+                .lock()
+                .write_all(bytes)
+                .map_err(|error| Failure::output(&error))
         };
         let done = read(&mut pond, &path, version.as_deref(), &mut print);
         end(pond, done)?;
     }
-    io::stdout().lock().flush().map_err(|error| Failure::output(&error))?;
+    io::stdout()
+        .lock()
+        .flush()
+        .map_err(|error| Failure::output(&error))?;
     Ok(0)
 }
 

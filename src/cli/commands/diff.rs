@@ -49,7 +49,9 @@ struct WithLines<'a> {
 pub(super) fn run(args: &Diff, output: &Output) -> Result<u8, Failure> {
     // `diff 3 d/a.csv`: the second may be a path.
     let (to, path) = match (&args.to, &args.path) {
-        (Some(to), None) if Reference::parse(to.as_bytes()).is_none() => (None, Some(Path::new(to))),
+        (Some(to), None) if Reference::parse(to.as_bytes()).is_none() => {
+            (None, Some(Path::new(to)))
+        }
         (Some(to), None) if is_path_rather(to) => (None, Some(Path::new(to))),
         (to, path) => (to.as_deref(), path.as_deref()),
     };
@@ -125,35 +127,42 @@ fn lines(
     (from, to): &(String, Option<String>),
 ) -> Result<Option<String>, Failure> {
     let longest = row.size_before.max(row.size_after).unwrap_or(u64::MAX);
-    let has_lines = matches!(row.change.as_str(), "added" | "removed" | "modified");
+    let has_lines = matches!(
+        row.change.as_str(),
+        "added" | "removed" | "modified" | "moved"
+    );
     if row.kind != "file" || !has_lines || longest > LONGEST {
         return Ok(None);
     }
-    let mut side = |there: bool, at: Option<&str>| {
+    let path_before = row.moved_from.as_ref().unwrap_or(&row.path);
+    let mut side = |there: bool, path: &Raw, at: Option<&str>| {
         let mut bytes = Vec::new();
         if there {
-            read(pond, &row.path, at, &mut |piece| {
+            read(pond, path, at, &mut |piece| {
                 bytes.extend_from_slice(piece);
                 Ok(())
             })?;
         }
         Ok::<_, Failure>(bytes)
     };
-    let before = side(row.size_before.is_some(), Some(from))?;
-    let after = side(row.size_after.is_some(), to.as_deref())?;
+    let before = side(row.size_before.is_some(), path_before, Some(from))?;
+    let after = side(row.size_after.is_some(), &row.path, to.as_deref())?;
     let text = |bytes: &[u8]| bytes.iter().take(LOOKED_AT).all(|b| *b != 0);
     if !text(&before) || !text(&after) {
         return Ok(None);
     }
-    let name = |there: bool, side: &str| match there {
-        true => format!("{side}/{}", row.path),
+    let name = |there: bool, side: &str, path: &Raw| match there {
+        true => format!("{side}/{path}"),
         false => "/dev/null".to_owned(),
     };
     let names = (
-        name(row.size_before.is_some(), "a"),
-        name(row.size_after.is_some(), "b"),
+        name(row.size_before.is_some(), "a", path_before),
+        name(row.size_after.is_some(), "b", &row.path),
     );
-    let (before, after) = (String::from_utf8_lossy(&before), String::from_utf8_lossy(&after));
+    let (before, after) = (
+        String::from_utf8_lossy(&before),
+        String::from_utf8_lossy(&after),
+    );
     let diff = TextDiff::from_lines(before.as_ref(), after.as_ref());
     let mut diff = diff.unified_diff();
     let text = diff.header(&names.0, &names.1).to_string();

@@ -1,7 +1,9 @@
 //! `pondmount log`: the versions of a pond, or of a path in it.
 
 use super::{ask, end};
-use crate::cli::control::{HistoryPage, HistoryRow, LogPage, LogRow, Raw, Reached, Request, Travel, reach};
+use crate::cli::control::{
+    HistoryPage, HistoryRow, LogPage, LogRow, Raw, Reached, Request, Travel, reach,
+};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::place;

@@ -32,6 +32,9 @@ pub struct Mount {
     /// Take no changes
     #[arg(long)]
     read_only: bool,
+    /// Show this version, and not the present: a number, a date or time, 3h-ago, the name of a snapshot
+    #[arg(long, value_name = "VERSION")]
+    at: Option<String>,
     /// Stay in the foreground until the pond is unmounted
     #[arg(long)]
     foreground: bool,
@@ -76,6 +79,7 @@ pub(super) fn run(args: &Mount, globals: &Globals) -> Result<u8, Failure> {
     plan.create = args.create;
     plan.read_only |= args.read_only;
     plan.allow_other |= args.allow_other;
+    plan.at = args.at.clone().or(plan.at);
     plan.commit_on_sync |= args.sync == Sync::Commit;
     match (args.foreground, args.report_ready) {
         (false, _) => {
@@ -112,6 +116,7 @@ fn plan(pond: &Path, mountpoint: &Path, options: &Options) -> Plan {
         mountpoint: resolve(mountpoint),
         create: false,
         read_only: options.read_only == Some(true),
+        at: options.at.clone(),
         allow_other: options.allow_other,
         rules: options.rules,
         commit: options.commit,

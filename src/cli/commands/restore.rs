@@ -37,7 +37,9 @@ pub(super) fn text(report: &ReturnReport) -> String {
     let ReturnReport { from, version, .. } = report;
     match (report.changes, report.undone) {
         (0, _) => format!("it is as it was in version {from} already"),
-        (_, Some(undone)) => format!("version {version} is as version {from} was; {undone} is undone"),
+        (_, Some(undone)) => {
+            format!("version {version} is as version {from} was; {undone} is undone")
+        }
         (_, None) => format!("version {version} has it as version {from} did"),
     }
 }

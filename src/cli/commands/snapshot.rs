@@ -12,7 +12,10 @@ use serde_json::Value;
 /// The name stands for the version wherever one is asked for: @version/NAME, PATH@NAME, --at NAME. In a mount,
 /// mkdir @version/NAME does the same, and rmdir takes the name back.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_precedence_over_arg = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_precedence_over_arg = true
+)]
 pub struct Snapshot {
     #[command(subcommand)]
     task: Option<Task>,

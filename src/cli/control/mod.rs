@@ -17,5 +17,6 @@ pub use message::{Checked, LogPage, LogRow, Request, ScrubReport, StatusReport, 
 pub use raw::Raw;
 pub use server::Server;
 pub use travel::{
-    DiffPage, DiffRow, HistoryPage, HistoryRow, ListPage, NodeReport, Piece, ReturnReport, TagReport, Travel,
+    DiffPage, DiffRow, HistoryPage, HistoryRow, ListPage, NodeReport, Piece, ReturnReport,
+    TagReport, Travel, version_of,
 };

@@ -25,7 +25,9 @@ impl<'de> Deserialize<'de> for Raw {
             Value::Array(numbers) => {
                 let byte = |number: Value| number.as_u64().and_then(|n| u8::try_from(n).ok());
                 let bytes: Option<Vec<u8>> = numbers.into_iter().map(byte).collect();
-                bytes.map(Raw).ok_or_else(|| D::Error::custom("these are no bytes"))
+                bytes
+                    .map(Raw)
+                    .ok_or_else(|| D::Error::custom("these are no bytes"))
             }
             _ => Err(D::Error::custom("this is neither text nor bytes")),
         }

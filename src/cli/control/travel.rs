@@ -2,6 +2,7 @@
 //!
 //! Everything that is long comes in pages. A path is from the root of the pond, without a slash before it.
 
+use super::answer::{json, timestamp};
 use super::raw::Raw;
 use crate::cli::failure::Failure;
 use crate::pond::{Change, Difference, Pond, PondError, Reference, Return, Tag};
@@ -9,7 +10,6 @@ use crate::tinyfs::{Errno, FsError, Kind, Name, Node, NodeId, Time, Version};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use super::answer::{json, timestamp};
 
 /// The most rows in one page.
 const PAGE: usize = 1000;
@@ -221,9 +221,7 @@ pub struct ReturnReport {
 pub(super) fn answer(pond: &Pond, travel: &Travel) -> Result<Value, Failure> {
     match travel {
         Travel::Stat { path, at } => json(&stat(pond, path, at.as_deref())?),
-        Travel::List { path, at, after } => {
-            json(&list(pond, path, at.as_deref(), after.as_ref())?)
-        }
+        Travel::List { path, at, after } => json(&list(pond, path, at.as_deref(), after.as_ref())?),
         Travel::Read { path, at, offset } => json(&read(pond, path, at.as_deref(), *offset)?),
         Travel::History { path, skip } => json(&history(pond, path, *skip)?),
         Travel::Diff {
@@ -255,10 +253,12 @@ pub(super) fn answer(pond: &Pond, travel: &Travel) -> Result<Value, Failure> {
 }
 
 /// The version that a user means.
-fn version_of(pond: &Pond, text: &str) -> Result<Version, Failure> {
+pub fn version_of(pond: &Pond, text: &str) -> Result<Version, Failure> {
     let none = || PondError::NoVersion(text.to_owned());
     let reference = Reference::parse(text.as_bytes()).ok_or_else(none)?;
-    let found = pond.resolve(&reference, Version::NOW).map_err(PondError::Tree)?;
+    let found = pond
+        .resolve(&reference, Version::NOW)
+        .map_err(PondError::Tree)?;
     Ok(found.ok_or_else(none)?)
 }
 
@@ -348,7 +348,10 @@ fn read(pond: &Pond, path: &Raw, at: Option<&str>, offset: u64) -> Result<Piece,
     let (id, node) = walk(pond, at, path)?;
     if !node.is_file() {
         let what = kind(node.kind);
-        return Err(Failure::new("not_a_file", format!("/{path} is no file but a {what}")));
+        return Err(Failure::new(
+            "not_a_file",
+            format!("/{path} is no file but a {what}"),
+        ));
     }
     let data = pond.read(at, id, offset, PIECE).map_err(PondError::Tree)?;
     Ok(Piece {
@@ -398,7 +401,11 @@ fn diff(
         to: number(to),
         ..DiffPage::default()
     };
-    let path = path.0.trim_ascii_end().strip_suffix(b"/").unwrap_or(&path.0);
+    let path = path
+        .0
+        .trim_ascii_end()
+        .strip_suffix(b"/")
+        .unwrap_or(&path.0);
     let after = after.map(|after| after.0.clone());
     let mut comparison = pond.differences(from, to, path, both, after);
     while let Some(difference) = comparison.next_difference().map_err(PondError::Tree)? {

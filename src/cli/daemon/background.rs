@@ -97,6 +97,9 @@ fn arguments_of(plan: &Plan) -> Vec<OsString> {
     if plan.commit_on_sync {
         arguments.push("-osync=commit".into());
     }
+    if let Some(at) = &plan.at {
+        arguments.push(format!("--at={at}").into());
+    }
     if let Some(commit) = plan.commit {
         arguments.push(format!("-ocommit={}", commit.as_secs()).into());
     }
@@ -146,6 +149,7 @@ mod tests {
             mountpoint: "/mnt/a b".into(),
             create: true,
             read_only: false,
+            at: Some("latest~2".into()),
             allow_other: true,
             rules: Rules {
                 sync: true,

@@ -1,7 +1,7 @@
 //! From opening the pond to closing it.
 
 use super::{Herald, Plan, mountpoint};
-use crate::cli::control::Server;
+use crate::cli::control::{Server, version_of};
 use crate::cli::failure::Failure;
 use crate::cli::place;
 use crate::mount::{self, MountError, MountOptions, Mounted, Unmounter};
@@ -89,7 +89,7 @@ fn allow_files() {
 fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
     let defaults = OpenOptions::default();
     let options = OpenOptions {
-        read_only: plan.read_only,
+        read_only: plan.read_only || plan.at.is_some(),
         commit_interval: plan.commit.unwrap_or(defaults.commit_interval),
         commit_on_sync: plan.commit_on_sync,
         ..defaults
@@ -153,8 +153,14 @@ fn mounted(
     tell: Sender<Event>,
     events: &Receiver<Event>,
 ) -> Result<(), Failure> {
+    let at = plan
+        .at
+        .as_deref()
+        .map(|at| version_of(pond, at))
+        .transpose()?;
     let options = MountOptions {
-        read_only: plan.read_only,
+        read_only: plan.read_only || at.is_some(),
+        at,
         allow_other: plan.allow_other,
         rules: plan.rules,
         ..MountOptions::default()

@@ -28,6 +28,8 @@ pub struct Plan {
     pub create: bool,
     /// Take no changes.
     pub read_only: bool,
+    /// Show this version, as the user names it, and not the present.
+    pub at: Option<String>,
     /// Let other users in.
     pub allow_other: bool,
     /// What else the kernel sees to.

@@ -364,7 +364,14 @@ fn an_index_that_is_opened_anew_has_everything() {
         })
         .unwrap();
     index.committed(generation);
-    let at = |version| ops::extents_in(&index, version, content, 0..9).unwrap().len();
-    assert_eq!([at(Version(0)), at(Version(1)), at(Version::NOW)], [1, 2, 2]);
+    let at = |version| {
+        ops::extents_in(&index, version, content, 0..9)
+            .unwrap()
+            .len()
+    };
+    assert_eq!(
+        [at(Version(0)), at(Version(1)), at(Version::NOW)],
+        [1, 2, 2]
+    );
     assert_eq!(index.latest().unwrap().unwrap().version, Version(1));
 }

@@ -159,6 +159,10 @@ impl Comparison<'_> {
         };
         // The root itself is no change.
         let change = change.filter(|_| !pair.path.is_empty());
+        let before = match (&change, &after) {
+            (Some(Change::Moved(_)), Some((id, _))) => self.node(self.from, Some(*id))?,
+            _ => before,
+        };
         Ok(change.map(|change| Difference {
             path: pair.path,
             change,
@@ -186,7 +190,9 @@ impl Comparison<'_> {
             Some(id) => self.pond.list(at, id),
             None => Ok(Vec::new()),
         };
-        let mut before = list(in_from, self.from, pair.before)?.into_iter().peekable();
+        let mut before = list(in_from, self.from, pair.before)?
+            .into_iter()
+            .peekable();
         let mut after = list(in_to, self.to, pair.after)?.into_iter().peekable();
         let mut below = Vec::new();
         let join = |name: &Name| match path.is_empty() {
@@ -243,7 +249,9 @@ impl Comparison<'_> {
         }
         let same_content = match before.kind {
             Kind::File if before.size != after.size => false,
-            Kind::File if a == b && before.content == after.content && before.mtime == after.mtime => {
+            Kind::File
+                if a == b && before.content == after.content && before.mtime == after.mtime =>
+            {
                 true
             }
             Kind::File => self
@@ -278,7 +286,10 @@ impl Comparison<'_> {
         let path = path.map(|path| path.get(1..).unwrap_or_default().to_vec());
         // One of several names that stays is no move.
         let stays = match &path {
-            Some(path) => self.pond.walk(other, path).is_ok_and(|(there, _)| there == id),
+            Some(path) => self
+                .pond
+                .walk(other, path)
+                .is_ok_and(|(there, _)| there == id),
             None => true,
         };
         Ok(path.filter(|_| !stays))

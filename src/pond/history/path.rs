@@ -1,8 +1,7 @@
 //! The history of a path: the versions that changed what it leads to, through renames.
 //!
-//! As long as a name leads to one thing after another, its history is theirs: editors put a new file in the
-//! place of the old one. Where it began with something that had another name before, it goes on under that
-//! name.
+//! What a name leads to one after another is one history: editors put a new file in the place of the old one.
+//! Where it began with something that had another name before, it goes on under that name.
 
 use crate::index::Link;
 use crate::pond::Pond;
@@ -84,20 +83,27 @@ impl Pond {
     }
 
     fn file_events(&self, dir: NodeId, name: Name, newest: Version) -> FsResult<Vec<Event>> {
-        let mut events = Vec::new();
+        let mut events: Vec<Event> = Vec::new();
         let (mut dir, mut name, mut until) = (dir, name, newest);
         loop {
-            let mut links = self.name_history(until, dir, &name)?;
-            // What the name led to without a gap.
-            let run = links
-                .windows(2)
-                .rposition(|pair| matches!(pair, [a, b] if a.ended != b.begun))
-                .map_or(0, |gap| gap + 1);
-            let run = links.split_off(run);
-            let Some(first) = run.first() else { break };
+            let links = self.name_history(until, dir, &name)?;
+            let Some(first) = links.first() else { break };
             let before = self.before(first)?;
-            for link in run.iter().rev() {
+            let mut later: Option<&Link> = None;
+            for link in links.iter().rev() {
+                if let Some(later) = later.filter(|later| later.begun != link.ended) {
+                    if let Some(event) = events.last_mut() {
+                        event.change = "made";
+                    }
+                    events.push(Event {
+                        version: link.ended,
+                        change: "removed",
+                        path: self.join(later.begun, later)?,
+                        size: None,
+                    });
+                }
                 self.link_events(link, until, &mut events)?;
+                later = Some(link);
             }
             let Some(before) = before else { break };
             if let Some(event) = events.last_mut() {

@@ -56,7 +56,8 @@ impl Reference {
 
 /// A number as it is listed: no sign, no leading zeros.
 fn plain_number(text: &str) -> Option<u64> {
-    let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
+    let plain =
+        text.bytes().all(|b| b.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
     plain.then(|| text.parse().ok()).flatten()
 }
 
@@ -172,9 +173,11 @@ mod tests {
 
     fn at(text: &str) -> Option<String> {
         match Reference::parse(text.as_bytes()) {
-            Some(Reference::Time(time)) => {
-                Some(jiff::Timestamp::from_microsecond(time.micros()).unwrap().to_string())
-            }
+            Some(Reference::Time(time)) => Some(
+                jiff::Timestamp::from_microsecond(time.micros())
+                    .unwrap()
+                    .to_string(),
+            ),
             _ => None,
         }
     }
@@ -185,7 +188,10 @@ mod tests {
             Some(Reference::Number(version)) => Some(version.0),
             _ => None,
         };
-        assert_eq!((number("0"), number("1841"), number("2026")), (Some(0), Some(1841), Some(2026)));
+        assert_eq!(
+            (number("0"), number("1841"), number("2026")),
+            (Some(0), Some(1841), Some(2026))
+        );
         for other in ["", "01", "+1", "-1", "1 ", "99999999999999999999"] {
             assert_eq!(Reference::parse(other.as_bytes()), None, "{other}");
         }
@@ -209,8 +215,15 @@ mod tests {
             assert_eq!(at(text).as_deref(), Some(time), "{text}");
         }
         for wrong in [
-            "2026-13", "2026-02-30", "2026-1-1", "2026-11-23T25", "2026-11T10", "2026-11-23T1:2",
-            "2026-11-23T14:30:05.", "2026-11-23-01", "2026-11-23T14:30+25:99",
+            "2026-13",
+            "2026-02-30",
+            "2026-1-1",
+            "2026-11-23T25",
+            "2026-11T10",
+            "2026-11-23T1:2",
+            "2026-11-23T14:30:05.",
+            "2026-11-23-01",
+            "2026-11-23T14:30+25:99",
         ] {
             assert_eq!(Reference::parse(wrong.as_bytes()), None, "{wrong}");
         }
@@ -221,10 +234,21 @@ mod tests {
         let parse = |text: &str| Reference::parse(text.as_bytes());
         assert_eq!(parse("latest"), Some(Reference::Latest(0)));
         assert_eq!(parse("latest~12"), Some(Reference::Latest(12)));
-        assert_eq!(parse("3h-ago"), Some(Reference::Ago(Duration::from_secs(10_800))));
-        assert_eq!(parse("1w-ago"), Some(Reference::Ago(Duration::from_secs(604_800))));
-        assert_eq!(parse("before_fix"), Some(Reference::Tag("before_fix".into())));
-        for wrong in ["latest~", "latest~x", "latestx", "h-ago", "a b", "9lives", "ä"] {
+        assert_eq!(
+            parse("3h-ago"),
+            Some(Reference::Ago(Duration::from_secs(10_800)))
+        );
+        assert_eq!(
+            parse("1w-ago"),
+            Some(Reference::Ago(Duration::from_secs(604_800)))
+        );
+        assert_eq!(
+            parse("before_fix"),
+            Some(Reference::Tag("before_fix".into()))
+        );
+        for wrong in [
+            "latest~", "latest~x", "latestx", "h-ago", "a b", "9lives", "ä",
+        ] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
     }

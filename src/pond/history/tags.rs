@@ -39,7 +39,9 @@ struct Kept {
 /// those that say a version otherwise.
 pub fn is_tag_name(text: &str) -> bool {
     let mut bytes = text.bytes();
-    let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    let first = bytes
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     first
         && text.len() <= LONGEST
         && bytes.all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
@@ -91,7 +93,8 @@ impl Pond {
             given: tag.given.micros(),
             message: tag.message.clone(),
         };
-        let kept = serde_json::to_vec(&kept).map_err(|error| PondError::Tree(FsError::store(error)))?;
+        let kept =
+            serde_json::to_vec(&kept).map_err(|error| PondError::Tree(FsError::store(error)))?;
         let taken = self
             .change(|tx| {
                 let key = (NodeId::POND, key);
@@ -149,7 +152,17 @@ mod tests {
         for fine in ["a", "_x", "v1.0-rc_2", "Before"] {
             assert!(is_tag_name(fine), "{fine}");
         }
-        for wrong in ["", "1a", "latest", "latest-x", "a/b", "a b", "ä", ".x", &"x".repeat(129)] {
+        for wrong in [
+            "",
+            "1a",
+            "latest",
+            "latest-x",
+            "a/b",
+            "a b",
+            "ä",
+            ".x",
+            &"x".repeat(129),
+        ] {
             assert!(!is_tag_name(wrong), "{wrong}");
         }
     }

@@ -72,14 +72,7 @@ impl Pond {
             let versions = self.versions(Version(0), at).map_err(FsError::store)?;
             return Ok(versions.iter().map(|info| info.version).collect());
         }
-        let mut versions = self.index.trail(dir, Version(0), at)?;
-        // It may have been removed in the last one.
-        if let Some(last) = versions.last()
-            && !self.has_node(*last, dir)?
-        {
-            versions.pop();
-        }
-        Ok(versions)
+        Ok(self.index.trail(dir, Version(0), at)?)
     }
 
     /// The last of them.
@@ -87,14 +80,7 @@ impl Pond {
         if dir == NodeId::ROOT {
             return Ok(self.last_at_or_before(at)?.map(|info| info.version));
         }
-        let last = self.index.last_change(dir, Version(0), at)?;
-        match last {
-            Some(last) if !self.has_node(last, dir)? => {
-                let before = Version(last.0.saturating_sub(1));
-                Ok(self.index.last_change(dir, Version(0), before)?)
-            }
-            last => Ok(last),
-        }
+        Ok(self.index.last_change(dir, Version(0), at)?)
     }
 
     /// Whether a node is there at a version.

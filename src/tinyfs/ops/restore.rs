@@ -7,8 +7,8 @@
 
 use super::{Unlinked, directory, extents_in, xattrs};
 use crate::tinyfs::{
-    Attrs, ContentId, Dentry, Errno, Extents, FsResult, Kind, Name, Names, Node, NodeId, Nodes, Store,
-    Time, Tx, Version,
+    Attrs, ContentId, Dentry, Errno, Extents, FsResult, Kind, Name, Names, Node, NodeId, Nodes,
+    Store, Time, Tx, Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -180,26 +180,28 @@ impl<S: Store> Work<'_, '_, S> {
         Ok(())
     }
 
-    fn nodes(
-        &mut self,
-        past: &Subtree,
-        live: &Subtree,
-        around: Option<NodeId>,
-    ) -> FsResult<()> {
+    fn nodes(&mut self, past: &Subtree, live: &Subtree, around: Option<NodeId>) -> FsResult<()> {
         let (links, links_now) = (past.links(), live.links());
         for (id, node) in &past.nodes {
             let id_now = self.came_as(*id);
             let before = live.nodes.get(&id_now);
             let mut wanted = node.clone();
-            wanted.parent = node.parent.map(|parent| match past.nodes.contains_key(&parent) {
-                true => self.came_as(parent),
-                // The root of the subtree comes back where it is asked for.
-                false => around.unwrap_or(parent),
-            });
+            wanted.parent = node
+                .parent
+                .map(|parent| match past.nodes.contains_key(&parent) {
+                    true => self.came_as(parent),
+                    // The root of the subtree comes back where it is asked for.
+                    false => around.unwrap_or(parent),
+                });
             if !node.is_dir() {
                 let inside = links.get(id).copied().unwrap_or(0);
                 let outside = before.map_or(0, |before| {
-                    before.nlink - links_now.get(&id_now).copied().unwrap_or(0).min(before.nlink)
+                    before.nlink
+                        - links_now
+                            .get(&id_now)
+                            .copied()
+                            .unwrap_or(0)
+                            .min(before.nlink)
                 });
                 wanted.nlink = inside + outside;
             }

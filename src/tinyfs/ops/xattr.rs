@@ -38,11 +38,7 @@ pub fn list_xattrs<S: Store>(store: &S, at: Version, id: NodeId) -> FsResult<Vec
 }
 
 /// A node's attributes at version `at`, in the order of their names.
-pub fn xattrs<S: Store>(
-    store: &S,
-    at: Version,
-    id: NodeId,
-) -> FsResult<Vec<(AttrName, Bytes)>> {
+pub fn xattrs<S: Store>(store: &S, at: Version, id: NodeId) -> FsResult<Vec<(AttrName, Bytes)>> {
     let from = (id, AttrName::lowest());
     let to = (NodeId(id.0 + 1), AttrName::lowest());
     let mut attrs = Vec::new();

@@ -1,0 +1,138 @@
+//! Saves under way: files that somebody has open and has changed, and neither closed nor synced since.
+//!
+//! A version is made when there are none, so that it never holds half of one. Who writes on and on, as a log
+//! does, is not waited for longer than [`LONGEST`]; nor does a version wait longer than [`PATIENCE`] for a
+//! moment without any.
+
+use crate::tinyfs::NodeId;
+use parking_lot::{Condvar, Mutex};
+use rustc_hash::FxHashMap;
+use std::time::{Duration, Instant};
+
+/// What has been written to for so long without a close or a sync is no save.
+const LONGEST: Duration = Duration::from_secs(60);
+/// How long a version waits for a moment without saves.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked whether somebody is in a hurry.
+const LOOK: Duration = Duration::from_millis(50);
+
+#[derive(Default)]
+pub(super) struct Saves {
+    open: Mutex<FxHashMap<NodeId, Save>>,
+    ended: Condvar,
+}
+
+/// A file that is open to be written.
+#[derive(Default)]
+struct Save {
+    /// How many have it open so.
+    writers: u32,
+    /// When it was first changed since it was closed or synced last.
+    since: Option<Instant>,
+}
+
+impl Save {
+    fn is_under_way(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() < LONGEST)
+    }
+}
+
+impl Saves {
+    /// Somebody opens a file to write to it; with `changed` it is new.
+    pub(super) fn opened(&self, id: NodeId, changed: bool) {
+        let mut open = self.open.lock();
+        let save = open.entry(id).or_default();
+        save.writers += 1;
+        if changed {
+            save.since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// A file is changed. To change one that nobody has open is a save in itself.
+    pub(super) fn changed(&self, id: NodeId) {
+        if let Some(save) = self.open.lock().get_mut(&id) {
+            save.since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Somebody who had it open to write closes it. Answers whether it was changed.
+    pub(super) fn closed(&self, id: NodeId) -> bool {
+        let mut open = self.open.lock();
+        let Some(save) = open.get_mut(&id) else {
+            return false;
+        };
+        save.writers = save.writers.saturating_sub(1);
+        let changed = save.since.is_some();
+        if save.writers == 0 {
+            open.remove(&id);
+            self.ended.notify_all();
+        }
+        changed
+    }
+
+    /// It is synced, which ends a save as well.
+    pub(super) fn synced(&self, id: NodeId) {
+        if let Some(save) = self.open.lock().get_mut(&id) {
+            save.since = None;
+            self.ended.notify_all();
+        }
+    }
+
+    /// Whether a file was changed since it was closed or synced last.
+    pub(super) fn is_changed(&self, id: NodeId) -> bool {
+        let open = self.open.lock();
+        open.get(&id).is_some_and(|save| save.since.is_some())
+    }
+
+    /// Whether no save is under way.
+    pub(super) fn are_none(&self) -> bool {
+        !self.open.lock().values().any(Save::is_under_way)
+    }
+
+    /// Waits until none is, or it is `until`, or `hurry` says so.
+    pub(super) fn wait(&self, until: Instant, hurry: impl Fn() -> bool) {
+        let mut open = self.open.lock();
+        while open.values().any(Save::is_under_way) && Instant::now() < until && !hurry() {
+            self.ended.wait_for(&mut open, LOOK);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const F: NodeId = NodeId(5);
+
+    #[test]
+    fn a_save_lasts_from_the_first_change_to_a_close_or_a_sync() {
+        let saves = Saves::default();
+        saves.changed(F);
+        assert!(saves.are_none(), "nobody has it open");
+        saves.opened(F, false);
+        assert!(saves.are_none());
+        saves.changed(F);
+        assert!(!saves.are_none() && saves.is_changed(F));
+        saves.synced(F);
+        assert!(saves.are_none());
+        saves.changed(F);
+        saves.opened(F, false);
+        assert!(
+            saves.closed(F) && !saves.are_none(),
+            "the other one still writes"
+        );
+        assert!(saves.closed(F) && saves.are_none());
+        saves.opened(F, true);
+        assert!(!saves.are_none(), "a new file is one from the start");
+    }
+
+    #[test]
+    fn nobody_waits_for_ever() {
+        let saves = Saves::default();
+        saves.opened(F, true);
+        let start = Instant::now();
+        saves.wait(start + Duration::from_millis(20), || false);
+        saves.wait(start + Duration::from_secs(1000), || true);
+        assert!(start.elapsed() < Duration::from_secs(100));
+    }
+}
