@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 
 /// A version of fewer entries than this is a trickle.
 const TRICKLE: u64 = 100;
+/// How long to wait after a moment between saves was missed, and how much longer each time.
+const MISSED: Duration = Duration::from_millis(2);
+const MISSED_MOST: Duration = Duration::from_millis(200);
 /// How far trickling writes stretch the time between versions, in commit intervals.
 const MAX_STRETCH: u32 = 12;
 
@@ -69,12 +72,22 @@ impl Pond {
     fn commit_between_saves(&self) -> Result<u64, PondError> {
         let until = Instant::now() + PATIENCE;
         let hurry = || self.committer.is_hurried();
+        let now = || self.saves.are_none() || hurry() || Instant::now() >= until;
+        let every = self.committer.interval.max(Duration::from_secs(1));
+        let mut missed = 0;
         loop {
-            self.saves.wait(until, hurry);
-            let now = || self.saves.are_none() || hurry() || Instant::now() >= until;
+            self.saves.wait(until.min(Instant::now() + every), hurry);
+            if !now() {
+                // Not a version yet, but no more than the interval is ever lost.
+                self.fsync().map_err(PondError::Tree)?;
+                continue;
+            }
             if let Some(done) = self.commit_if(&now)? {
                 return Ok(done);
             }
+            // Each try freezes what there is: many in a row would make every read look through many layers.
+            missed += 1;
+            std::thread::sleep(MISSED.saturating_mul(missed).min(MISSED_MOST));
         }
     }
 

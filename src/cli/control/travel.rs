@@ -6,6 +6,7 @@ use super::answer::{json, timestamp};
 use super::raw::Raw;
 use crate::cli::failure::Failure;
 use crate::pond::{Change, Difference, Pond, PondError, Reference, Return, Tag};
+use crate::tinyfs::ops::Place;
 use crate::tinyfs::{Errno, FsError, Kind, Name, Node, NodeId, Time, Version};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};
@@ -455,9 +456,17 @@ fn restore(pond: &Pond, path: &Raw, at: &str) -> Result<Value, Failure> {
     };
     let name = Name::new(name)
         .map_err(|_| Failure::usage(format!("/{path} does not end in the name of anything")))?;
-    let (dir, _) = walk(pond, Version::NOW, &Raw(dirs.join(&b'/')))
+    let around = Raw(dirs.join(&b'/'));
+    let (dir, _) = walk(pond, Version::NOW, &around)
         .map_err(|failure| failure.hinted("bring the directory around it back first"))?;
-    match pond.restore(Some((dir, &name)), at) {
+    // What the path led to then; or, where there was no such path, what was in this directory.
+    let dir_then = pond.walk(at, &around.0).map_or(dir, |(then, _)| then);
+    let place = Place {
+        dir,
+        dir_then,
+        name: &name,
+    };
+    match pond.restore(Some(place), at) {
         Err(PondError::Tree(error)) if error.errno() == Errno::ENOENT => {
             Err(PondError::NoPath(format!("/{path}, now or in version {at}")).into())
         }

@@ -158,7 +158,7 @@ mod tests {
             commit: Some(Duration::from_secs(7)),
             commit_on_sync: true,
         };
-        let expected = "mount --foreground --report-ready --create --allow-other -osync -osync=commit -ocommit=7 --|/srv/-odd|/mnt/a b";
+        let expected = "mount --foreground --report-ready --create --allow-other -osync -osync=commit --at=latest~2 -ocommit=7 --|/srv/-odd|/mnt/a b";
         let given = arguments_of(&plan);
         let given: Vec<_> = given
             .iter()

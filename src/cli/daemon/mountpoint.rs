@@ -60,6 +60,7 @@ mod tests {
                 mountpoint,
                 create: false,
                 read_only: false,
+                at: None,
                 allow_other: false,
                 rules: Rules::default(),
                 commit: None,

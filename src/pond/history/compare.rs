@@ -44,6 +44,8 @@ pub struct Comparison<'p> {
     pond: &'p Pond,
     from: Version,
     to: Version,
+    /// What is compared.
+    scope: Vec<u8>,
     /// Where an earlier comparison stopped.
     after: Option<Vec<u8>>,
     waiting: VecDeque<Pair>,
@@ -80,6 +82,7 @@ impl Pond {
             pond: self,
             from,
             to,
+            scope: path.to_vec(),
             after,
             waiting: [pair].into(),
         }
@@ -122,10 +125,7 @@ impl Comparison<'_> {
 
     /// Whether a path is on the way to where an earlier comparison stopped.
     fn is_above(&self, path: &[u8]) -> bool {
-        let below = |after: &Vec<u8>| match after.strip_prefix(path) {
-            Some(rest) => path.is_empty() || matches!(rest.first(), None | Some(b'/')),
-            None => false,
-        };
+        let below = |after: &Vec<u8>| is_below(after, path);
         self.after.as_ref().is_some_and(below)
     }
 
@@ -146,14 +146,14 @@ impl Comparison<'_> {
         }
         let change = match (&before, &after) {
             (Some(a), Some(b)) => self.change(a, b)?,
-            (None, Some((id, _))) => match self.path_in(self.from, *id, self.to)? {
-                Some(path) => Some(Change::Moved(path)),
-                None => Some(Change::Added),
+            (None, Some((id, _))) => match self.moved(*id)? {
+                Some((from, to)) if to == pair.path => Some(Change::Moved(from)),
+                _ => Some(Change::Added),
             },
-            // Told where it went.
-            (Some((id, _)), None) => match self.path_in(self.to, *id, self.from)? {
-                Some(_) => None,
-                None => Some(Change::Removed),
+            // What was moved is told where it went.
+            (Some((id, _)), None) => match self.moved(*id)? {
+                Some((from, to)) if from == pair.path && is_below(&to, &self.scope) => None,
+                _ => Some(Change::Removed),
             },
             (None, None) => None,
         };
@@ -277,22 +277,30 @@ impl Comparison<'_> {
         Ok(found)
     }
 
-    /// The path of a node at one version, if it has none of that name at the other.
-    fn path_in(&self, at: Version, id: NodeId, other: Version) -> FsResult<Option<Vec<u8>>> {
-        if !self.pond.has_node(at, id)? {
+    /// Where a node was and is, if it has both been there and is not there any more.
+    fn moved(&self, id: NodeId) -> FsResult<Option<(Vec<u8>, Vec<u8>)>> {
+        let path = |at| match self.pond.has_node(at, id)? {
+            true => self.pond.path_of(at, id),
+            false => Ok(None),
+        };
+        let (Some(from), Some(to)) = (path(self.from)?, path(self.to)?) else {
+            return Ok(None);
+        };
+        let leads = |at, path: &[u8]| self.pond.walk(at, path).is_ok_and(|(there, _)| there == id);
+        // One of several names that stays is no move; and what took the place of something else changed that.
+        if leads(self.to, &from) || self.pond.walk(self.from, &to).is_ok() {
             return Ok(None);
         }
-        let path = self.pond.path_of(at, id)?;
-        let path = path.map(|path| path.get(1..).unwrap_or_default().to_vec());
-        // One of several names that stays is no move.
-        let stays = match &path {
-            Some(path) => self
-                .pond
-                .walk(other, path)
-                .is_ok_and(|(there, _)| there == id),
-            None => true,
-        };
-        Ok(path.filter(|_| !stays))
+        let bare = |path: &[u8]| path.strip_prefix(b"/").unwrap_or(path).to_vec();
+        Ok(Some((bare(&from), bare(&to))))
+    }
+}
+
+/// Whether a path is another one, or in it.
+fn is_below(path: &[u8], above: &[u8]) -> bool {
+    match path.strip_prefix(above) {
+        Some(rest) => above.is_empty() || matches!(rest.first(), None | Some(b'/')),
+        None => false,
     }
 }
 

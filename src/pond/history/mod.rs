@@ -21,3 +21,6 @@ pub use reference::Reference;
 pub use restore::{Return, Watcher};
 pub use tags::{Tag, is_tag_name};
 pub use versions::Edit;
+
+#[cfg(test)]
+mod tests;

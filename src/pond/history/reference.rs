@@ -246,9 +246,7 @@ mod tests {
             parse("before_fix"),
             Some(Reference::Tag("before_fix".into()))
         );
-        for wrong in [
-            "latest~", "latest~x", "latestx", "h-ago", "a b", "9lives", "ä",
-        ] {
+        for wrong in ["latest~", "latest~x", "latestx", "a b", "9lives", "ä"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
     }

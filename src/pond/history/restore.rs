@@ -2,8 +2,8 @@
 
 use crate::index::VersionInfo;
 use crate::pond::{Pond, PondError};
-use crate::tinyfs::ops::{self, Restored};
-use crate::tinyfs::{Changes, Errno, FsError, FsResult, Name, NodeId, Tx, Version};
+use crate::tinyfs::ops::{self, Place, Restored};
+use crate::tinyfs::{Changes, Errno, FsError, FsResult, Tx, Version};
 
 /// What was brought back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +27,7 @@ impl Pond {
 
     /// Makes what `name` in directory `dir` leads to as it was at version `at`, or with `None` the whole tree.
     /// It is a version when this returns.
-    pub fn restore(
-        &self,
-        place: Option<(NodeId, &Name)>,
-        at: Version,
-    ) -> Result<Return, PondError> {
+    pub fn restore(&self, place: Option<Place<'_>>, at: Version) -> Result<Return, PondError> {
         self.check_version(at)?;
         // What was changed until now has a version of its own.
         self.sync()?;
@@ -67,7 +63,7 @@ impl Pond {
         }
     }
 
-    fn restore_live(&self, place: Option<(NodeId, &Name)>, at: Version) -> FsResult<Restored> {
+    fn restore_live(&self, place: Option<Place<'_>>, at: Version) -> FsResult<Restored> {
         if self.health.is_read_only() {
             return Err(FsError::from(Errno::EROFS));
         }

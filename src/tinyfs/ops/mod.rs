@@ -20,7 +20,7 @@ pub use create::{NewNode, create, link};
 pub use data::{CHUNK, Seek, copy_range, extents_in, seek, truncate, write, zero};
 pub use remove::{Unlinked, rmdir, unlink};
 pub use rename::{RenameMode, Renamed, rename};
-pub use restore::{Restored, restore};
+pub use restore::{Place, Restored, restore};
 pub use setattr::{SetAttr, setattr};
 pub use view::{list, lookup, node};
 pub use xattr::{SetXattr, list_xattrs, remove_xattr, set_xattr, xattr, xattrs};

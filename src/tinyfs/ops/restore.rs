@@ -72,23 +72,38 @@ impl Subtree {
     }
 }
 
-/// Makes what `name` leads to in directory `dir` as it was at version `at`; the root itself without a place.
+/// The place of what is brought back.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The directory that it is in now.
+    pub dir: NodeId,
+    /// The directory that it was in then, which may be another of that path.
+    pub dir_then: NodeId,
+    /// Its name.
+    pub name: &'a Name,
+}
+
+/// Makes what is at `place` as it was at version `at`; the root itself without one.
 /// `is_open` tells whether somebody holds on to a node, `fresh` gives ids that nothing has.
 ///
 /// Errors: `ENOENT` where there was nothing then and is nothing now, `ENOTDIR`.
 pub fn restore<S: Store>(
     tx: &mut Tx<'_, S>,
     now: Time,
-    place: Option<(NodeId, &Name)>,
+    place: Option<Place<'_>>,
     at: Version,
     is_open: impl Fn(NodeId) -> bool,
     fresh: impl FnMut() -> u64,
 ) -> FsResult<Restored> {
     let store = tx.store();
     let (past, live) = match place {
-        Some((dir, name)) => {
+        Some(Place {
+            dir,
+            dir_then,
+            name,
+        }) => {
             directory(tx, dir)?;
-            let past = Subtree::of(store, at, dir, name)?;
+            let past = Subtree::of(store, at, dir_then, name)?;
             (past, Subtree::of(store, Version::NOW, dir, name)?)
         }
         None => {
@@ -112,7 +127,7 @@ pub fn restore<S: Store>(
     };
     work.choose_ids(&past, &live, is_open, fresh)?;
     work.names(&past, &live, place)?;
-    work.nodes(&past, &live, place.map(|(dir, _)| dir))?;
+    work.nodes(&past, &live, place)?;
     Ok(work.restored)
 }
 
@@ -148,17 +163,12 @@ impl<S: Store> Work<'_, '_, S> {
         self.comes_as.get(&id).copied().unwrap_or(id)
     }
 
-    fn names(
-        &mut self,
-        past: &Subtree,
-        live: &Subtree,
-        place: Option<(NodeId, &Name)>,
-    ) -> FsResult<()> {
+    fn names(&mut self, past: &Subtree, live: &Subtree, place: Option<Place<'_>>) -> FsResult<()> {
         let mut wanted = BTreeMap::new();
         for ((dir, name), child) in &past.names {
             // The directory around the subtree is no part of it, and stays itself.
             let dir = match place {
-                Some((around, own)) if around == *dir && own == name => *dir,
+                Some(place) if place.dir_then == *dir && place.name == name => place.dir,
                 _ => self.came_as(*dir),
             };
             let Some(kind) = past.nodes.get(child).map(|node| node.kind) else {
@@ -180,7 +190,7 @@ impl<S: Store> Work<'_, '_, S> {
         Ok(())
     }
 
-    fn nodes(&mut self, past: &Subtree, live: &Subtree, around: Option<NodeId>) -> FsResult<()> {
+    fn nodes(&mut self, past: &Subtree, live: &Subtree, place: Option<Place<'_>>) -> FsResult<()> {
         let (links, links_now) = (past.links(), live.links());
         for (id, node) in &past.nodes {
             let id_now = self.came_as(*id);
@@ -191,7 +201,7 @@ impl<S: Store> Work<'_, '_, S> {
                 .map(|parent| match past.nodes.contains_key(&parent) {
                     true => self.came_as(parent),
                     // The root of the subtree comes back where it is asked for.
-                    false => around.unwrap_or(parent),
+                    false => place.map_or(parent, |place| place.dir),
                 });
             if !node.is_dir() {
                 let inside = links.get(id).copied().unwrap_or(0);
@@ -226,7 +236,7 @@ impl<S: Store> Work<'_, '_, S> {
         for (id, node) in live.nodes.iter().filter(|(id, _)| !back.contains(id)) {
             self.drop(*id, node, links_now.get(id).copied().unwrap_or(0))?;
         }
-        self.around(past, live, around)
+        self.around(past, live, place)
     }
 
     /// A node of the live subtree that was not there then loses the names that it has in it.
@@ -252,20 +262,20 @@ impl<S: Store> Work<'_, '_, S> {
     }
 
     /// The directory around the subtree, if a name in it changed.
-    fn around(&mut self, past: &Subtree, live: &Subtree, around: Option<NodeId>) -> FsResult<()> {
-        let Some(dir) = around else {
+    fn around(&mut self, past: &Subtree, live: &Subtree, place: Option<Place<'_>>) -> FsResult<()> {
+        let Some(Place { dir, dir_then, .. }) = place else {
             return Ok(());
         };
         if !self.restored.names.iter().any(|(of, _)| *of == dir) {
             return Ok(());
         }
         let mut node = directory(self.tx, dir)?;
-        let is_dir = |subtree: &Subtree| {
+        let is_dir = |subtree: &Subtree, dir: NodeId| {
             let child = subtree.names.iter().find(|((of, _), _)| *of == dir);
             let child = child.and_then(|(_, child)| subtree.nodes.get(child));
             u32::from(child.is_some_and(|node| node.kind == Kind::Directory))
         };
-        node.nlink = (node.nlink + is_dir(past)).saturating_sub(is_dir(live));
+        node.nlink = (node.nlink + is_dir(past, dir_then)).saturating_sub(is_dir(live, dir));
         (node.mtime, node.ctime) = (self.now, self.now);
         self.tx.put::<Nodes>(dir, node);
         self.restored.nodes.push(dir);

@@ -1,0 +1,393 @@
+//! Random lives of a tree, and what is said of them compared with what was seen.
+//!
+//! After each version the whole tree is written down. Which versions changed a directory or a file, what differs,
+//! and what comes back, is then found by comparing what was written down.
+
+use super::*;
+use crate::pond::{OpenOptions, Pond};
+use crate::tinyfs::ops::{Caller, NewNode, Place, RenameMode, SetXattr};
+use crate::tinyfs::{AttrName, Kind, Name, Node, NodeId, Time, Version};
+use proptest::prelude::Rng;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Path → what it leads to, its bytes, and its attributes.
+type Seen = BTreeMap<Vec<u8>, (NodeId, Node, Vec<u8>, Vec<u8>)>;
+
+struct Life {
+    pond: Arc<Pond>,
+    rng: TestRng,
+    clock: i64,
+    /// Each version that was made, and the tree in it.
+    versions: BTreeMap<Version, Seen>,
+    _dir: tempfile::TempDir,
+}
+
+impl Life {
+    fn new(seed: u8) -> Life {
+        let dir = tempfile::TempDir::new_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
+        let path = dir.path().join("pond");
+        Pond::init(&path).unwrap();
+        let options = OpenOptions {
+            commit_interval: Duration::from_secs(3_600),
+            ..OpenOptions::default()
+        };
+        Life {
+            pond: Pond::open(&path, &options).unwrap(),
+            rng: TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]),
+            clock: 1_700_000_000,
+            versions: BTreeMap::new(),
+            _dir: dir,
+        }
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.rng.next_u64() % n
+    }
+
+    fn caller(&mut self) -> Caller {
+        self.clock += 1;
+        Caller {
+            uid: 0,
+            gid: 0,
+            member: true,
+            now: Time {
+                sec: self.clock,
+                nsec: 0,
+            },
+        }
+    }
+
+    fn name(&mut self) -> Name {
+        Name::new(format!("n{}", self.below(6)).as_bytes()).unwrap()
+    }
+
+    /// A directory that is there.
+    fn dir(&mut self) -> NodeId {
+        let mut dirs = vec![NodeId::ROOT];
+        let seen = see(&self.pond, Version::NOW);
+        dirs.extend(
+            seen.values()
+                .filter(|(_, node, ..)| node.is_dir())
+                .map(|(id, ..)| *id),
+        );
+        let n = self.below(dirs.len() as u64) as usize;
+        dirs[n]
+    }
+
+    /// One operation; those that cannot be done are as good as any.
+    fn step(&mut self) {
+        let (caller, dir, name) = (self.caller(), self.dir(), self.name());
+        let (to, new_name) = (self.dir(), self.name());
+        let child = self
+            .pond
+            .lookup(Version::NOW, dir, &name)
+            .unwrap()
+            .map(|(id, _)| id);
+        let kind = match self.below(3) {
+            0 => Kind::Directory,
+            _ => Kind::File,
+        };
+        let pond = self.pond.clone();
+        let new = NewNode {
+            kind,
+            mode: 0o755,
+            rdev: 0,
+            target: b"",
+        };
+        match self.below(9) {
+            0 | 1 => drop(pond.create(&caller, dir, &name, &new)),
+            2 | 3 => {
+                if let Some(id) = child {
+                    let (offset, byte) = (self.below(300_000), self.below(256) as u8);
+                    let length = 1 + self.below(9_000) as usize;
+                    drop(pond.write(&caller, id, offset, &vec![byte; length]));
+                }
+            }
+            4 => drop(pond.unlink(&caller, dir, &name)),
+            5 => drop(pond.rmdir(&caller, dir, &name)),
+            6 => {
+                let mode = if self.below(4) == 0 {
+                    RenameMode::Exchange
+                } else {
+                    RenameMode::Replace
+                };
+                drop(pond.rename(&caller, (dir, &name), (to, &new_name), mode, false));
+            }
+            7 => {
+                if let Some(id) = child {
+                    drop(pond.link(&caller, id, to, &new_name));
+                }
+            }
+            _ => {
+                if let Some(id) = child {
+                    let attr = AttrName::new(b"user.a").unwrap();
+                    drop(pond.set_xattr(&caller, id, &attr, &[self.below(9) as u8], SetXattr::Any));
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        let version = self.pond.sync().unwrap();
+        self.versions.insert(version, see(&self.pond, version));
+    }
+}
+
+/// The whole tree.
+fn see(pond: &Pond, at: Version) -> Seen {
+    let mut seen = Seen::new();
+    let mut waiting = vec![(Vec::new(), NodeId::ROOT)];
+    while let Some((path, dir)) = waiting.pop() {
+        for (name, dentry) in pond.list(at, dir).unwrap() {
+            let path: Vec<u8> = match path.is_empty() {
+                true => name.as_bytes().to_vec(),
+                false => [&path, &b"/"[..], name.as_bytes()].concat(),
+            };
+            let node = pond.node(at, dentry.child).unwrap();
+            let bytes = match node.is_file() {
+                true => pond.read(at, dentry.child, 0, u64::MAX).unwrap(),
+                false => Vec::new(),
+            };
+            let attr = AttrName::new(b"user.a").unwrap();
+            let attrs = pond
+                .xattr(at, dentry.child, &attr)
+                .unwrap()
+                .unwrap_or_default();
+            if node.is_dir() {
+                waiting.push((path.clone(), dentry.child));
+            }
+            seen.insert(path, (dentry.child, node, bytes, attrs.to_vec()));
+        }
+    }
+    seen
+}
+
+/// What is in and below a directory, by paths from it, with itself; `None` where it is not there.
+fn subtree(seen: &Seen, dir: NodeId) -> Option<Seen> {
+    let (path, itself) = seen.iter().find(|(_, (id, ..))| *id == dir)?;
+    let prefix = [path, &b"/"[..]].concat();
+    let below = seen
+        .iter()
+        .filter_map(|(p, what)| Some((p.strip_prefix(&prefix[..])?.to_vec(), what.clone())));
+    let mut subtree: Seen = below.collect();
+    subtree.insert(Vec::new(), itself.clone());
+    Some(subtree)
+}
+
+fn parent_and_name(seen: &Seen, path: &[u8]) -> Option<(NodeId, Name)> {
+    let (dir, name) = match path.iter().rposition(|b| *b == b'/') {
+        Some(at) => (seen.get(&path[..at])?.0, &path[at + 1..]),
+        None => (NodeId::ROOT, path),
+    };
+    Some((dir, Name::new(name).unwrap()))
+}
+
+fn live(seed: u8) {
+    let mut life = Life::new(seed);
+    life.commit();
+    for _ in 0..25 {
+        for _ in 0..life.below(12) + 1 {
+            life.step();
+        }
+        life.commit();
+    }
+    directories(&life, seed);
+    files(&life, seed);
+    differences(&mut life, seed);
+    restorations(&mut life, seed);
+    assert!(life.pond.check(true).unwrap().is_empty());
+    life.pond.close().unwrap();
+}
+
+/// The versions of each directory are those in which something below it is not as before.
+fn directories(life: &Life, seed: u8) {
+    let all = life.versions.values().flat_map(|seen| seen.values());
+    let dirs: BTreeSet<NodeId> = all
+        .filter(|(_, node, ..)| node.is_dir())
+        .map(|(id, ..)| *id)
+        .collect();
+    for dir in dirs {
+        let mut expected = Vec::new();
+        let mut before = None;
+        for (version, seen) in &life.versions {
+            let now = subtree(seen, dir);
+            if now.is_some() && now != before {
+                expected.push(*version);
+            }
+            before = now;
+        }
+        let found = life.pond.directory_versions(Version::NOW, dir).unwrap();
+        assert_eq!(found, expected, "seed {seed}: directory {dir}");
+    }
+}
+
+/// The versions of each file are those in which its name leads to other bytes, or to another file.
+fn files(life: &Life, seed: u8) {
+    let mut names = BTreeSet::new();
+    for seen in life.versions.values() {
+        names.extend(seen.keys().filter_map(|path| parent_and_name(seen, path)));
+    }
+    for (dir, name) in names {
+        let mut expected = Vec::new();
+        let mut before: Option<(NodeId, Vec<u8>)> = None;
+        for (version, seen) in &life.versions {
+            let there = |(path, (_, node, ..)): &(&Vec<u8>, &(NodeId, Node, Vec<u8>, Vec<u8>))| {
+                !node.is_dir() && parent_and_name(seen, path).as_ref() == Some(&(dir, name.clone()))
+            };
+            let now = seen
+                .iter()
+                .find(there)
+                .map(|(_, (id, _, bytes, _))| (*id, bytes.clone()));
+            if now.is_some() && now != before {
+                expected.push(*version);
+            }
+            before = now;
+        }
+        let edits = life.pond.file_versions(Version::NOW, dir, &name).unwrap();
+        let found: Vec<Version> = edits.iter().map(|edit| edit.version).collect();
+        // Bytes that were written and are what they were count as a change.
+        let missing = expected.iter().find(|version| !found.contains(version));
+        assert_eq!(
+            missing, None,
+            "seed {seed}: {name} in {dir}: {found:?} of {expected:?}"
+        );
+        assert!(
+            found.is_sorted() && found.len() <= expected.len() + 3,
+            "seed {seed}: {name}: {found:?}"
+        );
+    }
+}
+
+/// What differs between two versions turns the one into the other.
+fn differences(life: &mut Life, seed: u8) {
+    let numbers: Vec<Version> = life.versions.keys().copied().collect();
+    for _ in 0..10 {
+        let n = numbers.len() as u64;
+        let (a, b) = (
+            numbers[life.below(n) as usize],
+            numbers[life.below(n) as usize],
+        );
+        let (before, after) = (&life.versions[&a], &life.versions[&b]);
+        let roots = (Some(NodeId::ROOT), Some(NodeId::ROOT));
+        let mut told = BTreeSet::new();
+        let mut comparison = life.pond.differences(a, b, b"", roots, None);
+        while let Some(difference) = comparison.next_difference().unwrap() {
+            if let Change::Moved(from) = &difference.change {
+                told.insert(from.clone());
+            }
+            told.insert(difference.path);
+        }
+        let what = |(id, node, bytes, attrs): &(NodeId, Node, Vec<u8>, Vec<u8>)| {
+            (*id, node.kind, node.mode, bytes.clone(), attrs.clone())
+        };
+        for path in before.keys().chain(after.keys()) {
+            let (was, is) = (before.get(path).map(what), after.get(path).map(what));
+            // A file in the place of another with the same bytes is no difference.
+            let same = match (&was, &is) {
+                (Some(was), Some(is)) => {
+                    (was.1, was.2, &was.3, &was.4) == (is.1, is.2, &is.3, &is.4)
+                }
+                (was, is) => was == is,
+            };
+            let lead = String::from_utf8_lossy(path);
+            // What is moved away may still be told as moved.
+            assert!(
+                same || told.contains(path),
+                "seed {seed}: {a} to {b}: {lead} is not told"
+            );
+            if same && was.as_ref().map(|w| w.0) == is.as_ref().map(|i| i.0) {
+                assert!(
+                    !told.contains(path),
+                    "seed {seed}: {a} to {b}: {lead} is told"
+                );
+            }
+        }
+    }
+}
+
+/// A path is as it was, and nothing else has changed.
+fn restorations(life: &mut Life, seed: u8) {
+    for _ in 0..6 {
+        for _ in 0..life.below(8) {
+            life.step();
+        }
+        let numbers: Vec<Version> = life.versions.keys().copied().collect();
+        let at = numbers[life.below(numbers.len() as u64) as usize];
+        let then = life.versions[&at].clone();
+        let now = see(&life.pond, Version::NOW);
+        let mut paths: Vec<Vec<u8>> = then.keys().chain(now.keys()).cloned().collect();
+        paths.push(Vec::new());
+        let path = paths[life.below(paths.len() as u64) as usize].clone();
+        let place = match path.is_empty() {
+            true => None,
+            false => match parent_and_name(&now, &path) {
+                Some((dir, name)) if life.pond.node(Version::NOW, dir).unwrap().is_dir() => {
+                    Some((dir, name))
+                }
+                _ => continue,
+            },
+        };
+        // The directory around it was another one, or none.
+        let then_in = match path.iter().rposition(|b| *b == b'/') {
+            None => Some(NodeId::ROOT),
+            Some(end) => then.get(&path[..end]).map(|(id, ..)| *id),
+        };
+        let Some(dir_then) = then_in else { continue };
+        let place = place.as_ref().map(|(dir, name)| Place {
+            dir: *dir,
+            dir_then,
+            name,
+        });
+        let was_there = path.is_empty() || then.contains_key(&path);
+        let is_there = path.is_empty() || now.contains_key(&path);
+        if !was_there && !is_there {
+            continue;
+        }
+        life.pond.restore(place, at).unwrap();
+        let after = see(&life.pond, Version::NOW);
+        let within = |p: &[u8]| {
+            path.is_empty()
+                || p == path
+                || p.strip_prefix(&path[..])
+                    .is_some_and(|rest| rest.first() == Some(&b'/'))
+        };
+        let shape =
+            |seen: &Seen, inside: bool| -> BTreeMap<Vec<u8>, (Kind, u16, Time, Vec<u8>, Vec<u8>)> {
+                let chosen = seen.iter().filter(|(p, _)| within(p) == inside);
+                let part = chosen.map(|(p, (_, n, bytes, attrs))| {
+                    (
+                        p.clone(),
+                        (n.kind, n.mode, n.mtime, bytes.clone(), attrs.clone()),
+                    )
+                });
+                part.collect()
+            };
+        let lead = String::from_utf8_lossy(&path);
+        assert_eq!(
+            shape(&after, true),
+            shape(&then, true),
+            "seed {seed}: {lead} of {at}"
+        );
+        // Around it: all but the times of the directory, and what shares a file with it.
+        let names =
+            |seen: &Seen| -> Vec<Vec<u8>> { seen.keys().filter(|p| !within(p)).cloned().collect() };
+        assert_eq!(
+            names(&after),
+            names(&now),
+            "seed {seed}: beside {lead} of {at}"
+        );
+        life.commit();
+    }
+}
+
+#[test]
+fn the_past_is_told_as_it_was_seen() {
+    for seed in 1..=12 {
+        live(seed);
+    }
+}
