@@ -30,6 +30,14 @@ pub(super) struct Parts<'a> {
 /// An entry that was there, and since when.
 type Old<M> = (u64, <M as Map>::Value);
 
+/// Notes what was at a key, and what is now.
+type Note<P, M> = fn(
+    &mut P,
+    &<M as Map>::Key,
+    Option<Old<M>>,
+    Option<&<M as Map>::Value>,
+) -> Result<(), IndexError>;
+
 impl<'a> Parts<'a> {
     pub(super) fn new(disk: &'a Disk, version: Version, changes: &'a Changes) -> Parts<'a> {
         Parts {
@@ -65,10 +73,7 @@ impl<'a> Parts<'a> {
 
     /// Puts the changed entries of one map in the present, and what they supersede in the past. `note`
     /// is given each key with what was there and what is there now.
-    fn supersede<M: Map>(
-        &mut self,
-        note: fn(&mut Self, &M::Key, Option<Old<M>>, Option<&M::Value>) -> Result<(), IndexError>,
-    ) -> Result<(), IndexError> {
+    fn supersede<M: Map>(&mut self, note: Note<Self, M>) -> Result<(), IndexError> {
         let (disk, changes, version) = (self.disk, self.changes, self.version.0);
         let present = disk.present(M::ID);
         for (key, value) in M::of(changes) {

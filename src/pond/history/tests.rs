@@ -14,7 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Path → what it leads to, its bytes, and its attributes.
-type Seen = BTreeMap<Vec<u8>, (NodeId, Node, Vec<u8>, Vec<u8>)>;
+type Seen = BTreeMap<Vec<u8>, What>;
+type What = (NodeId, Node, Vec<u8>, Vec<u8>);
+/// What has to come back of it.
+type Shape = BTreeMap<Vec<u8>, (Kind, u16, Time, Vec<u8>, Vec<u8>)>;
 
 struct Life {
     pond: Arc<Pond>,
@@ -236,7 +239,7 @@ fn files(life: &Life, seed: u8) {
         let mut expected = Vec::new();
         let mut before: Option<(NodeId, Vec<u8>)> = None;
         for (version, seen) in &life.versions {
-            let there = |(path, (_, node, ..)): &(&Vec<u8>, &(NodeId, Node, Vec<u8>, Vec<u8>))| {
+            let there = |(path, (_, node, ..)): &(&Vec<u8>, &What)| {
                 !node.is_dir() && parent_and_name(seen, path).as_ref() == Some(&(dir, name.clone()))
             };
             let now = seen
@@ -282,7 +285,7 @@ fn differences(life: &mut Life, seed: u8) {
             }
             told.insert(difference.path);
         }
-        let what = |(id, node, bytes, attrs): &(NodeId, Node, Vec<u8>, Vec<u8>)| {
+        let what = |(id, node, bytes, attrs): &What| {
             (*id, node.kind, node.mode, bytes.clone(), attrs.clone())
         };
         for path in before.keys().chain(after.keys()) {
@@ -356,17 +359,16 @@ fn restorations(life: &mut Life, seed: u8) {
                 || p.strip_prefix(&path[..])
                     .is_some_and(|rest| rest.first() == Some(&b'/'))
         };
-        let shape =
-            |seen: &Seen, inside: bool| -> BTreeMap<Vec<u8>, (Kind, u16, Time, Vec<u8>, Vec<u8>)> {
-                let chosen = seen.iter().filter(|(p, _)| within(p) == inside);
-                let part = chosen.map(|(p, (_, n, bytes, attrs))| {
-                    (
-                        p.clone(),
-                        (n.kind, n.mode, n.mtime, bytes.clone(), attrs.clone()),
-                    )
-                });
-                part.collect()
-            };
+        let shape = |seen: &Seen, inside: bool| -> Shape {
+            let chosen = seen.iter().filter(|(p, _)| within(p) == inside);
+            let part = chosen.map(|(p, (_, n, bytes, attrs))| {
+                (
+                    p.clone(),
+                    (n.kind, n.mode, n.mtime, bytes.clone(), attrs.clone()),
+                )
+            });
+            part.collect()
+        };
         let lead = String::from_utf8_lossy(&path);
         assert_eq!(
             shape(&after, true),
