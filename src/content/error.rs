@@ -31,6 +31,19 @@ pub enum ContentError {
 }
 
 impl ContentError {
+    /// Whether a sync was tried and failed, so that nobody knows what is on stable storage. One that could not
+    /// even begin, for want of a descriptor, can be made later.
+    pub fn is_lost_sync(&self) -> bool {
+        match self {
+            ContentError::Io { what, source, .. } => {
+                let no_descriptor =
+                    matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+                *what == "sync" && !no_descriptor
+            }
+            ContentError::Corrupt { .. } => false,
+        }
+    }
+
     pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ContentError {
         let path = path.to_owned();
         move |source| ContentError::Io { what, path, source }

@@ -139,7 +139,20 @@ impl Segments {
             .try_for_each(|(path, file)| file.sync_data().map_err(ContentError::io("sync", path)))
             .and_then(|()| if made { self.sync_dir() } else { Ok(()) });
         let mut tail = self.tail.lock();
-        tail.failed |= synced.is_err();
+        match &synced {
+            Err(error) if error.is_lost_sync() => tail.failed = true,
+            // To be made again: what is synced twice is synced.
+            Err(_) => {
+                let again = files.into_iter().filter(|(path, _)| {
+                    let open = tail.open.as_ref();
+                    open.is_none_or(|open| open.path != *path)
+                });
+                let again: Vec<_> = again.collect();
+                tail.unsynced.extend(again);
+                tail.made |= made;
+            }
+            Ok(()) => {}
+        }
         if let (Ok(()), Some((id, len)), Some(open)) = (&synced, upto, &mut tail.open)
             && open.id == id
         {

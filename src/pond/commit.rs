@@ -155,9 +155,11 @@ impl Pond {
             self.index.seal()
         };
         self.settle()?;
-        self.content
-            .sync()
-            .inspect_err(|error| self.health.fail(describe(error)))?;
+        self.content.sync().inspect_err(|error| {
+            if error.is_lost_sync() {
+                self.health.fail(describe(error));
+            }
+        })?;
         Ok(Some(generation))
     }
 

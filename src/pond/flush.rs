@@ -55,7 +55,12 @@ impl Pond {
             .and_then(|()| Ok(self.index.journal(known)?))
             .map_err(|error| {
                 // What could not be written can be later; what could not be synced, nobody knows.
-                if !matches!(error, PondError::Index(IndexError::Journal { .. })) {
+                let again = match &error {
+                    PondError::Index(IndexError::Journal { .. }) => true,
+                    PondError::Content(error) => !error.is_lost_sync(),
+                    _ => false,
+                };
+                if !again {
                     self.health.fail(describe(&error));
                 }
                 FsError::store(error)

@@ -180,8 +180,12 @@ impl Journal {
         }
         if !open.named {
             self.disk.sync_dir(&self.dir).map_err(|e| {
-                tail.failed = true;
-                IndexError::journal_sync(&self.dir)(e)
+                // Without a descriptor it could not even begin.
+                tail.failed = !matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+                match tail.failed {
+                    true => IndexError::journal_sync(&self.dir)(e),
+                    false => IndexError::journal("sync", &self.dir)(e),
+                }
             })?;
             open.named = true;
         }
