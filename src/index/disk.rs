@@ -31,7 +31,7 @@ const SYNC_EVERY: u64 = 32;
 const CACHE: u64 = 24 << 20;
 /// Tables that are kept open.
 const OPEN_TABLES: usize = 32;
-/// Bytes of one keyspace in memory; there are eight, and a board with 2 GB has other work too.
+/// Bytes of one keyspace in memory; there are nine, and a board with 2 GB has other work too.
 const MEMTABLE: u64 = 4 << 20;
 /// How long the process that had the pond before may take to close the index.
 const CLOSING: Duration = Duration::from_secs(30);

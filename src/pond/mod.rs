@@ -34,9 +34,7 @@ mod status;
 
 pub use check::Problem;
 pub use error::PondError;
-pub use history::{
-    Change, Comparison, Difference, Edit, Event, Reference, Return, Tag, Watcher, is_tag_name,
-};
+pub use history::{Change, Comparison, Difference, Edit, Event, Reference, Return, Tag, Watcher};
 pub use open::{Damaged, OpenOptions};
 pub use repair::Repaired;
 pub use scrub::Scrub;

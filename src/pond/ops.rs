@@ -36,6 +36,15 @@ impl Pond {
         crate::tinyfs::walk(&self.index, at, NodeId::ROOT, &path, Last::Stay)
     }
 
+    /// The same; `None` where it leads nowhere.
+    pub fn find(&self, at: Version, path: &[u8]) -> FsResult<Option<NodeId>> {
+        match self.walk(at, path) {
+            Ok((id, _)) => Ok(Some(id)),
+            Err(error) if matches!(error.errno(), Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The entries of `dir` at version `at`, in the order of their names.
     pub fn list(&self, at: Version, dir: NodeId) -> FsResult<Vec<(Name, Dentry)>> {
         let mut entries = Vec::new();

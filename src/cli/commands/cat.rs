@@ -1,6 +1,6 @@
 //! `pondmount cat`: the bytes of a file at a version.
 
-use super::{At, In, ask, end};
+use super::{At, In, ask, end, standing};
 use crate::cli::control::{Piece, Raw, Reached, Travel};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -46,13 +46,14 @@ pub(super) fn read(
     at: Option<&str>,
     take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    let at = standing(pond, path, at)?;
     let mut offset = 0;
     loop {
         let piece: Piece = ask(
             pond,
             Travel::Read {
                 path: path.clone(),
-                at: at.map(str::to_owned),
+                at: at.clone(),
                 offset,
             },
         )?;

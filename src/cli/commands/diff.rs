@@ -74,23 +74,26 @@ fn compare(
     path: &Raw,
     output: &Output,
 ) -> Result<(), Failure> {
+    let (mut from, mut to) = (args.from.clone(), to.map(str::to_owned));
     let mut after = None;
     loop {
         let about = Travel::Diff {
-            from: args.from.clone(),
-            to: to.map(str::to_owned),
+            from: from.clone(),
+            to: to.clone(),
             path: path.clone(),
             after,
         };
         let page: DiffPage = ask(pond, about)?;
+        // The next page is of the same two versions, whatever is committed meanwhile.
+        from = page.from.to_string();
+        to = page.to.map(|to| to.to_string());
         for row in &page.rows {
             if args.name_only {
                 output.row(row, |row| row.path.to_string())?;
             } else if args.stat {
                 output.row(row, line)?;
             } else {
-                let versions = (page.from.to_string(), page.to.map(|to| to.to_string()));
-                let text = lines(pond, row, &versions)?;
+                let text = lines(pond, row, &from, to.as_deref())?;
                 let shown = WithLines {
                     row,
                     diff: text.as_deref(),
@@ -124,7 +127,8 @@ fn line(row: &DiffRow) -> String {
 fn lines(
     pond: &mut Reached,
     row: &DiffRow,
-    (from, to): &(String, Option<String>),
+    from: &str,
+    to: Option<&str>,
 ) -> Result<Option<String>, Failure> {
     let longest = row.size_before.max(row.size_after).unwrap_or(u64::MAX);
     let has_lines = matches!(
@@ -146,7 +150,7 @@ fn lines(
         Ok::<_, Failure>(bytes)
     };
     let before = side(row.size_before.is_some(), path_before, Some(from))?;
-    let after = side(row.size_after.is_some(), &row.path, to.as_deref())?;
+    let after = side(row.size_after.is_some(), &row.path, to)?;
     let text = |bytes: &[u8]| bytes.iter().take(LOOKED_AT).all(|b| *b != 0);
     if !text(&before) || !text(&after) {
         return Ok(None);

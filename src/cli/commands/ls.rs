@@ -1,6 +1,6 @@
 //! `pondmount ls`: what a directory holds at a version.
 
-use super::{At, In, ask, end};
+use super::{At, In, ask, end, standing};
 use crate::cli::control::{ListPage, NodeReport, Raw, Reached, Travel};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -37,11 +37,12 @@ fn list(
     at: Option<&str>,
     print: &mut dyn FnMut(&NodeReport) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    let at = standing(pond, path, at)?;
     let mut after = None;
     loop {
         let about = Travel::List {
             path: path.clone(),
-            at: at.map(str::to_owned),
+            at: at.clone(),
             after,
         };
         let page: ListPage = ask(pond, about)?;

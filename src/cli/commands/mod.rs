@@ -18,7 +18,7 @@ mod umount;
 mod undo;
 
 use super::Globals;
-use super::control::{Raw, Reached, Request, Travel, reach};
+use super::control::{NodeReport, Raw, Reached, Request, Travel, reach};
 use super::failure::Failure;
 use super::place;
 use crate::observe::log_to_stderr;
@@ -124,6 +124,17 @@ impl At {
 /// Asks about the past.
 fn ask<T: DeserializeOwned>(pond: &mut Reached, about: Travel) -> Result<T, Failure> {
     pond.ask(&Request::Travel { about })
+}
+
+/// The number of the version that is meant: `latest` must not be another one from one piece to the next.
+fn standing(pond: &mut Reached, path: &Raw, at: Option<&str>) -> Result<Option<String>, Failure> {
+    let Some(at) = at else { return Ok(None) };
+    let about = Travel::Stat {
+        path: path.clone(),
+        at: Some(at.to_owned()),
+    };
+    let report: NodeReport = ask(pond, about)?;
+    Ok(report.version.map(|version| version.to_string()))
 }
 
 /// Ends what was begun to reach the pond, whatever came of the question.

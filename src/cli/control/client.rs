@@ -76,8 +76,12 @@ impl Reached {
             let value = match &mut self.by {
                 By::Open(pond) => answer(pond, Role::Command, request)?,
                 By::Daemon(client) => match client.ask(request) {
-                    // It has ended in the middle. Every request may be asked twice.
-                    Err(failure) if failure.is_lost() && tries.next().is_some() => {
+                    // It has ended in the middle.
+                    Err(failure)
+                        if failure.is_lost()
+                            && request.may_be_asked_twice()
+                            && tries.next().is_some() =>
+                    {
                         self.by = By::reach(&self.path, &self.options)?;
                         continue;
                     }

@@ -39,6 +39,20 @@ pub enum Request {
     End,
 }
 
+impl Request {
+    /// Whether it is the same to ask once or twice, where the answer was lost: a second undo takes back the
+    /// first, and a name that was given cannot be given again.
+    pub fn may_be_asked_twice(&self) -> bool {
+        let Request::Travel { about } = self else {
+            return true;
+        };
+        !matches!(
+            about,
+            Travel::Undo | Travel::Tag { .. } | Travel::Untag { .. }
+        )
+    }
+}
+
 /// What comes back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -14,6 +14,8 @@ use serde_json::Value;
 
 /// The most rows in one page.
 const PAGE: usize = 1000;
+/// The exit code of a path that leads nowhere.
+const NOT_THERE: u8 = 13;
 /// The most bytes of a file in one answer.
 const PIECE: u64 = 1 << 20;
 
@@ -369,9 +371,10 @@ fn history(pond: &Pond, path: &Raw, skip: usize) -> Result<HistoryPage, Failure>
     let mut page = HistoryPage::default();
     for event in rest.by_ref().take(PAGE) {
         let info = pond.version(event.version).map_err(PondError::Tree)?;
+        let info = info.ok_or_else(|| PondError::NoVersion(event.version.to_string()))?;
         page.rows.push(HistoryRow {
             version: event.version.0,
-            committed: info.map_or(String::new(), |info| timestamp(info.committed)),
+            committed: timestamp(info.committed),
             change: event.change.to_owned(),
             path: Raw(event.path),
             size: event.size,
@@ -390,7 +393,7 @@ fn diff(
     let (from, to) = (version_of(pond, from)?, view_of(pond, to)?);
     let node = |at| match walk(pond, at, path) {
         Ok((id, _)) => Ok(Some(id)),
-        Err(failure) if failure.exit == 13 => Ok(None),
+        Err(failure) if failure.exit == NOT_THERE => Ok(None),
         Err(failure) => Err(failure),
     };
     let both = (node(from)?, node(to)?);
@@ -402,11 +405,7 @@ fn diff(
         to: number(to),
         ..DiffPage::default()
     };
-    let path = path
-        .0
-        .trim_ascii_end()
-        .strip_suffix(b"/")
-        .unwrap_or(&path.0);
+    let path = path.0.strip_suffix(b"/").unwrap_or(&path.0);
     let after = after.map(|after| after.0.clone());
     let mut comparison = pond.differences(from, to, path, both, after);
     while let Some(difference) = comparison.next_difference().map_err(PondError::Tree)? {
@@ -460,7 +459,11 @@ fn restore(pond: &Pond, path: &Raw, at: &str) -> Result<Value, Failure> {
     let (dir, _) = walk(pond, Version::NOW, &around)
         .map_err(|failure| failure.hinted("bring the directory around it back first"))?;
     // What the path led to then; or, where there was no such path, what was in this directory.
-    let dir_then = pond.walk(at, &around.0).map_or(dir, |(then, _)| then);
+    let dir_then = match walk(pond, at, &around) {
+        Ok((then, _)) => then,
+        Err(failure) if failure.exit == NOT_THERE => dir,
+        Err(failure) => return Err(failure),
+    };
     let place = Place {
         dir,
         dir_then,

@@ -18,7 +18,7 @@ pub enum Change {
     Removed,
     /// It leads to other content.
     Modified,
-    /// Only mode, owner, times or attributes are others.
+    /// Only mode, owner or extended attributes are others.
     Attributes,
     /// It leads to something of another kind.
     Kind,
@@ -286,9 +286,9 @@ impl Comparison<'_> {
         let (Some(from), Some(to)) = (path(self.from)?, path(self.to)?) else {
             return Ok(None);
         };
-        let leads = |at, path: &[u8]| self.pond.walk(at, path).is_ok_and(|(there, _)| there == id);
         // One of several names that stays is no move; and what took the place of something else changed that.
-        if leads(self.to, &from) || self.pond.walk(self.from, &to).is_ok() {
+        let stays = self.pond.find(self.to, &from)? == Some(id);
+        if stays || self.pond.find(self.from, &to)?.is_some() {
             return Ok(None);
         }
         let bare = |path: &[u8]| path.strip_prefix(b"/").unwrap_or(path).to_vec();

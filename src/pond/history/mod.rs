@@ -19,7 +19,7 @@ pub use compare::{Change, Comparison, Difference};
 pub use path::Event;
 pub use reference::Reference;
 pub use restore::{Return, Watcher};
-pub use tags::{Tag, is_tag_name};
+pub use tags::Tag;
 pub use versions::Edit;
 
 #[cfg(test)]

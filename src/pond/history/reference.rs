@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `1841` | of that number |
 //! | `latest`, `latest~2` | the newest, the second before it |
-//! | `2026`‑`11`, `2026-11-23`, `2026-11-23T14:30`, `…T14:30:05.25+01:00`, `20261123T143005Z` | the last one committed at or before then; UTC where no zone is named, the start of a period where only that is |
+//! | `2026-11`, `2026-11-23`, `2026-11-23T14:30`, `…T14:30:05.25+01:00`, `20261123T143005Z` | the last one committed at or before then; UTC where no zone is named, the start of a period where only that is |
 //! | `90s-ago`, `15m-ago`, `3h-ago`, `2d-ago`, `1w-ago` | the last one committed at or before then |
 //! | any other name | the one with that tag |
 //!

@@ -2,7 +2,7 @@
 
 use super::Reference;
 use crate::index::{Link, VersionInfo};
-use crate::pond::{Pond, PondError};
+use crate::pond::Pond;
 use crate::tinyfs::{Errno, FsError, FsResult, Name, NodeId, Time, Version};
 
 /// A version in which what a path leads to was another file, or had other content, than in the one before.
@@ -123,10 +123,5 @@ impl Pond {
         let mut links = self.index.name_history(dir, name)?;
         links.retain(|link| link.begun <= at);
         Ok(links)
-    }
-
-    /// All names that a node has and had.
-    pub fn links(&self, id: NodeId) -> Result<Vec<Link>, PondError> {
-        Ok(self.index.links(id)?)
     }
 }
