@@ -178,21 +178,23 @@ impl Journal {
                 false => IndexError::journal("write to", &open.path)(e),
             });
         }
-        if !open.named {
-            self.disk.sync_dir(&self.dir).map_err(|e| {
-                // Without a descriptor it could not even begin.
-                tail.failed = !matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
-                match tail.failed {
-                    true => IndexError::journal_sync(&self.dir)(e),
-                    false => IndexError::journal("sync", &self.dir)(e),
-                }
-            })?;
-            open.named = true;
-        }
+        // It stands in the file, whatever comes of its name: what is written again has the next number.
         open.len += record.len() as u64;
         tail.sequence += 1;
+        let named = match open.named {
+            true => Ok(()),
+            false => self.disk.sync_dir(&self.dir),
+        };
+        open.named |= named.is_ok();
         tail.open = Some(open);
-        Ok(())
+        named.map_err(|e| {
+            // Without a descriptor it could not even begin, and is made with the next record.
+            tail.failed = !matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+            match tail.failed {
+                true => IndexError::journal_sync(&self.dir)(e),
+                false => IndexError::journal("sync", &self.dir)(e),
+            }
+        })
     }
 
     fn start(&self, tail: &mut Tail, generation: u64) -> Result<Open, IndexError> {
