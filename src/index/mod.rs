@@ -181,14 +181,22 @@ impl Index {
         self.layers.write().settle_orphans(extents);
     }
 
-    /// Makes all frozen layers durable, in one synced write to the journal. `known` is the newest
-    /// version.
+    /// Makes all frozen layers durable, in one synced write to the journal for each generation. `known` is the
+    /// newest version.
     pub fn journal(&self, known: Version) -> Result<(), IndexError> {
-        let pending = self.layers.read().unjournaled();
-        if !pending.is_empty() {
+        let mut pending = self.layers.read().unjournaled();
+        while let Some(first) = pending.first() {
+            let generation = first.generation;
+            let later = pending
+                .iter()
+                .position(|layer| layer.generation != generation);
+            let rest = pending.split_off(later.unwrap_or(pending.len()));
             let next_id = self.next_id.load(Ordering::Relaxed);
-            self.journal.write(&pending, next_id, known)?;
+            self.journal.write(generation, &pending, next_id, known)?;
+            // At once: were it written again because of a later generation that fails, its number would
+            // come between two of that one, and be missed when this generation is forgotten.
             self.layers.write().journaled(pending);
+            pending = rest;
         }
         Ok(())
     }

@@ -52,6 +52,8 @@ pub(crate) struct Faults {
     pub(crate) syncs: u64,
     /// Reads of segments that are an error.
     pub(crate) reads: u64,
+    /// Files and folders that cannot be opened, nor therefore made or synced, for want of a descriptor.
+    pub(crate) descriptors: u64,
     /// Bytes that the disk holds.
     pub(crate) room: u64,
     /// Says that it synced, and did nothing. To see that a test would find it out.
@@ -178,6 +180,14 @@ impl SimDisk {
         met
     }
 
+    /// Whether a descriptor is left.
+    fn describe(&self) -> io::Result<()> {
+        match self.meets(|f| f.descriptors) {
+            true => Err(os(libc::EMFILE)),
+            false => Ok(()),
+        }
+    }
+
     /// Whether so many more bytes fit.
     fn fit(&self, bytes: u64) -> io::Result<()> {
         let room = self.faults.lock().room;
@@ -221,6 +231,7 @@ impl Disk for Handle {
         if disk.meets(|f| f.writes) {
             return Err(os(libc::ENOSPC));
         }
+        disk.describe()?;
         disk.fit(1)?;
         let id = disk.state.lock().create(path)?;
         Ok(self.file(id, path))
@@ -228,6 +239,7 @@ impl Disk for Handle {
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         self.0.powered()?;
+        self.0.describe()?;
         let id = self.0.state.lock().file(path)?;
         Ok(self.file(id, path))
     }
@@ -268,6 +280,7 @@ impl Disk for Handle {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.describe()?;
         self.0.sync(|state, _, failed| {
             if !failed {
                 state.sync_dir(path);

@@ -117,10 +117,11 @@ impl Journal {
         Ok(moved)
     }
 
-    /// Writes all entries of `layers`, as one record for each generation, and returns when they are on
+    /// Writes all entries of `layers`, which are of one generation, as one record, and returns when it is on
     /// stable storage. `next_id` is no id of theirs; `known` is the newest version.
     pub(super) fn write(
         &self,
+        generation: u64,
         layers: &[Frozen],
         next_id: u64,
         known: Version,
@@ -130,26 +131,14 @@ impl Journal {
             let source = io::Error::other("an earlier sync failed");
             return Err(IndexError::journal_sync(&self.dir)(source));
         }
-        let mut rest = layers;
-        while let Some(first) = rest.first() {
-            let generation = first.generation;
-            let same = rest.iter().take_while(|f| f.generation == generation);
-            let (group, later) = rest.split_at(same.count());
-            let entries = group.iter().map(|layer| &*layer.changes);
-            let record = record::encode(
-                &record::Header {
-                    pond: self.pond,
-                    generation,
-                    sequence: tail.sequence,
-                },
-                next_id,
-                known,
-                entries,
-            );
-            self.append(&mut tail, generation, &record)?;
-            rest = later;
-        }
-        Ok(())
+        let header = record::Header {
+            pond: self.pond,
+            generation,
+            sequence: tail.sequence,
+        };
+        let entries = layers.iter().map(|layer| &*layer.changes);
+        let record = record::encode(&header, next_id, known, entries);
+        self.append(&mut tail, generation, &record)
     }
 
     /// Appends a record and syncs it. After a failed write the next one goes to another file; after a

@@ -39,7 +39,7 @@ fn found(journal: &Journal, committed: u64) -> (Vec<u64>, bool) {
 }
 
 fn write(journal: &Journal, generation: u64, n: u64) -> Result<(), IndexError> {
-    journal.write(&[layer(generation, n)], 100, Version(n))
+    journal.write(generation, &[layer(generation, n)], 100, Version(n))
 }
 
 #[test]
@@ -174,4 +174,38 @@ fn after_a_failed_sync_nothing_more_is_written() {
         write(&journal, 1, 1),
         Err(IndexError::JournalSync { .. })
     ));
+}
+
+#[test]
+fn a_record_whose_folder_could_not_be_synced_is_followed_by_the_next_one() {
+    let disk = SimDisk::new(1);
+    let journal = open(&disk);
+    found(&journal, 0);
+    write(&journal, 1, 1).unwrap();
+    // A generation has a file of its own, and its name has to be synced.
+    let file = path(Path::new(DIR), (2, 0));
+    let mut failed = 0;
+    for _ in 0..200 {
+        disk.set_faults(Faults {
+            descriptors: 500,
+            ..Faults::default()
+        });
+        let written = write(&journal, 2, 2);
+        disk.set_faults(Faults::default());
+        match written {
+            Err(IndexError::Journal { .. }) => {
+                failed += u64::from(Handle(disk.clone()).look(&file).is_ok())
+            }
+            written => {
+                written.unwrap();
+                break;
+            }
+        }
+    }
+    write(&journal, 2, 3).unwrap();
+    assert_eq!(
+        found(&open(&disk), 0),
+        (vec![1, 2, 3], false),
+        "{failed} failed"
+    );
 }

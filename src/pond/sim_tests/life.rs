@@ -142,6 +142,10 @@ impl Life {
                 reads: 50,
                 ..Faults::default()
             },
+            5 => Faults {
+                descriptors: 300,
+                ..Faults::default()
+            },
             _ => Faults::default(),
         }
     }
