@@ -5,6 +5,7 @@ use super::inodes::{Own, Subject, Tree, View};
 use super::mirror::{Found, Mirror, name};
 use super::own::OWN;
 use super::past::{self, VERSIONS};
+use crate::pond::Reference;
 use crate::tinyfs::ops::{Caller, NewNode, RenameMode};
 use crate::tinyfs::{Errno, FsResult, Kind, Name, NodeId, Version};
 use fuser::RenameFlags;
@@ -30,17 +31,16 @@ impl Mirror {
         bytes: &[u8],
         removes: impl FnOnce() -> bool,
     ) -> FsResult<Lookup> {
-        let found = self.lookup(parent, bytes)?;
-        let Lookup::Found(link) = found else {
-            return Ok(found);
-        };
-        match self.view(link.attr.ino.0)? {
-            View::Ref { target, .. } if removes() => {
-                self.forget(link.attr.ino.0, 1);
-                Ok(Lookup::Found(self.tag_directory(target)?))
-            }
-            _ => Ok(found),
+        // Only what users have made so is removed so.
+        if let Some(Reference::Tag(tag)) = Reference::parse(bytes)
+            && let View::Versions { of, .. } = self.view(parent)?
+            && of == Subject::Dir(NodeId::ROOT)
+            && removes()
+            && let Some(tag) = self.pond.tag(&tag)?
+        {
+            return Ok(Lookup::Found(self.tag_directory(tag.version)?));
         }
+        self.lookup(parent, bytes)
     }
 
     /// The name of a version as a directory, to who makes and removes it so.

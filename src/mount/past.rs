@@ -56,6 +56,7 @@ impl Mirror {
             Subject::Dir(_) => None,
             Subject::File(_, key) => name.strip_suffix(extension(&self.name_of(key)?)),
         };
+        let bare = bare.filter(|bare| *bare != name);
         // A tag may end as the file does.
         for text in [Some(name), bare].into_iter().flatten() {
             if let Some(view) = self.version_meant(tree, of, text)? {
@@ -176,7 +177,12 @@ impl Mirror {
         let (shown, mode, newest) = match of {
             Subject::Dir(dir) => {
                 let node = self.pond.node(tree.at, dir)?;
-                let mode = node.mode & 0o555;
+                // Its owner gives names to versions there.
+                let names = match tree.is_live() && dir == NodeId::ROOT {
+                    true => 0o200,
+                    false => 0,
+                };
+                let mode = node.mode & (0o555 | names);
                 (node, mode, self.pond.last_directory_version(tree.at, dir)?)
             }
             Subject::File(dir, key) => {
@@ -196,7 +202,7 @@ impl Mirror {
         let time = info.map_or(shown.mtime, |info| info.committed);
         Ok(Node {
             kind: Kind::Directory,
-            // As open as what it shows, and for nobody to write.
+            // As open as what it shows.
             mode,
             nlink: 2,
             size: 0,

@@ -29,9 +29,16 @@ struct Save {
     writers: u32,
     /// When it was first changed since it was closed or synced last.
     since: Option<Instant>,
+    /// Whether it was changed since it was opened.
+    changed: bool,
 }
 
 impl Save {
+    fn change(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+        self.changed = true;
+    }
+
     fn is_under_way(&self) -> bool {
         self.since.is_some_and(|since| since.elapsed() < LONGEST)
     }
@@ -44,30 +51,28 @@ impl Saves {
         let save = open.entry(id).or_default();
         save.writers += 1;
         if changed {
-            save.since.get_or_insert_with(Instant::now);
+            save.change();
         }
     }
 
     /// A file is changed. To change one that nobody has open is a save in itself.
     pub(super) fn changed(&self, id: NodeId) {
         if let Some(save) = self.open.lock().get_mut(&id) {
-            save.since.get_or_insert_with(Instant::now);
+            save.change();
         }
     }
 
-    /// Somebody who had it open to write closes it. Answers whether it was changed.
-    pub(super) fn closed(&self, id: NodeId) -> bool {
+    /// Somebody who had it open to write closes it.
+    pub(super) fn closed(&self, id: NodeId) {
         let mut open = self.open.lock();
         let Some(save) = open.get_mut(&id) else {
-            return false;
+            return;
         };
         save.writers = save.writers.saturating_sub(1);
-        let changed = save.since.is_some();
         if save.writers == 0 {
             open.remove(&id);
             self.ended.notify_all();
         }
-        changed
     }
 
     /// It is synced, which ends a save as well.
@@ -78,10 +83,10 @@ impl Saves {
         }
     }
 
-    /// Whether a file was changed since it was closed or synced last.
+    /// Whether a file was changed since it was opened.
     pub(super) fn is_changed(&self, id: NodeId) -> bool {
         let open = self.open.lock();
-        open.get(&id).is_some_and(|save| save.since.is_some())
+        open.get(&id).is_some_and(|save| save.changed)
     }
 
     /// Whether no save is under way.
@@ -114,14 +119,16 @@ mod tests {
         saves.changed(F);
         assert!(!saves.are_none() && saves.is_changed(F));
         saves.synced(F);
-        assert!(saves.are_none());
+        assert!(
+            saves.are_none() && saves.is_changed(F),
+            "a close is still to come"
+        );
         saves.changed(F);
         saves.opened(F, false);
-        assert!(
-            saves.closed(F) && !saves.are_none(),
-            "the other one still writes"
-        );
-        assert!(saves.closed(F) && saves.are_none());
+        saves.closed(F);
+        assert!(!saves.are_none(), "the other one still writes");
+        saves.closed(F);
+        assert!(saves.are_none() && !saves.is_changed(F));
         saves.opened(F, true);
         assert!(!saves.are_none(), "a new file is one from the start");
     }

@@ -191,6 +191,19 @@ fn a_version_gets_a_name_and_loses_it() {
 }
 
 #[test]
+fn whoever_owns_a_pond_names_its_versions() {
+    let pond = Pond::for_nobody();
+    let mount = pond.mount();
+    let script = r#"cd "$1" && echo x > f && mkdir @version/mine && cat @version/mine/f && rm @version/mine"#;
+    shell(script).arg(mount.path()).as_nobody().ok().says(&[]);
+    assert_eq!(
+        errno(File::create(mount.join("@version/file"))),
+        Some(Errno::ROFS)
+    );
+    mount.unmount();
+}
+
+#[test]
 fn a_past_version_is_mounted_as_the_root() {
     let pond = Pond::new();
     let mount = pond.mount();
@@ -314,6 +327,33 @@ fn differences_are_told_by_path_and_by_line() {
 }
 
 #[test]
+fn thousands_of_differences_and_entries_are_told_once_each() {
+    let pond = Pond::new();
+    let mount = pond.mount();
+    folder(mount.path(), "d");
+    mount.sync();
+    let mut expected = Vec::new();
+    for n in 0..1_200 {
+        // Names that sort otherwise as text than by what is in them.
+        file(&folder(mount.path(), &format!("d/x{n}")), "f", "");
+        file(mount.path(), &format!("d/x{n}.txt"), "");
+        expected.extend([
+            format!("d/x{n}"),
+            format!("d/x{n}/f"),
+            format!("d/x{n}.txt"),
+        ]);
+    }
+    mount.sync();
+    let told = says(&pond, ["diff", "1", "2", "--name-only"]);
+    let mut told: Vec<String> = told.lines().map(str::to_owned).collect();
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+    assert_eq!(says(&pond, ["ls", "d@2"]).lines().count(), 2_400);
+    mount.unmount();
+}
+
+#[test]
 fn the_log_of_a_path_follows_it() {
     let pond = Pond::new();
     let mount = pond.mount();
@@ -396,5 +436,14 @@ fn without_an_interval_every_close_is_a_version() {
     contents.sort();
     contents.dedup();
     assert_eq!(contents, ["1", "2", "3", "4", "5"]);
+    // Of what was synced before it was closed, too.
+    let newest = || fs::read_link(mount.join("f@version/latest")).unwrap();
+    let before = newest();
+    let mut synced = File::create(mount.join("f")).unwrap();
+    synced.write_all(b"synced").unwrap();
+    synced.sync_all().unwrap();
+    drop(synced);
+    assert_ne!(newest(), before);
+    assert_eq!(fs::read(mount.join("f@version/latest")).unwrap(), b"synced");
     mount.unmount();
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The most versions in one page of the log, which bounds the length of a line.
-const PAGE: usize = 1000;
+pub(super) const PAGE: usize = 1000;
 
 /// What this process has the pond open for.
 #[derive(Clone, Copy, Debug)]

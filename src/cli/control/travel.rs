@@ -2,7 +2,7 @@
 //!
 //! Everything that is long comes in pages. A path is from the root of the pond, without a slash before it.
 
-use super::answer::{json, timestamp};
+use super::answer::{PAGE, json, timestamp};
 use super::raw::Raw;
 use crate::cli::failure::Failure;
 use crate::pond::{Change, Difference, Pond, PondError, Reference, Return, Tag};
@@ -12,8 +12,6 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The most rows in one page.
-const PAGE: usize = 1000;
 /// The exit code of a path that leads nowhere.
 const NOT_THERE: u8 = 13;
 /// The most bytes of a file in one answer.

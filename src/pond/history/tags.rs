@@ -133,7 +133,11 @@ impl Pond {
     }
 }
 
+/// What stands in the map may come from elsewhere: a name with a slash in it would be listed.
 fn read(name: &str, kept: &[u8]) -> FsResult<Tag> {
+    if !is_tag_name(name) {
+        return Err(FsError::store(PondError::TagName(name.to_owned())));
+    }
     let kept: Kept = serde_json::from_slice(kept).map_err(FsError::store)?;
     Ok(Tag {
         name: name.to_owned(),
