@@ -191,19 +191,6 @@ fn a_version_gets_a_name_and_loses_it() {
 }
 
 #[test]
-fn whoever_owns_a_pond_names_its_versions() {
-    let pond = Pond::for_nobody();
-    let mount = pond.mount();
-    let script = r#"cd "$1" && echo x > f && mkdir @version/mine && cat @version/mine/f && rm @version/mine"#;
-    shell(script).arg(mount.path()).as_nobody().ok().says(&[]);
-    assert_eq!(
-        errno(File::create(mount.join("@version/file"))),
-        Some(Errno::ROFS)
-    );
-    mount.unmount();
-}
-
-#[test]
 fn a_past_version_is_mounted_as_the_root() {
     let pond = Pond::new();
     let mount = pond.mount();

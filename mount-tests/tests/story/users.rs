@@ -28,11 +28,12 @@ fn a_user_mounts_writes_and_unmounts_without_root() {
         .ok();
     let mount = Mount::adopt(&pond, at.clone(), Default::default());
     assert_eq!(mounted_at(&at).unwrap().kind, "fuse.pondmount");
-    let script = r#"cd "$1"; umask 022; mkdir d; echo text > d/f; ln d/f g; mv g h; test "$(stat -c %u:%a d/f)" = 65534:644; cat h"#;
+    let script = r#"cd "$1"; umask 022; mkdir d; echo text > d/f; ln d/f g; mv g h; test "$(stat -c %u:%a d/f)" = 65534:644; cat h
+        mkdir @version/mine; cat @version/mine/h; rm @version/mine; ! touch @version/file 2> /dev/null"#;
     let shell = || tool("bash").as_nobody().args(["-euc"]);
     assert_eq!(
         shell().arg(script).arg("bash").arg(&at).ok().text(),
-        "text\n"
+        "text\ntext\n"
     );
     // Not even root looks into a mount that its owner has not opened to others.
     assert!(fs::read_dir(&at).is_err());
