@@ -7,7 +7,7 @@
 
 use super::disk::Disk;
 use super::{IndexError, VersionInfo};
-use crate::tinyfs::{Changes, Entry, FsResult, Map, Version};
+use crate::tinyfs::{Changes, Entry, FsResult, Map, Version, describe};
 use fjall::Snapshot;
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use std::fs;
@@ -61,6 +61,7 @@ impl Slot {
         drop(slot.take());
         let disk = match Disk::open(&self.dir, self.pond) {
             Err(error) if error.is_damage() => {
+                tracing::warn!("the index is rebuilt from the oplog: {}", describe(&error));
                 fs::remove_dir_all(&self.dir).map_err(IndexError::files("remove", &self.dir))?;
                 Disk::open(&self.dir, self.pond)
             }

@@ -111,21 +111,9 @@ fn name(bytes: &[u8]) -> Result<Name, RecordError> {
     Name::new(bytes).map_err(|_| RecordError::Invalid("a name is not one that an entry can have"))
 }
 
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::File => "file",
-        Kind::Directory => "directory",
-        Kind::Symlink => "symlink",
-        Kind::Fifo => "fifo",
-        Kind::Socket => "socket",
-        Kind::CharDevice => "char device",
-        Kind::BlockDevice => "block device",
-    }
-}
-
 fn kind(name: &str) -> Result<Kind, RecordError> {
     (0..=u8::MAX)
         .map_while(|n| Kind::from_u8(n + 1))
-        .find(|k| kind_name(*k) == name)
+        .find(|k| k.name() == name)
         .ok_or(RecordError::Invalid("a kind of node is unknown"))
 }

@@ -36,6 +36,19 @@ impl Kind {
             _ => return None,
         })
     }
+
+    /// Its name, in the oplog and for users. The names are on disk and never change.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::File => "file",
+            Kind::Directory => "directory",
+            Kind::Symlink => "symlink",
+            Kind::Fifo => "fifo",
+            Kind::Socket => "socket",
+            Kind::CharDevice => "char device",
+            Kind::BlockDevice => "block device",
+        }
+    }
 }
 
 /// One node, as it stands at one version.

@@ -283,24 +283,11 @@ fn walk(pond: &Pond, at: Version, path: &Raw) -> Result<(NodeId, Node), Failure>
     })
 }
 
-fn kind(kind: Kind) -> String {
-    match kind {
-        Kind::File => "file",
-        Kind::Directory => "directory",
-        Kind::Symlink => "symlink",
-        Kind::Fifo => "fifo",
-        Kind::Socket => "socket",
-        Kind::CharDevice => "char device",
-        Kind::BlockDevice => "block device",
-    }
-    .to_owned()
-}
-
 fn node_report(path: Raw, at: Version, id: NodeId, node: &Node) -> NodeReport {
     NodeReport {
         path,
         version: number(at),
-        kind: kind(node.kind),
+        kind: node.kind.name().to_owned(),
         inode: id.0,
         mode: node.mode,
         links: node.nlink,
@@ -348,7 +335,7 @@ fn read(pond: &Pond, path: &Raw, at: Option<&str>, offset: u64) -> Result<Piece,
     let at = view_of(pond, at)?;
     let (id, node) = walk(pond, at, path)?;
     if !node.is_file() {
-        let what = kind(node.kind);
+        let what = node.kind.name();
         return Err(Failure::new(
             "not_a_file",
             format!("/{path} is no file but a {what}"),
@@ -435,7 +422,7 @@ fn diff_row(difference: Difference) -> DiffRow {
         change: change.to_owned(),
         path: Raw(difference.path),
         moved_from,
-        kind: side.map_or(String::new(), |(_, node)| kind(node.kind)),
+        kind: side.map_or(String::new(), |(_, node)| node.kind.name().to_owned()),
         size_before,
         size_after,
     }

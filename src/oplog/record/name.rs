@@ -2,8 +2,7 @@
 
 use super::columns::{keys, removed, values};
 use super::{
-    Columns, Entry, ForArrow, Owned, RecordError, id, kind, kind_name, name, nullable, required,
-    schema_of,
+    Columns, Entry, ForArrow, Owned, RecordError, id, kind, name, nullable, required, schema_of,
 };
 use crate::tinyfs::{Dentry, Names, NodeId};
 use arrow::array::{ArrayRef, BinaryArray, BooleanArray, RecordBatch, StringArray, UInt64Array};
@@ -29,7 +28,7 @@ impl ForArrow for Names {
             // `Name::lowest` is a bound of scans and stands in no map.
             name(key.1.as_bytes())?;
         }
-        let kinds = entries.iter().map(|(_, v)| v.map(|d| kind_name(d.kind)));
+        let kinds = entries.iter().map(|(_, v)| v.map(|d| d.kind.name()));
         let columns: Vec<ArrayRef> = vec![
             keys::<Self, UInt64Type>(entries, |(directory, _)| directory.0),
             Arc::new(BinaryArray::from_iter_values(names)),

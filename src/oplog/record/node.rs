@@ -4,8 +4,7 @@
 
 use super::columns::{bytes, keys, removed, values};
 use super::{
-    Columns, Entry, ForArrow, Owned, RecordError, id, kind, kind_name, nullable, required,
-    schema_of, time,
+    Columns, Entry, ForArrow, Owned, RecordError, id, kind, nullable, required, schema_of, time,
 };
 use crate::tinyfs::{ContentId, Node, NodeId, Nodes};
 use arrow::array::{
@@ -77,7 +76,7 @@ impl ForArrow for Nodes {
         for (_, value) in entries {
             value.map_or(Ok(()), checked)?;
         }
-        let kinds = entries.iter().map(|(_, v)| v.map(|n| kind_name(n.kind)));
+        let kinds = entries.iter().map(|(_, v)| v.map(|n| n.kind.name()));
         let columns: Vec<ArrayRef> = vec![
             keys::<Self, UInt64Type>(entries, |node| node.0),
             removed::<Self>(entries),
