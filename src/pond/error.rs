@@ -88,7 +88,7 @@ pub enum PondError {
     #[error("there is nothing at {0}")]
     NoPath(String),
     /// There is only one version.
-    #[error("there is nothing to undo: this is the first version")]
+    #[error("there is nothing to undo: no version changed anything")]
     NothingToUndo,
     /// An operation on the tree failed.
     #[error("{0}")]

@@ -40,14 +40,20 @@ fn python_opens_the_oplog_its_history_and_its_past() {
             .all(|pair| rows_at(pair[1]) > rows_at(pair[0])),
         "each version adds rows: {report}"
     );
-    // The name is found in the version that made it, and in none before.
+    // The names are found in the version that made them (a slow machine may have made another within the
+    // round), and in none before.
     let found: Vec<u64> = report["found"]
         .as_array()
         .unwrap()
         .iter()
         .filter_map(|version| version.as_u64())
         .collect();
-    assert_eq!(found, [versions[4]], "{report}");
+    assert!(found.contains(&versions[4]), "{report}");
+    let round = versions[3] + 1..=versions[4];
+    assert!(
+        found.iter().all(|version| round.contains(version)),
+        "{report}"
+    );
     assert_eq!(
         report["wrong_counts"].as_array().map(Vec::len),
         Some(0),

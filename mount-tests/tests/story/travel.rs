@@ -257,6 +257,8 @@ fn what_was_comes_back_in_its_place() {
     // All of it, and back.
     says(&pond, ["restore", "/", "--at", "0"]);
     assert!(names(mount.path()).is_empty());
+    // To name a version is no change of the tree.
+    says(&pond, ["snapshot", "empty"]);
     says(&pond, ["undo"]);
     Tree::of(mount.path()).assert_equals(&now, "after the undo");
     let mount = mount.remount_without_index();

@@ -32,28 +32,40 @@ impl Pond {
         // What was changed until now has a version of its own.
         self.sync()?;
         let restored = self.restore_live(place, at).map_err(PondError::Tree)?;
-        let changes = restored.names.len() + restored.nodes.len();
-        if let Some(watcher) = &*self.watcher.lock() {
-            watcher(&restored);
-        }
-        Ok(Return {
-            from: at,
-            version: self.sync()?,
-            changes,
-        })
+        self.returned(at, &restored)
     }
 
-    /// Makes the whole tree as it was before the newest version. Answers which that was, and what came of it.
+    /// Makes the whole tree as it was before the newest version that changed it: to name a version makes one
+    /// too. Answers which that was, and what came of it.
     pub fn undo(&self) -> Result<(VersionInfo, Return), PondError> {
         self.sync()?;
-        let undone = self.latest();
-        let before = undone.version.0.checked_sub(1).map(Version);
-        let target = match before {
-            Some(before) => self.index.nth_back(before, 0)?,
-            None => None,
-        };
-        let target = target.ok_or(PondError::NothingToUndo)?;
-        Ok((undone, self.restore(None, target.version)?))
+        let mut undone = self.latest();
+        loop {
+            let before = undone.version.0.checked_sub(1).map(Version);
+            let target = match before {
+                Some(before) => self.index.nth_back(before, 0)?,
+                None => None,
+            };
+            let target = target.ok_or(PondError::NothingToUndo)?;
+            let restored = self.restore_live(None, target.version);
+            let restored = restored.map_err(PondError::Tree)?;
+            if !restored.is_nothing() {
+                return Ok((undone, self.returned(target.version, &restored)?));
+            }
+            undone = target;
+        }
+    }
+
+    /// Tells of what was brought back, and makes it a version.
+    fn returned(&self, from: Version, restored: &Restored) -> Result<Return, PondError> {
+        if let Some(watcher) = &*self.watcher.lock() {
+            watcher(restored);
+        }
+        Ok(Return {
+            from,
+            version: self.sync()?,
+            changes: restored.names.len() + restored.nodes.len(),
+        })
     }
 
     fn check_version(&self, at: Version) -> Result<(), PondError> {

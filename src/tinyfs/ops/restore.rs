@@ -24,6 +24,13 @@ pub struct Restored {
     pub unlinked: Vec<Unlinked>,
 }
 
+impl Restored {
+    /// Whether all was as it was.
+    pub fn is_nothing(&self) -> bool {
+        self.names.is_empty() && self.nodes.is_empty()
+    }
+}
+
 /// A subtree as it is at a version: its names, and what they lead to.
 #[derive(Default)]
 struct Subtree {
