@@ -18,6 +18,9 @@ pub enum ContentError {
         #[source]
         source: io::Error,
     },
+    /// The compressor gave up.
+    #[error("cannot pack content")]
+    Packing(#[source] io::Error),
     /// A segment does not hold what was written to it.
     #[error("segment {segment} is damaged at offset {offset}: {why}")]
     Corrupt {
@@ -40,13 +43,17 @@ impl ContentError {
                     matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
                 *what == "sync" && !no_descriptor
             }
-            ContentError::Corrupt { .. } => false,
+            ContentError::Packing(_) | ContentError::Corrupt { .. } => false,
         }
     }
 
     pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ContentError {
         let path = path.to_owned();
         move |source| ContentError::Io { what, path, source }
+    }
+
+    pub(super) fn packing(error: io::Error) -> ContentError {
+        ContentError::Packing(error)
     }
 
     pub(super) fn corrupt(run: &Stored, why: &'static str) -> ContentError {

@@ -4,11 +4,10 @@
 //! log(file) / log(16) times until it stands in a full chunk, however slowly the file grows.
 
 use crate::tinyfs::ops::{CHUNK, extents_in};
-use crate::tinyfs::{ContentId, Extent, FsResult, Node, Store, Version};
-use std::cmp::Ordering;
+use crate::tinyfs::{ContentId, Extent, FsResult, Node, Store, Version, first_to_join};
 
 /// Small neighbours that are worth one merge.
-pub const MERGE_RUN: usize = 16;
+pub const MERGE_RUN: u64 = 16;
 
 /// A content and neighbouring extents of it, each with its file offset.
 pub type Tail = (ContentId, Vec<(u64, Extent)>);
@@ -25,25 +24,13 @@ pub fn small_tail<S: Store>(store: &S, node: &Node) -> FsResult<Option<Tail>> {
     let chunk = last / CHUNK * CHUNK;
     let mut tail = extents_in(store, Version::NOW, content, chunk..node.size)?;
     tail.retain(|(start, _)| *start >= chunk);
-    // From the end backwards, by classes of size: enough of one class, with what is smaller and
-    // later, make one of the next.
-    let mut best = None;
-    let mut class = 0;
-    let mut in_class = 0;
-    for (n, (start, extent)) in tail.iter().enumerate().rev() {
-        let later = tail.get(n + 1).map(|(next, _)| *next);
-        if later.is_some_and(|next| start + extent.len() != next) {
-            break;
-        }
-        let own = extent.len().ilog(MERGE_RUN as u64);
-        match own.cmp(&class) {
-            Ordering::Less => {}
-            Ordering::Equal => in_class += 1,
-            Ordering::Greater => (class, in_class) = (own, 1),
-        }
-        if in_class >= MERGE_RUN {
-            best = Some(n);
-        }
-    }
-    Ok(best.map(|first| (content, tail.split_off(first))))
+    // Without a gap between them.
+    let gap = tail.windows(2).rposition(|pair| match pair {
+        [(start, extent), (next, _)] => start + extent.len() != *next,
+        _ => false,
+    });
+    let mut tail = tail.split_off(gap.map_or(0, |gap| gap + 1));
+    let sizes: Vec<u64> = tail.iter().map(|(_, extent)| extent.len()).collect();
+    let first = first_to_join(&sizes, MERGE_RUN);
+    Ok(first.map(|first| (content, tail.split_off(first))))
 }

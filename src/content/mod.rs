@@ -1,24 +1,30 @@
 //! The heap of bytes: segments that are only ever appended to, and extents that say where in them
 //! the bytes of a file stand.
 //!
-//! Role: keep content. In: the extents of frozen layers, with their bytes. Out: where those bytes
+//! Role: keep content, equal bytes once. In: the extents of frozen layers, with their bytes. Out: where those bytes
 //! stand now, and the bytes again, verified. Holds always: a byte in a segment is written once;
 //! nothing is read that does not match the hash of its stored extent; what [`Content::sync`] returned
 //! after is on stable storage.
 
 mod cache;
+mod cut;
 mod error;
 mod merge;
+mod packing;
+mod recent;
 mod segments;
 mod settle;
 
+pub use cut::{MAX_PIECE, MIN_RUN, pieces};
 pub use error::ContentError;
 pub use merge::{Tail, small_tail};
 
 use crate::disk::Disk;
-use crate::tinyfs::{Entries, Extents, SegmentId, Stored};
+use crate::tinyfs::{SegmentId, Stored};
 use bytes::Bytes;
 use cache::Cache;
+use packing::Packing;
+use recent::Recent;
 use segments::Segments;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,22 +35,23 @@ const CACHE_BYTES: usize = 16 << 20;
 /// The content of one pond. All methods may be called from any thread.
 pub struct Content {
     segments: Segments,
+    packing: Packing,
+    recent: Recent,
     cache: Cache,
 }
+
+/// Tells where bytes of a hash are stored, if they are.
+pub type Known<'a> = dyn Fn(&[u8; 32]) -> Option<Stored> + 'a;
 
 impl Content {
     /// Opens the segments in folder `dir`, which exists.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Content, ContentError> {
         Ok(Content {
             segments: Segments::open(disk, dir)?,
+            packing: Packing::new().map_err(ContentError::packing)?,
+            recent: Recent::default(),
             cache: Cache::new(CACHE_BYTES),
         })
-    }
-
-    /// Gives the inline bytes of `extents` their place: what is small stays inline, the rest goes to a
-    /// segment. Answers the extents as they are then; they say the same.
-    pub fn settle(&self, extents: &Entries<Extents>) -> Result<Entries<Extents>, ContentError> {
-        settle::settle(&self.segments, extents)
     }
 
     /// Returns when everything that was settled is on stable storage.
@@ -80,7 +87,12 @@ impl Content {
 
     /// The whole stored extent that `run` is of, read from the segment and verified.
     pub fn read_verified(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
-        let whole = self.segments.read(run)?;
+        let mut whole = self.segments.read(run)?;
+        if run.is_packed() {
+            let unpacked = self.packing.unpack(&whole, run.stored_len as usize);
+            whole = unpacked
+                .map_err(|_| ContentError::corrupt(run, "the bytes cannot be unpacked"))?;
+        }
         match blake3::hash(&whole).as_bytes() == &run.hash {
             true => Ok(whole),
             false => Err(ContentError::corrupt(

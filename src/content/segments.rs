@@ -178,7 +178,7 @@ impl Segments {
     /// The stored extent that `run` is of, as it stands in its segment.
     pub(super) fn read(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
         let file = self.reader(run.segment)?;
-        let mut bytes = vec![0; run.stored_len as usize];
+        let mut bytes = vec![0; run.packed_len as usize];
         match file.read_at(&mut bytes, run.offset) {
             Ok(()) => Ok(bytes),
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {

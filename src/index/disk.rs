@@ -24,22 +24,22 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// The format of the index; another one is deleted and rebuilt, never converted.
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 4;
 /// Versions between two syncs of the store's own journal.
 const SYNC_EVERY: u64 = 32;
 /// Bytes of tables that are kept in memory.
 const CACHE: u64 = 24 << 20;
 /// Tables that are kept open.
 const OPEN_TABLES: usize = 32;
-/// Bytes of one keyspace in memory; there are nine, and a board with 2 GB has other work too.
+/// Bytes of one keyspace in memory; there are ten, and a board with 2 GB has other work too.
 const MEMTABLE: u64 = 4 << 20;
 /// How long the process that had the pond before may take to close the index.
 const CLOSING: Duration = Duration::from_secs(30);
 /// How long to wait between looks at tables that are being written.
 const ROTATING: Duration = Duration::from_millis(2);
 
-const KEYSPACES: [&str; 9] = [
-    "nodes", "names", "extents", "attrs", "past", "links", "trail", "versions", "meta",
+const KEYSPACES: [&str; 10] = [
+    "nodes", "names", "extents", "attrs", "past", "links", "trail", "stored", "versions", "meta",
 ];
 const META_POND: &[u8] = b"pond";
 const META_FORMAT: &[u8] = b"format";
@@ -68,6 +68,8 @@ pub(super) struct Disk {
     pub(super) links: Keyspace,
     /// When what changed.
     pub(super) trail: Keyspace,
+    /// Where what is stored stands, by its hash: see [`stored`](super::stored).
+    pub(super) stored: Keyspace,
     pub(super) versions: Keyspace,
     pub(super) meta: Keyspace,
     /// The last field: it is dropped when the store is closed.
@@ -126,6 +128,7 @@ impl Disk {
             past: keyspace("past")?,
             links: keyspace("links")?,
             trail: keyspace("trail")?,
+            stored: keyspace("stored")?,
             versions: keyspace("versions")?,
             meta,
             db,
@@ -154,7 +157,7 @@ impl Disk {
 
     /// The keyspaces that every batch of a commit notes itself in, but for `meta`.
     pub(super) fn maps(&self) -> impl Iterator<Item = &Keyspace> {
-        let derived = [&self.past, &self.links, &self.trail];
+        let derived = [&self.past, &self.links, &self.trail, &self.stored];
         self.present.iter().chain(derived)
     }
 

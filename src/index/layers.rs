@@ -10,7 +10,7 @@ use crate::tinyfs::{
     AttrName, Attrs, Changes, ContentId, Entries, Extent, Extents, Map, Node, NodeId, Nodes,
     ops::{CHUNK, Unlinked},
 };
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -28,6 +28,25 @@ pub struct Frozen {
     inline: u64,
     settled: bool,
     journaled: bool,
+}
+
+/// A run of bytes of one content, in pieces.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The content.
+    pub content: ContentId,
+    /// Where in it the run begins.
+    pub start: u64,
+    /// Its bytes.
+    pub pieces: Vec<Bytes>,
+}
+
+impl Run {
+    /// Where it ends.
+    pub fn end(&self) -> u64 {
+        let len: usize = self.pieces.iter().map(Bytes::len).sum();
+        self.start + len as u64
+    }
 }
 
 #[derive(Default)]
@@ -250,6 +269,48 @@ impl Layers {
 
     fn select(&self, wanted: impl Fn(&Frozen) -> bool) -> Vec<Frozen> {
         self.frozen.iter().filter(|f| wanted(f)).cloned().collect()
+    }
+
+    pub(super) fn extent_before(&self, content: ContentId, start: u64) -> Option<(u64, Extent)> {
+        let before = (content, 0)..(content, start);
+        let last = |layer: &Changes| {
+            let mut entries = layer.extents.range(before.clone());
+            entries.rfind(|(_, extent)| extent.is_some()).map(|e| *e.0)
+        };
+        let key = self.newest_first().filter_map(last).max()?;
+        let extent = self.get::<Extents>(&key)??;
+        (key.1 + extent.len() == start).then(|| (key.1, extent.clone()))
+    }
+
+    pub(super) fn recut(&mut self, mut frozen: Frozen, runs: Vec<Run>) -> Frozen {
+        let is_changed_later = |run: &Run| {
+            let range = (run.content, run.start)..(run.content, run.end());
+            let later = self.frozen.iter().filter(|layer| layer.id > frozen.id);
+            [&self.orphans.layer.changes, &self.fresh.changes]
+                .into_iter()
+                .chain(later.map(|layer| &*layer.changes))
+                .any(|layer| layer.extents.range(range.clone()).next().is_some())
+        };
+        let runs: Vec<Run> = runs.into_iter().filter(|r| !is_changed_later(r)).collect();
+        let Some(layer) = self.frozen.iter_mut().find(|layer| layer.id == frozen.id) else {
+            return frozen;
+        };
+        drop(std::mem::take(&mut frozen.changes));
+        let extents = &mut Arc::make_mut(&mut layer.changes).extents;
+        for run in runs {
+            let (content, mut at) = (run.content, run.start);
+            // What stands under these keys in a layer below is covered, so that it is removed, not forgotten.
+            for (_, old) in extents.range_mut((content, at)..(content, run.end())) {
+                *old = None;
+            }
+            for piece in run.pieces {
+                let len = piece.len() as u64;
+                extents.insert((content, at), Some(Extent::Inline(piece)));
+                at += len;
+            }
+        }
+        layer.inline = inline_bytes(&layer.changes);
+        layer.clone()
     }
 
     pub(super) fn settle(&mut self, frozen: Frozen, extents: Entries<Extents>) {

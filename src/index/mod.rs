@@ -9,6 +9,7 @@
 //!   present costs one get however long its history is; entries that were superseded stand in
 //!   another, by the version that ended them.
 //! - [`parts`]: a version on its way to the disk. [`trail`]: when what changed, and under which names.
+//!   [`stored`]: where which bytes stand.
 //! - [`slot`]: their store, which may have to be opened anew.
 //! - [`layers`]: the open version, in memory: the fresh layer that operations change, and frozen ones
 //!   below it that are being flushed or committed.
@@ -22,17 +23,19 @@ mod layers;
 mod parts;
 mod slot;
 mod store;
+mod stored;
 mod trail;
 
 pub use disk::VersionInfo;
 pub use error::IndexError;
 pub use journal::{Damage, Journal};
-pub use layers::Frozen;
+pub use layers::{Frozen, Run};
 pub use trail::Link;
 
 use crate::tinyfs::ops::Unlinked;
 use crate::tinyfs::{
-    Changes, ContentId, Dentry, Entries, Extents, Map, Name, Names, NodeId, Version,
+    Changes, ContentId, Dentry, Entries, Extent, Extents, Map, Name, Names, NodeId, Stored, Version,
+    describe,
 };
 use journal::Loaded;
 use layers::Layers;
@@ -163,6 +166,26 @@ impl Index {
     /// Frozen layers whose content still stands in memory.
     pub fn unsettled(&self) -> Vec<Frozen> {
         self.layers.read().unsettled()
+    }
+
+    /// The extent of the open version that ends where `start` is.
+    pub fn open_extent_before(&self, content: ContentId, start: u64) -> Option<(u64, Extent)> {
+        self.layers.read().extent_before(content, start)
+    }
+
+    /// Replaces runs of a frozen layer by the same bytes in other pieces, but for those of which a later layer
+    /// has changed something: it went by the pieces as they were. Answers the layer as it is then.
+    pub fn recut(&self, frozen: Frozen, runs: Vec<Run>) -> Frozen {
+        self.layers.write().recut(frozen, runs)
+    }
+
+    /// Where bytes of a hash are stored, by what is committed.
+    pub fn stored(&self, hash: &[u8; 32]) -> Option<Stored> {
+        let found = self.disk.get().and_then(|disk| disk.stored(hash));
+        found.unwrap_or_else(|error| {
+            tracing::warn!("nothing is shared: {}", describe(&error));
+            None
+        })
     }
 
     /// Replaces the extents of a frozen layer by those that say where its content now stands.

@@ -6,9 +6,10 @@
 
 use super::disk::{Disk, MARK, META_APPLIED, META_NEXT_ID, past_key, u64_at_start};
 use super::trail::{GONE, STANDS, link_key, links_from, split_link, trail_key};
+use super::stored::stored_value;
 use super::{IndexError, VersionInfo};
 use crate::tinyfs::{
-    Attrs, Changes, ContentId, Extents, Kind, Map, Names, Node, NodeId, Nodes, Time, Version,
+    Attrs, Changes, ContentId, Extent, Extents, Kind, Map, Names, Node, NodeId, Nodes, Time, Version,
 };
 use fjall::OwnedWriteBatch;
 use rustc_hash::FxHashSet;
@@ -56,7 +57,7 @@ impl<'a> Parts<'a> {
         // What comes next looks for the links.
         self.write()?;
         self.supersede::<Nodes>(Self::note_node)?;
-        self.supersede::<Extents>(|_, _, _, _| Ok(()))?;
+        self.supersede::<Extents>(|parts, _, _, new| parts.note_stored(new))?;
         self.supersede::<Attrs>(|_, _, _, _| Ok(()))?;
         let disk = self.disk;
         let mut noted = info.committed.micros().to_le_bytes().to_vec();
@@ -164,6 +165,18 @@ impl<'a> Parts<'a> {
             if u64_at_start(&ended)?.0 >= self.version.0 {
                 self.touch(split_link(&key)?.dir)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Equal bytes that come later can stand where these do.
+    fn note_stored(&mut self, new: Option<&Extent>) -> Result<(), IndexError> {
+        let keyspace = &self.disk.stored;
+        if let Some(Extent::Stored(stored)) = new
+            && !keyspace.contains_key(stored.hash)?
+        {
+            let place = stored_value(stored);
+            self.batch.insert(keyspace, stored.hash.as_slice(), place);
         }
         Ok(())
     }

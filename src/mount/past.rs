@@ -82,7 +82,7 @@ impl Mirror {
             return Ok(None);
         };
         Ok(Some(match reference {
-            Reference::Number(_) => View::Node {
+            Reference::Number(number) if number == target => View::Node {
                 tree: tree.past(of.dir(), target),
                 id: node,
             },

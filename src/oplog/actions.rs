@@ -25,7 +25,20 @@ pub(super) struct Actions {
     pub txns: Vec<(String, i64)>,
 }
 
+/// How the application begins under which merges are noted. Its number is how many files a merge removes.
+pub(super) const MERGES: &str = "merge-";
+
 impl Actions {
+    /// Whether it moves rows and changes nothing.
+    pub(super) fn is_merge(&self) -> bool {
+        self.merge().is_some()
+    }
+
+    fn merge(&self) -> Option<i64> {
+        let merge = self.txns.iter().find(|(app, _)| app.starts_with(MERGES));
+        merge.map(|(_, removes)| *removes)
+    }
+
     /// Whether the files that it adds were written for the generation that it says it is.
     pub(super) fn agree(&self) -> bool {
         let mut told = self.adds.iter().filter_map(|(path, _)| generation(path));
@@ -125,6 +138,12 @@ fn parse(bytes: &[u8], version: Version) -> Result<Actions, String> {
         () if version.0 > 0 && ours && actions.txns.is_empty() => {
             Err("its file is cut short".into())
         }
+        () if actions
+            .merge()
+            .is_some_and(|removes| usize::try_from(removes) != Ok(actions.removes.len())) =>
+        {
+            Err("its file is cut short".into())
+        }
         () if version.0 > 0 && ours && !actions.agree() => {
             Err("it is of another generation than its data files".into())
         }
@@ -164,6 +183,18 @@ mod tests {
             );
         }
         assert!(parse(&vec![0; whole.len()], Version(1)).is_err());
+    }
+
+    #[test]
+    fn a_merge_removes_all_that_it_replaces_or_nothing() {
+        let info = r#"{"commitInfo":{"engineInfo":"pondmount/1"}}"#;
+        let add = r#"{"add":{"path":"a-merged-b","size":3}}"#;
+        let txn = r#"{"txn":{"appId":"merge-p","version":2}}"#;
+        let remove = r#"{"remove":{"path":"c"}}"#;
+        let whole = format!("{info}\n{add}\n{txn}\n{remove}\n{remove}\n");
+        assert!(parse(whole.as_bytes(), Version(1)).unwrap().is_merge());
+        let cut = &whole.as_bytes()[..whole.len() - remove.len() - 1];
+        assert!(parse(cut, Version(1)).is_err());
     }
 
     #[test]

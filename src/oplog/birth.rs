@@ -30,7 +30,7 @@ pub(super) fn create(
         return Err(exists());
     }
     let parts = rows_of(birth, Version(0), committed)?;
-    let files = write_parts(table, 0, &parts)?;
+    let files = write_parts(table, 0, parts)?;
     let millis = micros(committed)?.div_euclid(1_000);
     let log = log(pond, millis, &files);
     match table.create(&commit_path(Version(0)), Bytes::from(log)) {

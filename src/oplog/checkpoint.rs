@@ -1,7 +1,7 @@
 //! The newest checkpoint, before the kernel reads it.
 //!
-//! Role: a checkpoint is a Parquet file that no checksum covers, and the kernel takes what it finds. In: the
-//! log's folder. Out: nothing, or what is wrong. Holds always: what is decoded of a checkpoint is in
+//! Role: a checkpoint is a Parquet file that no checksum of Delta's covers, and the kernel takes what it finds.
+//! In: the log's folder. Out: nothing, or what is wrong; and a note of what a checkpoint was when it was written. Holds always: what is decoded of a checkpoint is in
 //! proportion to its length, and a file of the log that is longer than any can be is not read.
 //!
 //! A checkpoint is a cache: where it is refused, it is set aside, and the log is read from further back.
@@ -9,9 +9,11 @@
 use super::error::OplogError;
 use super::pages::{check_footer, check_pages};
 use super::reader::FileReader;
-use super::table::{LAST_CHECKPOINT, MAX_LOG_FILE, Table};
+use super::table::{LAST_CHECKPOINT, LOG, MAX_LOG_FILE, Table};
+use super::tail;
 use crate::observe::guarded;
 use crate::tinyfs::Version;
+use bytes::Bytes;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use parquet::file::metadata::ParquetMetaDataReader;
 use serde::Deserialize;
@@ -19,6 +21,36 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct Hint {
     version: u64,
+}
+
+/// Notes the hash of a checkpoint that was just written, in a file beside it that no Delta reader looks at.
+pub(super) fn seal(table: &Table, version: Version) -> Result<(), OplogError> {
+    let path = seal_path(version);
+    let Some(hash) = hash(table, version)? else {
+        return Ok(());
+    };
+    if table.size(&path.as_str().into())?.is_some() {
+        table.delete(&path)?;
+    }
+    let written = table.create(&path, Bytes::from(hash));
+    written.map_err(|e| table.failed(format!("write {path}"), e))
+}
+
+/// Whether a checkpoint has the hash that was noted of it, if one was. What other programs write has none.
+pub(super) fn is_sealed(table: &Table, version: Version) -> Result<bool, OplogError> {
+    match table.get(&seal_path(version))? {
+        Some(noted) => Ok(hash(table, version)?.is_some_and(|hash| *hash.as_bytes() == *noted)),
+        None => Ok(true),
+    }
+}
+
+fn seal_path(version: Version) -> String {
+    format!("{LOG}/{:020}.checkpoint.blake3", version.0)
+}
+
+fn hash(table: &Table, version: Version) -> Result<Option<String>, OplogError> {
+    let whole = table.get(&tail::checkpoint_path(version))?;
+    Ok(whole.map(|bytes| blake3::hash(&bytes).to_hex().to_string()))
 }
 
 /// Whether the log can be given to the kernel. The hint of the newest checkpoint was looked after before.

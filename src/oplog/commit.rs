@@ -11,6 +11,7 @@ use super::payload::{Parts, micros, rows_of};
 use super::schema::{ENGINE, PART};
 use super::table::Table;
 use super::{Commit, Oplog, actions, digest, source};
+use super::source::DataFile;
 use crate::tinyfs::{Changes, Time, Version};
 use arrow::array::builder::{MapBuilder, MapFieldNames, StringBuilder};
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, StructArray};
@@ -19,6 +20,7 @@ use arrow::error::ArrowError;
 use buoyant_kernel::Snapshot;
 use buoyant_kernel::committer::FileSystemCommitter;
 use buoyant_kernel::engine::arrow_data::ArrowEngineData;
+use buoyant_kernel::engine_data::FilteredEngineData;
 use buoyant_kernel::snapshot::SnapshotRef;
 use buoyant_kernel::transaction::CommitResult;
 use std::sync::Arc;
@@ -40,21 +42,33 @@ pub(super) struct Attempt {
     paths: Vec<String>,
 }
 
+/// What a commit of the log is to hold.
+pub(super) struct Transaction<'a> {
+    pub version: Version,
+    pub operation: &'static str,
+    pub data_change: bool,
+    /// The application that it is noted under, and that one's number.
+    pub app: String,
+    pub number: i64,
+    pub adds: &'a [PartFile],
+    pub removes: Vec<FilteredEngineData>,
+}
+
 /// Writes the data files of a commit.
 pub(super) fn write_parts(
     table: &Table,
     generation: u64,
-    parts: &Parts,
+    parts: Parts,
 ) -> Result<Vec<PartFile>, OplogError> {
     let mut files = Vec::with_capacity(parts.len());
     for (part, rows) in parts {
         let written = encode(rows).and_then(|(bytes, stats)| {
-            let path = digest::path_of(*part, generation, &bytes);
+            let path = digest::path_of(part, generation, &bytes);
             let size = bytes.len() as u64;
             (table.create(&path, bytes)).map_err(|e| table.failed(format!("write {path}"), e))?;
             let modified = Time::from(SystemTime::now()).micros() / 1_000;
             Ok(PartFile {
-                part: *part,
+                part,
                 path,
                 size,
                 modified,
@@ -91,6 +105,7 @@ impl Oplog {
         if let Some(version) = self.fenced {
             return Err(OplogError::Conflict { version });
         }
+        self.settle_merge()?;
         if generation <= self.generation {
             return self.find(generation);
         }
@@ -112,13 +127,25 @@ impl Oplog {
         self.table.must_be_durable()?;
         let version = Version(self.snapshot.version() + 1);
         let parts = rows_of(changes, version, committed)?;
-        let files = write_parts(&self.table, generation, &parts)?;
+        let files = write_parts(&self.table, generation, parts)?;
         paths.extend(files.iter().map(|f| f.path.clone()));
         let attempt = Attempt { generation, paths };
-        match self.transact(version, number, &files) {
+        let transaction = Transaction {
+            version,
+            operation: "WRITE",
+            data_change: true,
+            app: self.app.clone(),
+            number,
+            adds: &files,
+            removes: Vec::new(),
+        };
+        match self.transact(transaction) {
             Ok(Outcome::Committed(snapshot)) => {
                 self.snapshot = snapshot;
                 self.since_checkpoint += 1;
+                if let Some(live) = &mut self.live {
+                    live.extend(files.iter().map(DataFile::of));
+                }
                 Ok(self.remember(generation, version, micros(committed)?))
             }
             Ok(Outcome::Taken) => match self.settle(attempt)? {
@@ -134,26 +161,25 @@ impl Oplog {
         }
     }
 
-    fn transact(
-        &self,
-        version: Version,
-        generation: i64,
-        files: &[PartFile],
-    ) -> Result<Outcome, OplogError> {
+    pub(super) fn transact(&self, what: Transaction<'_>) -> Result<Outcome, OplogError> {
         let failed = |e| {
             self.table
-                .failed(format!("commit version {version}"), from_kernel(e))
+                .failed(format!("commit version {}", what.version), from_kernel(e))
         };
-        let batch = add_files(files)
+        let batch = add_files(what.adds)
             .map_err(|e| self.table.failed("describe the data files of a commit", e))?;
         let engine = self.table.engine();
         let mut transaction = (self.snapshot.clone())
             .transaction(Box::new(FileSystemCommitter::new()), engine)
             .map_err(failed)?
-            .with_operation("WRITE".into())
+            .with_operation(what.operation.into())
+            .with_data_change(what.data_change)
             .with_engine_info(ENGINE)
-            .with_transaction_id(self.app.clone(), generation);
+            .with_transaction_id(what.app, what.number);
         transaction.add_files(Box::new(ArrowEngineData::new(batch)));
+        for removes in what.removes {
+            transaction.remove_files(removes);
+        }
         match transaction.commit(engine).map_err(failed)? {
             CommitResult::CommittedTransaction(done) => match done.post_commit_snapshot() {
                 Some(snapshot) => Ok(Outcome::Committed(snapshot.clone())),
@@ -197,6 +223,7 @@ impl Oplog {
         }
         self.snapshot = snapshot;
         self.since_checkpoint += 1;
+        self.live = None;
         Ok(Some(self.remember(attempt.generation, version, committed)))
     }
 
@@ -237,19 +264,20 @@ impl Oplog {
         commit
     }
 
-    fn fence(&mut self, version: Version) -> OplogError {
+    pub(super) fn fence(&mut self, version: Version) -> OplogError {
         self.fenced = Some(version);
         OplogError::Conflict { version }
     }
 
-    fn newer_snapshot(&self) -> Result<SnapshotRef, OplogError> {
+    pub(super) fn newer_snapshot(&self) -> Result<SnapshotRef, OplogError> {
         Snapshot::builder_from(self.snapshot.clone())
             .build(self.table.engine())
             .map_err(|e| self.table.failed("read the end of the log", from_kernel(e)))
     }
 }
 
-enum Outcome {
+/// What became of a commit that did not fail.
+pub(super) enum Outcome {
     Committed(SnapshotRef),
     /// The version was there already.
     Taken,

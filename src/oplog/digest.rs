@@ -26,6 +26,12 @@ pub(super) fn path_of(part: i32, generation: u64, bytes: &[u8]) -> String {
     format!("{PART}={part}/{unique}-g{generation}-{hash}.parquet")
 }
 
+/// The path of a file that others were joined into.
+pub(super) fn path_of_merged(part: i32, bytes: &[u8]) -> String {
+    let hash = digits(Hasher::new().update(bytes));
+    format!("{PART}={part}/{}-merged-{hash}.parquet", Uuid::now_v7())
+}
+
 /// The generation that a file was written for, if its name tells one.
 pub(super) fn generation(path: &str) -> Option<u64> {
     let (rest, _) = path.strip_suffix(".parquet")?.rsplit_once('-')?;

@@ -20,8 +20,41 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use std::sync::Arc;
 
-/// Rows that one page holds at most: reading one row costs decoding its page.
-pub(super) const PAGE_ROWS: usize = 16;
+/// How rows are put into pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paging {
+    /// The file of one commit: reading one row costs decoding its page.
+    Commit,
+    /// A file that many were joined into: what is alike in many rows is stored once for a page.
+    Merged,
+}
+
+impl Paging {
+    /// Rows that one page holds at most.
+    fn rows(self) -> usize {
+        match self {
+            Paging::Commit => 16,
+            Paging::Merged => 1024,
+        }
+    }
+
+    /// Bytes of payloads after which a page ends.
+    fn bytes(self) -> usize {
+        match self {
+            Paging::Commit => usize::MAX,
+            Paging::Merged => 256 << 10,
+        }
+    }
+
+    fn level(self) -> i32 {
+        match self {
+            Paging::Commit => 1,
+            // Once for many commits, and in the background.
+            Paging::Merged => 6,
+        }
+    }
+}
+
 /// About the most bytes of a row group before compression.
 const GROUP_BYTES: usize = 64 << 20;
 
@@ -39,50 +72,126 @@ pub(super) struct Stats {
 }
 
 /// A Parquet file that holds `rows`, and what it holds.
-pub(super) fn encode(rows: &[Row]) -> Result<(Bytes, Stats), OplogError> {
-    let long = |n: u64| i64::try_from(n).map_err(|_| OplogError::Range("a node id"));
-    let column = |of: fn(&Row) -> u64| {
-        rows.iter()
-            .map(|r| long(of(r)))
-            .collect::<Result<Vec<_>, _>>()
-    };
-    let versions = column(|r| r.version)?;
-    let (first, last) = (column(|r| r.first_node)?, column(|r| r.last_node)?);
-    let range = |of: &[i64]| {
-        let (low, high) = (of.iter().min(), of.iter().max());
-        low.copied().zip(high.copied()).ok_or(OplogError::Empty)
-    };
-    let stats = Stats {
-        rows: long(rows.len() as u64)?,
-        versions: range(&versions)?,
-        first_node: range(&first)?,
-        last_node: range(&last)?,
+pub(super) fn encode(rows: Vec<Row>) -> Result<(Bytes, Stats), OplogError> {
+    let mut encoder = Encoder::new(Paging::Commit)?;
+    for row in rows {
+        encoder.push(row)?;
+    }
+    encoder.finish()
+}
+
+/// A Parquet file under way.
+pub(super) struct Encoder {
+    paging: Paging,
+    writer: ArrowWriter<Vec<u8>>,
+    /// Those of the next page.
+    rows: Vec<Row>,
+    /// Bytes of their payloads.
+    weight: usize,
+    stats: Option<Stats>,
+}
+
+impl Encoder {
+    pub(super) fn new(paging: Paging) -> Result<Encoder, OplogError> {
+        let writer = properties(paging)
+            .and_then(|properties| ArrowWriter::try_new(Vec::new(), file_schema(), Some(properties)))
+            .map_err(failed)?;
+        Ok(Encoder {
+            paging,
+            writer,
+            rows: Vec::new(),
+            weight: 0,
+            stats: None,
+        })
+    }
+
+    /// Adds a row behind all others.
+    pub(super) fn push(&mut self, row: Row) -> Result<(), OplogError> {
+        let more = Stats::of(&row)?;
+        self.stats = Some(self.stats.map_or(more, |stats| stats.with(more)));
+        self.weight += row.payload.len();
+        self.rows.push(row);
+        if self.rows.len() >= self.paging.rows() || self.weight >= self.paging.bytes() {
+            self.write_page()?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of the file, and what it holds.
+    pub(super) fn finish(mut self) -> Result<(Bytes, Stats), OplogError> {
+        self.write_page()?;
+        let stats = self.stats.ok_or(OplogError::Empty)?;
+        let bytes = self.writer.into_inner().map_err(failed)?;
+        Ok((Bytes::from(bytes), stats))
+    }
+
+    fn write_page(&mut self) -> Result<(), OplogError> {
+        let rows = std::mem::take(&mut self.rows);
+        self.weight = 0;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let batch = batch_of(&rows)?;
+        let mut write = || {
+            self.writer.write(&batch)?;
+            match self.writer.in_progress_size() > GROUP_BYTES {
+                true => self.writer.flush(),
+                false => Ok(()),
+            }
+        };
+        write().map_err(failed)
+    }
+}
+
+impl Stats {
+    fn of(row: &Row) -> Result<Stats, OplogError> {
+        let both = |n: u64| {
+            let n = i64::try_from(n).map_err(|_| OplogError::Range("a node id"))?;
+            Ok::<_, OplogError>((n, n))
+        };
+        Ok(Stats {
+            rows: 1,
+            versions: both(row.version)?,
+            first_node: both(row.first_node)?,
+            last_node: both(row.last_node)?,
+        })
+    }
+
+    fn with(self, more: Stats) -> Stats {
+        let join = |a: (i64, i64), b: (i64, i64)| (a.0.min(b.0), a.1.max(b.1));
+        Stats {
+            rows: self.rows + more.rows,
+            versions: join(self.versions, more.versions),
+            first_node: join(self.first_node, more.first_node),
+            last_node: join(self.last_node, more.last_node),
+        }
+    }
+}
+
+fn failed(error: ParquetError) -> OplogError {
+    OplogError::storage("encode a data file", error, None)
+}
+
+fn batch_of(rows: &[Row]) -> Result<RecordBatch, OplogError> {
+    // Checked with the statistics: they fit.
+    let longs = |of: fn(&Row) -> u64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(
+            rows.iter().map(|r| of(r).cast_signed()),
+        ))
     };
     let counts = rows.iter().map(|r| i32::try_from(r.rows));
     let counts = counts.collect::<Result<Vec<_>, _>>();
     let counts = counts.map_err(|_| OplogError::Range("the number of records in a row"))?;
-    let bytes = write(rows, versions, first, last, counts)
-        .map_err(|e| OplogError::storage("encode a data file", e, None))?;
-    Ok((bytes, stats))
-}
-
-fn write(
-    rows: &[Row],
-    versions: Vec<i64>,
-    first: Vec<i64>,
-    last: Vec<i64>,
-    counts: Vec<i32>,
-) -> Result<Bytes, ParquetError> {
     let committed = rows.iter().map(|r| r.committed);
     let committed = TimestampMicrosecondArray::from_iter_values(committed).with_timezone("UTC");
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from(versions)),
+        longs(|r| r.version),
         Arc::new(committed),
         Arc::new(StringArray::from_iter_values(
             rows.iter().map(|r| &r.record),
         )),
-        Arc::new(Int64Array::from(first)),
-        Arc::new(Int64Array::from(last)),
+        longs(|r| r.first_node),
+        longs(|r| r.last_node),
         Arc::new(Int32Array::from(counts)),
         Arc::new(BinaryArray::from_iter_values(
             rows.iter().map(|r| &r.payload),
@@ -91,28 +200,19 @@ fn write(
             rows.iter().map(|r| r.checksum),
         )),
     ];
-    let batch = RecordBatch::try_new(file_schema(), columns)?;
-    let mut writer = ArrowWriter::try_new(Vec::new(), file_schema(), Some(properties()?))?;
-    let mut at = 0;
-    for rows in rows.chunks(PAGE_ROWS) {
-        writer.write(&batch.slice(at, rows.len()))?;
-        at += rows.len();
-        if writer.in_progress_size() > GROUP_BYTES {
-            writer.flush()?;
-        }
-    }
-    Ok(Bytes::from(writer.into_inner()?))
+    RecordBatch::try_new(file_schema(), columns).map_err(|e| failed(e.into()))
 }
 
-fn properties() -> Result<WriterProperties, ParquetError> {
+fn properties(paging: Paging) -> Result<WriterProperties, ParquetError> {
     let path = |name: &str| ColumnPath::new(vec![name.into()]);
     // A payload or a hash is never the same twice, and nobody asks for the lowest one.
     let plain = [schema::PAYLOAD, schema::CHECKSUM];
     let base = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(paging.level())?))
         .set_created_by(schema::ENGINE.into())
-        .set_write_batch_size(PAGE_ROWS)
-        .set_data_page_row_count_limit(PAGE_ROWS);
+        .set_write_batch_size(paging.rows())
+        .set_data_page_row_count_limit(paging.rows())
+        .set_data_page_size_limit(paging.bytes().min(1 << 20));
     let base = plain.iter().fold(base, |b, name| {
         b.set_column_dictionary_enabled(path(name), false)
             .set_column_statistics_enabled(path(name), EnabledStatistics::None)

@@ -13,11 +13,13 @@
 mod actions;
 mod birth;
 mod checkpoint;
+mod cleanup;
 mod commit;
 mod digest;
 mod error;
 mod file;
 mod ipc;
+mod merge;
 mod pages;
 mod payload;
 mod reader;
@@ -34,7 +36,9 @@ mod thrift;
 #[cfg(test)]
 mod tests;
 
+pub use cleanup::CleanUp;
 pub use error::OplogError;
+pub use merge::{Merge, Merged};
 pub use record::RecordError;
 
 use crate::disk::{Disk, make_dirs};
@@ -50,12 +54,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use store::LocalStore;
+use source::DataFile;
 use table::{ROOT, Table};
 use uuid::Uuid;
 
 /// The open oplog of a pond: its one writer.
 pub struct Oplog {
-    table: Table,
+    table: Arc<Table>,
     snapshot: SnapshotRef,
     /// The application id under which generations are committed.
     app: String,
@@ -67,6 +72,12 @@ pub struct Oplog {
     /// The version that another writer committed where ours would have been.
     fenced: Option<Version>,
     since_checkpoint: u64,
+    /// The data files of the newest version, once they were asked for.
+    live: Option<Vec<DataFile>>,
+    /// A file that others were joined into, and of which it is not known whether its commit is there.
+    merging: Option<String>,
+    /// Whether a checkpoint was made since the log was cleaned up.
+    cleanable: bool,
 }
 
 impl fmt::Debug for Oplog {
@@ -173,22 +184,25 @@ impl Oplog {
     ) -> Result<Opened, OplogError> {
         let app = format!("pond-{pond}");
         let set_aside = tail::check(&table, place, known)?;
-        let (snapshot, generation) = match newest(&table, pond, &app)? {
-            Ok(found) => found,
-            // A checkpoint is a cache, and can be damaged in ways that only show when it is used.
-            Err(why) if !why.is_damage() => return Err(why),
-            Err(why) => {
-                tracing::warn!(%why, "the checkpoints are set aside");
-                tail::forget_checkpoints(&table)?;
-                tail::check(&table, place, known)?;
-                newest(&table, pond, &app)??
+        let (snapshot, generation) = loop {
+            match newest(&table, pond, &app)? {
+                Ok(found) => break found,
+                // A checkpoint is a cache, and can be damaged in ways that only show when it is used.
+                Err(why) if !why.is_damage() => return Err(why),
+                Err(why) => {
+                    tracing::warn!(%why, "the newest checkpoint is set aside");
+                    if !tail::forget_checkpoint(&table)? {
+                        return Err(why);
+                    }
+                    tail::check(&table, place, known)?;
+                }
             }
         };
         let latest = Version(snapshot.version());
         let checkpoint = snapshot.log_segment().checkpoint_version.unwrap_or(0);
         let since_checkpoint = latest.0.saturating_sub(checkpoint);
         let oplog = Oplog {
-            table,
+            table: Arc::new(table),
             snapshot,
             app,
             generation,
@@ -196,6 +210,9 @@ impl Oplog {
             attempt: None,
             fenced: None,
             since_checkpoint,
+            live: None,
+            merging: None,
+            cleanable: true,
         };
         Ok(Opened {
             oplog,
@@ -242,13 +259,15 @@ impl Oplog {
         let (_, snapshot) = written.map_err(|e| self.table.failed(what(), from_kernel(e)))?;
         self.snapshot = snapshot;
         self.since_checkpoint = 0;
-        Ok(())
+        self.cleanable = true;
+        checkpoint::seal(&self.table, self.latest())
     }
 
-    /// Reads every commit from version 0 on, and tells what is wrong with any: nothing else reads those
+    /// Reads every commit that the log has, and tells what is wrong with any: nothing else reads those
     /// before a checkpoint, but other readers of the table do.
     pub fn audit(&self, problem: &mut dyn FnMut(OplogError)) -> Result<(), OplogError> {
-        for version in (0..=self.latest().0).map(Version) {
+        let oldest = tail::oldest_commit(&self.table)?;
+        for version in (oldest.0..=self.latest().0).map(Version) {
             if let Err(why) = tail::inspect_old(&self.table, version)? {
                 problem(OplogError::Damaged { version, why });
             }
@@ -256,9 +275,10 @@ impl Oplog {
         Ok(())
     }
 
-    /// Gives the checkpoints other names, so that the log is read from its commits.
+    /// Gives the checkpoints other names, as far as the log can be read without them.
     pub fn forget_checkpoints(&self) -> Result<(), OplogError> {
-        tail::forget_checkpoints(&self.table)
+        while tail::forget_checkpoint(&self.table)? {}
+        Ok(())
     }
 
     /// Visits every commit after version `after` that changed data, from version 0 where it is
@@ -299,7 +319,7 @@ fn newest(
     };
     let actions =
         actions::read(table, version)?.map_err(|why| OplogError::Damaged { version, why })?;
-    let own = actions.txns.is_empty() || actions.is_of(app, found);
+    let own = actions.txns.is_empty() || actions.is_merge() || actions.is_of(app, found);
     Ok(match u64::try_from(found) {
         Ok(generation) if own => Ok((snapshot, generation)),
         _ => Err(OplogError::Damaged {

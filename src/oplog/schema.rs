@@ -95,7 +95,8 @@ pub(super) fn properties() -> Value {
         "delta.enableExpiredLogCleanup": "false",
         // There are no years in an interval.
         "delta.logRetentionDuration": "interval 36500 days",
-        "delta.deletedFileRetentionDuration": "interval 36500 days",
+        // Checkpoints remember no longer what was removed: the files go with the commits that name them.
+        "delta.deletedFileRetentionDuration": "interval 1 minutes",
         "delta.checkpointInterval": CHECKPOINT_INTERVAL.to_string(),
         "delta.dataSkippingStatsColumns": "version,first_node,last_node",
     })

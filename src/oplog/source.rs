@@ -6,6 +6,7 @@
 //! within what the log says of the file.
 
 use super::actions::Actions;
+use super::commit::PartFile;
 use super::digest;
 use super::error::{Cause, OplogError};
 use super::file::rows_from;
@@ -22,7 +23,9 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
-use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::async_reader::{
+    AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder,
+};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 use std::collections::{BTreeMap, VecDeque};
@@ -30,8 +33,9 @@ use std::ops::Range;
 
 /// A file up to this size is read whole.
 const SMALL: u64 = 8 << 20;
-/// Rows that are decoded at once.
+/// Rows that are decoded at once, of one version; and of many, one after another.
 const BATCH: usize = 16;
+const MANY: usize = 256;
 
 /// A data file, as the log names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,18 @@ pub(super) struct DataFile {
 }
 
 impl DataFile {
+    /// A file that was just written and is named by a commit.
+    pub(super) fn of(file: &PartFile) -> DataFile {
+        let (low, high) = file.stats.versions;
+        DataFile {
+            path: file.path.clone(),
+            size: file.size,
+            part: file.part,
+            // They were numbers of versions before.
+            versions: (low.cast_unsigned(), high.cast_unsigned()),
+        }
+    }
+
     pub(super) fn damaged(&self, why: impl Into<String>) -> OplogError {
         OplogError::DamagedFile {
             path: self.path.clone(),
@@ -94,7 +110,19 @@ pub(super) struct Source<'a> {
     metadata: ArrowReaderMetadata,
     /// Each with the rows that are of it, or `None` where all are.
     versions: VecDeque<(u64, Option<RowSelection>)>,
+    /// The rows from the next version on, where they stand in the order of versions.
+    sequence: Option<Sequence>,
 }
+
+/// Rows that are read one after another.
+#[derive(Default)]
+struct Sequence {
+    stream: Option<Stream>,
+    /// Rows that were read and not asked for.
+    ahead: VecDeque<Row>,
+}
+
+type Stream = ParquetRecordBatchStream<FileReader>;
 
 impl<'a> Source<'a> {
     /// Opens a file to read what it has of versions beyond `after`.
@@ -154,6 +182,7 @@ impl<'a> Source<'a> {
             reader,
             metadata,
             versions,
+            sequence: None,
         };
         source.versions = match source.file.versions {
             (low, high) if low == high => VecDeque::from([(low, None)]),
@@ -162,6 +191,7 @@ impl<'a> Source<'a> {
         source
             .versions
             .retain(|(v, _)| after.is_none_or(|after| *v > after.0));
+        source.sequence = source.in_sequence();
         Ok(source)
     }
 
@@ -183,6 +213,11 @@ impl<'a> Source<'a> {
         let Some((version, selection)) = self.versions.pop_front() else {
             return Ok(());
         };
+        if let Some(mut sequence) = self.sequence.take() {
+            self.read_on(&mut sequence, version, selection, take)?;
+            self.sequence = Some(sequence);
+            return Ok(());
+        }
         self.scan(None, selection, BATCH, &mut |batch| {
             for row in rows_from(&batch).map_err(|why| self.file.damaged(why))? {
                 let row = row.map_err(|why| self.file.damaged(why))?;
@@ -194,6 +229,67 @@ impl<'a> Source<'a> {
             }
             Ok(())
         })
+    }
+
+    /// Reads the rows of a version in sequence: those up to the first of a later one.
+    fn read_on(
+        &self,
+        sequence: &mut Sequence,
+        version: u64,
+        selection: Option<RowSelection>,
+        take: &mut dyn FnMut(Row) -> Result<(), OplogError>,
+    ) -> Result<(), OplogError> {
+        if sequence.stream.is_none() {
+            // What comes before is not wanted.
+            let skipped = selection.map_or(0, |rows| match rows.iter().next() {
+                Some(first) if first.skip => first.row_count,
+                _ => 0,
+            });
+            sequence.stream = Some(self.stream(None, None, MANY, Some(skipped))?);
+        }
+        loop {
+            while let Some(row) = sequence.ahead.front() {
+                if row.version > version {
+                    return Ok(());
+                }
+                if row.version < version {
+                    return Err(self.file.damaged("its versions are out of order"));
+                }
+                if let Some(row) = sequence.ahead.pop_front() {
+                    take(row)?;
+                }
+            }
+            let Some(stream) = &mut sequence.stream else {
+                return Ok(());
+            };
+            let Some(batch) = self.file.parsed(self.table, stream.try_next())? else {
+                return Ok(());
+            };
+            for row in rows_from(&batch).map_err(|why| self.file.damaged(why))? {
+                sequence
+                    .ahead
+                    .push_back(row.map_err(|why| self.file.damaged(why))?);
+            }
+        }
+    }
+
+    /// Whether the rows of the versions that are left stand in their order, each version's together.
+    fn in_sequence(&self) -> Option<Sequence> {
+        let mut end = 0;
+        for (_, rows) in &self.versions {
+            let rows = rows.as_ref()?;
+            let mut runs = rows.iter().filter(|run| run.row_count > 0);
+            let (before, count) = match runs.next()? {
+                first if first.skip => (first.row_count, runs.next()?.row_count),
+                first => (0, first.row_count),
+            };
+            let more = runs.any(|run| !run.skip);
+            if more || before < end {
+                return None;
+            }
+            end = before + count;
+        }
+        Some(Sequence::default())
     }
 
     /// Which rows are of which version.
@@ -243,6 +339,22 @@ impl<'a> Source<'a> {
         batch: usize,
         take: &mut dyn FnMut(RecordBatch) -> Result<(), OplogError>,
     ) -> Result<(), OplogError> {
+        let mut stream = self.stream(only, selection, batch, None)?;
+        loop {
+            match self.file.parsed(self.table, stream.try_next())? {
+                Some(batch) => take(batch)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn stream(
+        &self,
+        only: Option<&str>,
+        selection: Option<RowSelection>,
+        batch: usize,
+        skipped: Option<usize>,
+    ) -> Result<Stream, OplogError> {
         let (reader, metadata) = (self.reader.clone(), self.metadata.clone());
         let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
         let schema = file_schema();
@@ -254,14 +366,11 @@ impl<'a> Source<'a> {
             Some(selection) => builder.with_row_selection(selection),
             None => builder,
         };
-        let built = async { builder.build() };
-        let mut stream = self.file.parsed(self.table, built)?;
-        loop {
-            match self.file.parsed(self.table, stream.try_next())? {
-                Some(batch) => take(batch)?,
-                None => return Ok(()),
-            }
-        }
+        let builder = match skipped {
+            Some(skipped) if skipped > 0 => builder.with_offset(skipped),
+            _ => builder,
+        };
+        self.file.parsed(self.table, async { builder.build() })
     }
 }
 

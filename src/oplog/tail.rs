@@ -7,6 +7,7 @@
 //! missing, and every commit and every file that it added is there in its full length.
 
 use super::actions;
+use super::checkpoint;
 use super::digest;
 use super::error::OplogError;
 use super::source::store_path;
@@ -176,17 +177,46 @@ fn newest_checkpoint(table: &Table) -> Result<Option<Version>, OplogError> {
     Ok(None)
 }
 
-/// Gives all checkpoints other names.
-pub(super) fn forget_checkpoints(table: &Table) -> Result<(), OplogError> {
+/// Gives the newest checkpoint another name, if the log can be read without it. Says whether it did.
+pub(super) fn forget_checkpoint(table: &Table) -> Result<bool, OplogError> {
+    let names = table.list_log(Version(0))?;
+    let mut checkpoints = names.iter().filter_map(checkpoint_version).rev();
+    let Some(newest) = checkpoints.next() else {
+        return Ok(false);
+    };
+    let from = checkpoints.next().map_or(0, |before| before.0 + 1);
+    let commits: HashSet<u64> = names.iter().filter_map(commit_version).collect();
+    if !(from..=newest.0).all(|version| commits.contains(&version)) {
+        return Ok(false);
+    }
     if table.get(LAST_CHECKPOINT)?.is_some() {
         table.delete(LAST_CHECKPOINT)?;
     }
-    for meta in table.list_log(Version(0))? {
-        if let Some(version) = checkpoint_version(&meta) {
-            put_aside(table, &checkpoint_path(version))?;
+    put_aside(table, &checkpoint_path(newest))?;
+    Ok(true)
+}
+
+/// The newest checkpoints that are what was written, the newest first, `most` of them.
+pub(super) fn whole_checkpoints(table: &Table, most: usize) -> Result<Vec<Version>, OplogError> {
+    let mut found = Vec::new();
+    for meta in table.list_log(Version(0))?.iter().rev() {
+        if let Some(version) = checkpoint_version(meta)
+            && checkpoint_is_whole(table, version, meta.size)?
+        {
+            found.push(version);
+        }
+        if found.len() == most {
+            break;
         }
     }
-    Ok(())
+    Ok(found)
+}
+
+/// The oldest commit that the log still has.
+pub(super) fn oldest_commit(table: &Table) -> Result<Version, OplogError> {
+    let names = table.list_log(Version(0))?;
+    let oldest = names.iter().find_map(commit_version);
+    Ok(Version(oldest.unwrap_or_default()))
 }
 
 /// What is wrong with a commit of any age, if anything.
@@ -203,7 +233,8 @@ pub(super) fn inspect_old(
 
 fn checkpoint_is_whole(table: &Table, version: Version, size: u64) -> Result<bool, OplogError> {
     let path = checkpoint_path(version);
-    Ok(size > 12 && ends_as_parquet(&table.end(&path.into(), size, 8)?))
+    let whole = size > 12 && ends_as_parquet(&table.end(&path.into(), size, 8)?);
+    Ok(whole && checkpoint::is_sealed(table, version)?)
 }
 
 /// Whether these last bytes of a file are those of a Parquet file: the length of what describes
@@ -212,16 +243,23 @@ fn ends_as_parquet(end: &[u8]) -> bool {
     matches!(end.split_at_checked(4), Some((length, b"PAR1")) if length != [0; 4])
 }
 
-fn checkpoint_path(version: Version) -> String {
+pub(super) fn checkpoint_path(version: Version) -> String {
     format!("{LOG}/{:020}.checkpoint.parquet", version.0)
 }
 
-fn commit_version(meta: &ObjectMeta) -> Option<u64> {
+pub(super) fn commit_version(meta: &ObjectMeta) -> Option<u64> {
     numbered(meta.location.filename()?, ".json")
 }
 
 fn checkpoint_version(meta: &ObjectMeta) -> Option<Version> {
     numbered(meta.location.filename()?, ".checkpoint.parquet").map(Version)
+}
+
+/// The version of any file that belongs to a checkpoint, one that was set aside too.
+pub(super) fn version_of_checkpoint_file(meta: &ObjectMeta) -> Option<Version> {
+    let (number, rest) = meta.location.filename()?.split_once('.')?;
+    let ours = number.len() == 20 && rest.starts_with("checkpoint");
+    ours.then(|| number.parse().ok().map(Version))?
 }
 
 fn numbered(name: &str, end: &str) -> Option<u64> {

@@ -49,6 +49,10 @@ impl Log {
         &self.oplog
     }
 
+    pub(super) fn oplog_mut(&mut self) -> &mut Oplog {
+        &mut self.oplog
+    }
+
     #[cfg(test)]
     pub(super) fn checkpoint(&mut self) -> Result<(), OplogError> {
         self.oplog.checkpoint()
@@ -122,7 +126,7 @@ impl Pond {
 
     /// Takes no more changes once somebody else has taken the pond: what they do not know of is not
     /// committed behind their back.
-    fn must_hold_the_lock(&self) -> Result<(), PondError> {
+    pub(super) fn must_hold_the_lock(&self) -> Result<(), PondError> {
         let lock = self.lock.lock();
         let stolen = lock.as_ref().map_or(Ok(None), Lock::stolen)?;
         match stolen {
@@ -193,6 +197,7 @@ impl Pond {
         self.index.committed(pending.generation);
         log.pending = None;
         *self.latest.lock() = info;
+        self.keeper.committed();
         if log.oplog.checkpoint_due()
             && let Err(error) = log.oplog.checkpoint()
         {

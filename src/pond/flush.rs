@@ -5,10 +5,12 @@
 //! much of it waits.
 
 use super::{Pond, PondError};
-use crate::content::small_tail;
-use crate::index::IndexError;
-use crate::tinyfs::{Errno, Extent, Extents, FsError, FsResult, NodeId, Nodes, Tx, describe};
-use bytes::BytesMut;
+use crate::content::{MAX_PIECE, MIN_RUN, pieces, small_tail};
+use crate::index::{Frozen, IndexError, Run};
+use crate::tinyfs::{
+    Entries, Errno, Extent, Extents, FsError, FsResult, NodeId, Nodes, Tx, describe,
+};
+use bytes::{Bytes, BytesMut};
 use parking_lot::{Condvar, Mutex};
 
 /// Bytes of content in memory at which they begin to be moved to segments.
@@ -78,11 +80,49 @@ impl Pond {
 
     /// Gives the content of frozen layers a place in the segments.
     pub(super) fn settle(&self) -> Result<(), PondError> {
+        let known = |hash: &[u8; 32]| self.index.stored(hash);
         for layer in self.index.unsettled() {
-            let extents = self.content.settle(&layer.changes.extents)?;
+            let layer = self.recut(layer)?;
+            let extents = self.content.settle(&layer.changes.extents, &known)?;
             self.index.settle(layer, extents);
         }
         Ok(())
+    }
+
+    /// Cuts the long runs of a frozen layer anew, where their content says: writes cut them where they came, and
+    /// layers where they were frozen.
+    fn recut(&self, layer: Frozen) -> Result<Frozen, PondError> {
+        let mut runs = Vec::new();
+        for mut run in long_runs(&layer.changes.extents) {
+            // What went before may have been cut off only because the layer ended.
+            let before = self.index.open_extent_before(run.content, run.start);
+            if let Some((start, extent)) = before
+                && extent.len() <= MAX_PIECE as u64
+            {
+                let bytes = self.bytes_of(&extent)?;
+                run.pieces.insert(0, bytes);
+                run.start = start;
+            }
+            let whole = run.pieces.concat();
+            let (whole, mut at) = (Bytes::from(whole), 0);
+            let lengths: Vec<usize> = pieces(&whole).collect();
+            run.pieces = lengths
+                .into_iter()
+                .map(|len| {
+                    at += len;
+                    whole.slice(at - len..at)
+                })
+                .collect();
+            runs.push(run);
+        }
+        Ok(self.index.recut(layer, runs))
+    }
+
+    fn bytes_of(&self, extent: &Extent) -> Result<Bytes, PondError> {
+        Ok(match extent {
+            Extent::Inline(bytes) => bytes.clone(),
+            Extent::Stored(stored) => self.content.read(stored)?,
+        })
     }
 
     /// Moves content of removed files that are still open out of memory. Nothing else ever does.
@@ -90,7 +130,9 @@ impl Pond {
         let _no_operation_between = self.changing.lock();
         let (extents, in_memory) = self.index.orphan_extents();
         if in_memory >= SPILL_AT {
-            self.index.settle_orphans(self.content.settle(&extents)?);
+            let known = |hash: &[u8; 32]| self.index.stored(hash);
+            self.index
+                .settle_orphans(self.content.settle(&extents, &known)?);
         }
         Ok(())
     }
@@ -115,10 +157,7 @@ impl Pond {
         let mut joined = BytesMut::new();
         let first = run.first().map_or(0, |(start, _)| *start);
         for (start, extent) in run {
-            match extent {
-                Extent::Inline(bytes) => joined.extend_from_slice(&bytes),
-                Extent::Stored(stored) => joined.extend_from_slice(&self.content.read(&stored)?),
-            }
+            joined.extend_from_slice(&self.bytes_of(&extent).map_err(FsError::store)?);
             tx.remove::<Extents>((content, start));
         }
         tx.put::<Extents>((content, first), Extent::Inline(joined.freeze()));
@@ -173,4 +212,28 @@ impl Pond {
             self.flusher.spilled.notify_all();
         }
     }
+}
+
+/// The runs of neighbouring inline extents that are long enough to be cut anew.
+fn long_runs(extents: &Entries<Extents>) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (&(content, start), extent) in extents {
+        // A removed entry says nothing of the bytes around it.
+        let Some(extent) = extent else { continue };
+        let Extent::Inline(bytes) = extent else {
+            continue;
+        };
+        match runs.last_mut() {
+            Some(run) if run.content == content && run.end() == start => {
+                run.pieces.push(bytes.clone());
+            }
+            _ => runs.push(Run {
+                content,
+                start,
+                pieces: vec![bytes.clone()],
+            }),
+        }
+    }
+    runs.retain(|run| run.end() - run.start >= MIN_RUN);
+    runs
 }

@@ -9,6 +9,7 @@
 //! - [`ops`], [`pins`], [`room`]: operations; who holds on to removed nodes; room on the disk.
 //! - [`saves`]: what must not be cut in two by a version.
 //! - [`fsync`], [`flush`]: who waits for stable storage, and what puts it there. [`commit`]: versions, and the thread that makes them.
+//! - [`housekeeping`]: joining files of the oplog, and cleaning it up.
 //! - [`history`]: which version is meant, and when what changed.
 //! - [`check`], [`repair`], [`scrub`]: what is wrong, mending it, and looking for it meanwhile.
 //! - [`status`], [`health`]: what is going on, whether changes are taken.
@@ -20,6 +21,7 @@ mod flush;
 mod fsync;
 mod health;
 mod history;
+mod housekeeping;
 mod identity;
 pub mod lock;
 mod open;
@@ -48,6 +50,7 @@ use commit::{Committer, Log};
 use flush::Flusher;
 use fsync::Group;
 use health::Health;
+use housekeeping::Keeper;
 use lock::Lock;
 use parking_lot::Mutex;
 use pins::Pins;
@@ -78,6 +81,7 @@ pub struct Pond {
     flusher: Flusher,
     group: Group,
     scrubber: Scrubber,
+    keeper: Keeper,
     committer: Arc<Committer>,
     commit_on_sync: bool,
     /// What of the journal cannot be read.
@@ -132,6 +136,7 @@ impl Pond {
         self.committer.stop();
         self.flusher.stop();
         self.group.stop();
+        self.keeper.stop();
         let threads = std::mem::take(&mut *self.threads.lock());
         let own = std::thread::current().id();
         for thread in threads

@@ -3,6 +3,7 @@
 use super::commit::{Committer, Log, replay};
 use super::flush::Flusher;
 use super::fsync::Group;
+use super::housekeeping::Keeper;
 use super::identity::Identity;
 use super::lock::Lock;
 use super::room::Room;
@@ -173,6 +174,7 @@ impl Pond {
             flusher: Flusher::default(),
             group: Group::default(),
             scrubber: Scrubber::default(),
+            keeper: Keeper::default(),
             committer: Arc::new(Committer::new(options.commit_interval)),
             commit_on_sync: options.commit_on_sync,
             damage: damage.filter(|_| set_aside.is_empty()),
@@ -197,6 +199,7 @@ impl Pond {
             spawn("pond-commit", Pond::commit_until_stopped)?,
             spawn("pond-spill", Pond::spill_until_stopped)?,
             spawn("pond-flush", Pond::flush_until_stopped)?,
+            spawn("pond-keep", Pond::keep_until_stopped)?,
         ];
         self.threads.lock().extend(threads);
         Ok(())

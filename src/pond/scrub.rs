@@ -89,7 +89,7 @@ impl Pond {
         let (start, mut bytes) = (Instant::now(), 0);
         for run in stored.values() {
             let found = self.content.read_verified(run).err();
-            bytes += u64::from(run.stored_len);
+            bytes += u64::from(run.packed_len);
             self.note(|scrub| {
                 scrub.read += 1;
                 scrub.bytes = bytes;

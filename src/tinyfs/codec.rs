@@ -16,6 +16,7 @@ pub struct Malformed(pub &'static str);
 
 const INLINE: u8 = 0;
 const STORED: u8 = 1;
+const PACKED: u8 = 2;
 
 pub(super) fn put_id(id: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&id.to_be_bytes());
@@ -57,9 +58,12 @@ pub(super) fn put_extent(extent: &Extent, out: &mut Vec<u8>) {
             out.extend_from_slice(bytes);
         }
         Extent::Stored(s) => {
-            out.push(STORED);
+            out.push(if s.is_packed() { PACKED } else { STORED });
             for n in [s.len, s.skip, s.stored_len] {
                 out.extend_from_slice(&n.to_le_bytes());
+            }
+            if s.is_packed() {
+                out.extend_from_slice(&s.packed_len.to_le_bytes());
             }
             out.extend_from_slice(&s.segment.0.to_le_bytes());
             out.extend_from_slice(&s.offset.to_le_bytes());
@@ -189,8 +193,12 @@ impl<'a> Reader<'a> {
                     _ => Ok(Extent::Inline(Bytes::copy_from_slice(bytes))),
                 }
             }
-            [STORED] => {
+            [kind @ (STORED | PACKED)] => {
                 let (len, skip, stored_len) = (self.u32()?, self.u32()?, self.u32()?);
+                let packed_len = match kind {
+                    PACKED => self.u32()?,
+                    _ => stored_len,
+                };
                 let segment = SegmentId(self.u64()?);
                 let offset = self.u64()?;
                 let hash = self.take()?;
@@ -200,6 +208,7 @@ impl<'a> Reader<'a> {
                     segment,
                     offset,
                     stored_len,
+                    packed_len,
                     hash,
                 }
                 .checked()
@@ -216,6 +225,9 @@ impl Stored {
         let end = u64::from(self.skip) + u64::from(self.len);
         if self.len == 0 || end > u64::from(self.stored_len) || self.stored_len > MAX_EXTENT {
             return Err(Malformed("an extent reaches beyond what is stored"));
+        }
+        if self.packed_len == 0 || self.packed_len > self.stored_len {
+            return Err(Malformed("an extent is packed into no room, or into more than it needs"));
         }
         Ok(self)
     }
@@ -277,6 +289,7 @@ mod tests {
             segment: SegmentId(8),
             offset: 1 << 40,
             stored_len: 7,
+            packed_len: 7,
             hash: [3; 32],
         };
         round_trip::<Extents>((ContentId(3), 0), Extent::Stored(stored));
@@ -330,6 +343,7 @@ mod tests {
             segment: SegmentId(8),
             offset: 0,
             stored_len: 7,
+            packed_len: 7,
             hash: [3; 32],
         };
         let mut bytes = Vec::new();

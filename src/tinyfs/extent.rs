@@ -38,8 +38,17 @@ pub struct Stored {
     pub offset: u64,
     /// Length of the stored extent; at most [`MAX_EXTENT`].
     pub stored_len: u32,
-    /// BLAKE3 of the whole stored extent.
+    /// Bytes that it takes in the segment: fewer than `stored_len` where it is one zstd frame there, else as many.
+    pub packed_len: u32,
+    /// BLAKE3 of the whole stored extent, as it is when it is unpacked.
     pub hash: [u8; 32],
+}
+
+impl Stored {
+    /// Whether it is compressed in the segment.
+    pub fn is_packed(&self) -> bool {
+        self.packed_len < self.stored_len
+    }
 }
 
 impl Extent {

@@ -100,6 +100,7 @@ impl Pond {
                     segment: SegmentId(1),
                     offset,
                     stored_len: len,
+                    packed_len: len,
                     hash: [0; 32],
                 });
             }

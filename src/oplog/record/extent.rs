@@ -1,7 +1,7 @@
 //! Records of the map *extents*: `extent/1`.
 //!
 //! An extent has either `inline` bytes, or all of `segment`, `segment_offset`, `skip`,
-//! `stored_length` and `hash`.
+//! `stored_length` and `hash`; and `packed_length`, where it is compressed in its segment.
 
 use super::columns::{bytes, keys, removed, values};
 use super::{Columns, Entry, ForArrow, Owned, RecordError, id, nullable, required, schema_of};
@@ -63,6 +63,7 @@ impl ForArrow for Extents {
             nullable("skip", DataType::UInt32),
             nullable("stored_length", DataType::UInt32),
             nullable("hash", DataType::FixedSizeBinary(HASH)),
+            nullable("packed_length", DataType::UInt32),
         ]
     }
 
@@ -88,6 +89,10 @@ impl ForArrow for Extents {
             Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(
                 hashes, HASH,
             )?),
+            values::<Self, UInt32Type>(entries, |e| {
+                let stored = stored(e)?;
+                stored.is_packed().then_some(stored.packed_len)
+            }),
         ];
         Ok(RecordBatch::try_new(schema_of::<Self>(), columns)?)
     }
@@ -103,6 +108,7 @@ impl ForArrow for Extents {
         let skip = columns.required::<UInt32Array>("skip")?;
         let stored_length = columns.required::<UInt32Array>("stored_length")?;
         let hash = columns.required::<FixedSizeBinaryArray>("hash")?;
+        let packed_length = columns.added::<UInt32Array>("packed_length")?;
         let read = |i| {
             let key = (ContentId(id(content.need(i)?)?), offset.need(i)?);
             if removed.need(i)? {
@@ -111,15 +117,19 @@ impl ForArrow for Extents {
             let len = length.need(i)?;
             let extent = match (inline.get(i), segment.get(i)) {
                 (Some(bytes), None) => Extent::Inline(Bytes::copy_from_slice(bytes)),
-                (None, Some(segment)) => Extent::Stored(Stored {
-                    len,
-                    skip: skip.need(i)?,
-                    segment: SegmentId(segment),
-                    offset: segment_offset.need(i)?,
-                    stored_len: stored_length.need(i)?,
-                    hash: (hash.need(i)?.try_into())
-                        .map_err(|_| RecordError::Invalid("a hash has not 32 bytes"))?,
-                }),
+                (None, Some(segment)) => {
+                    let stored_len = stored_length.need(i)?;
+                    Extent::Stored(Stored {
+                        len,
+                        skip: skip.need(i)?,
+                        segment: SegmentId(segment),
+                        offset: segment_offset.need(i)?,
+                        stored_len,
+                        packed_len: packed_length.get(i).unwrap_or(stored_len),
+                        hash: (hash.need(i)?.try_into())
+                            .map_err(|_| RecordError::Invalid("a hash has not 32 bytes"))?,
+                    })
+                }
                 _ => {
                     let why = "an extent is neither inline nor stored, or both";
                     return Err(RecordError::Invalid(why));

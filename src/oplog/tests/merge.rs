@@ -26,7 +26,7 @@ fn compacted(n: u64) -> Vec<Row> {
 
 /// Replaces the data files of versions `1..=n` by one, the way a commit would that changes no data.
 fn compact(dir: &Path, n: u64, version: u64) {
-    let (bytes, stats) = encode(&compacted(n)).unwrap();
+    let (bytes, stats) = encode(compacted(n)).unwrap();
     let path = format!("{PART}=0/compacted.parquet");
     fs::write(dir.join(&path), &bytes).unwrap();
     let file = PartFile {
@@ -97,7 +97,7 @@ fn versions_of_a_compacted_file_are_merged_with_the_rest() {
 #[test]
 fn the_log_and_a_file_must_agree_on_its_versions() {
     let dir = tempdir().unwrap();
-    let (bytes, stats) = encode(&compacted(4)).unwrap();
+    let (bytes, stats) = encode(compacted(4)).unwrap();
     assert_eq!((stats.versions, stats.rows), ((1, 4), 16));
     fs::write(dir.path().join("f.parquet"), &bytes).unwrap();
     let store = Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap());
@@ -134,7 +134,7 @@ fn the_log_and_a_file_must_agree_on_its_versions() {
 fn a_damaged_file_without_a_hash_in_its_name_gives_an_error_or_the_truth() {
     let dir = tempdir().unwrap();
     let rows = compacted(3);
-    let (bytes, stats) = encode(&rows).unwrap();
+    let (bytes, stats) = encode(rows.clone()).unwrap();
     let store = Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap());
     let table = Table::new(store, None).unwrap();
     let mut expected = Changes::default();

@@ -3,6 +3,7 @@
 mod checkpoints;
 mod commits;
 mod fault;
+mod housekeeping;
 mod merge;
 mod records;
 mod tails;
@@ -75,6 +76,7 @@ pub(super) fn changes(n: u64) -> Changes {
         segment: SegmentId(n),
         offset: n << 33,
         stored_len: 12,
+        packed_len: 12,
         hash: [n as u8; 32],
     };
     changes.set::<Extents>((ContentId(id), 0), Some(Extent::Stored(stored)));

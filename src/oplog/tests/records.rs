@@ -71,9 +71,9 @@ fn extents() -> impl Strategy<Value = Extent> {
         any::<u64>(),
         any::<u64>(),
         any::<[u8; 32]>(),
-        0.0..1.0f64,
+        (0.0..1.0f64, 0.0..=1.0f64),
     );
-    let stored = stored.prop_map(|(stored_len, segment, offset, hash, at)| {
+    let stored = stored.prop_map(|(stored_len, segment, offset, hash, (at, packed))| {
         let skip = (f64::from(stored_len - 1) * at) as u32;
         let len = stored_len - skip;
         let segment = SegmentId(segment);
@@ -83,6 +83,7 @@ fn extents() -> impl Strategy<Value = Extent> {
             segment,
             offset,
             stored_len,
+            packed_len: ((f64::from(stored_len) * packed) as u32).max(1),
             hash,
         })
     });

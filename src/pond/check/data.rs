@@ -39,7 +39,7 @@ pub(super) fn check(
         };
         let why = match len {
             None => Some(format!("segment {segment} is missing")),
-            Some(len) if offset.saturating_add(run.stored_len.into()) > len => {
+            Some(len) if offset.saturating_add(run.packed_len.into()) > len => {
                 Some(format!("segment {segment} is cut short"))
             }
             Some(_) if read => damage(content.read_verified(run))?,

@@ -29,11 +29,20 @@ impl Pond {
         }
     }
 
+    /// The version that shows what the table has at a number: numbers between those of versions are of commits
+    /// that moved rows and changed nothing.
+    fn numbered(&self, version: Version) -> FsResult<Option<VersionInfo>> {
+        match version <= self.latest().version {
+            true => self.last_at_or_before(version),
+            false => Ok(None),
+        }
+    }
+
     /// The version that a reference means, of those up to `at`.
     pub fn resolve(&self, reference: &Reference, at: Version) -> FsResult<Option<Version>> {
         let newest = at.min(self.latest().version);
         let found = match reference {
-            Reference::Number(version) => self.version(*version)?.map(|info| info.version),
+            Reference::Number(version) => self.numbered(*version)?.map(|info| info.version),
             Reference::Latest(back) => self.index.nth_back(newest, *back)?.map(|info| info.version),
             Reference::Time(time) => self.as_of(*time, newest)?,
             Reference::Ago(length) => {

@@ -90,8 +90,11 @@ impl Life {
             90 => self.with_faults(|life| {
                 life.world.pond().log.lock().checkpoint().ok();
             }),
+            91 => self.with_faults(|life| {
+                life.world.pond().keep_house().ok();
+            }),
             // The power goes some calls later, wherever that is.
-            91..96 => self.world.disk.cut_after(1 + self.rng.below(30)),
+            92..96 => self.world.disk.cut_after(1 + self.rng.below(30)),
             96..98 => self.crash(false),
             98 => self.close(),
             _ => self.crash(true),

@@ -1,0 +1,70 @@
+//! Compression of what is stored.
+//!
+//! Role: text takes less room, and what does not shrink is left as it is. In: the bytes of an extent. Out: one
+//! zstd frame, and the bytes again. Holds always: what is unpacked is no longer than was asked for, whatever
+//! the frame says of itself.
+
+use parking_lot::Mutex;
+use std::io;
+use zstd::bulk::{Compressor, Decompressor};
+
+/// The fastest level that is worth it: writers wait for it.
+const LEVEL: i32 = 1;
+/// Unpackers that are kept for the next read; as many as read at once.
+const KEPT: usize = 4;
+
+pub(super) struct Packing {
+    compressor: Mutex<Compressor<'static>>,
+    decompressors: Mutex<Vec<Decompressor<'static>>>,
+}
+
+impl Packing {
+    pub(super) fn new() -> io::Result<Packing> {
+        Ok(Packing {
+            compressor: Mutex::new(Compressor::new(LEVEL)?),
+            decompressors: Mutex::default(),
+        })
+    }
+
+    /// The bytes as one frame, if that saves an eighth or more.
+    pub(super) fn pack(&self, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let packed = self.compressor.lock().compress(bytes)?;
+        Ok((packed.len() <= bytes.len() - bytes.len() / 8).then_some(packed))
+    }
+
+    /// The bytes of a frame, which are at most `len`.
+    pub(super) fn unpack(&self, frame: &[u8], len: usize) -> io::Result<Vec<u8>> {
+        let kept = self.decompressors.lock().pop();
+        let mut decompressor = match kept {
+            Some(kept) => kept,
+            None => Decompressor::new()?,
+        };
+        let unpacked = decompressor.decompress(frame, len);
+        let mut kept = self.decompressors.lock();
+        if kept.len() < KEPT {
+            kept.push(decompressor);
+        }
+        unpacked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_shrinks_noise_does_not_and_a_bomb_is_refused() {
+        let packing = Packing::new().unwrap();
+        let text = b"2026-11-26T20:00:00Z,12.5,ok\n".repeat(1000);
+        let packed = packing.pack(&text).unwrap().unwrap();
+        assert!(packed.len() * 10 < text.len());
+        assert_eq!(packing.unpack(&packed, text.len()).unwrap(), text);
+        assert!(packing.unpack(&packed, text.len() - 1).is_err());
+        assert!(packing.unpack(&packed[1..], text.len()).is_err());
+        let mut noise = vec![0; 10_000];
+        blake3::Hasher::new().finalize_xof().fill(&mut noise);
+        assert_eq!(packing.pack(&noise).unwrap(), None);
+        let bomb = packing.pack(&vec![0; 100 << 20]).unwrap().unwrap();
+        assert!(packing.unpack(&bomb, 1 << 20).is_err());
+    }
+}

@@ -1,0 +1,228 @@
+//! Joining data files: many small ones become a few large ones.
+//!
+//! Role: keep the number of files that make up the table small, however many versions it has. In: the data
+//! files of the newest version. Out: a commit that replaces neighbours by one file with the same rows. Holds
+//! always: a row keeps its version, its time, its payload and its checksum; a merge commit changes no data, and
+//! takes a number that no version of the pond has; what it replaces stays until the log that names it goes
+//! ([`cleanup`](super::cleanup)).
+//!
+//! Files are joined by classes of size, as in a log-structured merge tree: each byte is rewritten about
+//! log(table) / log([`FANOUT`]) times. The work is done on files that no longer change, without the oplog;
+//! only the commit needs it.
+
+use super::commit::{Outcome, PartFile, Transaction};
+use super::digest;
+use super::error::{OplogError, from_kernel};
+use super::file::{Encoder, Paging};
+use super::scan::active;
+use super::source::{DataFile, Source};
+use super::table::Table;
+use super::{Oplog, actions};
+use crate::tinyfs::{Time, Version, first_to_join};
+use arrow::array::{Array, AsArray, RecordBatch};
+use buoyant_kernel::engine::arrow_data::ArrowEngineData;
+use buoyant_kernel::engine_data::FilteredEngineData;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Neighbours of one class of size that are worth a merge; a class is this many times the one below.
+const FANOUT: u64 = 16;
+/// A file of this size in bytes is not joined any more.
+const LARGE: u64 = 48 << 20;
+
+/// Neighbouring data files that are to become one.
+pub struct Merge {
+    table: Arc<Table>,
+    files: Vec<DataFile>,
+}
+
+/// The file that they became, which no commit names yet.
+pub struct Merged {
+    file: PartFile,
+    replaced: Vec<DataFile>,
+}
+
+impl Merge {
+    /// Reads the files and writes the one.
+    pub fn run(self) -> Result<Merged, OplogError> {
+        let mut encoder = Encoder::new(Paging::Merged)?;
+        for file in &self.files {
+            let mut source = Source::open(&self.table, file.clone(), None)?;
+            while source.version().is_some() {
+                source.read(&mut |row| encoder.push(row))?;
+            }
+        }
+        let (bytes, stats) = encoder.finish()?;
+        let part = self.files.first().map_or(0, |file| file.part);
+        let path = digest::path_of_merged(part, &bytes);
+        let size = bytes.len() as u64;
+        let written = self.table.create(&path, bytes);
+        written.map_err(|e| self.table.failed(format!("write {path}"), e))?;
+        Ok(Merged {
+            file: PartFile {
+                part,
+                path,
+                size,
+                modified: Time::from(SystemTime::now()).micros() / 1_000,
+                stats,
+            },
+            replaced: self.files,
+        })
+    }
+}
+
+impl Oplog {
+    /// What is to be joined now, if anything.
+    pub fn merge_due(&mut self) -> Result<Option<Merge>, OplogError> {
+        if self.fenced.is_some() || self.attempt.is_some() || self.merging.is_some() {
+            return Ok(None);
+        }
+        let mut parts: BTreeMap<i32, Vec<&DataFile>> = BTreeMap::new();
+        for file in self.live_files()?.iter() {
+            parts.entry(file.part).or_default().push(file);
+        }
+        for files in parts.values_mut() {
+            files.sort_by_key(|file| file.versions);
+            if let Some(files) = neighbours(files) {
+                let table = self.table.clone();
+                return Ok(Some(Merge { table, files }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Commits a merge; says whether it did, or whether something came between. The same rows stand in the
+    /// table before and after.
+    pub fn commit_merge(&mut self, merged: Merged) -> Result<bool, OplogError> {
+        if let Some(version) = self.fenced {
+            return Err(OplogError::Conflict { version });
+        }
+        if self.attempt.is_some() || self.merging.is_some() {
+            self.table.delete(&merged.file.path)?;
+            return Ok(false);
+        }
+        self.table.must_be_durable()?;
+        let (file, replaced) = (merged.file, merged.replaced);
+        let paths: HashSet<&str> = replaced.iter().map(|f| f.path.as_str()).collect();
+        let transaction = Transaction {
+            version: Version(self.snapshot.version() + 1),
+            operation: "OPTIMIZE",
+            data_change: false,
+            app: merge_app(&self.app),
+            number: removes_number(replaced.len())?,
+            adds: std::slice::from_ref(&file),
+            removes: self.scan_rows(&paths)?,
+        };
+        self.merging = Some(file.path.clone());
+        match self.transact(transaction)? {
+            Outcome::Committed(snapshot) => {
+                self.merging = None;
+                self.snapshot = snapshot;
+                self.since_checkpoint += 1;
+                if let Some(live) = &mut self.live {
+                    live.retain(|file| !paths.contains(file.path.as_str()));
+                    live.push(DataFile::of(&file));
+                }
+                Ok(true)
+            }
+            Outcome::Taken => {
+                self.settle_merge()?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Finds out what became of a merge whose commit failed: it is there, or it is not.
+    pub(super) fn settle_merge(&mut self) -> Result<(), OplogError> {
+        let Some(path) = &self.merging else {
+            return Ok(());
+        };
+        self.table.must_be_durable()?;
+        self.table.sync_log()?;
+        self.table.forget_listing();
+        let snapshot = self.newer_snapshot()?;
+        let base = self.snapshot.version();
+        if snapshot.version() > base {
+            let version = Version(base + 1);
+            let actions = actions::read(&self.table, version)?
+                .map_err(|why| OplogError::Damaged { version, why })?;
+            if !actions.adds.iter().any(|(add, _)| add == path) {
+                return Err(self.fence(version));
+            }
+            if snapshot.version() > version.0 {
+                return Err(self.fence(Version(version.0 + 1)));
+            }
+            self.snapshot = snapshot;
+            self.since_checkpoint += 1;
+        }
+        self.merging = None;
+        self.live = None;
+        Ok(())
+    }
+
+    /// The data files of the newest version.
+    pub(super) fn live_files(&mut self) -> Result<&mut Vec<DataFile>, OplogError> {
+        let live = match self.live.take() {
+            Some(live) => live,
+            None => active(&self.table, &self.snapshot, None)?,
+        };
+        Ok(self.live.insert(live))
+    }
+
+    /// The rows of the kernel's list of files that are of `paths`.
+    fn scan_rows(&self, paths: &HashSet<&str>) -> Result<Vec<FilteredEngineData>, OplogError> {
+        let failed = |e| {
+            self.table
+                .failed("list the data files of a merge", from_kernel(e))
+        };
+        let scan = self.snapshot.clone().scan_builder().build();
+        let scan = scan.map_err(failed)?;
+        let mut rows = Vec::new();
+        for found in scan.scan_metadata(self.table.engine()).map_err(failed)? {
+            let (data, mut selection) = found.map_err(failed)?.scan_files.into_parts();
+            let data = ArrowEngineData::try_from_engine_data(data).map_err(failed)?;
+            let batch: &RecordBatch = data.record_batch();
+            selection.resize(batch.num_rows(), true);
+            let named = batch.column_by_name("path");
+            let named = named.and_then(|column| column.as_string_opt::<i32>());
+            for (row, selected) in selection.iter_mut().enumerate() {
+                let path = named.filter(|named| !named.is_null(row));
+                *selected &= path.is_some_and(|named| paths.contains(named.value(row)));
+            }
+            if selection.contains(&true) {
+                rows.push(FilteredEngineData::try_new(data, selection).map_err(failed)?);
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// The application that merges of a pond are noted under; its number is how many files a merge replaces, so
+/// that one that was cut short is told.
+fn merge_app(app: &str) -> String {
+    format!("{}{app}", actions::MERGES)
+}
+
+fn removes_number(files: usize) -> Result<i64, OplogError> {
+    i64::try_from(files).map_err(|_| OplogError::Range("the number of data files"))
+}
+
+/// The last files that are enough of one class of size, in the order of their versions.
+fn neighbours(files: &[&DataFile]) -> Option<Vec<DataFile>> {
+    let mut from = files.len();
+    let mut next: Option<&DataFile> = None;
+    for file in files.iter().rev() {
+        // Versions of one file end before those of the next begin.
+        let follows = next.is_none_or(|next| file.versions.1 < next.versions.0);
+        if !follows || file.size >= LARGE {
+            break;
+        }
+        next = Some(file);
+        from -= 1;
+    }
+    let tail = files.get(from..)?;
+    let sizes: Vec<u64> = tail.iter().map(|file| file.size).collect();
+    let first = first_to_join(&sizes, FANOUT)?;
+    Some(tail.get(first..)?.iter().map(|f| (*f).clone()).collect())
+}

@@ -1,0 +1,103 @@
+//! Housekeeping: what keeps a pond as quick and as small at its millionth version as at its first.
+//!
+//! After commits, a thread of low priority joins small data files of the oplog and takes away what the log
+//! needs no more. In: a word that something was committed. Out: fewer files. Holds always: what a reader sees
+//! at any version is the same before and after; a commit waits for a merge's commit, never for its work; what
+//! fails is tried again after the next commit, and a crash anywhere leaves a whole pond.
+
+use super::{Pond, PondError};
+use crate::oplog::OplogError;
+use crate::tinyfs::describe;
+use parking_lot::{Condvar, Mutex};
+
+/// How much the thread steps back behind all others, in steps of nice(1).
+const NICE: i32 = 10;
+/// Bytes of the disk that housekeeping leaves to others.
+const ROOM: u64 = 64 << 20;
+
+/// When there is something to do.
+#[derive(Default)]
+pub(super) struct Keeper {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    wanted: bool,
+    stop: bool,
+}
+
+impl Keeper {
+    /// Notes that a version was made.
+    pub(super) fn committed(&self) {
+        self.state.lock().wanted = true;
+        self.wake.notify_all();
+    }
+
+    pub(super) fn stop(&self) {
+        self.state.lock().stop = true;
+        self.wake.notify_all();
+    }
+
+    fn stopped(&self) -> bool {
+        self.state.lock().stop
+    }
+
+    /// Waits for something to do; answers false when it is time to stop.
+    fn wait(&self) -> bool {
+        let mut state = self.state.lock();
+        while !state.wanted && !state.stop {
+            self.wake.wait(&mut state);
+        }
+        state.wanted = false;
+        !state.stop
+    }
+}
+
+impl Pond {
+    /// The housekeeping thread.
+    pub(super) fn keep_until_stopped(&self) {
+        // A thread is a process to the scheduler of Linux.
+        let own = rustix::thread::gettid();
+        if let Err(error) = rustix::process::setpriority_process(Some(own), NICE) {
+            tracing::debug!("housekeeping has the priority of all else: {error}");
+        }
+        while self.keeper.wait() {
+            if self.health.is_read_only() {
+                return;
+            }
+            if let Err(error) = self.keep_house() {
+                tracing::warn!("housekeeping is left for later: {}", describe(&error));
+            }
+        }
+    }
+
+    /// Does all that is due.
+    pub(super) fn keep_house(&self) -> Result<(), PondError> {
+        while !self.keeper.stopped() && self.merge_once()? {}
+        let due = self.log.lock().oplog_mut().clean_up_due();
+        if let Some(due) = due {
+            let removed = due.run()?;
+            tracing::debug!("{removed} files of the oplog were cleaned away");
+        }
+        Ok(())
+    }
+
+    /// Joins some data files of the oplog, if there are enough. Says whether there may be more to do.
+    fn merge_once(&self) -> Result<bool, PondError> {
+        let Some(merge) = self.log.lock().oplog_mut().merge_due()? else {
+            return Ok(false);
+        };
+        self.room.must_have(ROOM)?;
+        let merged = merge.run()?;
+        let mut log = self.log.lock();
+        self.must_hold_the_lock()?;
+        let committed = log.oplog_mut().commit_merge(merged);
+        Ok(committed.inspect_err(|error| {
+            if matches!(error, OplogError::Conflict { .. }) {
+                self.health.fail(describe(error));
+            }
+        })?)
+    }
+}

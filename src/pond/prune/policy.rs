@@ -1,0 +1,268 @@
+//! Which versions are kept: the words of restic's `forget`.
+//!
+//! In: versions with their times, and rules. Out: those that are kept, each with the rule that keeps it. Holds
+//! always: the newest version and every version that has a name are kept; no rules keep everything.
+//!
+//! `hourly: n` keeps the newest version of each of the last `n` hours that have any, and so do the other
+//! calendar rules, in UTC and with weeks of ISO 8601. `within` keeps all that is no older than that before the
+//! newest version.
+
+use crate::index::VersionInfo;
+use crate::tinyfs::{Time, Version};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, Zoned};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Rules, of which any that applies keeps a version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Policy {
+    /// The newest so many versions.
+    pub keep_last: u64,
+    /// The newest version of each of so many hours that have one.
+    pub keep_hourly: u64,
+    /// The same for days.
+    pub keep_daily: u64,
+    /// The same for weeks.
+    pub keep_weekly: u64,
+    /// The same for months.
+    pub keep_monthly: u64,
+    /// The same for years.
+    pub keep_yearly: u64,
+    /// Everything in this time before the newest version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_within: Option<Within>,
+    /// Names of versions. All names keep their versions in any case: with these and no other rule, nothing else does.
+    pub keep_tag: Vec<String>,
+}
+
+/// A length of time in restic's form: `2y5m7d3h`, of years, months, days and hours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Within {
+    years: u16,
+    months: u16,
+    days: u16,
+    hours: u16,
+}
+
+impl std::str::FromStr for Within {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Within, String> {
+        let wrong = || {
+            format!("`{text}` is no length of time: it is given as 2y5m7d3h, in years, months, days and hours")
+        };
+        let (mut within, mut digits) = (Within::default(), String::new());
+        for letter in text.chars() {
+            if letter.is_ascii_digit() {
+                digits.push(letter);
+                continue;
+            }
+            let number = digits.parse().map_err(|_| wrong())?;
+            digits.clear();
+            let unit = match letter {
+                'y' => &mut within.years,
+                'm' => &mut within.months,
+                'd' => &mut within.days,
+                'h' => &mut within.hours,
+                _ => return Err(wrong()),
+            };
+            *unit = number;
+        }
+        match digits.is_empty() && within != Within::default() {
+            true => Ok(within),
+            false => Err(wrong()),
+        }
+    }
+}
+
+impl TryFrom<String> for Within {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Within, String> {
+        text.parse()
+    }
+}
+
+impl From<Within> for String {
+    fn from(within: Within) -> String {
+        let units = [
+            (within.years, 'y'),
+            (within.months, 'm'),
+            (within.days, 'd'),
+            (within.hours, 'h'),
+        ];
+        let given = units.iter().filter(|(number, _)| *number > 0);
+        given.map(|(number, unit)| format!("{number}{unit}")).collect()
+    }
+}
+
+impl Within {
+    fn before(self, time: &Zoned) -> Option<Zoned> {
+        let span = Span::new()
+            .years(self.years)
+            .months(self.months)
+            .days(self.days)
+            .hours(self.hours);
+        time.checked_sub(span).ok()
+    }
+}
+
+/// What a calendar rule counts: versions of the same number are of one hour, day or the like.
+type Period = fn(&Zoned) -> (i16, i16);
+
+impl Policy {
+    /// Whether it says what to keep.
+    pub fn is_given(&self) -> bool {
+        *self != Policy::default()
+    }
+
+    /// The versions that are kept, each with why. `versions` are in ascending order, `tags` are names of some.
+    pub fn kept(
+        &self,
+        versions: &[VersionInfo],
+        tags: &[(String, Version)],
+    ) -> BTreeMap<Version, Vec<String>> {
+        let mut kept: BTreeMap<Version, Vec<String>> = BTreeMap::new();
+        let mut keep = |version: Version, why: String| kept.entry(version).or_default().push(why);
+        let Some(newest) = versions.last() else {
+            return kept;
+        };
+        keep(newest.version, "the newest".into());
+        for (name, version) in tags {
+            keep(*version, format!("tag {name}"));
+        }
+        if !self.is_given() {
+            versions.iter().for_each(|info| keep(info.version, "no rule".into()));
+            return kept;
+        }
+        let last = usize::try_from(self.keep_last).unwrap_or(usize::MAX);
+        for info in versions.iter().rev().take(last) {
+            keep(info.version, "last".into());
+        }
+        let times: Vec<(Version, Zoned)> = versions
+            .iter()
+            .map(|info| (info.version, zoned(info.committed)))
+            .collect();
+        if let Some(within) = self.keep_within {
+            let since = within.before(&zoned(newest.committed));
+            for (version, time) in &times {
+                if since.as_ref().is_none_or(|since| time >= since) {
+                    keep(*version, "within".into());
+                }
+            }
+        }
+        let rules: [(u64, &str, Period); 5] = [
+            (self.keep_hourly, "hourly", |t| {
+                (t.year(), t.day_of_year() * 24 + i16::from(t.hour()))
+            }),
+            (self.keep_daily, "daily", |t| (t.year(), t.day_of_year())),
+            (self.keep_weekly, "weekly", |t| {
+                let week = t.date().iso_week_date();
+                (week.year(), week.week().into())
+            }),
+            (self.keep_monthly, "monthly", |t| (t.year(), t.month().into())),
+            (self.keep_yearly, "yearly", |t| (t.year(), 0)),
+        ];
+        for (most, name, period) in rules {
+            let (mut last, mut left) = (None, most);
+            for (version, time) in times.iter().rev() {
+                let this = Some(period(time));
+                if left == 0 {
+                    break;
+                }
+                if this != last {
+                    keep(*version, name.into());
+                    left -= 1;
+                }
+                last = this;
+            }
+        }
+        kept
+    }
+}
+
+/// A time by the clock of UTC. What is beyond the calendar counts as its end.
+fn zoned(time: Time) -> Zoned {
+    let timestamp = Timestamp::from_microsecond(time.micros());
+    timestamp.unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A version each so many minutes, the first at 2026-01-01T00:00:00Z.
+    fn versions(n: u64, minutes: u64) -> Vec<VersionInfo> {
+        let info = |v| VersionInfo {
+            version: Version(v),
+            committed: Time::from_micros((1_767_225_600 + (v * minutes * 60) as i64) * 1_000_000),
+            changes: 1,
+        };
+        (0..n).map(info).collect()
+    }
+
+    fn kept(policy: Policy, versions: &[VersionInfo]) -> Vec<u64> {
+        policy.kept(versions, &[]).keys().map(|v| v.0).collect()
+    }
+
+    #[test]
+    fn calendar_rules_keep_the_newest_of_each_period() {
+        let all = versions(100, 30);
+        let hourly = Policy {
+            keep_hourly: 3,
+            ..Policy::default()
+        };
+        assert_eq!(kept(hourly, &all), [95, 97, 99]);
+        let daily = Policy {
+            keep_daily: 10,
+            ..Policy::default()
+        };
+        // Two days and two hours have 48, 48 and 4 versions.
+        assert_eq!(kept(daily, &all), [47, 95, 99]);
+        let both = Policy {
+            keep_last: 2,
+            keep_yearly: 1,
+            ..Policy::default()
+        };
+        assert_eq!(kept(both, &all), [98, 99]);
+    }
+
+    #[test]
+    fn lengths_of_time_are_those_of_restic() {
+        let all = versions(100, 60);
+        let within = |text: &str| Policy {
+            keep_within: Some(text.parse().unwrap()),
+            ..Policy::default()
+        };
+        assert_eq!(kept(within("3h"), &all), [96, 97, 98, 99]);
+        assert_eq!(kept(within("1d1h"), &all).len(), 26);
+        assert_eq!(kept(within("1y"), &all).len(), 100);
+        for wrong in ["", "3", "h", "3x", "-1h", "1h2"] {
+            assert!(wrong.parse::<Within>().is_err(), "{wrong}");
+        }
+        assert_eq!(String::from("2y5m7d3h".parse::<Within>().unwrap()), "2y5m7d3h");
+    }
+
+    #[test]
+    fn names_keep_their_versions_and_nothing_said_keeps_all() {
+        let all = versions(10, 1);
+        let tags = [("a".to_string(), Version(3)), ("b".to_string(), Version(4))];
+        let one = Policy {
+            keep_last: 1,
+            ..Policy::default()
+        };
+        let numbers = |policy: &Policy| -> Vec<u64> {
+            policy.kept(&all, &tags).keys().map(|v| v.0).collect()
+        };
+        assert_eq!(numbers(&one), [3, 4, 9]);
+        let names_only = Policy {
+            keep_tag: vec!["a".into()],
+            ..Policy::default()
+        };
+        assert_eq!(numbers(&names_only), [3, 4, 9]);
+        assert_eq!(numbers(&Policy::default()).len(), 10);
+    }
+}
