@@ -26,6 +26,7 @@ use cache::Cache;
 use packing::Packing;
 use recent::Recent;
 use segments::Segments;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -78,6 +79,38 @@ impl Content {
                 "the extent reaches beyond what is stored",
             )),
         }
+    }
+
+    /// Has what comes go to a new segment, so that the one that was written to can be removed.
+    pub fn end_segment(&self) {
+        self.segments.end();
+    }
+
+    /// Writes a stored extent once more, as it stands. Answers where, for the whole of it.
+    pub fn copy(&self, stored: &Stored) -> Result<Stored, ContentError> {
+        self.read_verified(stored)?;
+        let (segment, offset) = self.segments.append(&self.segments.read(stored)?)?;
+        Ok(Stored {
+            segment,
+            offset,
+            ..*stored
+        })
+    }
+
+    /// All segments, with their lengths in bytes.
+    pub fn segments(&self) -> Result<BTreeMap<SegmentId, u64>, ContentError> {
+        let mut found = BTreeMap::new();
+        for id in self.segments.ids()? {
+            found.extend(self.segments.len(id)?.map(|len| (id, len)));
+        }
+        Ok(found)
+    }
+
+    /// Removes all segments but these, and the one that is written to. Answers how many bytes they had. Nobody
+    /// may settle meanwhile.
+    pub fn retain(&self, kept: &BTreeSet<SegmentId>) -> Result<u64, ContentError> {
+        self.recent.forget();
+        self.segments.retain(kept)
     }
 
     /// The length of a segment in bytes, or `None` where there is none.

@@ -30,6 +30,10 @@ impl Recent {
         }
     }
 
+    pub(super) fn forget(&self) {
+        *self.0.lock() = Noted::default();
+    }
+
     pub(super) fn get(&self, hash: &[u8; 32]) -> Option<Stored> {
         self.0.lock().places.get(hash).copied()
     }

@@ -9,7 +9,7 @@ use super::ContentError;
 use crate::disk::{Disk, DiskFile};
 use crate::tinyfs::{SegmentId, Stored};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,17 @@ struct Tail {
     made: bool,
     /// Set when a sync failed: what it was to keep may be lost, and no later sync can tell.
     failed: bool,
+}
+
+impl Tail {
+    /// What was written to is synced with the next sync.
+    fn end(&mut self) {
+        if let Some(open) = self.open.take()
+            && open.synced < open.len
+        {
+            self.unsynced.push((open.path, open.file));
+        }
+    }
 }
 
 struct Open {
@@ -94,11 +105,7 @@ impl Segments {
     }
 
     fn start(&self, tail: &mut Tail) -> Result<(), ContentError> {
-        if let Some(full) = tail.open.take()
-            && full.synced < full.len
-        {
-            tail.unsynced.push((full.path, full.file));
-        }
+        tail.end();
         let id = SegmentId(tail.next);
         let path = self.path(id);
         let file = (self.disk)
@@ -159,6 +166,37 @@ impl Segments {
             open.synced = len;
         }
         synced
+    }
+
+    pub(super) fn ids(&self) -> Result<Vec<SegmentId>, ContentError> {
+        segment_ids(self.disk.as_ref(), &self.dir)
+    }
+
+    /// Has the next extent go to a new segment.
+    pub(super) fn end(&self) {
+        self.tail.lock().end();
+    }
+
+    /// Removes the segments that are not kept and that nothing is written to.
+    pub(super) fn retain(&self, kept: &BTreeSet<SegmentId>) -> Result<u64, ContentError> {
+        let mut removed = 0;
+        for id in self.ids()? {
+            let is_open = {
+                let tail = self.tail.lock();
+                let open = tail.open.as_ref().is_some_and(|open| open.id == id);
+                let path = self.path(id);
+                open || tail.unsynced.iter().any(|(unsynced, _)| *unsynced == path)
+            };
+            if is_open || kept.contains(&id) {
+                continue;
+            }
+            let path = self.path(id);
+            removed += self.len(id)?.unwrap_or_default();
+            self.readers.lock().remove(&id);
+            (self.disk.remove(&path)).map_err(ContentError::io("remove", &path))?;
+        }
+        self.sync_dir()?;
+        Ok(removed)
     }
 
     /// The length of a segment, or `None` where there is none.

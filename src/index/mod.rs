@@ -21,6 +21,7 @@ mod error;
 mod journal;
 mod layers;
 mod parts;
+mod rebuild;
 mod slot;
 mod store;
 mod stored;
@@ -30,6 +31,7 @@ pub use disk::VersionInfo;
 pub use error::IndexError;
 pub use journal::{Damage, Journal};
 pub use layers::{Frozen, Run};
+pub use rebuild::Rebuild;
 pub use trail::Link;
 
 use crate::tinyfs::ops::Unlinked;

@@ -6,6 +6,7 @@
 //! everything that was committed.
 
 use super::disk::Disk;
+use super::rebuild::{OLD, beside, remove_strays};
 use super::{IndexError, VersionInfo};
 use crate::tinyfs::{Changes, Entry, FsResult, Map, Version, describe};
 use fjall::Snapshot;
@@ -30,11 +31,16 @@ pub(super) type Replay<'a> = dyn FnMut(&VersionInfo, &Changes) -> Result<(), Ind
 
 impl Slot {
     pub(super) fn open(dir: &Path, pond: Uuid) -> Result<Slot, IndexError> {
+        remove_strays(dir)?;
         Ok(Slot {
             dir: dir.to_owned(),
             pond,
             disk: RwLock::new(Some(Disk::open(dir, pond)?)),
         })
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The store. May be asked by who has it already.
@@ -72,6 +78,24 @@ impl Slot {
         })?;
         *slot = Some(disk);
         Ok(())
+    }
+}
+
+impl Slot {
+    /// Closes the store and opens the one in folder `new`, which takes its name. A crash leaves one of them
+    /// under that name, or none.
+    pub(super) fn exchange(&self, new: &Path) -> Result<(), IndexError> {
+        let mut slot = self.disk.write();
+        drop(slot.take());
+        let old = beside(&self.dir, OLD);
+        let rename = |from: &Path, to: &Path| {
+            fs::rename(from, to).map_err(IndexError::files("rename", from))
+        };
+        rename(&self.dir, &old)?;
+        rename(new, &self.dir)?;
+        *slot = Some(Disk::open(&self.dir, self.pond)?);
+        drop(slot);
+        fs::remove_dir_all(&old).map_err(IndexError::files("remove", &old))
     }
 }
 

@@ -115,6 +115,16 @@ impl View {
         }
     }
 
+    /// The tree that it is in, of what is in one.
+    pub(super) fn tree(self) -> Option<Tree> {
+        match self {
+            View::Node { tree, .. } | View::Versions { tree, .. } | View::Ref { tree, .. } => {
+                Some(tree)
+            }
+            View::Own(_) => None,
+        }
+    }
+
     /// The node that this shows in the live tree, if it shows one.
     pub(super) fn as_live(self) -> Option<NodeId> {
         match self {

@@ -58,7 +58,13 @@ impl Mirror {
 
     /// What the kernel means by a number.
     pub(super) fn view(&self, ino: u64) -> FsResult<View> {
-        Ok(self.inodes.view(ino).ok_or(Errno::ESTALE)?)
+        let view = self.inodes.view(ino).ok_or(Errno::ESTALE)?;
+        match view.tree() {
+            Some(tree) if !tree.is_live() && self.pond.is_forgotten(tree.at) => {
+                Err(Errno::ESTALE.into())
+            }
+            _ => Ok(view),
+        }
     }
 
     /// The live node that is to be changed, or `EROFS`.

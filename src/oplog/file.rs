@@ -117,6 +117,11 @@ impl Encoder {
         Ok(())
     }
 
+    /// Bytes of the file so far, about.
+    pub(super) fn size(&self) -> usize {
+        self.writer.bytes_written() + self.writer.in_progress_size()
+    }
+
     /// The bytes of the file, and what it holds.
     pub(super) fn finish(mut self) -> Result<(Bytes, Stats), OplogError> {
         self.write_page()?;

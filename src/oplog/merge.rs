@@ -102,34 +102,41 @@ impl Oplog {
             self.table.delete(&merged.file.path)?;
             return Ok(false);
         }
+        let replaced = merged.replaced.into_iter().map(|file| file.path);
+        self.replace(vec![merged.file], replaced.collect())?;
+        Ok(true)
+    }
+
+    /// Commits that some data files stand in the place of others.
+    pub(super) fn replace(
+        &mut self,
+        files: Vec<PartFile>,
+        replaced: HashSet<String>,
+    ) -> Result<(), OplogError> {
         self.table.must_be_durable()?;
-        let (file, replaced) = (merged.file, merged.replaced);
-        let paths: HashSet<&str> = replaced.iter().map(|f| f.path.as_str()).collect();
         let transaction = Transaction {
             version: Version(self.snapshot.version() + 1),
             operation: "OPTIMIZE",
             data_change: false,
             app: merge_app(&self.app),
             number: removes_number(replaced.len())?,
-            adds: std::slice::from_ref(&file),
-            removes: self.scan_rows(&paths)?,
+            adds: &files,
+            removes: self.scan_rows(&replaced)?,
         };
-        self.merging = Some(file.path.clone());
+        self.merging = files.first().map(|file| file.path.clone());
         match self.transact(transaction)? {
             Outcome::Committed(snapshot) => {
                 self.merging = None;
                 self.snapshot = snapshot;
                 self.since_checkpoint += 1;
                 if let Some(live) = &mut self.live {
-                    live.retain(|file| !paths.contains(file.path.as_str()));
-                    live.push(DataFile::of(&file));
+                    live.retain(|file| !replaced.contains(&file.path));
+                    live.extend(files.iter().map(DataFile::of));
                 }
-                Ok(true)
+                Ok(())
             }
-            Outcome::Taken => {
-                self.settle_merge()?;
-                Ok(true)
-            }
+            // It may be there all the same.
+            Outcome::Taken => self.settle_merge(),
         }
     }
 
@@ -171,7 +178,7 @@ impl Oplog {
     }
 
     /// The rows of the kernel's list of files that are of `paths`.
-    fn scan_rows(&self, paths: &HashSet<&str>) -> Result<Vec<FilteredEngineData>, OplogError> {
+    fn scan_rows(&self, paths: &HashSet<String>) -> Result<Vec<FilteredEngineData>, OplogError> {
         let failed = |e| {
             self.table
                 .failed("list the data files of a merge", from_kernel(e))

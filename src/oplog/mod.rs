@@ -25,6 +25,7 @@ mod payload;
 mod reader;
 mod record;
 mod replay;
+mod rewrite;
 mod scan;
 mod schema;
 mod source;
@@ -39,6 +40,7 @@ mod tests;
 pub use cleanup::CleanUp;
 pub use error::OplogError;
 pub use merge::{Merge, Merged};
+pub use rewrite::Rewrite;
 pub use record::RecordError;
 
 use crate::disk::{Disk, make_dirs};
@@ -49,6 +51,7 @@ use buoyant_kernel::snapshot::SnapshotRef;
 use error::from_kernel;
 #[cfg(test)]
 use object_store::ObjectStore;
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -267,8 +270,9 @@ impl Oplog {
     /// before a checkpoint, but other readers of the table do.
     pub fn audit(&self, problem: &mut dyn FnMut(OplogError)) -> Result<(), OplogError> {
         let oldest = tail::oldest_commit(&self.table)?;
-        for version in (oldest.0..=self.latest().0).map(Version) {
-            if let Err(why) = tail::inspect_old(&self.table, version)? {
+        let mut removed = HashSet::new();
+        for version in (oldest.0..=self.latest().0).rev().map(Version) {
+            if let Err(why) = tail::inspect_old(&self.table, version, &mut removed)? {
                 problem(OplogError::Damaged { version, why });
             }
         }

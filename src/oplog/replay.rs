@@ -12,7 +12,7 @@ use super::scan::active;
 use super::source::Source;
 use super::{Commit, Oplog, actions, tail};
 use crate::tinyfs::{Changes, Time, Version};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
 impl Oplog {
@@ -25,6 +25,7 @@ impl Oplog {
         files.sort_by(|a, b| (a.versions, &a.path).cmp(&(b.versions, &b.path)));
         let mut waiting = VecDeque::from(files);
         let mut open: Vec<Source<'_>> = Vec::new();
+        let mut gaps = Gaps::default();
         let mut expected = after.map_or(0, |after| after.0 + 1);
         loop {
             // Open every file that may hold the lowest version that is left.
@@ -41,9 +42,10 @@ impl Oplog {
                 None => {}
             }
             let Some(version) = low else {
-                return Ok(self.changed_nothing(expected..self.snapshot.version() + 1)?);
+                gaps.check(self, expected..self.snapshot.version() + 1)?;
+                return Ok(());
             };
-            self.changed_nothing(expected..version)?;
+            gaps.check(self, expected..version)?;
             expected = version + 1;
             let (committed, changes) = merge(version, &mut open)?;
             open.retain(|source| source.version().is_some());
@@ -59,21 +61,54 @@ impl Oplog {
     }
 }
 
-impl Oplog {
-    /// Makes sure that the commits of these versions, of which no file was found, added none.
-    fn changed_nothing(&self, versions: Range<u64>) -> Result<(), OplogError> {
+/// Why versions have no rows.
+#[derive(Default)]
+struct Gaps {
+    /// The data files that some commit of the log removed, once that is asked.
+    removed: Option<HashSet<String>>,
+}
+
+impl Gaps {
+    /// Makes sure that these commits, of which no file was found, added none, or none that was not replaced by
+    /// others.
+    fn check(&mut self, oplog: &Oplog, versions: Range<u64>) -> Result<(), OplogError> {
+        if versions.is_empty() {
+            return Ok(());
+        }
         // Of what was cleaned away, its checkpoint is the witness.
-        let kept = tail::oldest_commit(&self.table)?;
+        let kept = tail::oldest_commit(&oplog.table)?;
         let versions = versions.start.max(kept.0)..versions.end;
         for version in versions.map(Version) {
-            let why = match actions::read(&self.table, version)? {
+            let why = match actions::read(&oplog.table, version)? {
                 Ok(actions) if actions.txns.is_empty() || actions.is_merge() => continue,
-                Ok(_) => "the log's checkpoint does not lead to its data files".into(),
+                Ok(actions) => {
+                    let removed = self.removed(oplog, kept)?;
+                    match actions.adds.iter().all(|(path, _)| removed.contains(path)) {
+                        true => continue,
+                        false => "the log's checkpoint does not lead to its data files".into(),
+                    }
+                }
                 Err(why) => why,
             };
             return Err(OplogError::Damaged { version, why });
         }
         Ok(())
+    }
+
+    fn removed(&mut self, oplog: &Oplog, kept: Version) -> Result<&HashSet<String>, OplogError> {
+        let removed = match self.removed.take() {
+            Some(removed) => removed,
+            None => {
+                let mut removed = HashSet::new();
+                for version in (kept.0..=oplog.snapshot.version()).map(Version) {
+                    if let Ok(actions) = actions::read(&oplog.table, version)? {
+                        removed.extend(actions.removes);
+                    }
+                }
+                removed
+            }
+        };
+        Ok(self.removed.insert(removed))
     }
 }
 

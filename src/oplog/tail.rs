@@ -219,15 +219,17 @@ pub(super) fn oldest_commit(table: &Table) -> Result<Version, OplogError> {
     Ok(Version(oldest.unwrap_or_default()))
 }
 
-/// What is wrong with a commit of any age, if anything.
+/// What is wrong with a commit of any age, if anything. Those after it were looked at before, and what they
+/// removed is noted.
 pub(super) fn inspect_old(
     table: &Table,
     version: Version,
+    removed: &mut HashSet<String>,
 ) -> Result<Result<(), String>, OplogError> {
     let size = table.size(&commit_path(version).into())?;
     match size {
         None => Ok(Err("its file is missing".into())),
-        Some(size) => inspect(table, version, size, false, &mut HashSet::new()),
+        Some(size) => inspect(table, version, size, false, removed),
     }
 }
 

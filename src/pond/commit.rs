@@ -8,7 +8,7 @@
 use super::lock::Lock;
 use super::saves::PATIENCE;
 use super::{Pond, PondError};
-use crate::index::{IndexError, VersionInfo};
+use crate::index::VersionInfo;
 use crate::oplog::{Oplog, OplogError};
 use crate::tinyfs::{Changes, Time, Version, describe};
 use parking_lot::{Condvar, Mutex};
@@ -253,11 +253,14 @@ impl Pond {
 }
 
 /// Reads back the commits after `after`, in order.
-pub(super) fn replay(
+pub(super) fn replay<E>(
     oplog: &Oplog,
     after: Option<Version>,
-    take: &mut dyn FnMut(&VersionInfo, &Changes) -> Result<(), IndexError>,
-) -> Result<(), PondError> {
+    take: &mut dyn FnMut(&VersionInfo, &Changes) -> Result<(), E>,
+) -> Result<(), PondError>
+where
+    PondError: From<E>,
+{
     oplog.replay(after, &mut |commit, changes| {
         let info = VersionInfo {
             version: commit.version,

@@ -1,23 +1,29 @@
 //! Housekeeping: what keeps a pond as quick and as small at its millionth version as at its first.
 //!
 //! After commits, a thread of low priority joins small data files of the oplog and takes away what the log
-//! needs no more. In: a word that something was committed. Out: fewer files. Holds always: what a reader sees
+//! needs no more; where the pond has rules for it, old versions are forgotten. In: a word that something was committed. Out: fewer files. Holds always: what a reader sees
 //! at any version is the same before and after; a commit waits for a merge's commit, never for its work; what
 //! fails is tried again after the next commit, and a crash anywhere leaves a whole pond.
 
 use super::{Pond, PondError};
 use crate::oplog::OplogError;
 use crate::tinyfs::describe;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 /// How much the thread steps back behind all others, in steps of nice(1).
 const NICE: i32 = 10;
+/// When versions are forgotten by the rules of the pond: some time after it was opened, and then once a day.
+const FIRST_PRUNE: Duration = Duration::from_secs(600);
+const PRUNE_EVERY: Duration = Duration::from_secs(86_400);
 /// Bytes of the disk that housekeeping leaves to others.
 const ROOM: u64 = 64 << 20;
 
 /// When there is something to do.
 #[derive(Default)]
 pub(super) struct Keeper {
+    /// Held by whoever joins, cleans up or forgets.
+    working: Mutex<()>,
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -38,6 +44,11 @@ impl Keeper {
     pub(super) fn stop(&self) {
         self.state.lock().stop = true;
         self.wake.notify_all();
+    }
+
+    /// Keeps all other housekeeping off.
+    pub(super) fn alone(&self) -> MutexGuard<'_, ()> {
+        self.working.lock()
     }
 
     fn stopped(&self) -> bool {
@@ -63,11 +74,17 @@ impl Pond {
         if let Err(error) = rustix::process::setpriority_process(Some(own), NICE) {
             tracing::debug!("housekeeping has the priority of all else: {error}");
         }
+        let mut prune_at = Instant::now() + FIRST_PRUNE;
         while self.keeper.wait() {
             if self.health.is_read_only() {
                 return;
             }
-            if let Err(error) = self.keep_house() {
+            let mut kept = self.keep_house();
+            if kept.is_ok() && Instant::now() >= prune_at {
+                prune_at = Instant::now() + PRUNE_EVERY;
+                kept = self.prune_by_rule();
+            }
+            if let Err(error) = kept {
                 tracing::warn!("housekeeping is left for later: {}", describe(&error));
             }
         }
@@ -75,6 +92,7 @@ impl Pond {
 
     /// Does all that is due.
     pub(super) fn keep_house(&self) -> Result<(), PondError> {
+        let _alone = self.keeper.alone();
         while !self.keeper.stopped() && self.merge_once()? {}
         let due = self.log.lock().oplog_mut().clean_up_due();
         if let Some(due) = due {

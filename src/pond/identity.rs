@@ -1,6 +1,6 @@
 //! `pond.toml`: what a pond is, told before anything else in it is believed.
 
-use super::{Pond, PondError, shape};
+use super::{Policy, Pond, PondError, shape};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -29,6 +29,9 @@ pub struct Identity {
     pub id: Uuid,
     /// When it was made, in RFC 3339.
     pub born: String,
+    /// Which versions are kept, by default all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prune: Option<Policy>,
 }
 
 impl Identity {
@@ -38,6 +41,7 @@ impl Identity {
             format: FORMAT,
             id: Uuid::now_v7(),
             born: jiff::Timestamp::now().to_string(),
+            prune: None,
         }
     }
 

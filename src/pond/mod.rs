@@ -11,6 +11,7 @@
 //! - [`fsync`], [`flush`]: who waits for stable storage, and what puts it there. [`commit`]: versions, and the thread that makes them.
 //! - [`housekeeping`]: joining files of the oplog, and cleaning it up.
 //! - [`history`]: which version is meant, and when what changed.
+//! - [`prune`]: forgetting.
 //! - [`check`], [`repair`], [`scrub`]: what is wrong, mending it, and looking for it meanwhile.
 //! - [`status`], [`health`]: what is going on, whether changes are taken.
 
@@ -27,6 +28,7 @@ pub mod lock;
 mod open;
 mod ops;
 mod pins;
+mod prune;
 mod repair;
 mod room;
 mod saves;
@@ -38,6 +40,7 @@ pub use check::Problem;
 pub use error::PondError;
 pub use history::{Change, Comparison, Difference, Edit, Event, Reference, Return, Tag, Watcher};
 pub use open::{Damaged, OpenOptions};
+pub use prune::{Policy, Pruned, Within};
 pub use repair::Repaired;
 pub use scrub::Scrub;
 pub use status::Status;
@@ -57,6 +60,7 @@ use pins::Pins;
 use room::Room;
 use saves::Saves;
 use scrub::Scrubber;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,6 +86,8 @@ pub struct Pond {
     group: Group,
     scrubber: Scrubber,
     keeper: Keeper,
+    /// Versions that were forgotten since the pond was opened.
+    forgotten: Mutex<HashSet<Version>>,
     committer: Arc<Committer>,
     commit_on_sync: bool,
     /// What of the journal cannot be read.

@@ -25,7 +25,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
-const OPLOG: &str = "oplog";
+pub(super) const OPLOG: &str = "oplog";
 const SEGMENTS: &str = "segments";
 pub(super) const INDEX: &str = "index";
 const JOURNAL: &str = "journal";
@@ -175,6 +175,7 @@ impl Pond {
             group: Group::default(),
             scrubber: Scrubber::default(),
             keeper: Keeper::default(),
+            forgotten: Mutex::default(),
             committer: Arc::new(Committer::new(options.commit_interval)),
             commit_on_sync: options.commit_on_sync,
             damage: damage.filter(|_| set_aside.is_empty()),

@@ -3,10 +3,12 @@
 mod cat;
 mod check;
 mod diff;
+mod forget;
 mod init;
 mod log;
 mod ls;
 pub(super) mod mount;
+mod prune;
 mod remount;
 mod restore;
 mod scrub;
@@ -44,6 +46,8 @@ pub enum Command {
     Snapshot(snapshot::Snapshot),
     Restore(restore::Restore),
     Undo(undo::Undo),
+    Prune(prune::Prune),
+    Forget(forget::Forget),
     Sync(sync::Sync),
     Check(check::Check),
     Scrub(scrub::Scrub),
@@ -69,6 +73,8 @@ pub(super) fn run(command: Command, globals: &Globals) -> Result<u8, Failure> {
         Command::Snapshot(snapshot) => snapshot::run(&snapshot, &output),
         Command::Restore(restore) => restore::run(&restore, &output),
         Command::Undo(undo) => undo::run(&undo, &output),
+        Command::Prune(prune) => prune::run(&prune, &output),
+        Command::Forget(forget) => forget::run(&forget, &output),
         Command::Sync(sync) => sync::run(&sync, &output),
         Command::Check(check) => check::run(&check, &output),
         Command::Scrub(scrub) => scrub::run(&scrub, &output),

@@ -3,7 +3,7 @@
 use super::message::{
     Checked, DirtyReport, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced,
 };
-use super::travel;
+use super::{forget, travel};
 use crate::cli::failure::Failure;
 use crate::index::VersionInfo;
 use crate::pond::{Pond, Scrub};
@@ -34,6 +34,7 @@ pub(super) fn answer(
 ) -> Result<Value, Failure> {
     match *request {
         Request::Travel { ref about } => travel::answer(pond, about),
+        Request::Forget { ref about } => forget::answer(pond, about),
         Request::Status => json(&status(pond, role)),
         Request::Sync => json(&Synced {
             version: pond.sync()?.0,

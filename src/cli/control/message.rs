@@ -1,5 +1,6 @@
 //! The requests, and the answers that go with them. They are also what `--json` prints.
 
+use super::forget::Forget;
 use super::travel::Travel;
 use crate::cli::failure::Failure;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,11 @@ pub enum Request {
     Travel {
         /// What.
         about: Travel,
+    },
+    /// Forget something.
+    Forget {
+        /// What.
+        about: Forget,
     },
     /// Answer when the pond is closed: nothing, or why the last commit failed.
     End,

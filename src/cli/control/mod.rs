@@ -7,12 +7,14 @@
 mod address;
 mod answer;
 mod client;
+mod forget;
 mod message;
 mod raw;
 mod server;
 mod travel;
 
 pub use client::{Client, Reached, reach};
+pub use forget::{Forget, ForgetReport};
 pub use message::{Checked, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced};
 pub use raw::Raw;
 pub use server::Server;

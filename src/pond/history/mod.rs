@@ -20,6 +20,7 @@ pub use path::Event;
 pub use reference::Reference;
 pub use restore::{Return, Watcher};
 pub use tags::Tag;
+pub(in crate::pond) use tags::OWN;
 pub use versions::Edit;
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use crate::tinyfs::{AttrName, Attrs, FsError, FsResult, NodeId, Time, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+/// How attributes of the pond begin that are no tags.
+pub(in crate::pond) const OWN: &[u8] = b"=";
 /// The longest name of a tag, in bytes.
 const LONGEST: usize = 128;
 
@@ -62,6 +64,9 @@ impl Pond {
     pub fn tags(&self) -> FsResult<Vec<Tag>> {
         let mut found = Vec::new();
         for (name, kept) in ops::xattrs(&self.index, Version::NOW, NodeId::POND)? {
+            if name.as_bytes().starts_with(OWN) {
+                continue;
+            }
             found.push(read(&String::from_utf8_lossy(name.as_bytes()), &kept)?);
         }
         Ok(found)

@@ -32,10 +32,12 @@ impl Pond {
     /// The version that shows what the table has at a number: numbers between those of versions are of commits
     /// that moved rows and changed nothing.
     fn numbered(&self, version: Version) -> FsResult<Option<VersionInfo>> {
-        match version <= self.latest().version {
-            true => self.last_at_or_before(version),
-            false => Ok(None),
+        if version > self.latest().version {
+            return Ok(None);
         }
+        let found = self.last_at_or_before(version)?;
+        let forgotten = version <= self.pruned_to()?;
+        Ok(found.filter(|info| info.version == version || !forgotten))
     }
 
     /// The version that a reference means, of those up to `at`.
@@ -64,12 +66,15 @@ impl Pond {
             let middle = low + (high - low) / 2;
             let info = self.last_at_or_before(Version(middle))?;
             match info {
-                Some(info) if info.committed <= time => {
-                    found = Some(info.version);
+                Some(info) if info.committed > time => match middle.checked_sub(1) {
+                    Some(below) => high = below,
+                    None => break,
+                },
+                // Where there is none, those that were are forgotten.
+                earlier => {
+                    found = earlier.map(|info| info.version).or(found);
                     low = middle + 1;
                 }
-                _ if middle == 0 => break,
-                _ => high = middle - 1,
             }
         }
         Ok(found)

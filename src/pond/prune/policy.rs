@@ -9,8 +9,9 @@
 
 use crate::index::VersionInfo;
 use crate::tinyfs::{Time, Version};
-use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, Zoned};
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -100,7 +101,7 @@ impl From<Within> for String {
 }
 
 impl Within {
-    fn before(self, time: &Zoned) -> Option<Zoned> {
+    fn before(self, time: DateTime) -> Option<DateTime> {
         let span = Span::new()
             .years(self.years)
             .months(self.months)
@@ -111,7 +112,7 @@ impl Within {
 }
 
 /// What a calendar rule counts: versions of the same number are of one hour, day or the like.
-type Period = fn(&Zoned) -> (i16, i16);
+type Period = fn(&DateTime) -> (i16, i16);
 
 impl Policy {
     /// Whether it says what to keep.
@@ -142,12 +143,12 @@ impl Policy {
         for info in versions.iter().rev().take(last) {
             keep(info.version, "last".into());
         }
-        let times: Vec<(Version, Zoned)> = versions
+        let times: Vec<(Version, DateTime)> = versions
             .iter()
-            .map(|info| (info.version, zoned(info.committed)))
+            .map(|info| (info.version, by_the_clock(info.committed)))
             .collect();
         if let Some(within) = self.keep_within {
-            let since = within.before(&zoned(newest.committed));
+            let since = within.before(by_the_clock(newest.committed));
             for (version, time) in &times {
                 if since.as_ref().is_none_or(|since| time >= since) {
                     keep(*version, "within".into());
@@ -185,9 +186,9 @@ impl Policy {
 }
 
 /// A time by the clock of UTC. What is beyond the calendar counts as its end.
-fn zoned(time: Time) -> Zoned {
+fn by_the_clock(time: Time) -> DateTime {
     let timestamp = Timestamp::from_microsecond(time.micros());
-    timestamp.unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC)
+    Offset::UTC.to_datetime(timestamp.unwrap_or(Timestamp::MAX))
 }
 
 #[cfg(test)]

@@ -1,0 +1,110 @@
+//! An index that is made beside the one that is in use, and takes its place.
+//!
+//! In: the versions that it is to have, in order. Out: what of each changed anything. Holds always: the old
+//! index answers until the new one is whole; if that comes to nothing, the new folder is nobody's.
+
+use super::disk::Disk;
+use super::{Index, IndexError, VersionInfo};
+use crate::tinyfs::{Changes, Extent, Extents, NodeId, Nodes, SegmentId, Version};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use uuid::Uuid;
+
+/// What the name of an index ends in that is being made, and of one that was replaced.
+const NEW: &str = "new";
+pub(super) const OLD: &str = "old";
+
+pub(super) fn beside(dir: &Path, end: &str) -> PathBuf {
+    dir.with_extension(end)
+}
+
+/// Removes what a crash left of making an index beside the one in `dir`.
+pub(super) fn remove_strays(dir: &Path) -> Result<(), IndexError> {
+    for stray in [NEW, OLD].map(|end| beside(dir, end)) {
+        match fs::remove_dir_all(&stray) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(IndexError::files("remove", &stray)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The new index.
+pub struct Rebuild {
+    disk: Disk,
+    dir: PathBuf,
+    next_id: u64,
+}
+
+impl Rebuild {
+    fn begin(dir: &Path, pond: Uuid, next_id: u64) -> Result<Rebuild, IndexError> {
+        Ok(Rebuild {
+            disk: Disk::open(dir, pond)?,
+            dir: dir.to_owned(),
+            next_id,
+        })
+    }
+
+    /// Adds a version, later than all before. Answers what of its changes is one: at least the root, so that
+    /// there is something of every version.
+    pub fn push(&mut self, mut info: VersionInfo, mut changes: Changes) -> Result<Changes, IndexError> {
+        self.disk.drop_unchanged(&mut changes, u64::MAX)?;
+        if changes.is_empty() {
+            let root = self.disk.get::<Nodes>(Version::NOW, &NodeId::ROOT)?;
+            changes.set::<Nodes>(NodeId::ROOT, root);
+        }
+        info.changes = changes.len() as u64;
+        self.disk.commit(&info, &changes, self.next_id)?;
+        Ok(changes)
+    }
+
+    /// The segments that any of its versions needs.
+    pub fn segments(&self) -> Result<BTreeSet<SegmentId>, IndexError> {
+        let mut found = BTreeSet::new();
+        self.disk.visit_history::<Extents>(&mut |_, extent| {
+            if let Extent::Stored(run) = extent {
+                found.insert(run.segment);
+            }
+        })?;
+        Ok(found)
+    }
+}
+
+impl Index {
+    /// Begins a new index beside this one.
+    pub fn rebuild(&self, pond: Uuid) -> Result<Rebuild, IndexError> {
+        let next_id = self.next_id.load(Ordering::Relaxed);
+        remove_strays(self.dir())?;
+        Rebuild::begin(&beside(self.dir(), NEW), pond, next_id)
+    }
+
+    /// The folder that it stands in.
+    pub fn dir(&self) -> &Path {
+        self.disk.dir()
+    }
+
+    /// Puts the new index in the place of the old one.
+    pub fn exchange(&self, rebuilt: Rebuild) -> Result<(), IndexError> {
+        let Rebuild { disk, dir, .. } = rebuilt;
+        disk.rotate()?;
+        disk.close_in_order();
+        drop(disk);
+        self.disk.exchange(&dir)
+    }
+
+    /// The segments that the open version needs.
+    pub fn open_segments(&self) -> BTreeSet<SegmentId> {
+        let layers = self.layers.read();
+        let extents = layers.newest_first().flat_map(|layer| layer.extents.values());
+        let stored = extents.filter_map(|extent| match extent {
+            Some(Extent::Stored(run)) => Some(run.segment),
+            _ => None,
+        });
+        stored.collect()
+    }
+}

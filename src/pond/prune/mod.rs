@@ -1,0 +1,360 @@
+//! Forgetting: versions by a policy, and a path from all of history.
+//!
+//! Role: give back the room that only forgotten versions need. In: a policy, or a path. Out: a pond whose table,
+//! index and segments hold what is kept. Holds always: what a kept version shows is what it showed; the newest
+//! version and every named one are kept; the old table, index and segments stand until one commit of the table
+//! puts the new in their place; a crash leaves the one or the other.
+//!
+//! The table is written anew as though only the kept versions had ever been committed ([`slots`]), and a new
+//! index with it. Segments of which less than half is needed are copied together; those that nothing needs go.
+//! Operations and flushes go on meanwhile; commits wait.
+
+mod policy;
+mod scope;
+mod slots;
+
+pub use policy::{Policy, Within};
+
+use super::commit::{Log, replay};
+use super::history::OWN;
+use super::identity::Identity;
+use super::open::REBUILD;
+use super::{Pond, PondError};
+use crate::index::VersionInfo;
+use crate::oplog::Commit;
+use crate::tinyfs::{
+    AttrName, Attrs, Changes, ContentId, Entries, Extent, Extents, FsError, FsResult, NodeId,
+    SegmentId, Stored, Version, describe, ops,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use slots::{Scope, Slots};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs::File;
+
+/// What was forgotten, or would be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// The versions that are kept, with the rules that keep them.
+    pub kept: BTreeMap<Version, Vec<String>>,
+    /// How many are forgotten.
+    pub forgotten: usize,
+    /// Which: the first and the last of each run.
+    pub runs: Vec<(Version, Version)>,
+    /// What was below the path once, and stands elsewhere now with all its history.
+    pub left: Vec<String>,
+    /// Bytes of the oplog and the segments before.
+    pub before: u64,
+    /// And after.
+    pub after: u64,
+}
+
+/// What the pond notes of its own pruning.
+#[derive(Serialize, Deserialize)]
+struct Noted {
+    /// Versions up to here that are not listed are forgotten.
+    to: u64,
+}
+
+impl Pond {
+    /// Forgets the versions that `policy` does not keep: of everything, or of what is and was at a path.
+    /// With `dry_run`, only says which.
+    pub fn prune(
+        &self,
+        policy: &Policy,
+        path: Option<&[u8]>,
+        dry_run: bool,
+    ) -> Result<Pruned, PondError> {
+        let policy = match policy.is_given() {
+            true => policy.clone(),
+            false => Identity::read(&self.path)?.prune.unwrap_or_default(),
+        };
+        self.sync()?;
+        let tags: Vec<(String, Version)> = (self.tags().map_err(PondError::Tree)?.into_iter())
+            .map(|tag| (tag.name, tag.version))
+            .collect();
+        if let Some(missing) = policy
+            .keep_tag
+            .iter()
+            .find(|name| !tags.iter().any(|(tag, _)| tag == *name))
+        {
+            return Err(PondError::NoVersion(missing.clone()));
+        }
+        let _alone = self.keeper.alone();
+        let mut log = self.log.lock();
+        let versions = self.versions(Version(0), Version::NOW)?;
+        let kept = policy.kept(&versions, &tags);
+        let (scope, left) = path.map(|path| self.scope_of(path)).transpose()?.unzip();
+        let runs = runs_of(&versions, &kept);
+        let mut done = Pruned {
+            forgotten: versions.len() - kept.len(),
+            runs,
+            left: left.unwrap_or_default(),
+            before: self.stored_bytes(&log)?,
+            kept,
+            ..Pruned::default()
+        };
+        done.after = done.before;
+        if !dry_run && (done.forgotten > 0 || !policy.is_given()) {
+            let kept = done.kept.keys().copied().collect();
+            self.rewrite(&mut log, &kept, scope.as_ref(), false)?;
+            done.after = self.stored_bytes(&log)?;
+        }
+        Ok(done)
+    }
+
+    /// Forgets what the rules of the pond do not keep, if it has any.
+    pub(super) fn prune_by_rule(&self) -> Result<(), PondError> {
+        let given = Identity::read(&self.path)?.prune;
+        if let Some(policy) = given.filter(Policy::is_given) {
+            let pruned = self.prune(&policy, None, false)?;
+            tracing::info!("{} versions are forgotten", pruned.forgotten);
+        }
+        Ok(())
+    }
+
+    /// Forgets all that a path led to in any version but the newest, and erases the bytes that nothing else
+    /// needs. What it leads to now stays.
+    pub fn forget(&self, path: &[u8]) -> Result<Pruned, PondError> {
+        self.sync()?;
+        let _alone = self.keeper.alone();
+        let mut log = self.log.lock();
+        let versions = self.versions(Version(0), Version::NOW)?;
+        let (scope, left) = self.scope_of(path)?;
+        let kept: BTreeSet<Version> = versions.last().map(|info| info.version).into_iter().collect();
+        let before = self.stored_bytes(&log)?;
+        self.rewrite(&mut log, &kept, Some(&scope), true)?;
+        Ok(Pruned {
+            left,
+            before,
+            after: self.stored_bytes(&log)?,
+            ..Pruned::default()
+        })
+    }
+
+    /// Whether a version was forgotten since the pond was opened, so that who still looks at it must not be
+    /// shown another.
+    pub fn is_forgotten(&self, version: Version) -> bool {
+        self.forgotten.lock().contains(&version)
+    }
+
+    /// Versions up to this one that are not listed are forgotten.
+    pub(super) fn pruned_to(&self) -> FsResult<Version> {
+        let key = own("pruned").map_err(FsError::store)?;
+        let noted = ops::xattr(&self.index, Version::NOW, NodeId::POND, &key)?;
+        let Some(noted) = noted else {
+            return Ok(Version(0));
+        };
+        let noted: Noted = serde_json::from_slice(&noted).map_err(FsError::store)?;
+        Ok(Version(noted.to))
+    }
+
+    /// Bytes of all segments and of the oplog.
+    fn stored_bytes(&self, log: &Log) -> Result<u64, PondError> {
+        let segments: u64 = self.content.segments()?.values().sum();
+        Ok(segments + log.oplog().bytes()?)
+    }
+
+    /// Writes table, index and segments anew, with the versions that are kept. With `erase`, no byte that only
+    /// the scope needed stays in any segment.
+    fn rewrite(
+        &self,
+        log: &mut Log,
+        kept: &BTreeSet<Version>,
+        scope: Option<&Scope>,
+        erase: bool,
+    ) -> Result<(), PondError> {
+        if let Some(reason) = self.health.reason() {
+            return Err(PondError::ReadOnly(reason));
+        }
+        self.must_hold_the_lock()?;
+        let before: Vec<Version> = (self.versions(Version(0), Version::NOW)?.iter())
+            .map(|info| info.version)
+            .collect();
+        let (mut contents, mut needed) = (HashSet::new(), Needed::default());
+        self.each_kept(log, kept, scope, None, &mut |_, changes| {
+            let nodes = changes.nodes.values().flatten();
+            contents.extend(nodes.filter_map(|node| node.content));
+            Ok(())
+        })?;
+        self.each_kept(log, kept, scope, Some(&contents), &mut |_, changes| {
+            needed.note_extents(&changes);
+            Ok(())
+        })?;
+        self.content.end_segment();
+        let sparse = self.sparse(log, &needed, scope.filter(|_| erase))?;
+        let bytes: u64 = needed.segments.values().sum();
+        self.room.must_have(bytes.min(self.stored_bytes(log)?))?;
+        // From here on the index may be of a table that is no more.
+        let mut rewrite = log.oplog_mut().rewrite()?;
+        let mut rebuild = self.index.rebuild(self.id)?;
+        let newest = kept.last().copied();
+        let mut moved = HashMap::new();
+        self.each_kept(log, kept, scope, Some(&contents), &mut |mut info, mut changes| {
+            self.relocate(&mut changes.extents, &sparse, &mut moved);
+            if Some(info.version) == newest && scope.is_none() {
+                changes.set::<Attrs>(note(info.version)?.0, Some(note(info.version)?.1));
+            }
+            let changes = rebuild.push(info, changes)?;
+            info.changes = changes.len() as u64;
+            let commit = Commit {
+                version: info.version,
+                committed: info.committed,
+            };
+            Ok(rewrite.push(commit, &changes)?)
+        })?;
+        self.content.sync()?;
+        self.mark_index()?;
+        log.oplog_mut().commit_rewrite(rewrite)?;
+        let mut segments = rebuild.segments()?;
+        self.index.exchange(rebuild)?;
+        let there: HashSet<Version> = (self.versions(Version(0), Version::NOW)?.iter())
+            .map(|info| info.version)
+            .collect();
+        (self.forgotten.lock()).extend(before.into_iter().filter(|v| !there.contains(v)));
+        log.oplog_mut().sweep()?;
+        let _settling = self.flusher.settling.lock();
+        let _no_change_is_half_done = self.changing.lock();
+        segments.extend(self.index.open_segments());
+        self.content.retain(&segments)?;
+        Ok(())
+    }
+
+    /// Visits the versions that are to be, in order, with their changes. Extents of other contents than
+    /// `contents` are left out.
+    fn each_kept(
+        &self,
+        log: &Log,
+        kept: &BTreeSet<Version>,
+        scope: Option<&Scope>,
+        contents: Option<&HashSet<ContentId>>,
+        visit: &mut dyn FnMut(VersionInfo, Changes) -> Result<(), PondError>,
+    ) -> Result<(), PondError> {
+        let mut slots = Slots::new(kept, scope);
+        replay(log.oplog(), None, &mut |info, changes| {
+            let Some(mut changes) = slots.take(info.version, changes.clone()) else {
+                return Ok(());
+            };
+            if let Some(contents) = contents {
+                changes.extents.retain(|(content, _), _| contents.contains(content));
+            }
+            visit(*info, changes)
+        })
+    }
+
+    /// The segments whose bytes are to be copied elsewhere: less than half of them is needed, or, to erase a
+    /// scope, something in them was only needed by it. What the open version needs stays where it is.
+    fn sparse(
+        &self,
+        log: &Log,
+        needed: &Needed,
+        erased: Option<&Scope>,
+    ) -> Result<HashSet<SegmentId>, PondError> {
+        let open = self.index.open_segments();
+        let mut sparse = HashSet::new();
+        for (segment, len) in self.content.segments()? {
+            let live = needed.segments.get(&segment).copied().unwrap_or_default();
+            if live > 0 && live * 2 < len && !open.contains(&segment) {
+                sparse.insert(segment);
+            }
+        }
+        if let Some(scope) = erased {
+            replay(log.oplog(), None, &mut |_, changes: &Changes| {
+                for ((content, _), extent) in &changes.extents {
+                    if let Some(Extent::Stored(run)) = extent
+                        && scope.contents.contains(content)
+                        && !needed.places.contains(&(run.segment, run.offset))
+                        && needed.segments.contains_key(&run.segment)
+                    {
+                        sparse.insert(run.segment);
+                    }
+                }
+                Ok::<(), PondError>(())
+            })?;
+        }
+        Ok(sparse)
+    }
+
+    /// Has the extents that stand in sparse segments stand elsewhere. One that cannot be read stays.
+    fn relocate(
+        &self,
+        extents: &mut Entries<Extents>,
+        sparse: &HashSet<SegmentId>,
+        moved: &mut HashMap<(SegmentId, u64), Stored>,
+    ) {
+        for extent in extents.values_mut().flatten() {
+            let Extent::Stored(run) = extent else { continue };
+            if !sparse.contains(&run.segment) {
+                continue;
+            }
+            let place = (run.segment, run.offset);
+            let new = match moved.get(&place) {
+                Some(new) => *new,
+                None => match self.content.copy(run) {
+                    Ok(new) => *moved.entry(place).or_insert(new),
+                    Err(error) => {
+                        tracing::warn!("an extent stays where it is: {}", describe(&error));
+                        continue;
+                    }
+                },
+            };
+            (run.segment, run.offset) = (new.segment, new.offset);
+        }
+    }
+
+    /// Has the index made anew if the pond is opened before this one is exchanged.
+    fn mark_index(&self) -> Result<(), PondError> {
+        let dir = self.index.dir();
+        let mark = dir.join(REBUILD);
+        File::create(&mark)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| File::open(dir)?.sync_all())
+            .map_err(PondError::io("write to", &mark))
+    }
+}
+
+/// The first and the last of each run of versions that are not kept.
+fn runs_of(
+    versions: &[VersionInfo],
+    kept: &BTreeMap<Version, Vec<String>>,
+) -> Vec<(Version, Version)> {
+    let runs = versions.chunk_by(|a, b| {
+        let is_kept = |info: &VersionInfo| kept.contains_key(&info.version);
+        is_kept(a) == is_kept(b)
+    });
+    let ends = runs.filter_map(|run| Some((run.first()?.version, run.last()?.version)));
+    ends.filter(|(first, _)| !kept.contains_key(first)).collect()
+}
+
+/// What the versions that are kept need.
+#[derive(Default)]
+struct Needed {
+    places: HashSet<(SegmentId, u64)>,
+    /// Bytes of each segment.
+    segments: BTreeMap<SegmentId, u64>,
+}
+
+impl Needed {
+    fn note_extents(&mut self, changes: &Changes) {
+        for extent in changes.extents.values().flatten() {
+            if let Extent::Stored(run) = extent
+                && self.places.insert((run.segment, run.offset))
+            {
+                *self.segments.entry(run.segment).or_default() += u64::from(run.packed_len);
+            }
+        }
+    }
+}
+
+/// The attribute of the pond that says up to where it was pruned.
+fn note(to: Version) -> Result<((NodeId, AttrName), Bytes), PondError> {
+    let key = own("pruned").map_err(|error| PondError::Tree(FsError::store(error)))?;
+    let noted = serde_json::to_vec(&Noted { to: to.0 });
+    let noted = noted.map_err(|error| PondError::Tree(FsError::store(error)))?;
+    Ok(((NodeId::POND, key), Bytes::from(noted)))
+}
+
+/// The name of an attribute of the pond that is no tag.
+fn own(name: &str) -> Result<AttrName, crate::tinyfs::NameError> {
+    AttrName::new(&[OWN, name.as_bytes()].concat())
+}

@@ -1,0 +1,80 @@
+//! All that a path ever led to.
+
+use super::slots::Scope;
+use crate::pond::{Pond, PondError};
+use crate::tinyfs::{Name, Names, NodeId, Nodes, Version};
+use std::collections::{HashMap, HashSet};
+
+/// All names that a directory has and had, with what they led to.
+type Children = HashMap<NodeId, HashSet<(Name, NodeId)>>;
+
+impl Pond {
+    /// What `path` leads and led to, with all that was ever below it; and the paths of what was there once
+    /// and stands elsewhere now, which is not of the scope.
+    pub(super) fn scope_of(&self, path: &[u8]) -> Result<(Scope, Vec<String>), PondError> {
+        let mut children: Children = HashMap::new();
+        (self.index).visit_history::<Names>(&mut |(dir, name), dentry| {
+            children.entry(dir).or_default().insert((name, dentry.child));
+        })?;
+        let mut ends = HashSet::new();
+        let mut found = HashSet::from([NodeId::ROOT]);
+        for part in path.split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
+            ends.clear();
+            let mut next = HashSet::new();
+            for dir in found {
+                for (name, child) in children.get(&dir).into_iter().flatten() {
+                    if name.as_bytes() == part {
+                        next.insert(*child);
+                        ends.insert((dir, name.clone()));
+                    }
+                }
+            }
+            found = next;
+        }
+        if found.is_empty() || found.contains(&NodeId::ROOT) {
+            let path = String::from_utf8_lossy(path);
+            return Err(PondError::NoPath(format!("/{path}, now or in any version")));
+        }
+        let mut waiting: Vec<NodeId> = found.iter().copied().collect();
+        while let Some(dir) = waiting.pop() {
+            for (_, child) in children.get(&dir).into_iter().flatten() {
+                if found.insert(*child) {
+                    waiting.push(*child);
+                }
+            }
+        }
+        let mut left = Vec::new();
+        loop {
+            let mut elsewhere = Vec::new();
+            for id in &found {
+                let links = self.index.links(*id)?;
+                let stands = |link: &&crate::index::Link| {
+                    link.ended == Version::NOW
+                        && !found.contains(&link.dir)
+                        && !ends.contains(&(link.dir, link.name.clone()))
+                };
+                if links.iter().any(|link| stands(&link)) {
+                    elsewhere.push(*id);
+                }
+            }
+            if elsewhere.is_empty() {
+                break;
+            }
+            for id in elsewhere {
+                found.remove(&id);
+                let at = self.path_of(Version::NOW, id).map_err(PondError::Tree)?;
+                left.extend(at.map(|at| String::from_utf8_lossy(&at).into_owned()));
+            }
+        }
+        let mut scope = Scope {
+            nodes: found,
+            ..Scope::default()
+        };
+        self.index.visit_history::<Nodes>(&mut |id, node| {
+            if scope.nodes.contains(&id) {
+                scope.contents.extend(node.content);
+            }
+        })?;
+        Ok((scope, left))
+    }
+}
