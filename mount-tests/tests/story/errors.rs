@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 
 use mount_tests::mount::Mount;
 use mount_tests::place::{file, folder};
+use mount_tests::rng::Rng;
 use mount_tests::pond::{Pond, names};
 use mount_tests::process::mounted_at;
 use mount_tests::tree::Tree;
@@ -261,7 +262,7 @@ fn failures_as_json_are_one_object_on_standard_error() {
 fn check_finds_damage_and_exits_4() {
     let pond = Pond::new();
     let mount = pond.mount();
-    file(mount.path(), "f", vec![3; 300_000]);
+    file(mount.path(), "f", Rng::new(3).bytes(300_000));
     mount.unmount();
     pond.check();
     let mut damaged = 0;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use mount_tests::rng::Rng;
 use mount_tests::damage::kind::flip;
 use mount_tests::place::{file, on_mount};
 use mount_tests::pond::{Pond, names, number};
@@ -65,7 +66,7 @@ fn what_could_not_be_read_is_told_with_its_path_and_why() {
     let pond = Pond::new();
     let mount = pond.mount();
     fs::create_dir(mount.join("deep")).unwrap();
-    file(&mount.join("deep"), "whole", vec![7; 200_000]);
+    file(&mount.join("deep"), "whole", Rng::new(7).bytes(200_000));
     let version = mount.sync();
     mount.unmount();
     flip(

@@ -24,4 +24,4 @@ pub(in crate::pond) use tags::OWN;
 pub use versions::Edit;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::pond) mod tests;

@@ -14,22 +14,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Path → what it leads to, its bytes, and its attributes.
-type Seen = BTreeMap<Vec<u8>, What>;
+pub(in crate::pond) type Seen = BTreeMap<Vec<u8>, What>;
 type What = (NodeId, Node, Vec<u8>, Vec<u8>);
 /// What has to come back of it.
 type Shape = BTreeMap<Vec<u8>, (Kind, u16, Time, Vec<u8>, Vec<u8>)>;
 
-struct Life {
-    pond: Arc<Pond>,
+pub(in crate::pond) struct Life {
+    pub(in crate::pond) pond: Arc<Pond>,
     rng: TestRng,
     clock: i64,
     /// Each version that was made, and the tree in it.
-    versions: BTreeMap<Version, Seen>,
+    pub(in crate::pond) versions: BTreeMap<Version, Seen>,
     _dir: tempfile::TempDir,
 }
 
 impl Life {
-    fn new(seed: u8) -> Life {
+    pub(in crate::pond) fn new(seed: u8) -> Life {
         let dir = tempfile::TempDir::new_in("/dev/shm")
             .or_else(|_| tempfile::tempdir())
             .unwrap();
@@ -48,7 +48,7 @@ impl Life {
         }
     }
 
-    fn below(&mut self, n: u64) -> u64 {
+    pub(in crate::pond) fn below(&mut self, n: u64) -> u64 {
         self.rng.next_u64() % n
     }
 
@@ -83,7 +83,7 @@ impl Life {
     }
 
     /// One operation; those that cannot be done are as good as any.
-    fn step(&mut self) {
+    pub(in crate::pond) fn step(&mut self) {
         let (caller, dir, name) = (self.caller(), self.dir(), self.name());
         let (to, new_name) = (self.dir(), self.name());
         let child = self
@@ -135,14 +135,14 @@ impl Life {
         }
     }
 
-    fn commit(&mut self) {
+    pub(in crate::pond) fn commit(&mut self) {
         let version = self.pond.sync().unwrap();
         self.versions.insert(version, see(&self.pond, version));
     }
 }
 
 /// The whole tree.
-fn see(pond: &Pond, at: Version) -> Seen {
+pub(in crate::pond) fn see(pond: &Pond, at: Version) -> Seen {
     let mut seen = Seen::new();
     let mut waiting = vec![(Vec::new(), NodeId::ROOT)];
     while let Some((path, dir)) = waiting.pop() {

@@ -358,3 +358,6 @@ fn note(to: Version) -> Result<((NodeId, AttrName), Bytes), PondError> {
 fn own(name: &str) -> Result<AttrName, crate::tinyfs::NameError> {
     AttrName::new(&[OWN, name.as_bytes()].concat())
 }
+
+#[cfg(test)]
+mod tests;

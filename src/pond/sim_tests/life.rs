@@ -15,6 +15,8 @@ pub(super) struct Tally {
     pub(super) durable: u64,
     pub(super) versions: u64,
     pub(super) cuts: u64,
+    /// Times that versions were forgotten.
+    pub(super) prunes: u64,
     pub(super) kills: u64,
     /// Of both, those during which the pond was being opened.
     pub(super) reopenings_cut: u64,
@@ -93,8 +95,12 @@ impl Life {
             91 => self.with_faults(|life| {
                 life.world.pond().keep_house().ok();
             }),
+            92 => {
+                let forgot = self.with_faults(|life| life.world.prune().is_ok());
+                self.tally.prunes += u64::from(forgot);
+            }
             // The power goes some calls later, wherever that is.
-            92..96 => self.world.disk.cut_after(1 + self.rng.below(30)),
+            93..96 => self.world.disk.cut_after(1 + self.rng.below(30)),
             96..98 => self.crash(false),
             98 => self.close(),
             _ => self.crash(true),

@@ -10,9 +10,20 @@ use mount_tests::pond::number;
 use mount_tests::tree::Tree;
 use serde_json::Value;
 
-/// A version between the checkpoint and the newest one, and one that the checkpoint holds.
-const RECENT: u64 = 105;
+/// A commit that the checkpoint holds.
 const OLD: u64 = 50;
+
+/// A version between the checkpoint and the newest one: it and the next one are no merges of data files.
+fn recent() -> u64 {
+    let store = Garden::closed().store();
+    let is_version = |number: u64| {
+        let text = fs::read_to_string(store.join(log(number))).expect("read a commit");
+        !text.contains("\"merge-")
+    };
+    (101..latest())
+        .find(|number| is_version(*number) && is_version(number + 1))
+        .expect("two versions in a row")
+}
 
 // The newest commit.
 
@@ -50,32 +61,32 @@ fn the_newest_commit_emptied_without_an_index_is_set_aside() {
 
 #[test]
 fn a_recent_commit_cut_short_is_refused_and_named() {
-    refused(4, &[&commit(RECENT)], |pond| cut(&pond.join(log(RECENT))));
+    refused(4, &[&commit(recent())], |pond| cut(&pond.join(log(recent()))));
 }
 
 #[test]
 fn a_recent_commit_emptied_is_refused_and_named() {
-    refused(4, &[&commit(RECENT), "empty"], |pond| {
-        empty(&pond.join(log(RECENT)));
+    refused(4, &[&commit(recent()), "empty"], |pond| {
+        empty(&pond.join(log(recent())));
     });
 }
 
 #[test]
 fn a_recent_commit_lost_is_refused_and_named() {
-    refused(4, &[&commit(RECENT), "missing"], |pond| {
-        lose(&pond.join(log(RECENT)));
+    refused(4, &[&commit(recent()), "missing"], |pond| {
+        lose(&pond.join(log(recent())));
     });
 }
 
 #[test]
 fn recent_commits_exchanged_say_the_same() {
-    whole(|pond| exchange(&pond.join(log(RECENT)), &pond.join(log(RECENT + 1))));
+    whole(|pond| exchange(&pond.join(log(recent())), &pond.join(log(recent() + 1))));
 }
 
 #[test]
 fn recent_commits_exchanged_say_the_same_without_an_index() {
     whole(|pond| {
-        exchange(&pond.join(log(RECENT)), &pond.join(log(RECENT + 1)));
+        exchange(&pond.join(log(recent())), &pond.join(log(recent() + 1)));
         lose_folder(&pond.join("index"));
     });
 }
@@ -129,7 +140,7 @@ fn a_data_file_lost_or_cut_short_is_found_by_check_and_named() {
     for act in [cut, empty, lose] {
         let mut name = String::new();
         reported(|pond| {
-            let path = data_file(pond, OLD);
+            let path = needed_file(pond);
             name = path.file_name().expect("a name").to_string_lossy().into();
             act(&path);
             name.clone()
@@ -141,14 +152,14 @@ fn a_data_file_lost_or_cut_short_is_found_by_check_and_named() {
 fn a_data_file_lost_without_an_index_is_refused_and_named() {
     for act in [cut, empty, lose] {
         let garden = Garden::closed();
-        let path = data_file(&garden.store(), OLD);
+        let path = needed_file(&garden.store());
         let name = path
             .file_name()
             .expect("a name")
             .to_string_lossy()
             .into_owned();
         refused(4, &[&name], |pond| {
-            act(&data_file(pond, OLD));
+            act(&needed_file(pond));
             lose_folder(&pond.join("index"));
         });
     }
@@ -248,6 +259,23 @@ fn data_file(pond: &Path, version: u64) -> PathBuf {
             .expect("it adds a file")
             .replace("%3D", "="),
     )
+}
+
+/// The oldest data file that no other was put in the place of.
+fn needed_file(pond: &Path) -> PathBuf {
+    let mut files = Vec::new();
+    for number in 0..=latest() {
+        let text = fs::read_to_string(pond.join(log(number))).expect("read a commit");
+        for line in text.lines() {
+            let action: Value = serde_json::from_str(line).expect("JSON");
+            let path = |of: &str| Some(action[of]["path"].as_str()?.replace("%3D", "="));
+            files.extend(path("add"));
+            if let Some(removed) = path("remove") {
+                files.retain(|file| *file != removed);
+            }
+        }
+    }
+    pond.join("oplog").join(&files[0])
 }
 
 fn cut(path: &Path) {
