@@ -11,7 +11,7 @@
 //! - [`fsync`], [`flush`]: who waits for stable storage, and what puts it there. [`commit`]: versions, and the thread that makes them.
 //! - [`housekeeping`]: joining files of the oplog, and cleaning it up.
 //! - [`history`]: which version is meant, and when what changed.
-//! - [`prune`]: forgetting.
+//! - [`prune`]: forgetting versions, and paths.
 //! - [`check`], [`repair`], [`scrub`]: what is wrong, mending it, and looking for it meanwhile.
 //! - [`status`], [`health`]: what is going on, whether changes are taken.
 

@@ -14,6 +14,7 @@ mod lifecycle;
 mod limits;
 mod mending;
 mod mount8;
+mod old;
 mod past;
 mod posix;
 mod programs;
