@@ -131,7 +131,8 @@ fn serve(
         .name("mount".into())
         .spawn(move || session.run())
         .map_err(MountError::Session)?;
-    std::fs::metadata(mountpoint).map_err(MountError::io("look at", mountpoint))?;
+    // The session has shaken hands already, so it answers from here on. It must not be asked by ourselves: a
+    // thread that waits for an answer of its own process when that is killed keeps it, and the mount, for ever.
     let mount = at(mountpoint)?
         .filter(|mount| mount.kind == FILE_SYSTEM)
         .ok_or_else(|| MountError::NotMounted(mountpoint.into()))?;
