@@ -123,8 +123,8 @@ impl Content {
         let mut whole = self.segments.read(run)?;
         if run.is_packed() {
             let unpacked = self.packing.unpack(&whole, run.stored_len as usize);
-            whole = unpacked
-                .map_err(|_| ContentError::corrupt(run, "the bytes cannot be unpacked"))?;
+            whole =
+                unpacked.map_err(|_| ContentError::corrupt(run, "the bytes cannot be unpacked"))?;
         }
         match blake3::hash(&whole).as_bytes() == &run.hash {
             true => Ok(whole),

@@ -101,7 +101,9 @@ fn equal_bytes_are_stored_once_unless_they_are_damaged_there() {
     let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
     let mut noise = vec![0; 50_000];
     blake3::Hasher::new().finalize_xof().fill(&mut noise);
-    let extents = |start| Entries::<Extents>::from([((C, start), Some(Extent::Inline(Bytes::from(noise.clone()))))]);
+    let extents = |start| {
+        Entries::<Extents>::from([((C, start), Some(Extent::Inline(Bytes::from(noise.clone()))))])
+    };
     let stored = |content: &Content, start, known: &Known<'_>| {
         let settled = content.settle(&extents(start), known).unwrap();
         match settled.into_values().next() {

@@ -36,8 +36,8 @@ pub use trail::Link;
 
 use crate::tinyfs::ops::Unlinked;
 use crate::tinyfs::{
-    Changes, ContentId, Dentry, Entries, Extent, Extents, Map, Name, Names, NodeId, Stored, Version,
-    describe,
+    Changes, ContentId, Dentry, Entries, Extent, Extents, Map, Name, Names, NodeId, Stored,
+    Version, describe,
 };
 use journal::Loaded;
 use layers::Layers;

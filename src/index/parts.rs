@@ -5,11 +5,12 @@
 //! changed) is in the batch of that entry, and what a repeated commit finds written is left alone.
 
 use super::disk::{Disk, MARK, META_APPLIED, META_NEXT_ID, past_key, u64_at_start};
-use super::trail::{GONE, STANDS, link_key, links_from, split_link, trail_key};
 use super::stored::stored_value;
+use super::trail::{GONE, STANDS, link_key, links_from, split_link, trail_key};
 use super::{IndexError, VersionInfo};
 use crate::tinyfs::{
-    Attrs, Changes, ContentId, Extent, Extents, Kind, Map, Names, Node, NodeId, Nodes, Time, Version,
+    Attrs, Changes, ContentId, Extent, Extents, Kind, Map, Names, Node, NodeId, Nodes, Time,
+    Version,
 };
 use fjall::OwnedWriteBatch;
 use rustc_hash::FxHashSet;

@@ -52,7 +52,11 @@ impl Rebuild {
 
     /// Adds a version, later than all before. Answers what of its changes is one: at least the root, so that
     /// there is something of every version.
-    pub fn push(&mut self, mut info: VersionInfo, mut changes: Changes) -> Result<Changes, IndexError> {
+    pub fn push(
+        &mut self,
+        mut info: VersionInfo,
+        mut changes: Changes,
+    ) -> Result<Changes, IndexError> {
         self.disk.drop_unchanged(&mut changes, u64::MAX)?;
         if changes.is_empty() {
             let root = self.disk.get::<Nodes>(Version::NOW, &NodeId::ROOT)?;
@@ -100,7 +104,9 @@ impl Index {
     /// The segments that the open version needs.
     pub fn open_segments(&self) -> BTreeSet<SegmentId> {
         let layers = self.layers.read();
-        let extents = layers.newest_first().flat_map(|layer| layer.extents.values());
+        let extents = layers
+            .newest_first()
+            .flat_map(|layer| layer.extents.values());
         let stored = extents.filter_map(|extent| match extent {
             Some(Extent::Stored(run)) => Some(run.segment),
             _ => None,

@@ -94,7 +94,9 @@ pub(super) struct Encoder {
 impl Encoder {
     pub(super) fn new(paging: Paging) -> Result<Encoder, OplogError> {
         let writer = properties(paging)
-            .and_then(|properties| ArrowWriter::try_new(Vec::new(), file_schema(), Some(properties)))
+            .and_then(|properties| {
+                ArrowWriter::try_new(Vec::new(), file_schema(), Some(properties))
+            })
             .map_err(failed)?;
         Ok(Encoder {
             paging,

@@ -40,8 +40,8 @@ mod tests;
 pub use cleanup::CleanUp;
 pub use error::OplogError;
 pub use merge::{Merge, Merged};
-pub use rewrite::Rewrite;
 pub use record::RecordError;
+pub use rewrite::Rewrite;
 
 use crate::disk::{Disk, make_dirs};
 use crate::observe::guarded;
@@ -51,13 +51,13 @@ use buoyant_kernel::snapshot::SnapshotRef;
 use error::from_kernel;
 #[cfg(test)]
 use object_store::ObjectStore;
+use source::DataFile;
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use store::LocalStore;
-use source::DataFile;
 use table::{ROOT, Table};
 use uuid::Uuid;
 

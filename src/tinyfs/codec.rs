@@ -227,7 +227,9 @@ impl Stored {
             return Err(Malformed("an extent reaches beyond what is stored"));
         }
         if self.packed_len == 0 || self.packed_len > self.stored_len {
-            return Err(Malformed("an extent is packed into no room, or into more than it needs"));
+            return Err(Malformed(
+                "an extent is packed into no room, or into more than it needs",
+            ));
         }
         Ok(self)
     }

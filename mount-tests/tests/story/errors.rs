@@ -5,9 +5,9 @@ use std::os::unix::fs::symlink;
 
 use mount_tests::mount::Mount;
 use mount_tests::place::{file, folder};
-use mount_tests::rng::Rng;
 use mount_tests::pond::{Pond, names};
 use mount_tests::process::mounted_at;
+use mount_tests::rng::Rng;
 use mount_tests::tree::Tree;
 
 #[test]

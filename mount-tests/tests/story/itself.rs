@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use mount_tests::rng::Rng;
 use mount_tests::damage::kind::flip;
 use mount_tests::place::{file, on_mount};
 use mount_tests::pond::{Pond, names, number};
+use mount_tests::rng::Rng;
 use mount_tests::run::shell;
 use mount_tests::sys::{get_xattr, mode, refused};
 use rustix::io::Errno;

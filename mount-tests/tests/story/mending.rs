@@ -30,7 +30,11 @@ fn problems(answer: &Value) -> String {
 fn damage_to_what_only_the_past_needs_is_found_and_named() {
     let pond = Pond::new();
     let mount = pond.mount();
-    let old = file(&folder(mount.path(), "d"), "old", Rng::new(1).bytes(200_000));
+    let old = file(
+        &folder(mount.path(), "d"),
+        "old",
+        Rng::new(1).bytes(200_000),
+    );
     mount.sync();
     fs::remove_file(old).unwrap();
     mount.sync();
@@ -60,7 +64,8 @@ fn damage_to_what_only_the_past_needs_is_found_and_named() {
     let said = problems(&answer);
     assert!(said.lines().count() > 0, "{answer}");
     assert!(
-        said.lines().all(|line| line == "/d/old: segment 1 is cut short"),
+        said.lines()
+            .all(|line| line == "/d/old: segment 1 is cut short"),
         "{answer}"
     );
     fs::remove_file(segment).unwrap();

@@ -52,12 +52,19 @@ fn rules_forget_versions_and_give_their_room_back() {
     pond.run(["snapshot", "keep-me", "--at", &tagged.to_string()])
         .within(mount.path())
         .ok();
-    let kept: Vec<&(u64, Tree)> = grown.iter().filter(|(v, _)| *v == tagged).chain(&grown[26..]).collect();
+    let kept: Vec<&(u64, Tree)> = grown
+        .iter()
+        .filter(|(v, _)| *v == tagged)
+        .chain(&grown[26..])
+        .collect();
     // Somebody looks at a version that goes.
     let gone = mount.version(grown[10].0).join("d/large");
     let mut held = fs::File::open(&gone).expect("open the past");
     let prune = |args: &[&str]| {
-        let run = pond.run(["--json", "prune"]).args(args).within(mount.path());
+        let run = pond
+            .run(["--json", "prune"])
+            .args(args)
+            .within(mount.path());
         run.ok().json()
     };
     let before = blocks(&pond.store());
@@ -72,8 +79,14 @@ fn rules_forget_versions_and_give_their_room_back() {
     for (version, tree) in &kept {
         Tree::of(&mount.version(*version).join("d")).assert_equals(tree, "a version that is kept");
     }
-    assert_eq!(names(&mount.join("@version")).len(), 6 + 2, "the numbers, latest and the name");
-    let refused = held.read_to_end(&mut Vec::new()).expect_err("read what is forgotten");
+    assert_eq!(
+        names(&mount.join("@version")).len(),
+        6 + 2,
+        "the numbers, latest and the name"
+    );
+    let refused = held
+        .read_to_end(&mut Vec::new())
+        .expect_err("read what is forgotten");
     assert_eq!(Errno::from_io_error(&refused), Some(Errno::STALE));
     let error = fs::read_dir(mount.version(grown[12].0)).expect_err("list what is forgotten");
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
@@ -84,7 +97,8 @@ fn rules_forget_versions_and_give_their_room_back() {
     let mount = mount.remount_without_index();
     Tree::of(&mount.join("d")).assert_equals(&now, "from the log alone");
     for (version, tree) in kept {
-        Tree::of(&mount.version(*version).join("d")).assert_equals(tree, "kept, from the log alone");
+        Tree::of(&mount.version(*version).join("d"))
+            .assert_equals(tree, "kept, from the log alone");
     }
     mount.unmount();
     pond.check();
@@ -119,7 +133,10 @@ fn a_secret_leaves_all_of_history() {
     fs::remove_dir_all(&conf).unwrap();
     mount.sync();
     let middle = 30_000..30_100;
-    assert!(holds(&pond.store().join("segments"), &secret[middle.clone()]));
+    assert!(holds(
+        &pond.store().join("segments"),
+        &secret[middle.clone()]
+    ));
     let other = fs::read(mount.join("other")).unwrap();
     let told = pond.run(["forget", "conf"]).within(mount.path()).ok();
     assert!(told.err().contains("backups"), "{}", told.err());
@@ -128,7 +145,10 @@ fn a_secret_leaves_all_of_history() {
     }
     assert_eq!(names(&mount.version(with)), ["other"]);
     assert_eq!(fs::read(mount.version(with).join("other")).unwrap(), other);
-    pond.run(["forget", "never-there"]).within(mount.path()).outcome().exits(13);
+    pond.run(["forget", "never-there"])
+        .within(mount.path())
+        .outcome()
+        .exits(13);
     let mount = mount.remount_without_index();
     assert_eq!(fs::read(mount.version(with).join("other")).unwrap(), other);
     mount.unmount();
@@ -161,7 +181,8 @@ fn forgetting_can_be_killed_at_any_moment() {
         Tree::of(&mount.version(*last).join("d")).assert_equals(tree, "the newest version");
         let there = pond.log();
         for (version, tree) in grown.iter().filter(|(version, _)| there.contains(version)) {
-            Tree::of(&mount.version(*version).join("d")).assert_equals(tree, "a version that is there");
+            Tree::of(&mount.version(*version).join("d"))
+                .assert_equals(tree, "a version that is there");
         }
         mount.unmount();
     }
@@ -194,15 +215,26 @@ fn many_versions_stand_in_few_files_that_any_delta_reader_opens() {
     // A number that only moved rows shows what the version before it shows.
     let between = (1..*versions.last().unwrap()).find(|number| !versions.contains(number));
     let between = between.expect("a merge");
-    let before = versions.iter().filter(|version| **version < between).max().unwrap();
+    let before = versions
+        .iter()
+        .filter(|version| **version < between)
+        .max()
+        .unwrap();
     let target = fs::read_link(mount.join(format!("@version/{between}"))).unwrap();
     assert_eq!(target, Path::new(&before.to_string()));
     mount.unmount();
     let script = "import sys\nfrom deltalake import DeltaTable\n\
         table = DeltaTable(sys.argv[1]).to_pyarrow_table(columns=['version'])\n\
         print(*sorted(set(table['version'].to_pylist())))";
-    let found = python().args(["-c", script]).arg(pond.store().join("oplog")).ok().text();
-    let found: Vec<u64> = found.split_whitespace().map(|n| n.parse().unwrap()).collect();
+    let found = python()
+        .args(["-c", script])
+        .arg(pond.store().join("oplog"))
+        .ok()
+        .text();
+    let found: Vec<u64> = found
+        .split_whitespace()
+        .map(|n| n.parse().unwrap())
+        .collect();
     assert_eq!(found, versions);
     pond.check();
     pond.forget_index();
@@ -226,12 +258,21 @@ fn content_that_comes_again_costs_nothing_and_text_takes_less_room() {
     file(mount.path(), "c", &shifted);
     mount.sync();
     let thrice = blocks(&pond.store().join("segments"));
-    assert!(thrice < once + 1_000_000, "{once} bytes once, {thrice} thrice");
-    let text: String = (0..100_000).map(|n| format!("2026-11-26,{n},ok\n")).collect();
+    assert!(
+        thrice < once + 1_000_000,
+        "{once} bytes once, {thrice} thrice"
+    );
+    let text: String = (0..100_000)
+        .map(|n| format!("2026-11-26,{n},ok\n"))
+        .collect();
     file(mount.path(), "text", &text);
     mount.sync();
     let more = blocks(&pond.store().join("segments")) - thrice;
-    assert!(more * 3 < text.len() as u64, "{more} bytes for {}", text.len());
+    assert!(
+        more * 3 < text.len() as u64,
+        "{more} bytes for {}",
+        text.len()
+    );
     let mount = mount.remount();
     for (name, bytes) in [("a", &noise), ("b", &noise), ("c", &shifted)] {
         assert!(fs::read(mount.join(name)).unwrap() == *bytes, "{name}");
@@ -251,7 +292,11 @@ fn a_pond_forgets_by_its_own_rules_when_it_is_asked_without_any() {
     }
     let identity = pond.store().join("pond.toml");
     let plain = fs::read_to_string(&identity).unwrap();
-    fs::write(&identity, format!("{plain}\n[prune]\nkeep-last = 2\nkeep-within = \"1h\"\n")).unwrap();
+    fs::write(
+        &identity,
+        format!("{plain}\n[prune]\nkeep-last = 2\nkeep-within = \"1h\"\n"),
+    )
+    .unwrap();
     pond.run(["prune"]).within(mount.path()).ok();
     assert_eq!(pond.log().len(), 9, "all of them are of the last hour");
     fs::write(&identity, format!("{plain}\n[prune]\nkeep-last = 2\n")).unwrap();
@@ -260,7 +305,9 @@ fn a_pond_forgets_by_its_own_rules_when_it_is_asked_without_any() {
     fs::write(&identity, format!("{plain}\n[prune]\nkeep-lats = 2\n")).unwrap();
     let said = pond.run(["prune"]).within(mount.path()).outcome().fails();
     assert!(said.err().contains("keep-lats"), "{}", said.err());
-    pond.run(["prune", "--keep-within", "3x"]).outcome().exits(2);
+    pond.run(["prune", "--keep-within", "3x"])
+        .outcome()
+        .exits(2);
     fs::write(&identity, plain).unwrap();
     mount.unmount();
     pond.check();

@@ -56,7 +56,10 @@ fn a_thousand_versions_stand_in_few_files_and_say_the_same() {
     holds_all(&oplog, &versions);
     let log = fs::read_dir(dir.path().join("_delta_log")).unwrap().count();
     let data = data_files(dir.path()).len();
-    assert!(log < 220 && data < 260, "{log} files of the log, {data} of data");
+    assert!(
+        log < 220 && data < 260,
+        "{log} files of the log, {data} of data"
+    );
     assert!(oplog.live_files().unwrap().len() < 50);
     drop(oplog);
     let mut opened = open(dir.path());
@@ -102,7 +105,10 @@ fn after_a_clean_up_a_damaged_checkpoint_is_still_done_without() {
         assert!(copied.unwrap().success());
         let mut damaged = whole.clone();
         damaged[at] ^= 0x04;
-        let path = copy.path().join("_delta_log").join(newest.file_name().unwrap());
+        let path = copy
+            .path()
+            .join("_delta_log")
+            .join(newest.file_name().unwrap());
         fs::write(&path, damaged).unwrap();
         holds_all(&open(copy.path()).oplog, &versions);
         assert!(!path.exists(), "a damaged checkpoint was believed");
@@ -114,17 +120,25 @@ fn a_merge_whose_commit_fails_is_there_or_not_and_nothing_is_said_twice() {
     for (applied, fault) in [(false, Fault::Before), (true, Fault::After)] {
         let store = FaultStore::new(Arc::new(InMemory::new()));
         Oplog::create_on(store.clone(), POND, time(0), &birth()).unwrap();
-        let mut oplog = Oplog::open_on(store.clone(), POND, Version(0)).unwrap().oplog;
+        let mut oplog = Oplog::open_on(store.clone(), POND, Version(0))
+            .unwrap()
+            .oplog;
         let mut versions: Vec<Version> = (1..=20).map(|n| commit(&mut oplog, n)).collect();
         let merged = oplog.merge_due().unwrap().unwrap().run().unwrap();
         store.arm(".json", fault);
         oplog.commit_merge(merged).unwrap_err();
-        assert!(oplog.merge_due().unwrap().is_none(), "not before it is known");
+        assert!(
+            oplog.merge_due().unwrap().is_none(),
+            "not before it is known"
+        );
         versions.push(commit(&mut oplog, 21));
         assert_eq!(versions[20], Version(if applied { 22 } else { 21 }));
         holds_all(&oplog, &versions);
         let again = oplog.merge_due().unwrap();
         assert_eq!(again.is_some(), !applied);
-        holds_all(&Oplog::open_on(store, POND, Version(0)).unwrap().oplog, &versions);
+        holds_all(
+            &Oplog::open_on(store, POND, Version(0)).unwrap().oplog,
+            &versions,
+        );
     }
 }

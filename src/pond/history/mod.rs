@@ -19,8 +19,8 @@ pub use compare::{Change, Comparison, Difference};
 pub use path::Event;
 pub use reference::Reference;
 pub use restore::{Return, Watcher};
-pub use tags::Tag;
 pub(in crate::pond) use tags::OWN;
+pub use tags::Tag;
 pub use versions::Edit;
 
 #[cfg(test)]

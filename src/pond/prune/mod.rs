@@ -121,7 +121,11 @@ impl Pond {
         let mut log = self.log.lock();
         let versions = self.versions(Version(0), Version::NOW)?;
         let (scope, left) = self.scope_of(path)?;
-        let kept: BTreeSet<Version> = versions.last().map(|info| info.version).into_iter().collect();
+        let kept: BTreeSet<Version> = versions
+            .last()
+            .map(|info| info.version)
+            .into_iter()
+            .collect();
         let before = self.stored_bytes(&log)?;
         self.rewrite(&mut log, &kept, Some(&scope), true)?;
         Ok(Pruned {
@@ -190,19 +194,25 @@ impl Pond {
         let mut rebuild = self.index.rebuild(self.id)?;
         let newest = kept.last().copied();
         let mut moved = HashMap::new();
-        self.each_kept(log, kept, scope, Some(&contents), &mut |mut info, mut changes| {
-            self.relocate(&mut changes.extents, &sparse, &mut moved);
-            if Some(info.version) == newest && scope.is_none() {
-                changes.set::<Attrs>(note(info.version)?.0, Some(note(info.version)?.1));
-            }
-            let changes = rebuild.push(info, changes)?;
-            info.changes = changes.len() as u64;
-            let commit = Commit {
-                version: info.version,
-                committed: info.committed,
-            };
-            Ok(rewrite.push(commit, &changes)?)
-        })?;
+        self.each_kept(
+            log,
+            kept,
+            scope,
+            Some(&contents),
+            &mut |mut info, mut changes| {
+                self.relocate(&mut changes.extents, &sparse, &mut moved);
+                if Some(info.version) == newest && scope.is_none() {
+                    changes.set::<Attrs>(note(info.version)?.0, Some(note(info.version)?.1));
+                }
+                let changes = rebuild.push(info, changes)?;
+                info.changes = changes.len() as u64;
+                let commit = Commit {
+                    version: info.version,
+                    committed: info.committed,
+                };
+                Ok(rewrite.push(commit, &changes)?)
+            },
+        )?;
         self.content.sync()?;
         self.mark_index()?;
         log.oplog_mut().commit_rewrite(rewrite)?;
@@ -236,7 +246,9 @@ impl Pond {
                 return Ok(());
             };
             if let Some(contents) = contents {
-                changes.extents.retain(|(content, _), _| contents.contains(content));
+                changes
+                    .extents
+                    .retain(|(content, _), _| contents.contains(content));
             }
             visit(*info, changes)
         })
@@ -283,7 +295,9 @@ impl Pond {
         moved: &mut HashMap<(SegmentId, u64), Stored>,
     ) {
         for extent in extents.values_mut().flatten() {
-            let Extent::Stored(run) = extent else { continue };
+            let Extent::Stored(run) = extent else {
+                continue;
+            };
             if !sparse.contains(&run.segment) {
                 continue;
             }
@@ -323,7 +337,8 @@ fn runs_of(
         is_kept(a) == is_kept(b)
     });
     let ends = runs.filter_map(|run| Some((run.first()?.version, run.last()?.version)));
-    ends.filter(|(first, _)| !kept.contains_key(first)).collect()
+    ends.filter(|(first, _)| !kept.contains_key(first))
+        .collect()
 }
 
 /// What the versions that are kept need.

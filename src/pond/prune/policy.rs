@@ -53,7 +53,9 @@ impl std::str::FromStr for Within {
 
     fn from_str(text: &str) -> Result<Within, String> {
         let wrong = || {
-            format!("`{text}` is no length of time: it is given as 2y5m7d3h, in years, months, days and hours")
+            format!(
+                "`{text}` is no length of time: it is given as 2y5m7d3h, in years, months, days and hours"
+            )
         };
         let (mut within, mut digits) = (Within::default(), String::new());
         for letter in text.chars() {
@@ -96,7 +98,9 @@ impl From<Within> for String {
             (within.hours, 'h'),
         ];
         let given = units.iter().filter(|(number, _)| *number > 0);
-        given.map(|(number, unit)| format!("{number}{unit}")).collect()
+        given
+            .map(|(number, unit)| format!("{number}{unit}"))
+            .collect()
     }
 }
 
@@ -136,7 +140,9 @@ impl Policy {
             keep(*version, format!("tag {name}"));
         }
         if !self.is_given() {
-            versions.iter().for_each(|info| keep(info.version, "no rule".into()));
+            versions
+                .iter()
+                .for_each(|info| keep(info.version, "no rule".into()));
             return kept;
         }
         let last = usize::try_from(self.keep_last).unwrap_or(usize::MAX);
@@ -164,7 +170,9 @@ impl Policy {
                 let week = t.date().iso_week_date();
                 (week.year(), week.week().into())
             }),
-            (self.keep_monthly, "monthly", |t| (t.year(), t.month().into())),
+            (self.keep_monthly, "monthly", |t| {
+                (t.year(), t.month().into())
+            }),
             (self.keep_yearly, "yearly", |t| (t.year(), 0)),
         ];
         for (most, name, period) in rules {
@@ -244,7 +252,10 @@ mod tests {
         for wrong in ["", "3", "h", "3x", "-1h", "1h2"] {
             assert!(wrong.parse::<Within>().is_err(), "{wrong}");
         }
-        assert_eq!(String::from("2y5m7d3h".parse::<Within>().unwrap()), "2y5m7d3h");
+        assert_eq!(
+            String::from("2y5m7d3h".parse::<Within>().unwrap()),
+            "2y5m7d3h"
+        );
     }
 
     #[test]

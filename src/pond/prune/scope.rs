@@ -14,11 +14,17 @@ impl Pond {
     pub(super) fn scope_of(&self, path: &[u8]) -> Result<(Scope, Vec<String>), PondError> {
         let mut children: Children = HashMap::new();
         (self.index).visit_history::<Names>(&mut |(dir, name), dentry| {
-            children.entry(dir).or_default().insert((name, dentry.child));
+            children
+                .entry(dir)
+                .or_default()
+                .insert((name, dentry.child));
         })?;
         let mut ends = HashSet::new();
         let mut found = HashSet::from([NodeId::ROOT]);
-        for part in path.split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
+        for part in path
+            .split(|byte| *byte == b'/')
+            .filter(|part| !part.is_empty())
+        {
             ends.clear();
             let mut next = HashSet::new();
             for dir in found {

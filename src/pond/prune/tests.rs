@@ -36,7 +36,10 @@ fn reopened(pond: &Arc<Pond>) -> Arc<Pond> {
 
 fn shows(pond: &Pond, versions: &BTreeMap<Version, Seen>, seed: u8) {
     for (version, seen) in versions {
-        assert!(see(pond, *version) == *seen, "seed {seed}: version {version}");
+        assert!(
+            see(pond, *version) == *seen,
+            "seed {seed}: version {version}"
+        );
     }
     assert_eq!(pond.check(true).unwrap(), Vec::new(), "seed {seed}");
 }
@@ -110,9 +113,9 @@ fn a_path_that_is_forgotten_was_never_there() {
                 .map(|(path, _)| path.clone())
                 .collect();
             seen.retain(|path, _| {
-                !gone.iter().any(|gone| {
-                    path == gone || path.starts_with(&[gone, &b"/"[..]].concat())
-                })
+                !gone
+                    .iter()
+                    .any(|gone| path == gone || path.starts_with(&[gone, &b"/"[..]].concat()))
             });
         }
         let there = numbers(&life.pond);
@@ -140,7 +143,10 @@ fn the_bytes_of_what_is_forgotten_are_gone_and_those_of_others_stay() {
     let mut life = Life::new(99);
     let noise = |seed: &[u8]| {
         let mut noise = vec![0; 60_000];
-        blake3::Hasher::new().update(seed).finalize_xof().fill(&mut noise);
+        blake3::Hasher::new()
+            .update(seed)
+            .finalize_xof()
+            .fill(&mut noise);
         noise
     };
     let (secret, other) = (noise(b"secret"), noise(b"other"));
@@ -158,7 +164,10 @@ fn the_bytes_of_what_is_forgotten_are_gone_and_those_of_others_stay() {
             rdev: 0,
             target: b"",
         };
-        let (id, _) = life.pond.create(&caller, NodeId::ROOT, &name, &new).unwrap();
+        let (id, _) = life
+            .pond
+            .create(&caller, NodeId::ROOT, &name, &new)
+            .unwrap();
         life.pond.write(&caller, id, 0, bytes).unwrap();
         name
     };

@@ -249,7 +249,12 @@ impl World {
         }
         for version in newest + 1..=latest.0 {
             // It may have been made, and forgotten, by calls of which nobody heard the end.
-            if self.pond().version(Version(version)).expect("look it up").is_none() {
+            if self
+                .pond()
+                .version(Version(version))
+                .expect("look it up")
+                .is_none()
+            {
                 continue;
             }
             let found = self.tree(Version(version));

@@ -6,11 +6,32 @@ use proptest::prelude::*;
 /// One thing that is done to one of two files.
 #[derive(Clone, Debug)]
 enum Step {
-    Append { file: usize, seed: u8, len: usize },
-    Write { file: usize, at: f64, seed: u8, len: usize },
-    Truncate { file: usize, to: f64 },
-    Punch { file: usize, at: f64, len: u64 },
-    Copy { from: usize, at: f64, to_at: f64, len: u64 },
+    Append {
+        file: usize,
+        seed: u8,
+        len: usize,
+    },
+    Write {
+        file: usize,
+        at: f64,
+        seed: u8,
+        len: usize,
+    },
+    Truncate {
+        file: usize,
+        to: f64,
+    },
+    Punch {
+        file: usize,
+        at: f64,
+        len: u64,
+    },
+    Copy {
+        from: usize,
+        at: f64,
+        to_at: f64,
+        len: u64,
+    },
     Freeze,
     Settle,
     Fsync,
@@ -21,7 +42,10 @@ enum Step {
 /// Bytes that come again in other places, and pack in part.
 fn data(seed: u8, len: usize) -> Vec<u8> {
     let mut noise = vec![0; len];
-    blake3::Hasher::new().update(&[seed % 5]).finalize_xof().fill(&mut noise);
+    blake3::Hasher::new()
+        .update(&[seed % 5])
+        .finalize_xof()
+        .fill(&mut noise);
     for (n, byte) in noise.iter_mut().enumerate() {
         if (n / 7_000) % 2 == 0 {
             *byte &= 0x03;
@@ -77,7 +101,12 @@ fn live(steps: Vec<Step>) {
                 }
                 write(&mut files[file], at, &bytes);
             }
-            Step::Write { file, at, seed, len } => {
+            Step::Write {
+                file,
+                at,
+                seed,
+                len,
+            } => {
                 let (at, bytes) = (place(&files[file], at), data(seed, len));
                 pond.write(&CALLER, ids[file], at as u64, &bytes).unwrap();
                 write(&mut files[file], at, &bytes);
@@ -95,7 +124,12 @@ fn live(steps: Vec<Step>) {
                 pond.zero(&CALLER, ids[file], range, size).unwrap();
                 files[file][at..end].fill(0);
             }
-            Step::Copy { from, at, to_at, len } => {
+            Step::Copy {
+                from,
+                at,
+                to_at,
+                len,
+            } => {
                 let (at, to) = (place(&files[from], at), 1 - from);
                 let to_at = place(&files[to], to_at);
                 let end = files[from].len().min(at + len as usize);
@@ -116,7 +150,11 @@ fn live(steps: Vec<Step>) {
                 pond.fsync().unwrap();
                 let (_copy, found) = crash(&pond);
                 for (text, file) in names.iter().zip(&files) {
-                    assert_eq!(get(&found, Version::NOW, text).as_ref(), Some(file), "after a crash");
+                    assert_eq!(
+                        get(&found, Version::NOW, text).as_ref(),
+                        Some(file),
+                        "after a crash"
+                    );
                 }
                 found.close().unwrap();
             }
@@ -128,13 +166,19 @@ fn live(steps: Vec<Step>) {
             }
         }
         for (text, file) in names.iter().zip(&files) {
-            assert!(get(&pond, Version::NOW, text).as_ref() == Some(file), "now, {text}");
+            assert!(
+                get(&pond, Version::NOW, text).as_ref() == Some(file),
+                "now, {text}"
+            );
         }
     }
     versions.push((pond.sync().unwrap(), files));
     for (version, files) in &versions {
         for (text, file) in names.iter().zip(files) {
-            assert!(get(&pond, *version, text).as_ref() == Some(file), "{version}, {text}");
+            assert!(
+                get(&pond, *version, text).as_ref() == Some(file),
+                "{version}, {text}"
+            );
         }
     }
     sound(&pond);
@@ -155,7 +199,9 @@ proptest! {
 /// The bytes of all segments.
 fn stored(pond: &Pond) -> u64 {
     let segments = fs::read_dir(pond.path().join("segments")).unwrap();
-    segments.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+    segments
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum()
 }
 
 #[test]
@@ -166,7 +212,8 @@ fn a_rewritten_file_shares_what_did_not_change() {
     let rewrite = |bytes: &[u8]| {
         let id = put(&pond, "f", &[]);
         for (n, piece) in bytes.chunks(128 << 10).enumerate() {
-            pond.write(&CALLER, id, (n * (128 << 10)) as u64, piece).unwrap();
+            pond.write(&CALLER, id, (n * (128 << 10)) as u64, piece)
+                .unwrap();
         }
         pond.sync().unwrap();
     };

@@ -61,7 +61,9 @@ fn the_newest_commit_emptied_without_an_index_is_set_aside() {
 
 #[test]
 fn a_recent_commit_cut_short_is_refused_and_named() {
-    refused(4, &[&commit(recent())], |pond| cut(&pond.join(log(recent()))));
+    refused(4, &[&commit(recent())], |pond| {
+        cut(&pond.join(log(recent())))
+    });
 }
 
 #[test]
