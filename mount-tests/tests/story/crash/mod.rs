@@ -62,7 +62,7 @@ fn crash_loop(name: &str, crash: Crash, writers: &[Writer], meanwhile: fn(&Pond,
             pond.run(["init"]).arg(pond.store()).ok();
             None
         }
-        Crash::PowerCut(kind) => Some(Disk::under(&pond, kind, 2048)),
+        Crash::PowerCut(kind) => Some(Disk::under(&pond, kind, 4096)),
     };
     let (mut history, mut slowest) = (Vec::new(), Duration::ZERO);
     let mut total = Proof::default();

@@ -49,7 +49,7 @@ fn on_xfs_a_commit_may_be_under_way() {
 fn a_daemon_that_does_not_sync_is_found_out() {
     for kind in [Kind::Ext4, Kind::Xfs] {
         let pond = Pond::missing();
-        let disk = Disk::under(&pond, kind, 3072);
+        let disk = Disk::under(&pond, kind, 1024);
         let mount = pond.mount();
         let mut strace = Command::new(need("strace"))
             .args(["-qq", "-f", "-o", "/dev/null"])
