@@ -1,5 +1,6 @@
 //! Why a pond could not be mounted or unmounted: one sentence each, and what to do about it.
 
+use crate::tinyfs::FsError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,9 @@ pub enum MountError {
     /// To be unmounted, and no pond is mounted there.
     #[error("{} is not the mountpoint of a pond", .0.display())]
     NotMounted(PathBuf),
+    /// The tree has nothing that a mount could show.
+    #[error("the pond has no root directory")]
+    NoRoot(#[source] FsError),
     /// To be unmounted, and in use.
     #[error("{} is busy: a program has a file open or is at work in there", .0.display())]
     Busy(PathBuf),
@@ -116,6 +120,7 @@ impl MountError {
             MountError::Taken { .. } => "already_mounted",
             MountError::Dead { .. } => "dead_mount",
             MountError::NotMounted(_) => "not_mounted",
+            MountError::NoRoot(_) => "no_root",
             MountError::Busy(_) => "busy",
             MountError::NoDevice => "no_fuse",
             MountError::DeviceDenied | MountError::Denied { .. } => "permission_denied",
@@ -138,6 +143,7 @@ impl MountError {
             MountError::Dead { mountpoint, .. } => {
                 format!("`umount --lazy {}` removes it", mountpoint.display())
             }
+            MountError::NoRoot(_) => "`pondmount check` says what else is wrong".into(),
             MountError::NotMounted(_) => "`pondmount mount` lists what is mounted".into(),
             MountError::Busy(path) => format!(
                 "`fuser -vm {0}` shows which program; `pondmount umount --lazy {0}` does not wait for it",

@@ -8,8 +8,8 @@ use super::table::{Mount, at, place};
 use super::unmount::is_dead;
 use super::{FILE_SYSTEM, MountError, device, fusermount, unmount};
 use crate::pond::Pond;
-use crate::tinyfs::Version;
 use crate::tinyfs::ops::Restored;
+use crate::tinyfs::{Errno, NodeId, Version};
 use fuser::{Config, INodeNo, Notifier, Session, SessionACL};
 use std::ffi::OsStr;
 use std::io;
@@ -93,6 +93,12 @@ pub fn mount(
     let mountpoint = check(mountpoint, pond.path())?;
     let source = std::path::absolute(pond.path()).map_err(MountError::io("find", pond.path()))?;
     device::available()?;
+    let root = pond.node(options.at.unwrap_or(Version::NOW), NodeId::ROOT);
+    match root {
+        Ok(node) if node.is_dir() => {}
+        Ok(_) => return Err(MountError::NoRoot(Errno::ENOTDIR.into())),
+        Err(error) => return Err(MountError::NoRoot(error)),
+    }
     let connect = match rustix::process::geteuid().is_root() {
         true => device::mount,
         false => fusermount::mount,
