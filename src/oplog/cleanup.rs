@@ -12,20 +12,27 @@ use super::source::store_path;
 use super::table::{Table, commit_path};
 use super::{Oplog, actions, tail};
 use crate::tinyfs::Version;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A clean-up that can be made. It needs nothing but the store.
 pub struct CleanUp {
     table: Arc<Table>,
+    /// Data files of the newest version, which stay whatever a commit says.
+    live: HashSet<String>,
 }
 
 impl Oplog {
     /// The clean-up that is to be made now: once after each checkpoint.
-    pub fn clean_up_due(&mut self) -> Option<CleanUp> {
-        let due = std::mem::take(&mut self.cleanable);
-        due.then(|| CleanUp {
-            table: self.table.clone(),
-        })
+    pub fn clean_up_due(&mut self) -> Result<Option<CleanUp>, OplogError> {
+        if !self.cleanable {
+            return Ok(None);
+        }
+        let live = self.live_files()?.iter().map(|file| file.path.clone());
+        let live = live.collect();
+        self.cleanable = false;
+        let table = self.table.clone();
+        Ok(Some(CleanUp { table, live }))
     }
 }
 
@@ -53,7 +60,11 @@ impl CleanUp {
                     Default::default()
                 }
             };
-            for path in &actions.removes {
+            for path in actions
+                .removes
+                .iter()
+                .filter(|path| !self.live.contains(*path))
+            {
                 let at = store_path(path)?;
                 if table.size(&at)?.is_some() {
                     table.delete(at.as_ref())?;

@@ -28,8 +28,8 @@ use std::time::SystemTime;
 
 /// Neighbours of one class of size that are worth a merge; a class is this many times the one below.
 const FANOUT: u64 = 16;
-/// A file of this size in bytes is not joined any more.
-const LARGE: u64 = 48 << 20;
+/// A file of this size in bytes is not joined any more: what is joined is written from memory.
+const LARGE: u64 = 4 << 20;
 
 /// Neighbouring data files that are to become one.
 pub struct Merge {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// A data file gets no more rows once it has about this many bytes.
-const FULL: usize = 48 << 20;
+const FULL: usize = 16 << 20;
 
 /// The table as it is to be.
 pub struct Rewrite {

@@ -94,7 +94,7 @@ impl Pond {
     pub(super) fn keep_house(&self) -> Result<(), PondError> {
         let _alone = self.keeper.alone();
         while !self.keeper.stopped() && self.merge_once()? {}
-        let due = self.log.lock().oplog_mut().clean_up_due();
+        let due = self.log.lock().oplog_mut().clean_up_due()?;
         if let Some(due) = due {
             let removed = due.run()?;
             tracing::debug!("{removed} files of the oplog were cleaned away");

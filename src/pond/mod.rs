@@ -63,7 +63,7 @@ use scrub::Scrubber;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use uuid::Uuid;
 
@@ -86,6 +86,8 @@ pub struct Pond {
     group: Group,
     scrubber: Scrubber,
     keeper: Keeper,
+    /// How often content was moved since the pond was opened.
+    rewrites: AtomicU64,
     /// Versions that were forgotten since the pond was opened.
     forgotten: Mutex<HashSet<Version>>,
     committer: Arc<Committer>,

@@ -21,7 +21,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
@@ -175,6 +175,7 @@ impl Pond {
             group: Group::default(),
             scrubber: Scrubber::default(),
             keeper: Keeper::default(),
+            rewrites: AtomicU64::new(0),
             forgotten: Mutex::default(),
             committer: Arc::new(Committer::new(options.commit_interval)),
             commit_on_sync: options.commit_on_sync,

@@ -13,6 +13,7 @@ use crate::tinyfs::{
 };
 use bytes::Bytes;
 use std::ops::{ControlFlow, Range};
+use std::sync::atomic::Ordering;
 
 impl Pond {
     /// The node `id` at version `at`, or `ENOENT`.
@@ -67,6 +68,17 @@ impl Pond {
 
     /// Up to `len` bytes of a file from `offset` on, at version `at`: fewer only at its end.
     pub fn read(&self, at: Version, id: NodeId, offset: u64, len: u64) -> FsResult<Vec<u8>> {
+        loop {
+            let rewrites = self.rewrites.load(Ordering::Acquire);
+            let read = self.read_once(at, id, offset, len);
+            if read.is_ok() || rewrites == self.rewrites.load(Ordering::Acquire) {
+                return read;
+            }
+            // The bytes were moved meanwhile.
+        }
+    }
+
+    fn read_once(&self, at: Version, id: NodeId, offset: u64, len: u64) -> FsResult<Vec<u8>> {
         let node = self.node(at, id)?;
         let end = offset.saturating_add(len).min(node.size);
         let mut bytes = vec![0; end.saturating_sub(offset) as usize];

@@ -9,6 +9,7 @@ use super::{Pond, PondError};
 use crate::tinyfs::{Extent, Extents, SegmentId, Stored, Time, describe};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Findings that are kept in words; the rest are counted.
@@ -87,8 +88,12 @@ impl Pond {
         rate: u64,
     ) -> Result<(), PondError> {
         let (start, mut bytes) = (Instant::now(), 0);
+        let rewrites = self.rewrites.load(Ordering::Acquire);
         for run in stored.values() {
             let found = self.content.read_verified(run).err();
+            // What is not needed any more may be gone.
+            let moved = rewrites != self.rewrites.load(Ordering::Acquire);
+            let found = found.filter(|_| !moved);
             bytes += u64::from(run.packed_len);
             self.note(|scrub| {
                 scrub.read += 1;

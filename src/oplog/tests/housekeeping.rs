@@ -17,7 +17,7 @@ fn keep_house(oplog: &mut Oplog) -> u64 {
     if oplog.checkpoint_due() {
         oplog.checkpoint().unwrap();
     }
-    if let Some(due) = oplog.clean_up_due() {
+    if let Some(due) = oplog.clean_up_due().unwrap() {
         due.run().unwrap();
     }
     merges

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use slots::{Scope, Slots};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
+use std::sync::atomic::Ordering;
 
 /// What was forgotten, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -223,6 +224,8 @@ impl Pond {
             .collect();
         (self.forgotten.lock()).extend(before.into_iter().filter(|v| !there.contains(v)));
         log.oplog_mut().sweep()?;
+        // Who has found an old place looks again.
+        self.rewrites.fetch_add(1, Ordering::AcqRel);
         let _settling = self.flusher.settling.lock();
         let _no_change_is_half_done = self.changing.lock();
         segments.extend(self.index.open_segments());
@@ -240,7 +243,9 @@ impl Pond {
         contents: Option<&HashSet<ContentId>>,
         visit: &mut dyn FnMut(VersionInfo, Changes) -> Result<(), PondError>,
     ) -> Result<(), PondError> {
-        let mut slots = Slots::new(kept, scope);
+        let tags = self.tags().map_err(PondError::Tree)?;
+        let named = tags.into_iter().map(|tag| tag.version).collect();
+        let mut slots = Slots::new(kept, &named, scope);
         replay(log.oplog(), None, &mut |info, changes| {
             let Some(mut changes) = slots.take(info.version, changes.clone()) else {
                 return Ok(());

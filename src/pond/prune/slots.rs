@@ -18,6 +18,8 @@ pub(super) struct Scope {
 /// The versions as they come out.
 pub(super) struct Slots<'a> {
     kept: &'a BTreeSet<Version>,
+    /// Versions that are to be there even if nothing is left of them.
+    named: &'a BTreeSet<Version>,
     /// Everything, where there is none.
     scope: Option<&'a Scope>,
     /// What waits for the next version that is kept.
@@ -27,9 +29,14 @@ pub(super) struct Slots<'a> {
 }
 
 impl<'a> Slots<'a> {
-    pub(super) fn new(kept: &'a BTreeSet<Version>, scope: Option<&'a Scope>) -> Slots<'a> {
+    pub(super) fn new(
+        kept: &'a BTreeSet<Version>,
+        named: &'a BTreeSet<Version>,
+        scope: Option<&'a Scope>,
+    ) -> Slots<'a> {
         Slots {
             kept,
+            named,
             scope,
             pending: Changes::default(),
             shown: HashSet::new(),
@@ -46,7 +53,7 @@ impl<'a> Slots<'a> {
             Some(scope) => self.split(scope, changes),
         };
         if !self.kept.contains(&version) {
-            return (!now.is_empty()).then_some(now);
+            return (!now.is_empty() || self.named.contains(&version)).then_some(now);
         }
         let waited = std::mem::take(&mut self.pending);
         if self.scope.is_some() {
