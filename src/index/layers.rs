@@ -282,35 +282,32 @@ impl Layers {
         (key.1 + extent.len() == start).then(|| (key.1, extent.clone()))
     }
 
-    pub(super) fn recut(&mut self, mut frozen: Frozen, runs: Vec<Run>) -> Frozen {
-        let is_changed_later = |run: &Run| {
-            let range = (run.content, run.start)..(run.content, run.end());
-            let later = self.frozen.iter().filter(|layer| layer.id > frozen.id);
-            [&self.orphans.layer.changes, &self.fresh.changes]
-                .into_iter()
-                .chain(later.map(|layer| &*layer.changes))
-                .any(|layer| layer.extents.range(range.clone()).next().is_some())
-        };
-        let runs: Vec<Run> = runs.into_iter().filter(|r| !is_changed_later(r)).collect();
-        let Some(layer) = self.frozen.iter_mut().find(|layer| layer.id == frozen.id) else {
-            return frozen;
+    pub(super) fn recut(&mut self, mut frozen: Frozen, run: Run) -> (Frozen, bool) {
+        let (content, end) = (run.content, run.end());
+        let range = (content, run.start)..(content, end);
+        let later = self.frozen.iter().filter(|layer| layer.id > frozen.id);
+        let changed_later = [&self.orphans.layer.changes, &self.fresh.changes]
+            .into_iter()
+            .chain(later.map(|layer| &*layer.changes))
+            .any(|layer| layer.extents.range(range.clone()).next().is_some());
+        let layer = self.frozen.iter_mut().find(|layer| layer.id == frozen.id);
+        let Some(layer) = layer.filter(|_| !changed_later) else {
+            return (frozen, false);
         };
         drop(std::mem::take(&mut frozen.changes));
         let extents = &mut Arc::make_mut(&mut layer.changes).extents;
-        for run in runs {
-            let (content, mut at) = (run.content, run.start);
-            // What stands under these keys in a layer below is covered, so that it is removed, not forgotten.
-            for (_, old) in extents.range_mut((content, at)..(content, run.end())) {
-                *old = None;
-            }
-            for piece in run.pieces {
-                let len = piece.len() as u64;
-                extents.insert((content, at), Some(Extent::Inline(piece)));
-                at += len;
-            }
+        // What stands under these keys in a layer below is covered, so that it is removed, not forgotten.
+        for (_, old) in extents.range_mut(range) {
+            *old = None;
+        }
+        let mut at = run.start;
+        for piece in run.pieces {
+            let len = piece.len() as u64;
+            extents.insert((content, at), Some(Extent::Inline(piece)));
+            at += len;
         }
         layer.inline = inline_bytes(&layer.changes);
-        layer.clone()
+        (layer.clone(), true)
     }
 
     pub(super) fn settle(&mut self, frozen: Frozen, extents: Entries<Extents>) {

@@ -175,10 +175,10 @@ impl Index {
         self.layers.read().extent_before(content, start)
     }
 
-    /// Replaces runs of a frozen layer by the same bytes in other pieces, but for those of which a later layer
-    /// has changed something: it went by the pieces as they were. Answers the layer as it is then.
-    pub fn recut(&self, frozen: Frozen, runs: Vec<Run>) -> Frozen {
-        self.layers.write().recut(frozen, runs)
+    /// Replaces a run of a frozen layer by the same bytes in other pieces, unless a later layer has changed
+    /// something of it: it went by the pieces as they were. Answers the layer as it is then, and whether it did.
+    pub fn recut(&self, frozen: Frozen, run: Run) -> (Frozen, bool) {
+        self.layers.write().recut(frozen, run)
     }
 
     /// Where bytes of a hash are stored, by what is committed.

@@ -8,7 +8,7 @@ use super::{Pond, PondError};
 use crate::content::{MAX_PIECE, MIN_RUN, pieces, small_tail};
 use crate::index::{Frozen, IndexError, Run};
 use crate::tinyfs::{
-    Entries, Errno, Extent, Extents, FsError, FsResult, NodeId, Nodes, Tx, describe,
+    ContentId, Entries, Errno, Extent, Extents, FsError, FsResult, NodeId, Nodes, Tx, describe,
 };
 use bytes::{Bytes, BytesMut};
 use parking_lot::{Condvar, Mutex};
@@ -17,6 +17,8 @@ use parking_lot::{Condvar, Mutex};
 const SPILL_AT: u64 = 16 << 20;
 /// Bytes of content in memory at which writers wait until some are moved.
 const WAIT_AT: u64 = 64 << 20;
+/// Bytes of a run that are cut anew at once.
+const WINDOW: u64 = 8 << 20;
 /// Bytes of the open version's entries at which it is committed without waiting any longer.
 const COMMIT_AT: u64 = 64 << 20;
 
@@ -91,31 +93,41 @@ impl Pond {
 
     /// Cuts the long runs of a frozen layer anew, where their content says: writes cut them where they came, and
     /// layers where they were frozen.
-    fn recut(&self, layer: Frozen) -> Result<Frozen, PondError> {
-        let mut runs = Vec::new();
-        for mut run in long_runs(&layer.changes.extents) {
+    fn recut(&self, mut layer: Frozen) -> Result<Frozen, PondError> {
+        for (content, extents) in long_runs(&layer.changes.extents) {
+            let first = extents.first().map_or(0, |(start, _)| *start);
             // What went before may have been cut off only because the layer ended.
-            let before = self.index.open_extent_before(run.content, run.start);
-            if let Some((start, extent)) = before
-                && extent.len() <= MAX_PIECE as u64
+            let before = self.index.open_extent_before(content, first);
+            let before = before.filter(|(_, extent)| extent.len() <= MAX_PIECE as u64);
+            let mut before = match before {
+                Some((start, extent)) => Some((start, self.bytes_of(&extent)?)),
+                None => None,
+            };
+            // A window at a time, so that not all of it is in memory twice.
+            for window in extents.chunk_by(|a, b| (a.0 - first) / WINDOW == (b.0 - first) / WINDOW)
             {
-                let bytes = self.bytes_of(&extent)?;
-                run.pieces.insert(0, bytes);
-                run.start = start;
+                let mut whole = BytesMut::new();
+                let mut start = window.first().map_or(first, |(start, _)| *start);
+                if let Some((at, bytes)) = before.take() {
+                    start = at;
+                    whole.extend_from_slice(&bytes);
+                }
+                for (at, _) in window {
+                    if let Some(Some(extent)) = layer.changes.extents.get(&(content, *at)) {
+                        whole.extend_from_slice(&self.bytes_of(extent)?);
+                    }
+                }
+                let run = cut(content, start, whole.freeze());
+                let last = run.pieces.last().cloned();
+                let end = run.end();
+                let done;
+                (layer, done) = self.index.recut(layer, run);
+                if done {
+                    before = last.map(|bytes| (end - bytes.len() as u64, bytes));
+                }
             }
-            let whole = run.pieces.concat();
-            let (whole, mut at) = (Bytes::from(whole), 0);
-            let lengths: Vec<usize> = pieces(&whole).collect();
-            run.pieces = lengths
-                .into_iter()
-                .map(|len| {
-                    at += len;
-                    whole.slice(at - len..at)
-                })
-                .collect();
-            runs.push(run);
         }
-        Ok(self.index.recut(layer, runs))
+        Ok(layer)
     }
 
     fn bytes_of(&self, extent: &Extent) -> Result<Bytes, PondError> {
@@ -214,26 +226,41 @@ impl Pond {
     }
 }
 
+/// A run in the pieces that its bytes say.
+fn cut(content: ContentId, start: u64, whole: Bytes) -> Run {
+    let mut at = 0;
+    let lengths: Vec<usize> = pieces(&whole).collect();
+    let piece = |len| {
+        at += len;
+        whole.slice(at - len..at)
+    };
+    Run {
+        content,
+        start,
+        pieces: lengths.into_iter().map(piece).collect(),
+    }
+}
+
+/// Where neighbouring extents of a content begin, and their lengths.
+type Neighbours = (ContentId, Vec<(u64, u64)>);
+
 /// The runs of neighbouring inline extents that are long enough to be cut anew.
-fn long_runs(extents: &Entries<Extents>) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
+fn long_runs(extents: &Entries<Extents>) -> Vec<Neighbours> {
+    let mut runs: Vec<Neighbours> = Vec::new();
+    let mut end = 0;
     for (&(content, start), extent) in extents {
         // A removed entry says nothing of the bytes around it.
-        let Some(extent) = extent else { continue };
-        let Extent::Inline(bytes) = extent else {
+        let Some(Extent::Inline(bytes)) = extent else {
             continue;
         };
+        let len = bytes.len() as u64;
         match runs.last_mut() {
-            Some(run) if run.content == content && run.end() == start => {
-                run.pieces.push(bytes.clone());
-            }
-            _ => runs.push(Run {
-                content,
-                start,
-                pieces: vec![bytes.clone()],
-            }),
+            Some((of, run)) if *of == content && end == start => run.push((start, len)),
+            _ => runs.push((content, vec![(start, len)])),
         }
+        end = start + len;
     }
-    runs.retain(|run| run.end() - run.start >= MIN_RUN);
+    let length = |run: &[(u64, u64)]| run.iter().map(|(_, len)| len).sum::<u64>();
+    runs.retain(|(_, run)| length(run) >= MIN_RUN);
     runs
 }
