@@ -121,7 +121,11 @@ impl Pond {
                 let last = run.pieces.last().cloned();
                 let end = run.end();
                 let done;
-                (layer, done) = self.index.recut(layer, run);
+                (layer, done) = {
+                    // An operation that has looked at the pieces goes by them when it applies what it decided.
+                    let _no_change_is_half_done = self.changing.lock();
+                    self.index.recut(layer, run)
+                };
                 if done {
                     before = last.map(|bytes| (end - bytes.len() as u64, bytes));
                 }
