@@ -8,7 +8,7 @@ use mount_tests::run::python;
 #[test]
 fn python_opens_the_oplog_its_history_and_its_past() {
     let pond = Pond::new();
-    let mount = pond.mount();
+    let mount = pond.mount_with(&["-o", "commit=3600"]);
     let mut versions = vec![0];
     for round in 0..5 {
         let dir = folder(mount.path(), &format!("dir{round}"));
@@ -40,15 +40,15 @@ fn python_opens_the_oplog_its_history_and_its_past() {
             .all(|pair| rows_at(pair[1]) > rows_at(pair[0])),
         "each version adds rows: {report}"
     );
-    // The names are found in the version that made them (a slow machine may have made another within the
-    // round), and in none before.
+    // The names are found in the version that made them, or in those: on a slow machine, one may have been made
+    // within the round. And in none before.
     let found: Vec<u64> = report["found"]
         .as_array()
         .unwrap()
         .iter()
         .filter_map(|version| version.as_u64())
         .collect();
-    assert!(found.contains(&versions[4]), "{report}");
+    assert!(!found.is_empty(), "{report}");
     let round = versions[3] + 1..=versions[4];
     assert!(
         found.iter().all(|version| round.contains(version)),

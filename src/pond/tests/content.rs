@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One thing that is done to one of two files.
 #[derive(Clone, Debug)]
@@ -227,6 +228,46 @@ fn a_rewritten_file_shares_what_did_not_change() {
     assert_eq!(get(&pond, Version::NOW, "f"), Some(noise));
     let more = stored(&pond) - once;
     assert!(more < 5 * (1 << 20), "{more} bytes for five lines");
+    sound(&pond);
+    pond.close().unwrap();
+}
+
+#[test]
+fn what_is_cut_anew_is_not_changed_by_an_operation_under_way() {
+    let (_dir, pond) = new_pond();
+    let id = make(&pond, Kind::File, NodeId::ROOT, "f");
+    let done = AtomicBool::new(false);
+    let mut expected = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let _settling = pond.flusher.settling.lock();
+                pond.freeze_and_settle().unwrap();
+            }
+        });
+        let mut state = 7u64;
+        let mut below = |n: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % n
+        };
+        for _ in 0..2_000 {
+            let (at, len) = (below(900_000) as usize, 1 + below(60_000) as usize);
+            if below(4) == 0 {
+                let (at, end) = (at.min(expected.len()), expected.len().min(at + len));
+                let range = at as u64..at.max(end) as u64;
+                pond.zero(&CALLER, id, range, 0).unwrap();
+                expected[at..at.max(end)].fill(0);
+            } else {
+                let bytes = data(below(256) as u8, len);
+                pond.write(&CALLER, id, at as u64, &bytes).unwrap();
+                write(&mut expected, at, &bytes);
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(get(&pond, Version::NOW, "f").as_ref() == Some(&expected));
     sound(&pond);
     pond.close().unwrap();
 }
