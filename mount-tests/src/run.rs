@@ -71,6 +71,13 @@ pub fn python() -> Run {
     Run::new(path)
 }
 
+/// A script for it that works with Arrow. It ends without the interpreter's farewell: now and then threads of Arrow
+/// are still at work then, and end the process with SIGABRT after all was done.
+pub fn arrow(script: &str) -> Run {
+    let end = "import os, sys\nsys.stdout.flush()\nos._exit(0)\n";
+    python().args(["-c".to_owned(), format!("{script}\n{end}")])
+}
+
 /// A shell script, stopped at its first failing command, with its arguments as `$1…`. A command that must fail is
 /// written `(! command)`: without the parentheses the shell takes any answer.
 pub fn shell(script: &str) -> Run {

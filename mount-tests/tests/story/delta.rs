@@ -3,7 +3,7 @@
 
 use mount_tests::place::{file, folder};
 use mount_tests::pond::{Pond, number};
-use mount_tests::run::python;
+use mount_tests::run::arrow;
 
 #[test]
 fn python_opens_the_oplog_its_history_and_its_past() {
@@ -19,8 +19,7 @@ fn python_opens_the_oplog_its_history_and_its_past() {
     }
     mount.unmount();
     let script = include_str!("delta.py");
-    let report = python()
-        .args(["-c", script])
+    let report = arrow(script)
         .arg(pond.store().join("oplog"))
         .arg("a-telling-name-3-")
         .ok()

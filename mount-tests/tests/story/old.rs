@@ -12,7 +12,7 @@ use mount_tests::mount::Mount;
 use mount_tests::place::{file, folder};
 use mount_tests::pond::{Pond, names, number};
 use mount_tests::rng::Rng;
-use mount_tests::run::{python, shell};
+use mount_tests::run::{arrow, shell};
 use mount_tests::tree::Tree;
 use rustix::io::Errno;
 
@@ -226,11 +226,7 @@ fn many_versions_stand_in_few_files_that_any_delta_reader_opens() {
     let script = "import sys\nfrom deltalake import DeltaTable\n\
         table = DeltaTable(sys.argv[1]).to_pyarrow_table(columns=['version'])\n\
         print(*sorted(set(table['version'].to_pylist())))";
-    let found = python()
-        .args(["-c", script])
-        .arg(pond.store().join("oplog"))
-        .ok()
-        .text();
+    let found = arrow(script).arg(pond.store().join("oplog")).ok().text();
     let found: Vec<u64> = found
         .split_whitespace()
         .map(|n| n.parse().unwrap())

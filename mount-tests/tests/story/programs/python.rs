@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mount_tests::place::{folder, on_mount, on_mount_again};
-use mount_tests::run::python;
+use mount_tests::run::{arrow, python};
 
 /// Runs a script on a directory; what it asserts is what is tested.
 fn runs(script: &str, root: &Path) {
@@ -14,7 +14,7 @@ fn runs(script: &str, root: &Path) {
 fn pandas_and_pyarrow_write_and_read_tables() {
     let stage = |stage: &str, root: &Path| {
         let script = include_str!("scripts/tables.py");
-        python().args(["-c", script, stage]).arg(root).ok();
+        arrow(script).arg(stage).arg(root).ok();
     };
     on_mount_again(
         |root, _| ["write", "read"].iter().for_each(|it| stage(it, root)),
@@ -24,7 +24,8 @@ fn pandas_and_pyarrow_write_and_read_tables() {
 
 #[test]
 fn a_delta_table_lives_on_the_mount() {
-    on_mount(|root, _| runs(include_str!("scripts/delta_table.py"), root));
+    let script = include_str!("scripts/delta_table.py");
+    on_mount(|root, _| drop(arrow(script).arg(root).within(root).ok()));
 }
 
 #[test]
