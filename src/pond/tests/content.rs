@@ -252,8 +252,8 @@ fn what_is_cut_anew_is_not_changed_by_an_operation_under_way() {
                 .wrapping_add(1);
             (state >> 33) % n
         };
-        for _ in 0..2_000 {
-            let (at, len) = (below(900_000) as usize, 1 + below(60_000) as usize);
+        for _ in 0..6_000 {
+            let (at, len) = (below(900_000) as usize, 1 + below(150_000) as usize);
             if below(4) == 0 {
                 let (at, end) = (at.min(expected.len()), expected.len().min(at + len));
                 let range = at as u64..at.max(end) as u64;
