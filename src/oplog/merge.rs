@@ -53,23 +53,31 @@ impl Merge {
                 source.read(&mut |row| encoder.push(row))?;
             }
         }
-        let (bytes, stats) = encoder.finish()?;
         let part = self.files.first().map_or(0, |file| file.part);
-        let path = digest::path_of_merged(part, &bytes);
-        let size = bytes.len() as u64;
-        let written = self.table.create(&path, bytes);
-        written.map_err(|e| self.table.failed(format!("write {path}"), e))?;
         Ok(Merged {
-            file: PartFile {
-                part,
-                path,
-                size,
-                modified: Time::from(SystemTime::now()).micros() / 1_000,
-                stats,
-            },
+            file: write_merged(&self.table, part, encoder)?,
             replaced: self.files,
         })
     }
+}
+
+/// Writes a file that stands in the place of others.
+pub(super) fn write_merged(
+    table: &Table,
+    part: i32,
+    encoder: Encoder,
+) -> Result<PartFile, OplogError> {
+    let (bytes, stats) = encoder.finish()?;
+    let path = digest::path_of_merged(part, &bytes);
+    let size = bytes.len() as u64;
+    (table.create(&path, bytes)).map_err(|e| table.failed(format!("write {path}"), e))?;
+    Ok(PartFile {
+        part,
+        path,
+        size,
+        modified: Time::from(SystemTime::now()).micros() / 1_000,
+        stats,
+    })
 }
 
 impl Oplog {

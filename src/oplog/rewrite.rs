@@ -6,19 +6,18 @@
 //! committed. What was replaced is gone from the disk when [`Oplog::sweep`] returns.
 
 use super::commit::PartFile;
-use super::digest;
 use super::error::OplogError;
 use super::file::{Encoder, Paging};
+use super::merge::write_merged;
 use super::payload::rows_of;
 use super::schema::PART;
 use super::table::Table;
 use super::{Commit, Oplog};
-use crate::tinyfs::{Changes, Time};
+use crate::tinyfs::Changes;
 use futures::TryStreamExt;
 use object_store::ObjectMeta;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// A data file gets no more rows once it has about this many bytes.
 const FULL: usize = 16 << 20;
@@ -52,18 +51,7 @@ impl Rewrite {
     }
 
     fn write(&mut self, part: i32, encoder: Encoder) -> Result<(), OplogError> {
-        let (bytes, stats) = encoder.finish()?;
-        let path = digest::path_of_merged(part, &bytes);
-        let size = bytes.len() as u64;
-        let written = self.table.create(&path, bytes);
-        written.map_err(|e| self.table.failed(format!("write {path}"), e))?;
-        self.files.push(PartFile {
-            part,
-            path,
-            size,
-            modified: Time::from(SystemTime::now()).micros() / 1_000,
-            stats,
-        });
+        self.files.push(write_merged(&self.table, part, encoder)?);
         Ok(())
     }
 }
@@ -74,6 +62,11 @@ impl Oplog {
         self.settle_merge()?;
         if let Some(version) = self.fenced {
             return Err(OplogError::Conflict { version });
+        }
+        if self.attempt.is_some() {
+            // What stands in its place would be taken for somebody else's.
+            let why = "a commit before it is not finished";
+            return Err(self.table.failed("write the oplog anew", why));
         }
         Ok(Rewrite {
             table: self.table.clone(),

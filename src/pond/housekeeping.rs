@@ -1,8 +1,8 @@
 //! Housekeeping: what keeps a pond as quick and as small at its millionth version as at its first.
 //!
 //! After commits, a thread of low priority joins small data files of the oplog and takes away what the log
-//! needs no more; where the pond has rules for it, old versions are forgotten. In: a word that something was committed. Out: fewer files. Holds always: what a reader sees
-//! at any version is the same before and after; a commit waits for a merge's commit, never for its work; what
+//! needs no more; where the pond has rules for it, old versions are forgotten. In: a word that something was
+//! committed. Out: fewer files. Holds always: what a reader sees at any version is the same before and after; a commit waits for a merge's commit, never for its work; what
 //! fails is tried again after the next commit, and a crash anywhere leaves a whole pond.
 
 use super::{Pond, PondError};

@@ -9,8 +9,8 @@ use clap::Args;
 
 /// Make everything as it was before the newest version
 ///
-/// A version that only gave a name is passed over. Changes that are in no version yet are put into one first, which is then the newest. An undo is a version
-/// too, so a second one takes back the first.
+/// A version that only gave a name is passed over. Changes that are in no version yet are put into one first,
+/// which is then the newest. An undo is a version too, so a second one takes back the first.
 #[derive(Debug, Args)]
 pub struct Undo {
     #[command(flatten)]

@@ -188,8 +188,12 @@ impl Pond {
         })?;
         self.content.end_segment();
         let sparse = self.sparse(log, &needed, scope.filter(|_| erase))?;
-        let bytes: u64 = needed.segments.values().sum();
-        self.room.must_have(bytes.min(self.stored_bytes(log)?))?;
+        // What is written before anything goes: the table, and what is copied of segments.
+        let copied = sparse
+            .iter()
+            .filter_map(|segment| needed.segments.get(segment));
+        let copied: u64 = copied.sum();
+        self.room.must_have(copied + log.oplog().bytes()?)?;
         // From here on the index may be of a table that is no more.
         let mut rewrite = log.oplog_mut().rewrite()?;
         let mut rebuild = self.index.rebuild(self.id)?;
