@@ -9,6 +9,7 @@ use super::*;
 use crate::tinyfs::ops::{Caller, NewNode, RenameMode};
 use crate::tinyfs::{Errno, Kind, Name, NodeId, Time};
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -42,17 +43,33 @@ fn reopen(dir: &TempDir) -> Arc<Pond> {
     Pond::open(&dir.path().join("pond"), &options()).unwrap()
 }
 
-/// The folder of the pond as a crash at this moment would leave it.
-fn copy_of(pond: &Pond) -> TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    let copied = std::process::Command::new("cp")
-        .args(["-r", "--sparse=always"])
-        .arg(pond.path())
-        .arg(dir.path().join("pond"))
-        .status()
+/// Every file below `folder` with its size and times.
+fn listing(folder: &Path) -> Vec<u8> {
+    let listed = std::process::Command::new("find")
+        .arg(folder)
+        .args(["-printf", "%p %s %T@ %C@\\n"])
+        .output()
         .unwrap();
-    assert!(copied.success());
-    dir
+    listed.stdout
+}
+
+/// The folder of the pond as a crash at this moment would leave it. The index's threads move files when
+/// they like: a copy that saw one half of that is of no moment at all, and is taken again.
+fn copy_of(pond: &Pond) -> TempDir {
+    for _ in 0..100 {
+        let dir = tempfile::tempdir().unwrap();
+        let before = listing(pond.path());
+        let copied = std::process::Command::new("cp")
+            .args(["-r", "--sparse=always"])
+            .arg(pond.path())
+            .arg(dir.path().join("pond"))
+            .output()
+            .unwrap();
+        if copied.status.success() && listing(pond.path()) == before {
+            return dir;
+        }
+    }
+    panic!("the folder of the pond never held still");
 }
 
 /// The pond as it would be found after a crash at this moment.
