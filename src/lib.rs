@@ -47,10 +47,12 @@
 
 pub mod cli;
 pub mod content;
+pub mod derive;
 pub mod disk;
 pub mod index;
 pub mod mount;
 pub mod observe;
 pub mod oplog;
 pub mod pond;
+pub mod query;
 pub mod tinyfs;

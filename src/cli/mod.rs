@@ -52,8 +52,11 @@ struct Globals {
     /// Print no notices
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Print what goes on; -vv and -vvv print more
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    /// Print what goes on; -vv and -vvv print more. The short form stands before the command
+    #[arg(short = 'v', action = ArgAction::Count)]
+    short_verbose: u8,
+    /// Print what goes on; again, to print more
+    #[arg(long, global = true, action = ArgAction::Count)]
     verbose: u8,
     /// When to colour words on standard error
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
@@ -66,12 +69,13 @@ impl Globals {
     }
 
     fn verbosity(&self) -> Verbosity {
-        Verbosity::new(self.quiet, self.verbose)
+        Verbosity::new(self.quiet, self.verbose.saturating_add(self.short_verbose))
     }
 
     /// The same, for a daemon: what it prints goes through the command that has started it.
     fn to_arguments(self) -> Vec<OsString> {
-        let verbose = std::iter::repeat_n("-v", usize::from(self.verbose));
+        let verbose = usize::from(self.verbose) + usize::from(self.short_verbose);
+        let verbose = std::iter::repeat_n("--verbose", verbose);
         let quiet = self.quiet.then_some("-q");
         verbose.chain(quiet).map(Into::into).collect()
     }
@@ -136,11 +140,11 @@ mod tests {
     fn global_flags_stand_before_and_after_the_command() {
         for line in [
             "pondmount --json -vv status",
-            "pondmount status --json -v -v",
+            "pondmount status --json --verbose --verbose",
         ] {
             let cli = Cli::try_parse_from(line.split(' ')).unwrap();
-            assert!(cli.globals.json && cli.globals.verbose == 2, "{line}");
-            assert_eq!(cli.globals.to_arguments(), ["-v", "-v"]);
+            assert!(cli.globals.json, "{line}");
+            assert_eq!(cli.globals.to_arguments(), ["--verbose", "--verbose"]);
         }
     }
 

@@ -54,6 +54,8 @@ pub struct Index {
     journal: Journal,
     layers: RwLock<Layers>,
     next_id: AtomicU64,
+    /// How often anything was applied.
+    changes: AtomicU64,
 }
 
 impl Index {
@@ -68,6 +70,7 @@ impl Index {
             journal,
             layers: RwLock::new(Layers::new(next_id)),
             next_id: AtomicU64::new(next_id),
+            changes: AtomicU64::new(0),
             disk,
         })
     }
@@ -127,6 +130,12 @@ impl Index {
     /// by it and that somebody has open: it lives on in memory until [`Index::drop_orphan`].
     pub fn apply(&self, changes: Changes, orphan: Option<Unlinked>) {
         self.layers.write().apply(changes, orphan);
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often changes were applied since the index was opened.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Applies a write of `data` at `offset` of `content` where that only grows or overwrites a run

@@ -6,7 +6,6 @@ use super::intent::removes_directory;
 use super::listing::Item;
 use super::mirror::{Found, Mirror, caller};
 use super::names::Lookup;
-use crate::pond::Pond;
 use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{FsError, FsResult, NodeId};
 use fuser::*;
@@ -47,15 +46,14 @@ const WANTED: [InitFlags; 10] = [
 ];
 
 /// The file system that `fuser` serves.
+#[derive(Clone)]
 pub(super) struct Adapter {
     mirror: Arc<Mirror>,
 }
 
 impl Adapter {
-    pub(super) fn new(pond: Arc<Pond>, at: Option<crate::tinyfs::Version>) -> Adapter {
-        Adapter {
-            mirror: Arc::new(Mirror::new(pond, at)),
-        }
+    pub(super) fn new(mirror: Arc<Mirror>) -> Adapter {
+        Adapter { mirror }
     }
 
     fn entry(&self, op: &'static str, ino: INodeNo, made: FsResult<Found>, reply: ReplyEntry) {
@@ -82,6 +80,52 @@ impl Adapter {
     fn failed(&self, op: &'static str, ino: INodeNo, error: &FsError) -> fuser::Errno {
         self.mirror.failed(op, ino.0, error);
         errno(error.errno())
+    }
+
+    /// Serves what may take long in a thread of its own, so that nobody else waits for it. Where there is none to be
+    /// had, the request fails.
+    fn apart(&self, serve: impl FnOnce(&Adapter) + Send + 'static) {
+        let adapter = self.clone();
+        let thread = std::thread::Builder::new().name("derive".into());
+        if let Err(error) = thread.spawn(move || serve(&adapter)) {
+            tracing::error!("no thread to render a file in: {error}");
+        }
+    }
+
+    fn answer_lookup(&self, parent: INodeNo, found: FsResult<Lookup>, reply: ReplyEntry) {
+        match found {
+            Ok(Lookup::Found(found)) => self.entry("lookup", parent, Ok(found), reply),
+            Ok(Lookup::Absent(valid)) => reply.entry(&valid, &no_entry(), GENERATION),
+            Ok(Lookup::AbsentNow) => reply.error(fuser::Errno::ENOENT),
+            Err(error) => reply.error(self.failed("lookup", parent, &error)),
+        }
+    }
+
+    fn answer_attr(&self, ino: INodeNo, reply: ReplyAttr) {
+        match self.mirror.getattr(ino.0) {
+            Ok((attr, valid)) => reply.attr(&valid, &attr),
+            Err(error) => reply.error(self.failed("getattr", ino, &error)),
+        }
+    }
+
+    fn answer_open(&self, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        match self.mirror.open(ino.0, flags) {
+            Ok(None) => reply.opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE),
+            // What is behind the number of a derived file never changes.
+            Ok(Some(made)) if self.mirror.is_derived(ino.0) => {
+                reply.opened(FileHandle(made), FopenFlags::FOPEN_KEEP_CACHE);
+            }
+            // Their length is not known before they are read.
+            Ok(Some(own)) => reply.opened(FileHandle(own), FopenFlags::FOPEN_DIRECT_IO),
+            Err(error) => reply.error(self.failed("open", ino, &error)),
+        }
+    }
+
+    fn answer_xattr(&self, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        match self.mirror.xattr(ino.0, name.as_bytes()) {
+            Ok(value) => sized(&value, size, reply),
+            Err(error) => reply.error(self.failed("getxattr", ino, &error)),
+        }
     }
 
     fn changer(&self, req: &Request, ino: INodeNo) -> Caller {
@@ -127,13 +171,19 @@ impl Filesystem for Adapter {
     }
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let removes = || removes_directory(req.pid());
-        match self.mirror.lookup_to(parent.0, name.as_bytes(), removes) {
-            Ok(Lookup::Found(found)) => self.entry("lookup", parent, Ok(found), reply),
-            Ok(Lookup::Absent(valid)) => reply.entry(&valid, &no_entry(), GENERATION),
-            Ok(Lookup::AbsentNow) => reply.error(fuser::Errno::ENOENT),
-            Err(error) => reply.error(self.failed("lookup", parent, &error)),
+        if self.mirror.is_derived(parent.0) {
+            if let Some(found) = self.mirror.lookup_at_hand(parent.0, name.as_bytes()) {
+                return self.answer_lookup(parent, Ok(found), reply);
+            }
+            let name = name.to_owned();
+            return self.apart(move |own| {
+                let found = own.mirror.lookup(parent.0, name.as_bytes());
+                own.answer_lookup(parent, found, reply);
+            });
         }
+        let removes = || removes_directory(req.pid());
+        let found = self.mirror.lookup_to(parent.0, name.as_bytes(), removes);
+        self.answer_lookup(parent, found, reply);
     }
 
     fn forget(&self, _: &Request, ino: INodeNo, count: u64) {
@@ -141,9 +191,9 @@ impl Filesystem for Adapter {
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        match self.mirror.getattr(ino.0) {
-            Ok((attr, valid)) => reply.attr(&valid, &attr),
-            Err(error) => reply.error(self.failed("getattr", ino, &error)),
+        match self.mirror.is_derived(ino.0) && !self.mirror.is_at_hand(ino.0) {
+            true => self.apart(move |own| own.answer_attr(ino, reply)),
+            false => self.answer_attr(ino, reply),
         }
     }
 
@@ -274,11 +324,9 @@ impl Filesystem for Adapter {
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        match self.mirror.open(ino.0, flags) {
-            Ok(None) => reply.opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE),
-            // Their length is not known before they are read.
-            Ok(Some(own)) => reply.opened(FileHandle(own), FopenFlags::FOPEN_DIRECT_IO),
-            Err(error) => reply.error(self.failed("open", ino, &error)),
+        match self.mirror.is_derived(ino.0) && !self.mirror.is_at_hand(ino.0) {
+            true => self.apart(move |own| own.answer_open(ino, flags, reply)),
+            false => self.answer_open(ino, flags, reply),
         }
     }
 
@@ -322,7 +370,7 @@ impl Filesystem for Adapter {
     ) {
         let read = match handle {
             NO_HANDLE => self.mirror.read(ino.0, offset, size),
-            FileHandle(own) => self.mirror.read_own(own, offset, size),
+            FileHandle(opened) => self.mirror.read_opened(opened, offset, size),
         };
         match read {
             Ok(data) => reply.data(&data),
@@ -389,10 +437,12 @@ impl Filesystem for Adapter {
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         let flags = match self.mirror.view(ino.0) {
             // The kernel drops its copy when the directory changes through the mount.
-            Ok(super::inodes::View::Node { .. }) => {
+            Ok(super::inodes::View::Node { tree, id })
+                if !tree.is_live() || !self.mirror.is_overlaid(id) =>
+            {
                 FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
             }
-            // New versions come by themselves.
+            // New versions come by themselves, and what is derived does.
             Ok(_) => FopenFlags::empty(),
             Err(error) => return reply.error(self.failed("opendir", ino, &error)),
         };
@@ -497,10 +547,11 @@ impl Filesystem for Adapter {
     }
 
     fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        match self.mirror.xattr(ino.0, name.as_bytes()) {
-            Ok(value) => sized(&value, size, reply),
-            Err(error) => reply.error(self.failed("getxattr", ino, &error)),
+        if self.mirror.is_derived(ino.0) {
+            let name = name.to_owned();
+            return self.apart(move |own| own.answer_xattr(ino, &name, size, reply));
         }
+        self.answer_xattr(ino, name, size, reply);
     }
 
     fn listxattr(&self, req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {

@@ -1,7 +1,8 @@
 //! Reading open directories.
 
 use super::adapter::GENERATION;
-use super::attr::{FOR_EVER, no_entry};
+use super::attr::{FOR_EVER, NOT_AT_ALL, file_type, no_entry};
+use super::inodes::View;
 use super::listing::{Item, Listing};
 use super::mirror::{Mirror, attr_valid, name_valid};
 use super::names::Lookup;
@@ -67,6 +68,13 @@ impl Mirror {
             attr.ino = INodeNo(self.inodes.number(item.view));
             attr.kind = FileType::Directory;
             return Ok(reply.add(attr.ino, position, name, &FOR_EVER, &attr, GENERATION));
+        }
+        if let View::Derived { .. } = item.view {
+            // Its attributes may take long to find out: it is only named, and the kernel asks when it is wanted.
+            let mut attr = no_entry();
+            attr.ino = INodeNo(self.inodes.number(item.view));
+            attr.kind = file_type(item.kind);
+            return Ok(reply.add(INodeNo(0), position, name, &NOT_AT_ALL, &attr, GENERATION));
         }
         let found = match fresh {
             true => match self.node(item.view) {

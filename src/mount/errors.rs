@@ -20,6 +20,8 @@ struct Failure {
     time: Time,
     op: &'static str,
     view: Option<View>,
+    /// Where it is, of something derived.
+    derived: Option<Vec<u8>>,
     errno: Errno,
     reason: String,
 }
@@ -36,7 +38,13 @@ struct Kept {
 
 impl Errors {
     /// Notes a failure, if it is the pond's.
-    pub(super) fn note(&self, op: &'static str, view: Option<View>, error: &FsError) {
+    pub(super) fn note(
+        &self,
+        op: &'static str,
+        view: Option<View>,
+        derived: Option<Vec<u8>>,
+        error: &FsError,
+    ) {
         let FsError::Store { errno, cause } = error else {
             return;
         };
@@ -51,6 +59,7 @@ impl Errors {
             time: Time::from(SystemTime::now()),
             op,
             view,
+            derived,
             errno: *errno,
             reason,
         });
@@ -75,14 +84,21 @@ impl Errors {
     pub(super) fn text(&self, pond: &Pond) -> String {
         let rows: Vec<_> = {
             let kept = self.0.lock();
-            let row = |f: &Failure| (f.time, f.op, f.view, f.errno, f.reason.clone());
+            let row = |f: &Failure| {
+                let (view, derived) = (f.view, f.derived.clone());
+                (f.time, f.op, view, derived, f.errno, f.reason.clone())
+            };
             kept.last.iter().map(row).collect()
         };
         let mut text = String::new();
-        for (time, op, view, errno, reason) in rows {
+        for (time, op, view, derived, errno, reason) in rows {
             let time = jiff::Timestamp::from_microsecond(time.micros())
                 .map_or_else(|_| time.micros().to_string(), |time| format!("{time:.6}"));
-            let path = view.map_or_else(|| "-".into(), |view| path(pond, view));
+            let path = match (view, derived) {
+                (Some(view), Some(derived)) => in_tree(view, derived.escape_ascii().to_string()),
+                (Some(view), None) => path(pond, view),
+                (None, _) => "-".into(),
+            };
             // Writing to a string cannot fail.
             writeln!(text, "{time}\t{op}\t{path}\t{errno:?}\t{reason}").ok();
         }
@@ -95,6 +111,7 @@ fn path(pond: &Pond, view: View) -> String {
     let (at, id) = match view {
         View::Node { tree, id } => (tree.at, id),
         View::Versions { tree, of } | View::Ref { tree, of, .. } => (tree.at, of.dir()),
+        View::Derived { .. } => return in_tree(view, "/(derived)".into()),
         View::Own(own) => {
             return format!("/.pond/{}", String::from_utf8_lossy(own.name()));
         }
@@ -106,5 +123,13 @@ fn path(pond: &Pond, view: View) -> String {
     match at {
         Version::NOW => path,
         at => format!("/@version/{at}{path}"),
+    }
+}
+
+/// A path in the tree that a view is in.
+fn in_tree(view: View, path: String) -> String {
+    match view.tree() {
+        Some(tree) if !tree.is_live() => format!("/@version/{}{path}", tree.at),
+        _ => path,
     }
 }

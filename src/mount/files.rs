@@ -7,6 +7,7 @@ use super::mirror::{self, Mirror};
 use crate::tinyfs::ops::{Caller, Seek, SetAttr};
 use crate::tinyfs::{Errno, FsResult, Node, NodeId, Version};
 use fuser::{FileAttr, OpenAccMode, OpenFlags, TimeOrNow, WriteFlags};
+use std::sync::Arc;
 
 /// Some user that is not root.
 const NOT_ROOT: u32 = 65_534;
@@ -37,6 +38,7 @@ impl Mirror {
         let reads = !writes(flags);
         match (self.view(ino)?, reads) {
             (View::Own(own), reads) => self.open_own(own, !reads).map(Some),
+            (view @ View::Derived { .. }, true) => self.open_derived(view).map(Some),
             (_, true) => Ok(None),
             (_, false) => {
                 self.pond.opened(self.live(ino)?, false);
@@ -46,11 +48,12 @@ impl Mirror {
     }
 
     /// A file is closed by the last who had it open with these flags.
-    pub(super) fn release(&self, ino: u64, flags: OpenFlags) {
+    pub(super) fn release(self: &Arc<Mirror>, ino: u64, flags: OpenFlags) {
         if let Some(id) = self.inodes.view(ino).and_then(View::as_live)
             && writes(flags)
         {
             self.pond.closed(id);
+            self.content_changed(id);
         }
     }
 

@@ -5,6 +5,7 @@
 //! number, so that hard links within a version share theirs. A past file keeps its number over
 //! unmounting, and programs that tell changed files by it find the past unchanged.
 
+use super::derived::Shown;
 use crate::tinyfs::{Name, NodeId, Version};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -60,6 +61,28 @@ pub(super) enum View {
     },
     /// What the pond tells of itself.
     Own(Own),
+    /// Something derived.
+    Derived { tree: Tree, id: DerivedKey },
+}
+
+/// Stands for something derived: a hash of where it is and, of a file, of what it is made of. So what is behind a
+/// number never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct DerivedKey([u64; 2]);
+
+impl DerivedKey {
+    pub(super) fn of(path: &[u8], made_of: &[u8]) -> DerivedKey {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&(path.len() as u64).to_le_bytes());
+        DerivedKey(words(hasher.update(path).update(made_of).finalize()))
+    }
+}
+
+/// The first words of a hash.
+fn words(hash: blake3::Hash) -> [u64; 2] {
+    let (words, _) = hash.as_bytes().as_chunks::<8>();
+    let word = |n: usize| words.get(n).map_or(0, |word| u64::from_le_bytes(*word));
+    [word(0), word(1)]
 }
 
 /// Whose versions are shown.
@@ -86,10 +109,7 @@ pub(super) struct NameKey([u64; 2]);
 
 impl NameKey {
     pub(super) fn of(name: &Name) -> NameKey {
-        let hash = blake3::hash(name.as_bytes());
-        let (words, _) = hash.as_bytes().as_chunks::<8>();
-        let word = |n: usize| words.get(n).map_or(0, |word| u64::from_le_bytes(*word));
-        NameKey([word(0), word(1)])
+        NameKey(words(blake3::hash(name.as_bytes())))
     }
 }
 
@@ -118,9 +138,10 @@ impl View {
     /// The tree that it is in, of what is in one.
     pub(super) fn tree(self) -> Option<Tree> {
         match self {
-            View::Node { tree, .. } | View::Versions { tree, .. } | View::Ref { tree, .. } => {
-                Some(tree)
-            }
+            View::Node { tree, .. }
+            | View::Versions { tree, .. }
+            | View::Ref { tree, .. }
+            | View::Derived { tree, .. } => Some(tree),
             View::Own(_) => None,
         }
     }
@@ -143,6 +164,10 @@ impl View {
             View::Versions { tree, of } => [2, tree.at.0, tree.way, of.dir().0, 0],
             View::Ref { tree, of, target } => [3, tree.at.0, tree.way, of.dir().0, target.0],
             View::Own(own) => [4, own as u64, 0, 0, 0],
+            View::Derived {
+                tree,
+                id: DerivedKey([a, b]),
+            } => [5, tree.at.0, tree.way, a, b],
         };
         let parts = parts.into_iter().chain(name);
         parts.fold(0, |hash, part| mix(hash ^ part))
@@ -155,7 +180,7 @@ impl View {
                 Subject::File(_, key) => Some(key),
                 Subject::Dir(_) => None,
             },
-            View::Node { .. } | View::Own(_) => None,
+            View::Node { .. } | View::Own(_) | View::Derived { .. } => None,
         }
     }
 }
@@ -183,6 +208,8 @@ struct Table {
     moved: FxHashMap<View, u64>,
     /// The names in views that are held, and how many of those there are.
     names: FxHashMap<NameKey, (Name, u64)>,
+    /// What is behind views of derived nodes that are held.
+    derived: FxHashMap<View, Shown>,
 }
 
 #[derive(Debug)]
@@ -251,6 +278,18 @@ impl Inodes {
         number
     }
 
+    /// The number of a view of something derived, which the kernel is about to be told.
+    pub(super) fn hold_derived(&self, view: View, shown: Shown) -> u64 {
+        let number = self.hold(view);
+        self.table.lock().derived.insert(view, shown);
+        number
+    }
+
+    /// What is behind a view of something derived.
+    pub(super) fn shown(&self, view: View) -> Option<Shown> {
+        self.table.lock().derived.get(&view).cloned()
+    }
+
     /// Keeps a name for a view that is held next.
     pub(super) fn keep_name(&self, key: NameKey, name: &Name) {
         let mut table = self.table.lock();
@@ -286,6 +325,7 @@ impl Inodes {
                 let view = held.view;
                 table.views.remove(&number);
                 table.moved.remove(&view);
+                table.derived.remove(&view);
                 if let Some(key) = view.name_key()
                     && let Some((_, views)) = table.names.get_mut(&key)
                 {

@@ -19,7 +19,7 @@ const NAME_BITS: u32 = 22;
 /// The last position there can be: the kernel counts in signed numbers.
 const LAST: u64 = i64::MAX as u64;
 
-/// Where tags begin in a listing of versions.
+/// Where tags begin in a listing of versions, and in others what is derived: behind all nodes.
 const TAGS: u64 = 1 << 61;
 
 /// One entry of a listing.
@@ -30,6 +30,18 @@ pub(super) struct Item {
     pub(super) kind: Kind,
     /// The position behind this entry.
     pub(super) position: u64,
+}
+
+impl Item {
+    /// An entry that is derived, and so has no number that tells its place.
+    pub(super) fn derived(name: &Name, view: View, kind: Kind) -> Item {
+        Item {
+            name: name.as_bytes().into(),
+            view,
+            kind,
+            position: TAGS + (hash(name.as_bytes()) >> 3),
+        }
+    }
 }
 
 /// The entries of a directory in the order of their positions.
@@ -47,6 +59,7 @@ impl Listing {
         itself: View,
         parent: View,
         entries: Vec<(Name, Dentry)>,
+        derived: Vec<Item>,
         changed: Option<Time>,
     ) -> Listing {
         let mut items: Vec<Item> = entries
@@ -60,9 +73,16 @@ impl Listing {
                 kind: dentry.kind,
                 position: place_of(dentry.child, name.as_bytes()),
             })
+            .chain(derived)
             .collect();
         items.sort_by(|a, b| (a.position, &a.name).cmp(&(b.position, &b.name)));
         Listing::with_dots(itself, parent, items, changed)
+    }
+
+    /// A listing of a derived directory.
+    pub(super) fn of_derived(itself: View, mut items: Vec<Item>) -> Listing {
+        items.sort_by(|a, b| (a.position, &a.name).cmp(&(b.position, &b.name)));
+        Listing::with_dots(itself, itself, items, None)
     }
 
     /// A listing of `@version`: numbers, then tags, then `latest`.
@@ -216,7 +236,14 @@ mod tests {
                 (Name::new(name.as_bytes()).expect("a name"), dentry)
             })
             .collect();
-        Listing::of_nodes(Tree::LIVE, View::ROOT, View::ROOT, entries, None)
+        Listing::of_nodes(
+            Tree::LIVE,
+            View::ROOT,
+            View::ROOT,
+            entries,
+            Vec::new(),
+            None,
+        )
     }
 
     fn names(items: &[Item]) -> Vec<String> {

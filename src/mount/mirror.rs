@@ -2,13 +2,15 @@
 //!
 //! In: numbers, names and bytes, as the kernel sends them. Out: attributes and bytes, or an error
 //! with its number. What is done to names, files and attributes stands in [`names`](super::names),
-//! [`files`](super::files) and [`xattr`](super::xattr).
+//! [`files`](super::files) and [`xattr`](super::xattr), and what is derived in [`derived`](super::derived).
 
 use super::attr::{self, FOR_EVER, NOT_AT_ALL};
+use super::derived::Places;
 use super::errors::Errors;
 use super::inodes::{Inodes, Own, Subject, View};
 use super::listing::{Handles, Listing};
 use super::own::Opened;
+use crate::derive::Derive;
 use crate::pond::Pond;
 use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{
@@ -25,6 +27,8 @@ pub(super) struct Mirror {
     pub(super) handles: Handles,
     pub(super) opened: Opened,
     pub(super) errors: Errors,
+    pub(super) derive: Derive,
+    pub(super) places: Places,
 }
 
 /// What a name leads to, and how long the kernel may keep it. The kernel holds its number.
@@ -39,6 +43,8 @@ impl Mirror {
     /// The pond as it is, or was at a version.
     pub(super) fn new(pond: Arc<Pond>, at: Option<Version>) -> Mirror {
         Mirror {
+            derive: Derive::new(pond.clone()),
+            places: Places::default(),
             pond,
             inodes: at.map_or(Inodes::default(), Inodes::past),
             handles: Handles::default(),
@@ -51,7 +57,10 @@ impl Mirror {
     pub(super) fn failed(&self, op: &'static str, ino: u64, error: &FsError) {
         if let FsError::Store { cause, .. } = error {
             tracing::error!(op, node = ino, "{}", describe(cause.as_ref()));
-            self.errors.note(op, self.inodes.view(ino), error);
+            let view = self.inodes.view(ino);
+            let derived = view.and_then(|view| self.inodes.shown(view));
+            self.errors
+                .note(op, view, derived.map(|shown| shown.path().to_vec()), error);
             self.pond.note_damage(error);
         }
     }
@@ -76,7 +85,9 @@ impl Mirror {
     pub(super) fn node_of(&self, ino: u64) -> FsResult<(Version, NodeId)> {
         match self.view(ino)? {
             View::Node { tree, id } => Ok((tree.at, id)),
-            View::Versions { .. } | View::Ref { .. } | View::Own(_) => Err(Errno::EINVAL.into()),
+            View::Versions { .. } | View::Ref { .. } | View::Own(_) | View::Derived { .. } => {
+                Err(Errno::EINVAL.into())
+            }
         }
     }
 
@@ -124,6 +135,9 @@ impl Mirror {
     /// What `stat` tells, and how long that holds.
     pub(super) fn getattr(&self, ino: u64) -> FsResult<(FileAttr, Duration)> {
         let view = self.view(ino)?;
+        if let View::Derived { .. } = view {
+            return self.derived_attr(ino, view);
+        }
         let node = self.node(view)?;
         Ok((attr::file_attr(ino, &node), attr_valid(view)))
     }
@@ -135,6 +149,7 @@ impl Mirror {
             View::Versions { tree, of } => self.versions_node(tree, of),
             View::Ref { tree, of, target } => self.ref_node(tree, of, target),
             View::Own(own) => self.own_node(own),
+            View::Derived { .. } => self.derived_itself(view),
         }
     }
 
@@ -156,14 +171,18 @@ impl Mirror {
                 let parent = node.parent.ok_or(Errno::ENOTDIR)?;
                 let parent = View::Node { tree, id: parent };
                 let entries = self.pond.list(tree.at, id)?;
+                let derived = self.overlay_items(tree, id, &entries)?;
                 let changed = tree.is_live().then_some(node.ctime);
-                Ok(Listing::of_nodes(tree, itself, parent, entries, changed))
+                Ok(Listing::of_nodes(
+                    tree, itself, parent, entries, derived, changed,
+                ))
             }
             View::Versions { tree, of } => {
                 let contents = self.versions_of(tree, of)?;
                 Ok(Listing::of_versions(itself, (tree, of), contents))
             }
             View::Own(Own::Dir) => Ok(Listing::of_own(itself)),
+            View::Derived { .. } => Ok(Listing::of_derived(itself, self.derived_items(itself)?)),
             View::Ref { .. } | View::Own(_) => Err(Errno::ENOTDIR.into()),
         }
     }
@@ -203,7 +222,7 @@ pub(super) fn name_valid(view: View) -> Duration {
 pub(super) fn attr_valid(view: View) -> Duration {
     match view {
         View::Ref { .. } => NOT_AT_ALL,
-        View::Own(_) => NOT_AT_ALL,
+        View::Own(_) | View::Derived { .. } => NOT_AT_ALL,
         _ => FOR_EVER,
     }
 }

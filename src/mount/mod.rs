@@ -11,10 +11,12 @@
 //! - [`adapter`]: requests in, replies out, nothing else.
 //! - [`mirror`] with [`names`], [`files`], [`xattr`], [`past`], [`listing`] and [`directories`]: what each request
 //!   means, without any type of `fuser`'s requests. [`inodes`]: views and their numbers.
+//!   [`derived`]: resources and what they render.
 //!   [`intent`]: what a process is about to do. [`attr`]: conversions. [`own`], [`errors`]: `.pond`, where the pond tells of itself.
 
 mod adapter;
 mod attr;
+mod derived;
 mod device;
 mod directories;
 mod error;

@@ -9,6 +9,7 @@ use crate::pond::Reference;
 use crate::tinyfs::ops::{Caller, NewNode, RenameMode};
 use crate::tinyfs::{Errno, FsResult, Kind, Name, NodeId, Version};
 use fuser::RenameFlags;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the kernel is told of a name.
@@ -60,6 +61,7 @@ impl Mirror {
     /// What `name` leads to in a directory.
     pub(super) fn lookup(&self, parent: u64, bytes: &[u8]) -> FsResult<Lookup> {
         match self.view(parent)? {
+            view @ View::Derived { .. } => self.lookup_derived(view, &name(bytes)?),
             View::Node { tree, id } if bytes == VERSIONS => {
                 let of = Subject::Dir(id);
                 let view = View::Versions { tree, of };
@@ -76,7 +78,11 @@ impl Mirror {
                 }
                 // What names about versions lead to is not for the directory alone to say.
                 None if past::is_reserved(bytes) => self.file_versions(tree, id, bytes),
-                None => Ok(Lookup::Absent(FOR_EVER)),
+                None => match self.lookup_overlay(tree, id, &name(bytes)?)? {
+                    Some(found) => Ok(Lookup::Found(found)),
+                    None if tree.is_live() && self.is_overlaid(id) => Ok(Lookup::AbsentNow),
+                    None => Ok(Lookup::Absent(FOR_EVER)),
+                },
             },
             View::Versions { tree, of } => match self.version_named(tree, of, bytes)? {
                 Some(view) => Ok(Lookup::Found(self.found(view, &self.node(view)?)?)),
@@ -114,7 +120,13 @@ impl Mirror {
         let dir = self.live(parent)?;
         match past::is_reserved(bytes) || is_own(dir, bytes) {
             true => Err(Errno::EINVAL.into()),
-            false => Ok((dir, name(bytes)?)),
+            false => {
+                let name = name(bytes)?;
+                match self.is_overlay(dir, &name)? {
+                    true => Err(Errno::EEXIST.into()),
+                    false => Ok((dir, name)),
+                }
+            }
         }
     }
 
@@ -123,12 +135,19 @@ impl Mirror {
         let dir = self.live(parent)?;
         match bytes == VERSIONS || is_own(dir, bytes) {
             true => Err(Errno::EROFS.into()),
-            false => Ok((dir, name(bytes)?)),
+            false => {
+                let name = name(bytes)?;
+                let stored = || self.pond.lookup(Version::NOW, dir, &name);
+                match self.is_overlay(dir, &name)? && stored()?.is_none() {
+                    true => Err(Errno::EROFS.into()),
+                    false => Ok((dir, name)),
+                }
+            }
         }
     }
 
     fn make(
-        &self,
+        self: &Arc<Mirror>,
         caller: &Caller,
         parent: u64,
         name: &[u8],
@@ -136,12 +155,13 @@ impl Mirror {
     ) -> FsResult<Found> {
         let (dir, name) = self.place(parent, name)?;
         let (id, node) = self.pond.create(caller, dir, &name, new)?;
+        self.name_changed(dir, &name);
         self.found(View::live(id), &node)
     }
 
     /// Makes a file or a special file.
     pub(super) fn mknod(
-        &self,
+        self: &Arc<Mirror>,
         caller: &Caller,
         parent: u64,
         name: &[u8],
@@ -160,7 +180,7 @@ impl Mirror {
     }
 
     pub(super) fn mkdir(
-        &self,
+        self: &Arc<Mirror>,
         caller: &Caller,
         parent: u64,
         name: &[u8],
@@ -179,7 +199,7 @@ impl Mirror {
     }
 
     pub(super) fn symlink(
-        &self,
+        self: &Arc<Mirror>,
         caller: &Caller,
         parent: u64,
         name: &[u8],
@@ -195,7 +215,7 @@ impl Mirror {
     }
 
     pub(super) fn link(
-        &self,
+        self: &Arc<Mirror>,
         caller: &Caller,
         ino: u64,
         parent: u64,
@@ -205,27 +225,42 @@ impl Mirror {
         // What is past has no place in the present but as a copy.
         let id = self.view(ino)?.as_live().ok_or(Errno::EXDEV)?;
         let node = self.pond.link(caller, id, dir, &name)?;
+        self.name_changed(dir, &name);
         self.found(View::live(id), &node)
     }
 
-    pub(super) fn unlink(&self, caller: &Caller, parent: u64, name: &[u8]) -> FsResult<()> {
+    pub(super) fn unlink(
+        self: &Arc<Mirror>,
+        caller: &Caller,
+        parent: u64,
+        name: &[u8],
+    ) -> FsResult<()> {
         if let View::Versions { of, .. } = self.view(parent)? {
             return self.untag(of, name);
         }
         let (dir, name) = self.entry(parent, name)?;
-        self.pond.unlink(caller, dir, &name)
+        self.pond.unlink(caller, dir, &name)?;
+        self.name_changed(dir, &name);
+        Ok(())
     }
 
-    pub(super) fn rmdir(&self, caller: &Caller, parent: u64, name: &[u8]) -> FsResult<()> {
+    pub(super) fn rmdir(
+        self: &Arc<Mirror>,
+        caller: &Caller,
+        parent: u64,
+        name: &[u8],
+    ) -> FsResult<()> {
         if let View::Versions { of, .. } = self.view(parent)? {
             return self.untag(of, name);
         }
         let (dir, name) = self.entry(parent, name)?;
-        self.pond.rmdir(caller, dir, &name)
+        self.pond.rmdir(caller, dir, &name)?;
+        self.name_changed(dir, &name);
+        Ok(())
     }
 
     pub(super) fn rename(
-        &self,
+        self: &Arc<Mirror>,
         caller: &Caller,
         (parent, name): (u64, &[u8]),
         (new_parent, new_name): (u64, &[u8]),
@@ -241,7 +276,10 @@ impl Mirror {
         let (dir, name) = self.entry(parent, name)?;
         let (new_dir, new_name) = self.place(new_parent, new_name)?;
         let (from, to) = ((dir, &name), (new_dir, &new_name));
-        self.pond.rename(caller, from, to, mode, whiteout)
+        self.pond.rename(caller, from, to, mode, whiteout)?;
+        self.name_changed(dir, &name);
+        self.name_changed(new_dir, &new_name);
+        Ok(())
     }
 }
 

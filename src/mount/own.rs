@@ -11,6 +11,7 @@
 
 use super::inodes::{Own, View};
 use super::mirror::Mirror;
+use crate::derive::Cached;
 use crate::tinyfs::{Errno, FsError, FsResult, Kind, Node, NodeId, Time};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -41,17 +42,24 @@ impl Own {
     }
 }
 
-/// What readers of these files see: as it was when they opened them.
+/// What readers of files see that are none of the tree's: as it was when they opened them.
 #[derive(Debug)]
 pub(super) struct Opened {
-    texts: Mutex<FxHashMap<u64, Arc<[u8]>>>,
+    open: Mutex<FxHashMap<u64, Content>>,
     next: AtomicU64,
+}
+
+/// The content of such a file.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Text(Arc<[u8]>),
+    Derived(Arc<Cached>),
 }
 
 impl Default for Opened {
     fn default() -> Self {
         Opened {
-            texts: Mutex::default(),
+            open: Mutex::default(),
             // Zero is the handle of all other files.
             next: AtomicU64::new(1),
         }
@@ -59,14 +67,14 @@ impl Default for Opened {
 }
 
 impl Opened {
-    fn open(&self, text: Vec<u8>) -> u64 {
+    pub(super) fn open(&self, content: Content) -> u64 {
         let handle = self.next.fetch_add(1, Ordering::Relaxed);
-        self.texts.lock().insert(handle, text.into());
+        self.open.lock().insert(handle, content);
         handle
     }
 
     pub(super) fn close(&self, handle: u64) {
-        self.texts.lock().remove(&handle);
+        self.open.lock().remove(&handle);
     }
 }
 
@@ -129,14 +137,20 @@ impl Mirror {
         match (own, writes) {
             (Own::Dir, _) => Err(Errno::EISDIR.into()),
             (Own::Status | Own::Errors, true) => Err(Errno::EROFS.into()),
-            (Own::Sync, true) => Ok(self.opened.open(Vec::new())),
-            (own, false) => Ok(self.opened.open(self.text(own)?)),
+            (Own::Sync, true) => Ok(self.opened.open(Content::Text([].into()))),
+            (own, false) => Ok(self.opened.open(Content::Text(self.text(own)?.into()))),
         }
     }
 
-    pub(super) fn read_own(&self, handle: u64, offset: u64, size: u32) -> FsResult<Vec<u8>> {
-        let text = self.opened.texts.lock().get(&handle).cloned();
-        let text = text.ok_or(Errno::ESTALE)?;
+    /// Reads a file by the handle that it was opened with.
+    pub(super) fn read_opened(&self, handle: u64, offset: u64, size: u32) -> FsResult<Vec<u8>> {
+        let content = self.opened.open.lock().get(&handle).cloned();
+        let text = match content.ok_or(Errno::ESTALE)? {
+            Content::Text(text) => text,
+            Content::Derived(made) => {
+                return made.read(offset, u64::from(size)).map_err(FsError::store);
+            }
+        };
         let from = usize::try_from(offset).map_or(text.len(), |from| from.min(text.len()));
         let to = text.len().min(from + size as usize);
         Ok(text.get(from..to).unwrap_or_default().to_vec())

@@ -4,6 +4,7 @@
 //! the threads that serve; [`Mounted::wait`] waits for that.
 
 use super::adapter::Adapter;
+use super::mirror::Mirror;
 use super::table::{Mount, at, place};
 use super::unmount::is_dead;
 use super::{FILE_SYSTEM, MountError, device, fusermount, unmount};
@@ -124,15 +125,19 @@ fn serve(
     // The kernel itself keeps out whom it has to, by the mount's options. It also asks in the name
     // of nobody in particular (of write-back, say), which a second check would refuse.
     let acl = SessionACL::All;
-    let session = Session::from_fd(
-        Adapter::new(pond.clone(), options.at),
-        connection,
-        acl,
-        config,
-    )
-    .map_err(MountError::Session)?;
+    let mirror = Arc::new(Mirror::new(pond.clone(), options.at));
+    mirror.look();
+    let session = Session::from_fd(Adapter::new(mirror.clone()), connection, acl, config)
+        .map_err(MountError::Session)?;
     let notifier = session.notifier();
-    pond.watch(Box::new(move |restored| forget(&notifier, restored)));
+    // The pond does not keep alive what keeps it.
+    let mirror = Arc::downgrade(&mirror);
+    pond.watch(Box::new(move |restored| {
+        forget(&notifier, restored);
+        if let Some(mirror) = mirror.upgrade() {
+            mirror.look_again();
+        }
+    }));
     let serving = std::thread::Builder::new()
         .name("mount".into())
         .spawn(move || session.run())

@@ -3,6 +3,7 @@
 //! `user.`, `trusted.` and `security.` are stored. `user.pond.` belongs to the pond: nobody sets
 //! those. There are no access control lists, so `system.` is not supported.
 
+use super::inodes::View;
 use super::mirror::Mirror;
 use crate::tinyfs::ops::{Caller, SetXattr};
 use crate::tinyfs::{AttrName, Errno, FsResult, NameError};
@@ -24,6 +25,10 @@ const BOTH: i32 = libc::XATTR_CREATE | libc::XATTR_REPLACE;
 
 impl Mirror {
     pub(super) fn xattr(&self, ino: u64, name: &[u8]) -> FsResult<Bytes> {
+        let view = self.view(ino)?;
+        if let View::Derived { .. } = view {
+            return self.derived_xattr(view, name);
+        }
         let (at, id) = self.node_of(ino).map_err(|_| Errno::ENODATA)?;
         if name == ID {
             return Ok(id.to_string().into_bytes().into());
@@ -42,6 +47,10 @@ impl Mirror {
     /// The names, each with a NUL behind it.
     pub(super) fn list_xattrs(&self, caller: &Caller, ino: u64) -> FsResult<Vec<u8>> {
         let mut list = Vec::new();
+        let view = self.view(ino)?;
+        if let View::Derived { .. } = view {
+            return Ok(self.list_derived_xattrs(view));
+        }
         let Ok((at, id)) = self.node_of(ino) else {
             return Ok(list);
         };

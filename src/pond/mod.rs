@@ -18,6 +18,7 @@
 mod check;
 mod commit;
 mod error;
+mod fingerprint;
 mod flush;
 mod fsync;
 mod health;

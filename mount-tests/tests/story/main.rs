@@ -6,6 +6,7 @@ mod basics;
 mod crash;
 mod damage;
 mod delta;
+mod derived;
 mod errors;
 mod exhaustion;
 mod history;

@@ -1,5 +1,6 @@
 //! The commands, one file each: its arguments, whose comments are the help text, and what it does.
 
+mod apply;
 mod cat;
 mod check;
 mod diff;
@@ -10,6 +11,7 @@ mod ls;
 pub(super) mod mount;
 mod prune;
 mod remount;
+mod resources;
 mod restore;
 mod scrub;
 mod snapshot;
@@ -48,6 +50,11 @@ pub enum Command {
     Undo(undo::Undo),
     Prune(prune::Prune),
     Forget(forget::Forget),
+    Apply(apply::Apply),
+    Get(resources::Get),
+    List(resources::List),
+    Describe(resources::Describe),
+    Delete(resources::Delete),
     Sync(sync::Sync),
     Check(check::Check),
     Scrub(scrub::Scrub),
@@ -75,6 +82,11 @@ pub(super) fn run(command: Command, globals: &Globals) -> Result<u8, Failure> {
         Command::Undo(undo) => undo::run(&undo, &output),
         Command::Prune(prune) => prune::run(&prune, &output),
         Command::Forget(forget) => forget::run(&forget, &output),
+        Command::Apply(apply) => apply::run(&apply, &output),
+        Command::Get(get) => resources::get(&get, &output),
+        Command::List(list) => resources::list(&list, &output),
+        Command::Describe(describe) => resources::describe(&describe, &output),
+        Command::Delete(delete) => resources::delete(&delete, &output),
         Command::Sync(sync) => sync::run(&sync, &output),
         Command::Check(check) => check::run(&check, &output),
         Command::Scrub(scrub) => scrub::run(&scrub, &output),

@@ -58,6 +58,9 @@ fn text(report: &StatusReport) -> String {
     if let Some(scrub) = &report.scrub {
         text += &format!("\nscrub      {}", super::scrub::text(scrub));
     }
+    for problem in &report.resources {
+        text += &format!("\nresource   {problem}");
+    }
     if let Some(reason) = &report.read_only {
         text += &format!("\nread-only  {reason}");
     }

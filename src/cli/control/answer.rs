@@ -3,7 +3,7 @@
 use super::message::{
     Checked, DirtyReport, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced,
 };
-use super::{forget, travel};
+use super::{forget, resources, travel};
 use crate::cli::failure::Failure;
 use crate::index::VersionInfo;
 use crate::pond::{Pond, Scrub};
@@ -35,7 +35,8 @@ pub(super) fn answer(
     match *request {
         Request::Travel { ref about } => travel::answer(pond, about),
         Request::Forget { ref about } => forget::answer(pond, about),
-        Request::Status => json(&status(pond, role)),
+        Request::Resources { ref about } => resources::answer(pond, about),
+        Request::Status => json(&status(pond, role)?),
         Request::Sync => json(&Synced {
             version: pond.sync()?.0,
         }),
@@ -47,13 +48,13 @@ pub(super) fn answer(
     }
 }
 
-fn status(pond: &Pond, role: Role<'_>) -> StatusReport {
+fn status(pond: &Arc<Pond>, role: Role<'_>) -> Result<StatusReport, Failure> {
     let (mountpoint, pid) = match role {
         Role::Daemon(mountpoint) => (mountpoint, Some(std::process::id())),
         Role::Command => (None, None),
     };
     let status = pond.status();
-    StatusReport {
+    Ok(StatusReport {
         pond: status.path.display().to_string(),
         id: status.id.to_string(),
         version: status.latest.version.0,
@@ -66,7 +67,8 @@ fn status(pond: &Pond, role: Role<'_>) -> StatusReport {
         },
         read_only: status.read_only,
         scrub: pond.last_scrub().map(report),
-    }
+        resources: resources::problems(pond)?,
+    })
 }
 
 /// Goes back through the numbers, of which some are no version that is listed.

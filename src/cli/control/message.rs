@@ -1,6 +1,7 @@
 //! The requests, and the answers that go with them. They are also what `--json` prints.
 
 use super::forget::Forget;
+use super::resources::Resources;
 use super::travel::Travel;
 use crate::cli::failure::Failure;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,11 @@ pub enum Request {
     Forget {
         /// What.
         about: Forget,
+    },
+    /// Something about resources.
+    Resources {
+        /// What.
+        about: Resources,
     },
     /// Answer when the pond is closed: nothing, or why the last commit failed.
     End,
@@ -91,6 +97,9 @@ pub struct StatusReport {
     /// The scrub that runs, or the last one since the pond was opened.
     #[serde(default)]
     pub scrub: Option<ScrubReport>,
+    /// What is wrong with resources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
 }
 
 /// Changes that are in no version yet.

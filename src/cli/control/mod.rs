@@ -10,6 +10,7 @@ mod client;
 mod forget;
 mod message;
 mod raw;
+mod resources;
 mod server;
 mod travel;
 
@@ -17,6 +18,7 @@ pub use client::{Client, Reached, reach};
 pub use forget::{Forget, ForgetReport};
 pub use message::{Checked, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced};
 pub use raw::Raw;
+pub use resources::{AppliedReport, DocumentReport, ResourceReport, Resources};
 pub use server::Server;
 pub use travel::{
     DiffPage, DiffRow, HistoryPage, HistoryRow, ListPage, NodeReport, Piece, ReturnReport,

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The longest request.
-const MAX_REQUEST: u64 = 64 << 10;
+const MAX_REQUEST: u64 = 16 << 20;
 /// More connections than this at a time are more than any use: the next ones wait.
 const MAX_CONNECTIONS: usize = 64;
 /// A connection on which nobody asks is closed after this.

@@ -25,6 +25,13 @@ impl Pond {
         *self.watcher.lock() = Some(watcher);
     }
 
+    /// Tells whoever watches of names and nodes that are not what they were.
+    pub fn tell(&self, changed: &Restored) {
+        if let Some(watcher) = &*self.watcher.lock() {
+            watcher(changed);
+        }
+    }
+
     /// Makes what `name` in directory `dir` leads to as it was at version `at`, or with `None` the whole tree.
     /// It is a version when this returns.
     pub fn restore(&self, place: Option<Place<'_>>, at: Version) -> Result<Return, PondError> {
@@ -58,9 +65,7 @@ impl Pond {
 
     /// Tells of what was brought back, and makes it a version.
     fn returned(&self, from: Version, restored: &Restored) -> Result<Return, PondError> {
-        if let Some(watcher) = &*self.watcher.lock() {
-            watcher(restored);
-        }
+        self.tell(restored);
         Ok(Return {
             from,
             version: self.sync()?,

@@ -31,6 +31,7 @@ impl Tally {
         self.durable += other.durable;
         self.versions += other.versions;
         self.cuts += other.cuts;
+        self.prunes += other.prunes;
         self.kills += other.kills;
         self.reopenings_cut += other.reopenings_cut;
         self.faults += other.faults;

@@ -59,7 +59,7 @@ fn no_seed_loses_anything() {
     println!("{seeds} seeds: {total:?}");
     // A simulation in which nothing happened has proved nothing.
     assert!(total.cuts > 0 && total.kills > 0 && total.faults > 0 && total.durable > 0);
-    assert!(total.versions > 0 && total.between > 0);
+    assert!(total.versions > 0 && total.between > 0 && total.prunes > 0);
 }
 
 #[test]

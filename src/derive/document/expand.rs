@@ -1,0 +1,151 @@
+//! Variables in documents.
+//!
+//! Role: make the document that is meant out of one with gaps. In: text, and the values of variables.
+//! Out: text. Holds always: only strings of the spec are templates, and not those that are texts for
+//! later or for people; nothing but the variables given goes in, not even the environment.
+
+use super::DocumentError;
+use crate::derive::spec::field::{Checked, Fault, FieldPath};
+use serde::Deserialize;
+use serde_yaml::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use tera::{Context, Tera};
+
+/// What begins a part that Tera replaces.
+const OPENINGS: [&str; 3] = ["{{", "{%", "{#"];
+
+pub(super) fn expand(
+    text: &str,
+    variables: &BTreeMap<String, String>,
+) -> Result<String, DocumentError> {
+    let templated = |text: &str| OPENINGS.iter().any(|opening| text.contains(opening));
+    if !templated(text) {
+        return Ok(text.to_owned());
+    }
+    let document = super::read::single(text).and_then(Value::deserialize);
+    let mut document = document.map_err(|error| {
+        let mut error = DocumentError::from(error);
+        let line = error.line().and_then(|line| text.lines().nth(line - 1));
+        if line.is_some_and(|line| line.contains("{{")) {
+            error
+                .message
+                .push_str("; a value with `{{ }}` has to be quoted");
+        }
+        error
+    })?;
+    let mut expander = Expander::new(variables)?;
+    let kind = document
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned();
+    if let Some(spec) = document.get_mut("spec") {
+        let root = FieldPath::root("spec");
+        expander
+            .value(&kind, &root, spec)
+            .map_err(|fault| DocumentError::of_fault(text, &fault))?;
+    }
+    match expander.changed {
+        false => Ok(text.to_owned()),
+        true => Ok(serde_yaml::to_string(&document)?),
+    }
+}
+
+struct Expander {
+    tera: Tera,
+    context: Context,
+    changed: bool,
+}
+
+impl Expander {
+    fn new(variables: &BTreeMap<String, String>) -> Result<Expander, DocumentError> {
+        let mut tera = Tera::default();
+        tera.autoescape_on(Vec::new());
+        tera.register_function("get_env", |_: &HashMap<String, tera::Value>| {
+            Err(tera::Error::msg(
+                "the environment is not read; give variables with `-v NAME=VALUE`",
+            ))
+        });
+        let context = Context::from_serialize(variables)
+            .map_err(|error| DocumentError::without_place(&error.to_string()))?;
+        Ok(Expander {
+            tera,
+            context,
+            changed: false,
+        })
+    }
+
+    /// Expands the strings in a value of the spec of `kind`.
+    fn value(&mut self, kind: &str, at: &FieldPath, value: &mut Value) -> Checked {
+        match value {
+            Value::String(text) if OPENINGS.iter().any(|opening| text.contains(opening)) => {
+                let expanded = self.tera.render_str(text, &self.context);
+                let expanded = expanded.or_else(|error| at.fault(explain(&error)));
+                *text = expanded.map_err(|fault| silence(kind, fault))?;
+                self.changed = true;
+            }
+            Value::Sequence(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.value(kind, &at.index(index), item)?;
+                }
+            }
+            Value::Mapping(map) => {
+                let nested = match kind {
+                    "DynamicDir" => map.get("kind").and_then(Value::as_str),
+                    _ => None,
+                };
+                let nested = nested.map(str::to_owned);
+                for (key, value) in map {
+                    let Some(key) = key.as_str() else {
+                        continue;
+                    };
+                    let inner = match (&nested, key) {
+                        (Some(nested), "spec") => nested,
+                        _ => kind,
+                    };
+                    if !matches!(
+                        (kind, key),
+                        ("HydroVu", "comment") | ("Template", "template")
+                    ) {
+                        self.value(inner, &at.key(key), value)?;
+                    }
+                }
+            }
+            Value::Tagged(tagged) => self.value(kind, at, &mut tagged.value)?,
+            Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// What went wrong, in words that do not repeat the template.
+fn explain(error: &tera::Error) -> String {
+    let mut deepest: &dyn Error = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    let message = deepest.to_string();
+    let variable = message.strip_prefix("Variable `");
+    if let Some((name, _)) = variable.and_then(|rest| rest.split_once('`')) {
+        return format!("the variable `{name}` is not given; give it with `-v {name}=VALUE`");
+    }
+    // A template that cannot be read is drawn over several lines, the last of which says why.
+    let last = message.lines().rev().find(|line| !line.trim().is_empty());
+    let last = last.unwrap_or("it cannot be expanded").trim();
+    last.trim_start_matches("= ").to_owned()
+}
+
+/// Takes everything but the name of a variable out of what is said of a secret.
+fn silence(kind: &str, fault: Fault) -> Fault {
+    let keyed = matches!(kind, "HydroVu" | "Backup" | "Copy")
+        && ["spec.key", "spec.secret"].contains(&fault.at.to_string().as_str());
+    match keyed && !fault.message.starts_with("the variable `") {
+        true => Fault {
+            message: "it cannot be expanded; write ${env:NAME} or ${file:/PATH} in its place"
+                .to_owned(),
+            ..fault
+        },
+        false => fault,
+    }
+}

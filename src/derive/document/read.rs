@@ -1,0 +1,154 @@
+//! The outer form of a document: one per file, with the fields that each kind has.
+//!
+//! Role: hand the spec to the reader of its kind, with the places of errors intact. In: text, and the
+//! kind. Out: a document that is not checked yet. Holds always: nothing is buffered on the way, for the
+//! reader of YAML knows line and field only while it reads.
+
+use super::Document;
+use crate::derive::spec::field::unique_keys;
+use crate::derive::spec::{Kind, SpecSeed};
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What a document is, whatever else it has.
+#[derive(Deserialize)]
+#[serde(expecting = "a map with apiVersion, kind, name, desc, metadata and spec")]
+pub(super) struct Heading {
+    pub(super) kind: Kind,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier)]
+enum Field {
+    #[serde(rename = "apiVersion")]
+    ApiVersion,
+    #[serde(rename = "kind")]
+    Kind,
+    #[serde(rename = "name")]
+    Name,
+    #[serde(rename = "desc")]
+    Desc,
+    #[serde(rename = "metadata")]
+    Metadata,
+    #[serde(rename = "spec")]
+    Spec,
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Metadata(#[serde(deserialize_with = "unique_keys")] BTreeMap<String, String>);
+
+/// The first document in a text, if there is no second one.
+pub(super) fn single(text: &str) -> Result<serde_yaml::Deserializer<'_>, serde_yaml::Error> {
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    let first = documents.next();
+    if let Some(second) = documents.next() {
+        second.deserialize_any(Refused)?;
+    }
+    first.ok_or_else(|| de::Error::custom("there is no document in it"))
+}
+
+/// Fails at whatever it meets, so that the error has the place of that.
+struct Refused;
+
+impl Refused {
+    fn second<E: de::Error>() -> Result<(), E> {
+        Err(E::custom(
+            "a second document begins here; write one document per file",
+        ))
+    }
+}
+
+impl<'de> Visitor<'de> for Refused {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the end of the file, since there is one document per file")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        Refused::second()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        Refused::second()
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<(), E> {
+        Refused::second()
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        Refused::second()
+    }
+}
+
+/// Reads a document of a kind.
+pub(super) struct DocumentSeed(pub(super) Kind);
+
+impl<'de> DeserializeSeed<'de> for DocumentSeed {
+    type Value = Document;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Document, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for DocumentSeed {
+    type Value = Document;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map with apiVersion, kind, name, desc, metadata and spec")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
+        let (mut api_version, mut name, mut desc) = (None, None, None);
+        let (mut metadata, mut spec, mut kinds) = (None, None, 0);
+        fn once<T, E: de::Error>(
+            slot: &mut Option<T>,
+            field: &'static str,
+            value: T,
+        ) -> Result<(), E> {
+            match slot.replace(value) {
+                None => Ok(()),
+                Some(_) => Err(E::duplicate_field(field)),
+            }
+        }
+        while let Some(field) = map.next_key::<Field>()? {
+            match field {
+                Field::ApiVersion => once(&mut api_version, "apiVersion", map.next_value()?)?,
+                Field::Name => once(&mut name, "name", map.next_value::<String>()?)?,
+                Field::Desc => once(&mut desc, "desc", map.next_value()?)?,
+                Field::Metadata => {
+                    let value = map.next_value::<Option<Metadata>>()?;
+                    once(&mut metadata, "metadata", value)?;
+                }
+                Field::Spec => {
+                    once(&mut spec, "spec", map.next_value_seed(SpecSeed(self.0))?)?;
+                }
+                Field::Kind => {
+                    map.next_value::<de::IgnoredAny>()?;
+                    kinds += 1;
+                }
+            }
+        }
+        if kinds > 1 {
+            return Err(de::Error::duplicate_field("kind"));
+        }
+        Ok(Document {
+            api_version: api_version.ok_or_else(|| de::Error::missing_field("apiVersion"))?,
+            kind: self.0,
+            name: name.ok_or_else(|| de::Error::missing_field("name"))?,
+            // A document need not say what it is for, nor have metadata.
+            desc: desc.flatten().unwrap_or_default(),
+            metadata: metadata
+                .flatten()
+                .map(|Metadata(map)| map)
+                .unwrap_or_default(),
+            spec: spec.ok_or_else(|| de::Error::missing_field("spec"))?,
+            uuid: None,
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! The uuid of a resource, in its document.
+//!
+//! Role: keep the uuid in the pond with the file. In: the text of a valid document, and a uuid. Out: the
+//! text with `metadata.uuid`. Holds always: the document is the same but for the uuid, and the text too
+//! where that is possible.
+
+use super::{Document, DocumentError};
+use serde::Deserialize;
+use serde_yaml::{Mapping, Value};
+use uuid::Uuid;
+
+pub(super) fn stamp(text: &str, uuid: Uuid) -> Result<String, DocumentError> {
+    let document = Document::parse(text)?;
+    if document.uuid == Some(uuid) {
+        return Ok(text.to_owned());
+    }
+    let mut wanted = document;
+    wanted.uuid = Some(uuid);
+    wanted.metadata.insert("uuid".to_owned(), uuid.to_string());
+    // A line is put where it belongs by the look of the text, so what comes out is read to be sure.
+    for stamped in [in_metadata(text, uuid), before_spec(text, uuid)]
+        .into_iter()
+        .flatten()
+    {
+        if Document::parse(&stamped).is_ok_and(|document| document == wanted) {
+            return Ok(stamped);
+        }
+    }
+    let mut value = Value::deserialize(super::read::single(text)?)?;
+    if let Value::Mapping(document) = &mut value {
+        let metadata = document.entry("metadata".into()).or_insert(Value::Null);
+        if metadata.is_null() {
+            *metadata = Value::Mapping(Mapping::new());
+        }
+        if let Value::Mapping(metadata) = metadata {
+            metadata.insert("uuid".into(), uuid.to_string().into());
+        }
+    }
+    let stamped = serde_yaml::to_string(&value)?;
+    match Document::parse(&stamped)? == wanted {
+        true => Ok(stamped),
+        false => Err(DocumentError::without_place(
+            "the uuid cannot be added; write `metadata` as one key and value per line",
+        )),
+    }
+}
+
+/// The text with a first line under `metadata:`.
+fn in_metadata(text: &str, uuid: Uuid) -> Option<String> {
+    let (end, _) = line_ends(text).find(|(_, line)| line.trim_end() == "metadata:")?;
+    let (before, after) = text.split_at_checked(end)?;
+    let next = after.lines().find(|line| !line.trim().is_empty())?;
+    let indent = next.len() - next.trim_start().len();
+    Some(format!("{before}{:indent$}uuid: {uuid}\n{after}", ""))
+}
+
+/// The text with `metadata` above `spec:`.
+fn before_spec(text: &str, uuid: Uuid) -> Option<String> {
+    let (end, line) = line_ends(text).find(|(_, line)| line.starts_with("spec:"))?;
+    let (before, after) = text.split_at_checked(end - line.len())?;
+    Some(format!("{before}metadata:\n  uuid: {uuid}\n{after}"))
+}
+
+/// The lines of a text, each with the place after it.
+fn line_ends(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.split_inclusive('\n').scan(0, |end, line| {
+        *end += line.len();
+        Some((*end, line))
+    })
+}

@@ -1,0 +1,224 @@
+//! Documents that load, and what they say.
+
+mod expanded;
+mod refused;
+
+use super::Document;
+use crate::derive::spec::{Kind, Spec};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+const UUID: &str = "ca5a6baf-7787-40c2-beb5-42dfe7484bcc";
+
+/// The documents of the first pond, each kind once.
+const OLD: [(Kind, &str); 9] = [
+    (Kind::HydroVu, include_str!("../../examples/hydrovu.yaml")),
+    (Kind::Backup, include_str!("../../examples/backup.yaml")),
+    (Kind::Copy, include_str!("../../examples/copy.yaml")),
+    (Kind::Scribble, include_str!("../../examples/scribble.yaml")),
+    (Kind::Inbox, include_str!("../../examples/inbox.yaml")),
+    (Kind::Derive, include_str!("../../examples/derive.yaml")),
+    (Kind::Combine, include_str!("../../examples/combine.yaml")),
+    (Kind::Template, include_str!("../../examples/template.yaml")),
+    (Kind::Reduce, include_str!("../../examples/reduce.yaml")),
+];
+const NEW: &str = include_str!("../../examples/all-new.yaml");
+const REDUCE: &str = include_str!("../../examples/reduce.yaml");
+
+fn variables() -> BTreeMap<String, String> {
+    let pairs = [
+        ("endpoint", "https://s3.example.com"),
+        ("uuid", UUID),
+        ("resource", "/Inbox/csvin"),
+        ("derive", "/Derive/csvextract"),
+        ("hydrovu", "/HydroVu/noyo-harbor"),
+        ("combine", "noyo-data"),
+        ("reduce", "downsampled"),
+    ];
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}
+
+fn load(text: &str) -> Document {
+    Document::parse(&Document::expand(text, &variables()).unwrap()).unwrap()
+}
+
+/// A document of a kind with a spec that is written in one line, the sixth.
+fn short(kind: &str, spec: &str) -> String {
+    format!("apiVersion: v1\nkind: {kind}\nname: short\ndesc: one\nmetadata: {{}}\nspec: {spec}\n")
+}
+
+#[test]
+fn each_old_kind_loads() {
+    for (kind, text) in OLD {
+        let document = load(text);
+        assert_eq!(document.kind, kind);
+        assert_eq!(document.spec.kind(), kind);
+        assert_eq!((document.uuid, document.path()), (None, None));
+        assert!(!document.desc.is_empty());
+    }
+}
+
+#[test]
+fn what_the_old_ones_say_is_there() {
+    let Spec::Derive(derive) = load(OLD[5].1).spec else {
+        panic!()
+    };
+    let names: Vec<_> = derive.collections.iter().map(|c| &c.name[..]).collect();
+    assert_eq!(
+        names,
+        [
+            "SurfaceMeasurements",
+            "BottomMeasurements",
+            "VulinkMeasurements"
+        ]
+    );
+    assert_eq!(derive.collections[0].pattern, "/Inbox/csvin/*surface*.csv");
+    assert!(derive.collections[0].query.contains("FROM read_csv('$1')"));
+    let Spec::Reduce(reduce) = load(REDUCE).spec else {
+        panic!()
+    };
+    let resolutions = reduce.collections[0]
+        .resolutions
+        .iter()
+        .map(ToString::to_string);
+    assert_eq!(
+        resolutions.collect::<Vec<_>>(),
+        ["1h", "2h", "4h", "12h", "24h"]
+    );
+    let dataset = &reduce.collections[1].datasets[1];
+    assert_eq!(
+        dataset.columns.as_deref().unwrap(),
+        ["AT500_Surface.Chl-a.µg/L"]
+    );
+    let aggregates = dataset.aggregates.iter().map(ToString::to_string);
+    assert_eq!(aggregates.collect::<Vec<_>>(), ["avg", "min", "max"]);
+    let Spec::HydroVu(hydrovu) = load(OLD[0].1).spec else {
+        panic!()
+    };
+    assert_eq!(hydrovu.key.to_string(), "${env:HYDROVU_KEY}");
+    assert_eq!(hydrovu.devices[2].id, 6_582_334_615_060_480);
+    let Spec::Copy(copy) = load(OLD[2].1).spec else {
+        panic!()
+    };
+    assert_eq!(copy.backup_uuid, Uuid::parse_str(UUID).unwrap());
+}
+
+#[test]
+fn the_new_kinds_load() {
+    let document = load(NEW);
+    assert_eq!(document.path(), Some("/sites/everything"));
+    assert_eq!(document.metadata["revision"], "5");
+    assert_eq!(document.desc, "");
+    let Spec::DynamicDir(dir) = document.spec else {
+        panic!()
+    };
+    let kinds: Vec<_> = dir.entries.iter().map(|entry| entry.spec.kind()).collect();
+    use Kind::*;
+    assert_eq!(
+        kinds,
+        [
+            Reduce, Pivot, Rename, Sql, Synthetic, Chart, Concat, DynamicDir
+        ]
+    );
+}
+
+#[test]
+fn fields_may_come_in_any_order() {
+    let text =
+        "spec: {pattern: /in/*}\ndesc: ~\nname: x\nkind: Inbox\napiVersion: 1.10\nmetadata:\n";
+    let document = Document::parse(text).unwrap();
+    assert_eq!(
+        (&document.api_version[..], &document.desc[..]),
+        ("1.10", "")
+    );
+}
+
+#[test]
+fn equal_specs_have_equal_canonical_texts() {
+    let text = short("Concat", "{files: [{name: a, pattern: /b*}]}");
+    let full = short(
+        "Concat",
+        "{files: [{separator: '', header: keep, pattern: '/b*', name: a}]}",
+    );
+    let [text, full] = [text, full].map(|text| load(&text).spec.canonical().unwrap());
+    assert_eq!(text, full);
+    assert_eq!(
+        text,
+        r#"{"kind":"Concat","spec":{"files":[{"header":"keep","name":"a","pattern":"/b*","separator":""}]}}"#
+    );
+    for (_, text) in OLD.into_iter().chain([(Kind::DynamicDir, NEW)]) {
+        let canonical = load(text).spec.canonical().unwrap();
+        assert!(!canonical.contains('\n'));
+        serde_json::from_str::<serde_json::Value>(&canonical).unwrap();
+    }
+}
+
+#[test]
+fn a_uuid_is_stamped_into_the_text() {
+    let uuid = Uuid::parse_str(UUID).unwrap();
+    let comment = "# A comment\n";
+    for text in [
+        format!("{comment}{}", OLD[3].1),
+        format!("{comment}{NEW}"),
+        OLD[4]
+            .1
+            .replace("spec:", "metadata:\n    # Ours\n\n    team: water\nspec:")
+            + comment,
+    ] {
+        let stamped = Document::stamp(&text, uuid).unwrap();
+        assert!(stamped.contains(comment));
+        let document = Document::parse(&stamped).unwrap();
+        assert_eq!(document.uuid, Some(uuid));
+        assert_eq!(document.spec, Document::parse(&text).unwrap().spec);
+        assert_eq!(Document::stamp(&stamped, uuid).unwrap(), stamped);
+        let other = Document::stamp(&stamped, Uuid::nil()).unwrap();
+        assert_eq!(Document::parse(&other).unwrap().uuid, Some(Uuid::nil()));
+    }
+    let flow = "{spec: {pattern: /a}, kind: Inbox, metadata: {b: c}, name: d, apiVersion: e}";
+    for text in [
+        flow.to_owned(),
+        short("Inbox", "{pattern: /a}"),
+        flow.replace("{b: c}", "~"),
+    ] {
+        let stamped = Document::parse(&Document::stamp(&text, uuid).unwrap()).unwrap();
+        assert_eq!(stamped.uuid, Some(uuid));
+    }
+    assert!(Document::stamp("kind: Inbox", uuid).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn whatever_is_edited_is_answered_in_one_line(
+        which in 0_usize..10,
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..4, any::<char>()), 1..4),
+    ) {
+        let mut text: Vec<char> = OLD.get(which).map_or(NEW, |(_, text)| text).chars().collect();
+        for (at, how, char) in edits {
+            let at = at.index(text.len());
+            match how {
+                0 => text[at] = char,
+                1 => text[at] = ['\n', ' ', ':', '{', '-', '"', '\'', '|', '&', '*', '!', '#'][char as usize % 12],
+                2 => drop(text.drain(at..(at + 1 + char as usize % 30).min(text.len()))),
+                _ => {
+                    let copied = text[at..(at + 1 + char as usize % 60).min(text.len())].to_vec();
+                    text.splice(at..at, copied);
+                }
+            }
+            if text.is_empty() {
+                text.push('x');
+            }
+        }
+        let text = String::from_iter(text);
+        let expanded = Document::expand(&text, &variables());
+        let answer = expanded.and_then(|text| Document::parse(&text));
+        if let Err(error) = answer {
+            let error = error.to_string();
+            prop_assert!(!error.is_empty() && !error.contains('\n'), "{}", error);
+        }
+    }
+}

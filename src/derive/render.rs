@@ -1,0 +1,374 @@
+//! Making derived files: each once, however many wait for it.
+
+use super::DeriveError;
+use super::cache::{Cache, Cached};
+use super::make::{Opened, Wrong};
+use super::memory::Results;
+use super::node::{DerivedFile, Input, Recipe};
+use super::registry::Parsed;
+use super::stored::StoredFile;
+use super::view::{View, find_file};
+use crate::pond::Pond;
+use crate::query::{Blob, Engine, Hash, Keep, QueryError, Source, identity};
+use crate::tinyfs::{FsError, FsResult, NodeId, Version};
+use parking_lot::{Condvar, Mutex};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// Memory that queries share, in bytes.
+const MEMORY: usize = 256 << 20;
+/// Bytes that the cache has on disk at most.
+const CACHE: u64 = 2 << 30;
+/// Where in the pond's folder the cache is.
+const FOLDER: &str = "cache";
+/// How many results are kept open.
+const OPEN: usize = 64;
+/// How many past versions' resources are remembered.
+const VIEWS: usize = 16;
+/// How long a failure is told again without another try.
+const FAILED: Duration = Duration::from_secs(2);
+
+/// What renders the resources of a pond.
+pub struct Derive {
+    pond: Arc<Pond>,
+    parsed: Parsed,
+    views: Mutex<Vec<Arc<View>>>,
+    works: OnceLock<Result<Works, DeriveError>>,
+    flights: Mutex<FxHashMap<Hash, Arc<Flight>>>,
+    failures: Mutex<FxHashMap<Hash, (Instant, DeriveError)>>,
+    /// Results that were read last, open.
+    open: Mutex<Vec<(Hash, Arc<Cached>)>>,
+    /// Files of the present that changed while they were made: what was made instead, of a version.
+    instead: Mutex<FxHashMap<Hash, Hash>>,
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// What it takes to make anything: made itself when first needed.
+pub(super) struct Works {
+    cache: Arc<Cache>,
+    pub(super) keep: Arc<dyn Keep>,
+    pub(super) engine: Arc<Engine>,
+}
+
+/// A file that is being made.
+#[derive(Default)]
+struct Flight {
+    done: Mutex<Option<Result<Arc<Cached>, DeriveError>>>,
+    landed: Condvar,
+}
+
+/// What a derived file was made of.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Lineage {
+    /// Rows, where it has any.
+    pub rows: Option<u64>,
+    /// How long it took, in ms.
+    pub took: u64,
+    /// The inputs' paths.
+    #[serde(skip)]
+    pub inputs: Vec<String>,
+    /// The version of the inputs; of the present nothing.
+    #[serde(skip)]
+    pub version: Option<u64>,
+}
+
+impl Derive {
+    /// The resources of a pond. Nothing is read or made by this.
+    pub fn new(pond: Arc<Pond>) -> Derive {
+        Derive {
+            pond,
+            parsed: Parsed::default(),
+            views: Mutex::default(),
+            works: OnceLock::new(),
+            flights: Mutex::default(),
+            failures: Mutex::default(),
+            open: Mutex::default(),
+            instead: Mutex::default(),
+            free: Mutex::new(std::thread::available_parallelism().map_or(1, |n| n.get())),
+            freed: Condvar::new(),
+        }
+    }
+
+    /// The derived tree at a version, or now.
+    pub fn view(&self, at: Version) -> FsResult<Arc<View>> {
+        let known = |view: &&Arc<View>| view.at == at && view.is_current();
+        if let Some(view) = self.views.lock().iter().find(known) {
+            return Ok(view.clone());
+        }
+        let view = Arc::new(View::load(&self.pond, at, &self.parsed)?);
+        let mut views = self.views.lock();
+        views.retain(|view| view.at != at);
+        views.truncate(VIEWS - 1);
+        views.insert(0, view.clone());
+        Ok(view)
+    }
+
+    fn works(&self) -> Result<&Works, DeriveError> {
+        let made = self.works.get_or_init(|| {
+            let folder = self.pond.path().join(FOLDER);
+            let cache = Arc::new(Cache::open(&folder.join("results"), CACHE)?);
+            let keep: Arc<dyn Keep> = Arc::new(Results::new(cache.clone()));
+            let engine = Arc::new(Engine::new(MEMORY, &folder.join("spill"))?);
+            Ok(Works {
+                cache,
+                keep,
+                engine,
+            })
+        });
+        made.as_ref().map_err(DeriveError::clone)
+    }
+
+    /// What a file is known by: equal recipes and inputs have equal keys.
+    pub fn key(&self, file: &DerivedFile) -> FsResult<Hash> {
+        Ok(self.known_key(file)?)
+    }
+
+    fn known_key(&self, file: &DerivedFile) -> Result<Hash, DeriveError> {
+        if let Some(known) = &*file.key.lock() {
+            return known.clone();
+        }
+        let key = self.fresh_key(file);
+        *file.key.lock() = Some(key.clone());
+        key
+    }
+
+    /// The key by what is there now.
+    fn fresh_key(&self, file: &DerivedFile) -> Result<Hash, DeriveError> {
+        let inputs = file.recipe.inputs().into_iter();
+        let inputs = inputs.map(|input| self.identity_of(input, file.at));
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        Ok(file.recipe.key(file.format, &inputs))
+    }
+
+    fn identity_of(&self, input: &Input, at: Version) -> Result<Hash, DeriveError> {
+        match input {
+            Input::Stored { path, id } => {
+                let file = self.stored(at, *id)?;
+                identity(&file).map_err(|error| DeriveError::new(format!("{path}: {error}")))
+            }
+            Input::Derived(file) => self.fresh_key(file),
+        }
+    }
+
+    fn stored(&self, at: Version, id: NodeId) -> Result<StoredFile, DeriveError> {
+        match StoredFile::open(&self.pond, &self.works()?.keep, at, id) {
+            Ok(file) => Ok(file),
+            Err(FsError::Posix(_)) => Err(DeriveError::stale()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What was made of a file before, if it was and is still there.
+    pub fn made(&self, file: &DerivedFile) -> FsResult<Option<Arc<Cached>>> {
+        let key = self.known_key(file)?;
+        Ok(self.find(&key)?)
+    }
+
+    fn find(&self, key: &Hash) -> Result<Option<Arc<Cached>>, DeriveError> {
+        if let Some(open) = self.opened(key) {
+            return Ok(Some(open));
+        }
+        let instead = self.instead.lock().get(key).copied();
+        let cache = &self.works()?.cache;
+        let found = cache.find(&instead.unwrap_or(*key)).map(Arc::new);
+        if let Some(found) = &found {
+            let mut open = self.open.lock();
+            open.truncate(OPEN - 1);
+            open.insert(0, (*key, found.clone()));
+        }
+        Ok(found)
+    }
+
+    /// A result that is open, which now is the one that was read last.
+    fn opened(&self, key: &Hash) -> Option<Arc<Cached>> {
+        let mut open = self.open.lock();
+        let place = open.iter().position(|(of, _)| of == key)?;
+        open.get_mut(..=place)?.rotate_right(1);
+        open.first().map(|(_, made)| made.clone())
+    }
+
+    /// What was made of a file, where that can be told at once.
+    pub fn at_hand(&self, file: &DerivedFile) -> Option<(Hash, Arc<Cached>)> {
+        let key = file.key.try_lock()?.clone()?.ok()?;
+        Some((key, self.opened(&key)?))
+    }
+
+    /// The derived tree at a version, where it is known already.
+    pub fn view_at_hand(&self, at: Version) -> Option<Arc<View>> {
+        let views = self.views.lock();
+        let view = views.iter().find(|view| view.at == at && view.is_current());
+        view.cloned()
+    }
+
+    /// The bytes of a file. Waits until they are made.
+    pub fn render(&self, file: &DerivedFile) -> Result<Arc<Cached>, DeriveError> {
+        let key = self.known_key(file)?;
+        if let Some(made) = self.find(&key)? {
+            return Ok(made);
+        }
+        if let Some((when, error)) = self.failures.lock().get(&key)
+            && when.elapsed() < FAILED
+        {
+            return Err(error.clone());
+        }
+        let (flight, first) = {
+            let mut flights = self.flights.lock();
+            match flights.get(&key) {
+                Some(flight) => (flight.clone(), false),
+                None => {
+                    let flight = Arc::new(Flight::default());
+                    flights.insert(key, flight.clone());
+                    (flight, true)
+                }
+            }
+        };
+        if first {
+            let landing = Landing {
+                derive: self,
+                flight: &flight,
+                key,
+            };
+            let made = self.make(file, &key);
+            if let Err(error) = &made {
+                let mut failures = self.failures.lock();
+                failures.retain(|_, (when, _)| when.elapsed() < FAILED);
+                failures.insert(key, (Instant::now(), error.clone()));
+            }
+            landing.with(made);
+        }
+        let mut done = flight.done.lock();
+        while done.is_none() {
+            flight.landed.wait(&mut done);
+        }
+        done.clone()
+            .unwrap_or_else(|| Err(DeriveError::new("it was not made")))
+    }
+
+    /// Makes a file that stays what it was while it is made; of one that does not, that of a new version.
+    fn make(&self, file: &DerivedFile, key: &Hash) -> Result<Arc<Cached>, DeriveError> {
+        let made = self.try_to_make(file, key);
+        if file.at != Version::NOW || self.fresh_key(file).ok() == Some(*key) {
+            return made;
+        }
+        let version = self.pond.sync().map_err(DeriveError::new)?;
+        let view = self.view(version)?;
+        let standing = find_file(&view, &file.path).ok_or_else(DeriveError::stale)?;
+        let made = self.render(&standing)?;
+        let other = self.known_key(&standing)?;
+        self.instead.lock().insert(*key, other);
+        Ok(made)
+    }
+
+    fn try_to_make(&self, file: &DerivedFile, key: &Hash) -> Result<Arc<Cached>, DeriveError> {
+        let recipe = &*file.recipe;
+        // First the inputs, since what waits for others must not keep them from their turn.
+        let mut opened = Opened::default();
+        for input in recipe.inputs() {
+            opened
+                .blobs
+                .push((input.path(), self.blob(input, file.at)?));
+        }
+        let _turn = self.turn();
+        let began = Instant::now();
+        let works = self.works()?;
+        if !matches!(recipe, Recipe::Concat { .. }) {
+            for (path, blob) in &opened.blobs {
+                let source = Source::open(path, blob.clone(), works.keep.as_ref())?;
+                opened.sources.push(Arc::new(source));
+            }
+        }
+        loop {
+            let mut draft = works.cache.draft()?;
+            match opened.write(works, file, &mut draft) {
+                Ok(rows) => {
+                    let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    let lineage = Lineage {
+                        rows,
+                        took,
+                        ..Lineage::default()
+                    };
+                    let note = serde_json::to_vec(&lineage).map_err(DeriveError::new)?;
+                    return Ok(Arc::new(draft.finish(key, &note)?));
+                }
+                Err(Wrong::Query(QueryError::Mistyped { name, why })) => {
+                    let source = opened.sources.iter().find(|source| source.name() == name);
+                    let learned = source.map(|source| source.learn(works.keep.as_ref()));
+                    if !matches!(learned, Some(Ok(true))) {
+                        return Err(QueryError::Input { name, why }.into());
+                    }
+                }
+                Err(Wrong::Query(error)) => return Err(error.into()),
+                Err(Wrong::Else(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn blob(&self, input: &Input, at: Version) -> Result<Arc<dyn Blob>, DeriveError> {
+        match input {
+            Input::Stored { id, .. } => Ok(Arc::new(self.stored(at, *id)?)),
+            Input::Derived(file) => {
+                let path = input.path();
+                let made = self.render(file).map_err(|error| error.about(&path))?;
+                Ok(made)
+            }
+        }
+    }
+
+    /// Waits for one of as many turns as there are processors.
+    fn turn(&self) -> Turn<'_> {
+        let mut free = self.free.lock();
+        while *free == 0 {
+            self.freed.wait(&mut free);
+        }
+        *free -= 1;
+        Turn(self)
+    }
+
+    /// What a file was made of, and what it took, if it is made.
+    pub fn lineage(&self, file: &DerivedFile) -> FsResult<Option<Lineage>> {
+        let Some(made) = self.made(file)? else {
+            return Ok(None);
+        };
+        let told: Lineage = serde_json::from_slice(&made.note).map_err(FsError::store)?;
+        Ok(Some(Lineage {
+            inputs: file.recipe.inputs().into_iter().map(Input::path).collect(),
+            version: (file.at != Version::NOW).then_some(file.at.0),
+            ..told
+        }))
+    }
+}
+
+/// Sees to it that whoever waits for a file does not wait for ever.
+struct Landing<'l> {
+    derive: &'l Derive,
+    flight: &'l Flight,
+    key: Hash,
+}
+
+impl Landing<'_> {
+    fn with(self, made: Result<Arc<Cached>, DeriveError>) {
+        *self.flight.done.lock() = Some(made);
+    }
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        let mut done = self.flight.done.lock();
+        done.get_or_insert_with(|| Err(DeriveError::new("the thread that made it died")));
+        self.derive.flights.lock().remove(&self.key);
+        self.flight.landed.notify_all();
+    }
+}
+
+/// A turn to make something.
+struct Turn<'t>(&'t Derive);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock() += 1;
+        self.0.freed.notify_one();
+    }
+}

@@ -1,0 +1,302 @@
+//! Where in a document something is wrong, and the checks that several kinds share.
+//!
+//! Role: what a typed spec cannot say by its types alone. In: fields, each with its path. Out: nothing,
+//! or the first [`Fault`]. Holds always: a fault names one field, and its message is one sentence
+//! without the name of the field.
+
+use crate::tinyfs::Pattern;
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::marker::PhantomData;
+
+/// The longest name within a spec, in bytes: it becomes the name of a directory entry.
+const MAX_NAME: usize = 255;
+
+/// One step from a value to a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// The path of a field, such as `spec.collections[0].pattern`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FieldPath(Vec<Step>);
+
+/// What is wrong with the value of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) at: FieldPath,
+    pub(crate) message: String,
+}
+
+/// The answer of a check.
+pub(crate) type Checked<T = ()> = Result<T, Fault>;
+
+/// A spec that can say what its types do not.
+pub(crate) trait Check {
+    /// Finds the first fault of a spec that stands at `at`.
+    fn check(&self, at: &FieldPath) -> Checked;
+}
+
+impl FieldPath {
+    pub(crate) fn root(key: &str) -> FieldPath {
+        FieldPath(vec![Step::Key(key.to_owned())])
+    }
+
+    fn then(&self, step: Step) -> FieldPath {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        FieldPath(steps)
+    }
+
+    pub(crate) fn key(&self, key: &str) -> FieldPath {
+        self.then(Step::Key(key.to_owned()))
+    }
+
+    pub(crate) fn index(&self, index: usize) -> FieldPath {
+        self.then(Step::Index(index))
+    }
+
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    pub(crate) fn fault<T>(&self, message: impl Into<String>) -> Checked<T> {
+        Err(Fault {
+            at: self.clone(),
+            message: message.into(),
+        })
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) if place == 0 => f.write_str(key)?,
+                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text that says something, and may well hold braces.
+pub(crate) fn said(at: &FieldPath, text: &str) -> Checked {
+    match text.trim().is_empty() {
+        true => at.fault("it is empty"),
+        false => Ok(()),
+    }
+}
+
+/// A text that says something, without variables.
+pub(crate) fn filled(at: &FieldPath, text: &str) -> Checked {
+    said(at, text)?;
+    unexpanded(at, text)
+}
+
+/// Variables are replaced before a document is read: one that is left will not be replaced any more.
+fn unexpanded(at: &FieldPath, text: &str) -> Checked {
+    match text.contains("{{") || text.contains("{%") {
+        true => at.fault(format!(
+            "{text:?} holds a variable that was not expanded; give it with `apply -v NAME=VALUE`"
+        )),
+        false => Ok(()),
+    }
+}
+
+/// A text that can be the name of a directory entry.
+pub(crate) fn component(at: &FieldPath, name: &str) -> Checked {
+    filled(at, name)?;
+    match name {
+        "." | ".." => at.fault("a name is neither `.` nor `..`"),
+        _ if name.contains(['/', '\0']) => at.fault(format!(
+            "{name:?} is not the name of a file: it holds `/` or a zero byte"
+        )),
+        _ if name.len() > MAX_NAME => at.fault("the name has more than 255 bytes"),
+        _ if name.ends_with("@version") => {
+            at.fault("a name does not end in `@version`, which leads to the past")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A list with at least one item.
+pub(crate) fn listed<'a, T>(
+    at: &FieldPath,
+    items: &'a [T],
+    mut check: impl FnMut(&FieldPath, &'a T) -> Checked,
+) -> Checked {
+    if items.is_empty() {
+        return at.fault("the list is empty");
+    }
+    for (index, item) in items.iter().enumerate() {
+        check(&at.index(index), item)?;
+    }
+    Ok(())
+}
+
+/// A list with at least one item, whose names differ and can be names of directory entries.
+pub(crate) fn named<T>(
+    at: &FieldPath,
+    items: &[T],
+    name: impl Fn(&T) -> &str,
+    mut check: impl FnMut(&FieldPath, &T) -> Checked,
+) -> Checked {
+    let mut names = BTreeSet::new();
+    listed(at, items, |at, item| {
+        let name = name(item);
+        component(&at.key("name"), name)?;
+        if !names.insert(name.to_owned()) {
+            return at
+                .key("name")
+                .fault(format!("the name {name:?} was given before"));
+        }
+        check(at, item)
+    })
+}
+
+/// A list with at least one item, that are all different.
+pub(crate) fn distinct<T: fmt::Display>(at: &FieldPath, items: &[T]) -> Checked {
+    let mut seen = BTreeSet::new();
+    listed(at, items, |at, item| match seen.insert(item.to_string()) {
+        true => Ok(()),
+        false => at.fault(format!("{:?} was given before", item.to_string())),
+    })
+}
+
+/// The columns to take, if they are given.
+pub(crate) fn columns(at: &FieldPath, columns: Option<&[String]>) -> Checked {
+    let Some(columns) = columns else {
+        return Ok(());
+    };
+    let at = at.key("columns");
+    listed(&at, columns, |at, column| filled(at, column))?;
+    distinct(&at, columns)
+}
+
+/// A pattern of paths in the pond.
+pub(crate) fn pattern(at: &FieldPath, pattern: &str) -> Checked<Pattern> {
+    filled(at, pattern)?;
+    match Pattern::new(pattern.as_bytes()) {
+        Ok(parsed) => Ok(parsed),
+        Err(error) => at.fault(format!("{pattern:?} is {error}")),
+    }
+}
+
+/// The fields `in_pattern` and `out_pattern`: names made of what the wildcards stood for.
+pub(crate) fn renaming(at: &FieldPath, from: &str, to: &str) -> Checked {
+    let captures = pattern(&at.key("in_pattern"), from)?.captures();
+    let at = at.key("out_pattern");
+    component(&at, to)?;
+    for after in to.split('$').skip(1) {
+        let end = after.find(|c: char| !c.is_ascii_digit());
+        let digits = after.get(..end.unwrap_or(after.len())).unwrap_or(after);
+        if digits.is_empty() {
+            continue;
+        }
+        // A number too large for the type is too large for the pattern, too.
+        if digits
+            .parse::<usize>()
+            .map_or(true, |number| number >= captures)
+        {
+            return at.fault(match captures {
+                0 => format!("`${digits}` stands for nothing: {from:?} has no wildcard"),
+                1 => format!("`${digits}` stands for nothing: {from:?} has one wildcard, `$0`"),
+                _ => format!(
+                    "`${digits}` stands for nothing: {from:?} has the wildcards `$0` to `${}`",
+                    captures - 1
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a column is meant by a glob, in which `*` stands for any characters.
+pub fn column_matches(glob: &str, column: &str) -> bool {
+    let Some((head, tail)) = glob.split_once('*') else {
+        return glob == column;
+    };
+    let Some(mut rest) = column.strip_prefix(head) else {
+        return false;
+    };
+    let mut parts = tail.split('*').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    true
+}
+
+/// Reads a map, and refuses a key that occurs twice where the reader of YAML would take the last one.
+pub(crate) fn unique_keys<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    K: Deserialize<'de> + Ord + fmt::Display,
+    V: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    struct Map<K, V>(PhantomData<(K, V)>);
+
+    impl<'de, K, V> Visitor<'de> for Map<K, V>
+    where
+        K: Deserialize<'de> + Ord + fmt::Display,
+        V: Deserialize<'de>,
+    {
+        type Value = BTreeMap<K, V>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some(key) = access.next_key::<K>()? {
+                if map.contains_key(&key) {
+                    return Err(de::Error::custom(format!("duplicate field `{key}`")));
+                }
+                map.insert(key, access.next_value()?);
+            }
+            Ok(map)
+        }
+    }
+
+    deserializer.deserialize_map(Map(PhantomData))
+}
+
+/// Reads a text and makes something of it while the reader of YAML knows its place.
+pub(crate) struct FromText<T, F>(pub(crate) &'static str, pub(crate) F, PhantomData<T>);
+
+impl<T, F: FnOnce(&str) -> Result<T, String>> FromText<T, F> {
+    pub(crate) fn new(expected: &'static str, make: F) -> FromText<T, F> {
+        FromText(expected, make, PhantomData)
+    }
+}
+
+impl<T, F: FnOnce(&str) -> Result<T, String>> Visitor<'_> for FromText<T, F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.1)(text).map_err(E::custom)
+    }
+}
+
+impl<'de, T, F: FnOnce(&str) -> Result<T, String>> DeserializeSeed<'de> for FromText<T, F> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}

@@ -1,0 +1,177 @@
+//! Rendering of templates: Tera, with the context that old templates know.
+//!
+//! - `args`: the name of the result without its ending, then what the wildcards stood for;
+//! - `schema.fields`: the columns of the input as `{instrument, name, unit, agg}`, the parts of their names between
+//!   dots: the last is `agg`, before it `unit`, before that `name`, all before is `instrument`;
+//! - `export`: of the files beside the input, by what their wildcards stood for, `[{file, start_time, end_time}]`;
+//! - `group(by, in)`: the items of an array by the value of a key.
+//!
+//! Nothing is escaped. What a template names and there is not, is an error.
+
+use super::DeriveError;
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use tera::{Context, Function, Tera, Value};
+
+/// What a template is rendered with.
+pub(super) struct Given<'g> {
+    pub(super) args: &'g [String],
+    /// The columns of the input.
+    pub(super) columns: &'g [String],
+    /// Captures, and a path.
+    pub(super) exports: &'g [(Vec<String>, String)],
+}
+
+/// Columns that are times, and no measurement.
+const TIMES: [&str; 2] = ["timestamp", "rtimestamp"];
+/// How many parts the name of a measurement has at least.
+const PARTS: usize = 4;
+
+/// Renders a template.
+pub(super) fn render(text: &str, given: &Given<'_>) -> Result<String, DeriveError> {
+    const NAME: &str = "template";
+    let mut tera = Tera::default();
+    tera.autoescape_on(Vec::new());
+    tera.register_function("group", Group);
+    let told = |error: tera::Error| DeriveError::new(told(&error));
+    tera.add_raw_template(NAME, text).map_err(told)?;
+    let mut context = Context::new();
+    context.insert("args", given.args);
+    // Only a template that asks for them needs them to have four parts.
+    if text.contains("schema") {
+        let fields = fields(given.columns)?;
+        context.insert("schema", &serde_json::json!({ "fields": fields }));
+    }
+    context.insert("export", &export(given.exports));
+    tera.render(NAME, &context).map_err(told)
+}
+
+/// An error of the library with its causes, which say more than it does.
+fn told(error: &tera::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text.replace('\n', " ")
+}
+
+fn fields(columns: &[String]) -> Result<Vec<Value>, DeriveError> {
+    let measured = |name: &&String| !TIMES.iter().any(|time| name.eq_ignore_ascii_case(time));
+    let field = |name: &String| {
+        let parts: Vec<&str> = name.split('.').collect();
+        match &parts[..] {
+            [instrument @ .., name, unit, agg] if parts.len() >= PARTS => Ok(serde_json::json!({
+                "instrument": instrument.join("."), "name": name, "unit": unit, "agg": agg,
+            })),
+            _ => Err(DeriveError::new(format!(
+                "column {name:?} is not made of instrument, name, unit and aggregate with dots between"
+            ))),
+        }
+    };
+    columns.iter().filter(measured).map(field).collect()
+}
+
+/// Files by their captures, one map in the other.
+fn export(files: &[(Vec<String>, String)]) -> Value {
+    let mut root = Value::Object(serde_json::Map::new());
+    for (captures, path) in files {
+        let file = serde_json::json!({ "file": path, "start_time": null, "end_time": null });
+        put(&mut root, captures, file);
+    }
+    root
+}
+
+fn put(map: &mut Value, captures: &[String], file: Value) {
+    match (captures, map) {
+        ([], Value::Array(list)) => list.push(file),
+        ([], map) => *map = Value::Array(vec![file]),
+        ([first, rest @ ..], Value::Object(map)) => {
+            let below = map.entry(first.clone());
+            put(
+                below.or_insert_with(|| Value::Object(serde_json::Map::new())),
+                rest,
+                file,
+            );
+        }
+        // All files of a pattern have as many captures.
+        _ => {}
+    }
+}
+
+/// `group(by="key", in=array)`.
+struct Group;
+
+impl Function for Group {
+    fn call(&self, args: &HashMap<String, Value>) -> tera::Result<Value> {
+        let by = args.get("by").and_then(Value::as_str);
+        let list = args.get("in").and_then(Value::as_array);
+        let (Some(by), Some(list)) = (by, list) else {
+            return Err("group is called as group(by=\"key\", in=array)".into());
+        };
+        let mut groups: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for item in list {
+            let key = match item.get(by) {
+                Some(Value::String(key)) => key.clone(),
+                Some(key) => key.to_string(),
+                None => return Err(format!("group: an item has no {by:?}").into()),
+            };
+            groups.entry(key).or_default().push(item.clone());
+        }
+        Ok(serde_json::to_value(groups)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(text: &str) -> Result<String, DeriveError> {
+        let columns = [
+            "Timestamp",
+            "A.x.DO.mg/L.avg",
+            "A.x.DO.mg/L.max",
+            "B.Temp.C.avg",
+        ];
+        let (one, two) = (
+            vec!["DO".into(), "res=1h".into()],
+            vec!["DO".into(), "res=2h".into()],
+        );
+        render(
+            text,
+            &Given {
+                args: &["DO".into()],
+                columns: &columns.map(String::from),
+                exports: &[(one, "/a".into()), (two, "/b".into())],
+            },
+        )
+    }
+
+    #[test]
+    fn the_old_context_is_there() {
+        let text = "{% for key, fields in group(by=\"name\", in=schema.fields) %}{{ key }}:\
+            {% for f in fields %}{{ f.instrument }}/{{ f.unit }}/{{ f.agg }};{% endfor %} {% endfor %}";
+        assert_eq!(
+            rendered(text).unwrap(),
+            "DO:A.x/mg/L/avg;A.x/mg/L/max; Temp:B/C/avg; "
+        );
+        let text =
+            "{% for res, files in export[args[0]] %}{{ res }}={{ files[0].file }} {% endfor %}";
+        assert_eq!(rendered(text).unwrap(), "res=1h=/a res=2h=/b ");
+        assert_eq!(rendered("<b>{{ args[0] }}</b>&").unwrap(), "<b>DO</b>&");
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error() {
+        for text in [
+            "{{ nothing }}",
+            "{{ args[7] }}",
+            "{% if %}",
+            "{{ group(by=\"x\", in=schema.fields) }}",
+        ] {
+            let error = rendered(text).unwrap_err().to_string();
+            assert!(!error.contains('\n') && error.len() > 20, "{error}");
+        }
+    }
+}

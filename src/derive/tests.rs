@@ -1,0 +1,293 @@
+//! Resources in a pond, and what they show, now and in the past.
+
+use super::view::find_file;
+use super::*;
+use crate::pond::{OpenOptions, Pond};
+use crate::tinyfs::ops::{Caller, NewNode};
+use crate::tinyfs::{Kind, Name, NodeId, Version};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const ROOT: Caller = Caller {
+    uid: 0,
+    gid: 0,
+    member: true,
+    now: crate::tinyfs::Time {
+        sec: 1_700_000_000,
+        nsec: 0,
+    },
+};
+
+struct World {
+    _dir: TempDir,
+    pond: Arc<Pond>,
+    derive: Derive,
+}
+
+impl World {
+    fn new() -> World {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pond");
+        Pond::init(&path).unwrap();
+        let options = OpenOptions {
+            commit_interval: Duration::from_secs(3_600),
+            ..OpenOptions::default()
+        };
+        let pond = Pond::open(&path, &options).unwrap();
+        World {
+            _dir: dir,
+            derive: Derive::new(pond.clone()),
+            pond,
+        }
+    }
+
+    fn make(&self, dir: NodeId, name: &str, kind: Kind, mode: u16) -> NodeId {
+        let name = Name::new(name.as_bytes()).unwrap();
+        if let Some((id, _)) = self.pond.lookup(Version::NOW, dir, &name).unwrap() {
+            return id;
+        }
+        let new = NewNode {
+            kind,
+            mode,
+            rdev: 0,
+            target: &[],
+        };
+        self.pond.create(&ROOT, dir, &name, &new).unwrap().0
+    }
+
+    /// Writes a file, in a directory of the root.
+    fn put(&self, dir: &str, name: &str, text: &str) -> NodeId {
+        let dir = self.make(NodeId::ROOT, dir, Kind::Directory, 0o755);
+        let id = self.make(dir, name, Kind::File, 0o644);
+        self.pond.truncate(&ROOT, id, 0).unwrap();
+        self.pond.write(&ROOT, id, 0, text.as_bytes()).unwrap();
+        id
+    }
+
+    fn read(&self, at: Version, path: &str) -> Result<String, String> {
+        let view = self.derive.view(at).unwrap();
+        let file = find_file(&view, path.as_bytes()).ok_or_else(|| "no such file".to_owned())?;
+        let made = self
+            .derive
+            .render(&file)
+            .map_err(|error| error.to_string())?;
+        let bytes = made.read(0, u64::MAX).unwrap();
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn now(&self, path: &str) -> Result<String, String> {
+        self.read(Version::NOW, path)
+    }
+
+    fn apply(&self, text: &str) -> Result<Applied, String> {
+        apply(&self.pond, text, false).map_err(|error| error.to_string())
+    }
+}
+
+fn sql(name: &str, pattern: &str, query: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Sql\nname: {name}\ndesc: x\nspec:\n  queries:\n  - name: out.csv\n    \
+         inputs: {{t: \"{pattern}\"}}\n    query: {query}\n"
+    )
+}
+
+const SUM: &str = "SELECT sum(a) AS s FROM t";
+
+#[test]
+fn a_resource_shows_what_it_is_made_of_now_and_then() {
+    let world = World::new();
+    world.put("data", "1.csv", "timestamp,a\n1,10\n");
+    let applied = world.apply(&sql("total", "/data/*.csv", SUM)).unwrap();
+    assert!(applied.created && applied.path == "/Sql/total.yaml");
+    assert_eq!(world.now("/Sql/total/out.csv").unwrap(), "s\n10\n");
+    let then = world.pond.sync().unwrap();
+    world.put("data", "2.csv", "timestamp,a\n2,5\n");
+    assert_eq!(world.now("/Sql/total/out.csv").unwrap(), "s\n15\n");
+    world
+        .apply(&sql("total", "/data/*.csv", "SELECT count(*) AS n FROM t"))
+        .unwrap();
+    assert_eq!(world.now("/Sql/total/out.csv").unwrap(), "n\n2\n");
+    assert_eq!(world.read(then, "/Sql/total/out.csv").unwrap(), "s\n10\n");
+}
+
+#[test]
+fn equal_inputs_are_made_once_wherever_they_are() {
+    let world = World::new();
+    world.put("data", "1.csv", "timestamp,a\n1,10\n");
+    world.apply(&sql("total", "/data/*.csv", SUM)).unwrap();
+    world.pond.sync().unwrap();
+    let key = |at| {
+        let view = world.derive.view(at).unwrap();
+        world
+            .derive
+            .key(&find_file(&view, b"/Sql/total/out.csv").unwrap())
+            .unwrap()
+    };
+    let before = key(Version::NOW);
+    let version = world.pond.latest().version;
+    assert_eq!(key(version), before);
+    // Written again, byte for byte; later made of stored extents.
+    world.put("data", "1.csv", "timestamp,a\n1,10\n");
+    assert_eq!(key(Version::NOW), before);
+    world.put("data", "1.csv", "timestamp,a\n1,11\n");
+    assert_ne!(key(Version::NOW), before);
+    assert_eq!(key(version), before);
+}
+
+#[test]
+fn the_identity_stays_through_later_documents() {
+    let world = World::new();
+    let first = world.apply(&sql("x", "/data/*", SUM)).unwrap();
+    let again = world.apply(&sql("x", "/data/*", SUM)).unwrap();
+    assert_eq!(
+        (again.created, again.changed, again.uuid),
+        (false, false, first.uuid)
+    );
+    let other = world.apply(&sql("x", "/other/*", SUM)).unwrap();
+    assert_eq!(
+        (other.created, other.changed, other.uuid),
+        (false, true, first.uuid)
+    );
+    delete(&world.pond, spec::Kind::Sql, "x").unwrap();
+    assert!(delete(&world.pond, spec::Kind::Sql, "x").is_err());
+}
+
+#[test]
+fn nothing_is_made_of_itself() {
+    let world = World::new();
+    world.apply(&sql("a", "/Sql/b/*.csv", SUM)).unwrap();
+    let error = world.apply(&sql("b", "/Sql/a/*.csv", SUM)).unwrap_err();
+    assert!(
+        error.contains("/Sql/b takes from /Sql/a takes from /Sql/b"),
+        "{error}"
+    );
+    let error = world.apply(&sql("c", "/Sql/*/out.csv", SUM)).unwrap_err();
+    assert!(error.contains("/Sql/c"), "{error}");
+    // Written past the check, they show why they show nothing else.
+    world.put("Sql", "b.yaml", &sql("b", "/Sql/a/*.csv", SUM));
+    for name in ["a", "b"] {
+        let error = world.now(&format!("/Sql/{name}/ERROR")).unwrap();
+        assert!(error.contains("made of itself"), "{error}");
+    }
+    world.apply(&sql("b", "/data/*.csv", SUM)).unwrap();
+    world.put("data", "1.csv", "timestamp,a\n1,10\n");
+    let error = world.now("/Sql/a/out.csv").unwrap_err();
+    assert!(error.contains('a'), "{error}");
+}
+
+#[test]
+fn resources_take_from_each_other_in_order() {
+    let world = World::new();
+    world.put("data", "1.csv", "timestamp,a\n1,10\n");
+    world
+        .apply(&sql("a", "/Sql/b/out.csv", "SELECT s * 2 AS d FROM t"))
+        .unwrap();
+    let b = world.apply(&sql("b", "/data/*.csv", SUM)).unwrap();
+    assert_eq!(world.now("/Sql/a/out.csv").unwrap(), "d\n20\n");
+    let view = world.derive.view(Version::NOW).unwrap();
+    let order = view.registry.order();
+    let name = |n: &usize| view.registry.resource(*n).unwrap().name.clone();
+    assert_eq!(order.iter().map(name).collect::<Vec<_>>(), ["b", "a"]);
+    // By its identity as well.
+    let by_uuid = format!("/Sql/{}/out.csv", b.uuid);
+    world
+        .apply(&sql("c", &by_uuid, "SELECT s + 1 AS d FROM t"))
+        .unwrap();
+    assert_eq!(world.now("/Sql/c/out.csv").unwrap(), "d\n11\n");
+}
+
+#[test]
+fn what_is_no_resource_says_so() {
+    let world = World::new();
+    for (name, text, words) in [
+        ("a.yaml", "kind: [", "line "),
+        (
+            "b.yaml",
+            "apiVersion: v1\nkind: Reduce\nname: b\ndesc: x\nspec: {collections: []}\n",
+            "line",
+        ),
+        (
+            "c.yaml",
+            &sql("other", "/x", SUM)[..],
+            "is to be called other.yaml",
+        ),
+    ] {
+        world.put("Sql", name, text);
+        let error = world.now(&format!("/Sql/{}/ERROR", &name[..1])).unwrap();
+        assert!(error.contains(words), "{name}: {error}");
+    }
+    let view = world.derive.view(Version::NOW).unwrap();
+    assert_eq!(view.registry.problems.len(), 3);
+}
+
+#[test]
+fn an_owner_reads_no_more_than_they_may() {
+    let world = World::new();
+    let secret = world.put("data", "1.csv", "timestamp,a\n1,10\n");
+    let set = crate::tinyfs::ops::SetAttr {
+        mode: Some(0o600),
+        ..Default::default()
+    };
+    world.pond.setattr(&ROOT, secret, &set).unwrap();
+    let file = world.put("Sql", "x.yaml", &sql("x", "/data/*.csv", SUM));
+    assert_eq!(world.now("/Sql/x/out.csv").unwrap(), "s\n10\n");
+    let set = crate::tinyfs::ops::SetAttr {
+        uid: Some(1_000),
+        gid: Some(1_000),
+        ..Default::default()
+    };
+    world.pond.setattr(&ROOT, file, &set).unwrap();
+    let error = world.now("/Sql/x/ERROR").unwrap();
+    assert!(error.contains("may not be read"), "{error}");
+}
+
+#[test]
+fn a_failure_is_told_to_all_and_tried_again() {
+    let world = World::new();
+    world.put("data", "1.csv", "timestamp,b\n1,10\n");
+    world.apply(&sql("x", "/data/*.csv", SUM)).unwrap();
+    let error = world.now("/Sql/x/out.csv").unwrap_err();
+    assert!(error.contains('a') && !error.contains('\n'), "{error}");
+    world.put("data", "1.csv", "timestamp,a\n1,10\n");
+    assert_eq!(world.now("/Sql/x/out.csv").unwrap(), "s\n10\n");
+}
+
+#[test]
+fn every_old_document_loads() {
+    let variables = [
+        ("combine", "/Combine/noyo-data"),
+        ("derive", "/Derive/csvextract"),
+        ("endpoint", "https://r2.example.org"),
+        ("hydrovu", "/HydroVu/noyo"),
+        ("key", "x"),
+        ("reduce", "/Reduce/downsampled"),
+        ("resolution", "1h"),
+        ("resource", "/Inbox/csvin"),
+        ("after", "2024-01-01"),
+        ("uuid", "3f0c1a52-9d0b-4f6e-8a53-0d6a5f2a7c11"),
+    ];
+    let variables = variables
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+    for text in [
+        include_str!("examples/hydrovu.yaml"),
+        include_str!("examples/backup.yaml"),
+        include_str!("examples/copy.yaml"),
+        include_str!("examples/scribble.yaml"),
+        include_str!("examples/inbox.yaml"),
+        include_str!("examples/derive.yaml"),
+        include_str!("examples/combine.yaml"),
+        include_str!("examples/reduce.yaml"),
+        include_str!("examples/all-new.yaml"),
+    ] {
+        let world = World::new();
+        let text = Document::expand(text, &variables).unwrap();
+        let applied = world.apply(&text).unwrap();
+        let view = world.derive.view(Version::NOW).unwrap();
+        let wrong: Vec<_> = (view.registry.problems.iter())
+            .filter(|(_, why)| !why.contains("there is no directory"))
+            .collect();
+        assert!(wrong.is_empty(), "{}: {wrong:?}", applied.path);
+    }
+}

@@ -1,0 +1,403 @@
+//! The derived tree at one version: the resources, and what each shows.
+
+use super::node::{DerivedFile, Dir, Input, Node, Owner};
+use super::patterns::{self, Pattern};
+use super::registry::{Overlay, Parsed, Registry, Resource};
+use super::{DeriveError, build};
+use crate::pond::Pond;
+use crate::tinyfs::{self, FsResult, Kind, Name, NodeId, Place, Time, Version};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How deep resources may take from each other. There are no cycles; this is for the stack.
+const MAX_DEPTH: usize = 64;
+
+/// The derived tree at a version. Of the present, as it was after so many changes.
+pub struct View {
+    pub(super) pond: Arc<Pond>,
+    /// The version.
+    pub at: Version,
+    pub(super) changes: u64,
+    /// The resources.
+    pub registry: Registry,
+    trees: Mutex<FxHashMap<usize, Arc<Dir>>>,
+}
+
+/// What a pattern has found.
+pub(super) struct Found {
+    pub(super) name: String,
+    pub(super) captures: Vec<String>,
+    /// What the wildcards of directories stood for: files with the same are one series.
+    pub(super) scope: String,
+    pub(super) input: Input,
+    pub(super) modified: Time,
+}
+
+impl View {
+    pub(super) fn load(pond: &Arc<Pond>, at: Version, parsed: &Parsed) -> FsResult<View> {
+        let changes = pond.changes();
+        Ok(View {
+            pond: pond.clone(),
+            at,
+            changes,
+            registry: Registry::load(pond, at, parsed)?,
+            trees: Mutex::default(),
+        })
+    }
+
+    /// Whether it shows what is there now.
+    pub(super) fn is_current(&self) -> bool {
+        self.at != Version::NOW || self.changes == self.pond.changes()
+    }
+
+    /// The directory of a resource.
+    pub fn tree(&self, number: usize) -> FsResult<Arc<Dir>> {
+        Ok(self.tree_at(number, 0)?)
+    }
+
+    fn tree_at(&self, number: usize, depth: usize) -> Result<Arc<Dir>, DeriveError> {
+        if let Some(tree) = self.trees.lock().get(&number) {
+            return Ok(tree.clone());
+        }
+        let resource = self.registry.resource(number);
+        let resource = resource.ok_or_else(|| DeriveError::new("there is no such resource"))?;
+        if depth > MAX_DEPTH {
+            return Err(DeriveError::new(
+                "resources take from each other too deeply",
+            ));
+        }
+        let finder = Finder {
+            view: self,
+            reader: resource.owner,
+            depth,
+        };
+        let tree = Arc::new(build::directory(&finder, resource));
+        self.trees.lock().insert(number, tree.clone());
+        Ok(tree)
+    }
+
+    /// The directory at a path, where that is known already.
+    pub fn dir_at_hand(&self, path: &[u8]) -> Option<Arc<Dir>> {
+        let (number, names) = place(self, path)?;
+        let mut dir = self.trees.lock().get(&number)?.clone();
+        for name in names {
+            dir = match dir.entries.get(&Name::new(name).ok()?)? {
+                Node::Dir(below) => below.clone(),
+                Node::File(_) => return None,
+            };
+        }
+        Some(dir)
+    }
+
+    /// Why a resource shows nothing, if it does not.
+    pub fn problem(&self, number: usize) -> Option<String> {
+        let resource = self.registry.resource(number)?;
+        match &resource.document {
+            Err(error) => Some(error.to_string()),
+            Ok(_) => build::told(&*self.tree(number).ok()?),
+        }
+    }
+}
+
+/// Finds the inputs of a resource, as its owner may.
+pub(super) struct Finder<'v> {
+    pub(super) view: &'v View,
+    reader: Owner,
+    depth: usize,
+}
+
+impl Finder<'_> {
+    /// What a pattern finds, in the order of names.
+    pub(super) fn find(&self, text: &str) -> Result<Vec<Found>, DeriveError> {
+        let pattern = Pattern::new(text)?;
+        let (view, mut dir) = (self.view, NodeId::ROOT);
+        for (n, name) in pattern.components.iter().take(pattern.names).enumerate() {
+            let name = Name::new(name.as_bytes())
+                .map_err(|_| DeriveError::new(format!("{text:?} has a name that is none")))?;
+            let stored = view.pond.lookup(view.at, dir, &name)?.is_some();
+            if let (false, Some(overlay)) = (stored, view.registry.overlay(dir, &name)) {
+                let mut found = Vec::new();
+                self.in_resource(&pattern, n, number_of(overlay), &[], &mut found)?;
+                return Ok(found);
+            }
+            let wd = view.pond.directory(view.at, dir)?;
+            match wd.open_path(name.as_bytes(), tinyfs::Last::Follow) {
+                Ok(Place::Node(id, node)) if node.is_dir() && self.may(&node, 0o1) => dir = id,
+                Ok(_) => return Ok(Vec::new()),
+                Err(tinyfs::FsError::Posix(_)) => return Ok(Vec::new()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut found = self.stored(&pattern, dir)?;
+        let (first, rest) = match pattern.components.get(pattern.names..) {
+            Some([first, rest @ ..]) => (first, rest),
+            _ => return Ok(found),
+        };
+        for (name, overlay) in view.registry.overlays(dir) {
+            let Overlay::Resource(number) = overlay else {
+                continue;
+            };
+            if rest.is_empty() || view.pond.lookup(view.at, dir, name)?.is_some() {
+                continue;
+            }
+            if let Some(captures) = patterns::matches(first, name.as_bytes()) {
+                self.in_resource(&pattern, pattern.names, *number, &captures, &mut found)?;
+            }
+        }
+        found.sort_by_cached_key(|found| found.input.path());
+        Ok(found)
+    }
+
+    /// Files of the pond that match from a directory on.
+    fn stored(&self, pattern: &Pattern, dir: NodeId) -> Result<Vec<Found>, DeriveError> {
+        let view = self.view;
+        let prefix = pattern
+            .components
+            .get(..pattern.names)
+            .unwrap_or_default()
+            .join("/");
+        let mut all = Vec::new();
+        for found in view
+            .pond
+            .directory(view.at, dir)?
+            .matches(&pattern.rest(pattern.names)?)?
+        {
+            let Place::Node(id, node) = &found.place else {
+                continue;
+            };
+            if node.kind != Kind::File || !self.reaches(dir, &found.path)? {
+                continue;
+            }
+            let names: Vec<&[u8]> = found.path.iter().map(Name::as_bytes).collect();
+            let path = text(&names.join(&b'/'))?;
+            if !self.may(node, 0o4) {
+                let why = format!("/{prefix}/{path} may not be read by the owner of the resource");
+                return Err(DeriveError::new(why));
+            }
+            let path = match prefix.is_empty() {
+                true => format!("/{path}"),
+                false => format!("/{prefix}/{path}"),
+            };
+            let input = Input::Stored { path, id: *id };
+            all.push(of(pattern, &found.captures, input, node.mtime)?);
+        }
+        Ok(all)
+    }
+
+    /// Whether the owner gets as far as the last directory of a path.
+    fn reaches(&self, mut dir: NodeId, path: &[Name]) -> Result<bool, DeriveError> {
+        let (view, folders) = (
+            self.view,
+            path.split_last().map_or(&[][..], |(_, folders)| folders),
+        );
+        if self.reader.uid == 0 {
+            return Ok(true);
+        }
+        if !self.may(&view.pond.node(view.at, dir)?, 0o1) {
+            return Ok(false);
+        }
+        for name in folders {
+            match view.pond.lookup(view.at, dir, name)? {
+                Some((id, node)) if node.is_dir() && self.may(&node, 0o1) => dir = id,
+                // A link was followed; what it leads to was looked at by its own modes.
+                Some((_, node)) if !node.is_dir() => return Ok(true),
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the owner of the resource has a permission on a node.
+    fn may(&self, node: &tinyfs::Node, bit: u16) -> bool {
+        let Owner { uid, gid, .. } = self.reader;
+        let bits = match () {
+            () if uid == 0 => return true,
+            () if uid == node.uid => node.mode >> 6,
+            () if gid == node.gid => node.mode >> 3,
+            () => node.mode,
+        };
+        bits & bit != 0
+    }
+
+    /// Files of a resource that match behind component `at` of the pattern.
+    fn in_resource(
+        &self,
+        pattern: &Pattern,
+        at: usize,
+        number: usize,
+        captures: &[Vec<u8>],
+        found: &mut Vec<Found>,
+    ) -> Result<(), DeriveError> {
+        let resource = self.view.registry.resource(number);
+        if let Some(Err(error)) = resource.map(|resource| &resource.document) {
+            let path = resource.map(Resource::path).unwrap_or_default();
+            return Err(error.clone().about(&path));
+        }
+        let tree = self.view.tree_at(number, self.depth + 1)?;
+        if let Some(why) = build::told(&tree) {
+            let path = resource.map(Resource::path).unwrap_or_default();
+            return Err(DeriveError::new(format!("{path}: {why}")));
+        }
+        let rest = pattern.rest(at + 1)?;
+        if rest.captures() == 0 {
+            // A name may ask for another format than is listed.
+            let names = pattern.components.get(at + 1..).unwrap_or_default();
+            if let Some(Node::File(file)) = descend(&tree, names) {
+                let modified = file.owner.modified;
+                found.push(of(pattern, captures, Input::Derived(file), modified)?);
+            }
+            return Ok(());
+        }
+        let mut way = Vec::new();
+        each_file(&tree, &mut way, &mut |way, file| {
+            if let Some(more) = rest.matches(way) {
+                let captures = [captures, &more].concat();
+                let (input, modified) = (Input::Derived(file.clone()), file.owner.modified);
+                found.push(of(pattern, &captures, input, modified)?);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The resource of an overlay.
+pub(super) fn number_of(overlay: &Overlay) -> usize {
+    match overlay {
+        Overlay::Resource(number) | Overlay::Link(number) => *number,
+    }
+}
+
+fn descend(dir: &Arc<Dir>, names: &[String]) -> Option<Node> {
+    let (first, rest) = names.split_first()?;
+    let node = child(dir, &Name::new(first.as_bytes()).ok()?)?;
+    match (node, rest) {
+        (node, []) => Some(node),
+        (Node::Dir(dir), rest) => descend(&dir, rest),
+        (Node::File(_), _) => None,
+    }
+}
+
+/// What a name in a derived directory leads to: what is listed, or the rows of a listed file in another format.
+pub fn child(dir: &Dir, name: &Name) -> Option<Node> {
+    if let Some(node) = dir.entries.get(name) {
+        return Some(node.clone());
+    }
+    let text = std::str::from_utf8(name.as_bytes()).ok()?;
+    let (format, stem) = crate::query::Format::of_name(text)?;
+    let listed = |name: &str| match dir.entries.get(&Name::new(name.as_bytes()).ok()?)? {
+        Node::File(file) if file.recipe.is_table() => Some(file.clone()),
+        _ => None,
+    };
+    let parquet = format!("{stem}.parquet");
+    let file = listed(stem).or_else(|| listed(&parquet))?;
+    let path = [&dir.path[..], b"/", name.as_bytes()].concat();
+    Some(Node::File(Arc::new(file.in_format(format, path))))
+}
+
+/// Takes a file and the names on the way to it.
+type Take<'t> = &'t mut dyn FnMut(&[&[u8]], &Arc<DerivedFile>) -> Result<(), DeriveError>;
+
+fn each_file<'d>(dir: &'d Dir, way: &mut Vec<&'d [u8]>, take: Take<'_>) -> Result<(), DeriveError> {
+    for (name, node) in &dir.entries {
+        way.push(name.as_bytes());
+        match node {
+            Node::Dir(dir) => each_file(dir, way, take)?,
+            Node::File(file) => take(way, file)?,
+        }
+        way.pop();
+    }
+    Ok(())
+}
+
+fn of(
+    pattern: &Pattern,
+    captures: &[Vec<u8>],
+    input: Input,
+    modified: Time,
+) -> Result<Found, DeriveError> {
+    let captures = captures
+        .iter()
+        .map(|capture| text(capture))
+        .collect::<Result<Vec<_>, _>>()?;
+    let folders = captures
+        .get(..pattern.directory_captures())
+        .unwrap_or_default();
+    let path = input.path();
+    Ok(Found {
+        name: path.rsplit('/').next().unwrap_or_default().to_owned(),
+        scope: folders.join("."),
+        captures,
+        input,
+        modified,
+    })
+}
+
+fn text(bytes: &[u8]) -> Result<String, DeriveError> {
+    let text = std::str::from_utf8(bytes).map(str::to_owned);
+    text.map_err(|_| DeriveError::new(format!("{}: the name is not UTF-8", bytes.escape_ascii())))
+}
+
+/// Entries of a directory that are told apart by their names.
+pub(super) type Entries = BTreeMap<Name, Node>;
+
+/// The resource that a path is in, and the names behind it.
+fn place<'p>(
+    view: &View,
+    path: &'p [u8],
+) -> Option<(usize, impl Iterator<Item = &'p [u8]> + use<'p>)> {
+    let mut names = path
+        .split(|byte| *byte == b'/')
+        .filter(|name| !name.is_empty());
+    let (kind, name) = (names.next()?, names.next()?);
+    let is = |r: &Resource| r.kind.as_str().as_bytes() == kind && r.name.as_bytes() == name;
+    let number = view.registry.resources.iter().position(is)?;
+    Some((number, names))
+}
+
+/// What is at a path: the directory of a resource, and names in that.
+fn find(view: &View, path: &[u8]) -> FsResult<Option<Node>> {
+    let Some((number, names)) = place(view, path) else {
+        return Ok(None);
+    };
+    let mut node = Node::Dir(view.tree(number)?);
+    for name in names {
+        let below = match (&node, Name::new(name)) {
+            (Node::Dir(dir), Ok(name)) => child(dir, &name),
+            _ => None,
+        };
+        match below {
+            Some(below) => node = below,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(node))
+}
+
+/// The derived directory at a path.
+pub fn find_dir(view: &View, path: &[u8]) -> FsResult<Option<Arc<Dir>>> {
+    Ok(match find(view, path)? {
+        Some(Node::Dir(dir)) => Some(dir),
+        _ => None,
+    })
+}
+
+/// The derived file at a path.
+pub(super) fn find_file(view: &View, path: &[u8]) -> Option<Arc<DerivedFile>> {
+    match find(view, path) {
+        Ok(Some(Node::File(file))) => Some(file),
+        _ => None,
+    }
+}
+
+/// The file of the resource that a derived path is of.
+pub fn recipe_file(path: &[u8]) -> String {
+    let path = String::from_utf8_lossy(path);
+    let names: Vec<&str> = path
+        .split('/')
+        .filter(|name| !name.is_empty())
+        .take(2)
+        .collect();
+    format!("/{}{}", names.join("/"), super::ENDING)
+}

@@ -1,0 +1,470 @@
+//! Derived directories in the mount.
+//!
+//! What is derived stands beside what is stored: a name that a stored directory does not have may be that of a
+//! resource. A derived file's number goes by what it is made of, so what the kernel keeps of it stays right; which
+//! number a name leads to is asked each time. Whoever asks what only a rendered file can tell waits in a thread of
+//! its own.
+
+use super::attr::{self, FOR_EVER, NOT_AT_ALL};
+use super::inodes::{DerivedKey, Tree, View};
+use super::listing::Item;
+use super::mirror::{Found, Mirror};
+use super::names::Lookup;
+use super::own::Content;
+use crate::derive::{self, DerivedFile, Dir, Overlay, Owner, spec};
+use crate::tinyfs::ops::Restored;
+use crate::tinyfs::{Errno, FsResult, Kind, Name, Node, NodeId, Version};
+use bytes::Bytes;
+use fuser::FileAttr;
+use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashSet;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// What is behind a view of something derived.
+#[derive(Clone)]
+pub(super) enum Shown {
+    /// A directory, by its path.
+    Dir(Arc<[u8]>, Owner),
+    /// A file.
+    File(Arc<DerivedFile>),
+    /// A link to a name in the same directory.
+    Link(Arc<[u8]>, Owner),
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.path().escape_ascii().fmt(f)
+    }
+}
+
+impl Shown {
+    pub(super) fn path(&self) -> &[u8] {
+        match self {
+            Shown::Dir(path, _) | Shown::Link(path, _) => path,
+            Shown::File(file) => &file.path,
+        }
+    }
+
+    fn owner(&self) -> Owner {
+        match self {
+            Shown::Dir(_, owner) | Shown::Link(_, owner) => *owner,
+            Shown::File(file) => file.owner(),
+        }
+    }
+}
+
+/// Where resources show in the live tree.
+#[derive(Default)]
+pub(super) struct Places {
+    /// Stored directories that show more than is stored.
+    dirs: RwLock<FxHashSet<NodeId>>,
+    /// The files of resources.
+    files: RwLock<FxHashSet<NodeId>>,
+    names: Mutex<BTreeSet<(NodeId, Name)>>,
+    /// Whether a resource wants to show in a directory that is not there.
+    wanted: AtomicBool,
+    /// Whether somebody is about to look again.
+    looking: AtomicBool,
+}
+
+/// Attributes that tell of derived files.
+const KIND: &[u8] = b"user.pond.kind";
+const INPUTS: &[u8] = b"user.pond.inputs";
+const RECIPE: &[u8] = b"user.pond.spec";
+const ROWS: &[u8] = b"user.pond.rows";
+const TOOK: &[u8] = b"user.pond.rendered";
+const ERROR: &[u8] = b"user.pond.error";
+
+impl Mirror {
+    /// The resources of a tree, if any shows in this stored directory.
+    fn overlaid(&self, tree: Tree, dir: NodeId) -> FsResult<Option<Arc<derive::View>>> {
+        if tree.is_live() && !self.places.dirs.read().contains(&dir) {
+            return Ok(None);
+        }
+        let view = self.derive.view(tree.at)?;
+        let any = view.registry.overlays(dir).next().is_some();
+        Ok(any.then_some(view))
+    }
+
+    /// Whether a stored directory may show more than is stored.
+    pub(super) fn is_overlaid(&self, dir: NodeId) -> bool {
+        self.places.dirs.read().contains(&dir)
+    }
+
+    /// What a name leads to that a stored directory does not have.
+    pub(super) fn lookup_overlay(
+        &self,
+        tree: Tree,
+        dir: NodeId,
+        name: &Name,
+    ) -> FsResult<Option<Found>> {
+        let Some(view) = self.overlaid(tree, dir)? else {
+            return Ok(None);
+        };
+        let Some(overlay) = view.registry.overlay(dir, name) else {
+            return Ok(None);
+        };
+        let shown = shown(&view, overlay)?;
+        self.found_derived(tree, shown).map(Some)
+    }
+
+    /// Whether a name in a live directory is that of a resource's directory.
+    pub(super) fn is_overlay(&self, dir: NodeId, name: &Name) -> FsResult<bool> {
+        let view = self.overlaid(Tree::LIVE, dir)?;
+        Ok(view.is_some_and(|view| view.registry.overlay(dir, name).is_some()))
+    }
+
+    /// What a stored directory lists besides what is stored.
+    pub(super) fn overlay_items(
+        &self,
+        tree: Tree,
+        dir: NodeId,
+        stored: &[(Name, crate::tinyfs::Dentry)],
+    ) -> FsResult<Vec<Item>> {
+        let Some(view) = self.overlaid(tree, dir)? else {
+            return Ok(Vec::new());
+        };
+        let mut items = Vec::new();
+        for (name, overlay) in view.registry.overlays(dir) {
+            if stored
+                .binary_search_by(|(stored, _)| stored.cmp(name))
+                .is_ok()
+            {
+                continue;
+            }
+            let shown = shown(&view, overlay)?;
+            items.push(Item::derived(
+                name,
+                view_of(tree, &shown, b""),
+                kind_of(&shown),
+            ));
+        }
+        Ok(items)
+    }
+
+    /// The derived directory at a path, as it is now or was.
+    fn derived_dir(&self, tree: Tree, path: &[u8]) -> FsResult<Arc<Dir>> {
+        let view = self.derive.view(tree.at)?;
+        derive::find_dir(&view, path)?.ok_or_else(|| Errno::ENOENT.into())
+    }
+
+    /// What a name in a derived directory leads to.
+    pub(super) fn lookup_derived(&self, view: View, name: &Name) -> FsResult<Lookup> {
+        let View::Derived { tree, .. } = view else {
+            return Err(Errno::ENOTDIR.into());
+        };
+        let Some(Shown::Dir(path, _)) = self.inodes.shown(view) else {
+            return Err(Errno::ENOTDIR.into());
+        };
+        let dir = self.derived_dir(tree, &path)?;
+        let shown = match derive::child(&dir, name) {
+            Some(derive::Node::Dir(dir)) => Shown::Dir(dir.path.clone().into(), dir.owner),
+            Some(derive::Node::File(file)) => Shown::File(file),
+            None => return Ok(Lookup::AbsentNow),
+        };
+        Ok(Lookup::Found(self.found_derived(tree, shown)?))
+    }
+
+    /// The same, where nobody has to wait for it: what leads there is known, and a file is made.
+    pub(super) fn lookup_at_hand(&self, parent: u64, name: &[u8]) -> Option<Lookup> {
+        let view = self.inodes.view(parent)?;
+        let View::Derived { tree, .. } = view else {
+            return None;
+        };
+        let Shown::Dir(path, _) = self.inodes.shown(view)? else {
+            return None;
+        };
+        let dir = self.derive.view_at_hand(tree.at)?.dir_at_hand(&path)?;
+        let shown = match dir.entries.get(&Name::new(name).ok()?)? {
+            derive::Node::Dir(dir) => Shown::Dir(dir.path.clone().into(), dir.owner),
+            derive::Node::File(file) => {
+                self.derive.at_hand(file)?;
+                Shown::File(file.clone())
+            }
+        };
+        self.found_derived(tree, shown).ok().map(Lookup::Found)
+    }
+
+    /// Whether nobody has to wait for what a number stands for.
+    pub(super) fn is_at_hand(&self, ino: u64) -> bool {
+        let shown = self
+            .inodes
+            .view(ino)
+            .and_then(|view| self.inodes.shown(view));
+        match shown {
+            Some(Shown::File(file)) => self.derive.at_hand(&file).is_some(),
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    fn found_derived(&self, tree: Tree, shown: Shown) -> FsResult<Found> {
+        let made_of = match &shown {
+            // One that cannot be made can be looked at: its attributes tell why.
+            Shown::File(file) => match self.derive.key(file) {
+                Ok(key) => key.to_vec(),
+                Err(error) => error.to_string().into_bytes(),
+            },
+            _ => Vec::new(),
+        };
+        let size = match &shown {
+            Shown::File(file) => self.derive.made(file).ok().flatten().map(|made| made.len()),
+            _ => Some(0),
+        };
+        let view = view_of(tree, &shown, &made_of);
+        let node = self.derived_node(&shown, size.unwrap_or(0))?;
+        let number = self.inodes.hold_derived(view, shown.clone());
+        Ok(Found {
+            attr: attr::file_attr(number, &node),
+            name_valid: validity(tree),
+            attr_valid: match (&shown, size) {
+                (Shown::File(_), Some(_)) => FOR_EVER,
+                (Shown::File(_), None) => NOT_AT_ALL,
+                _ => validity(tree),
+            },
+        })
+    }
+
+    /// What `stat` tells of something derived: of a file only when it is made.
+    pub(super) fn derived_attr(&self, ino: u64, view: View) -> FsResult<(FileAttr, Duration)> {
+        let shown = self.inodes.shown(view).ok_or(Errno::ESTALE)?;
+        let (size, valid) = match &shown {
+            Shown::File(file) => match self.derive.render(file) {
+                Ok(made) => (made.len(), FOR_EVER),
+                // It has no size, and is asked for by whoever wants its `user.pond.error`; opening it fails.
+                Err(error) if error.errno == Errno::EIO => (0, NOT_AT_ALL),
+                Err(error) => return Err(error.into()),
+            },
+            _ => (0, NOT_AT_ALL),
+        };
+        Ok((
+            attr::file_attr(ino, &self.derived_node(&shown, size)?),
+            valid,
+        ))
+    }
+
+    /// The made-up node of something derived.
+    fn derived_node(&self, shown: &Shown, size: u64) -> FsResult<Node> {
+        let root = self.pond.node(Version::NOW, NodeId::ROOT)?;
+        let owner = shown.owner();
+        let (kind, mode, nlink) = match shown {
+            Shown::Dir(..) => (Kind::Directory, owner.mode | owner.mode >> 2, 2),
+            Shown::File(_) => (Kind::File, owner.mode, 1),
+            Shown::Link(..) => (Kind::Symlink, 0o777, 1),
+        };
+        let target: Box<[u8]> = match shown {
+            Shown::Link(target, _) => (**target).into(),
+            _ => Box::default(),
+        };
+        Ok(Node {
+            kind,
+            mode,
+            uid: owner.uid,
+            gid: owner.gid,
+            nlink,
+            size: size.max(target.len() as u64),
+            allocated: size,
+            atime: owner.modified,
+            mtime: owner.modified,
+            ctime: owner.modified,
+            btime: owner.modified,
+            target,
+            ..root
+        })
+    }
+
+    /// The node of something derived, without making it.
+    pub(super) fn derived_itself(&self, view: View) -> FsResult<Node> {
+        let shown = self.inodes.shown(view).ok_or(Errno::ESTALE)?;
+        self.derived_node(&shown, 0)
+    }
+
+    /// What a derived directory lists.
+    pub(super) fn derived_items(&self, view: View) -> FsResult<Vec<Item>> {
+        let (View::Derived { tree, .. }, Some(Shown::Dir(path, _))) =
+            (view, self.inodes.shown(view))
+        else {
+            return Err(Errno::ENOTDIR.into());
+        };
+        let dir = self.derived_dir(tree, &path)?;
+        let item = |(name, node): (&Name, &derive::Node)| {
+            let (shown, kind) = match node {
+                derive::Node::Dir(dir) => (
+                    Shown::Dir(dir.path.clone().into(), dir.owner),
+                    Kind::Directory,
+                ),
+                derive::Node::File(file) => (Shown::File(file.clone()), Kind::File),
+            };
+            Item::derived(name, view_of(tree, &shown, b""), kind)
+        };
+        Ok(dir.entries.iter().map(item).collect())
+    }
+
+    /// Opens a derived file, which is made for it.
+    pub(super) fn open_derived(&self, view: View) -> FsResult<u64> {
+        match self.inodes.shown(view) {
+            Some(Shown::File(file)) => {
+                let made = self.derive.render(&file)?;
+                Ok(self.opened.open(Content::Derived(made)))
+            }
+            Some(_) => Err(Errno::EISDIR.into()),
+            None => Err(Errno::ESTALE.into()),
+        }
+    }
+
+    /// Whether what a number stands for is derived: to answer may take long.
+    pub(super) fn is_derived(&self, ino: u64) -> bool {
+        matches!(self.inodes.view(ino), Some(View::Derived { .. }))
+    }
+
+    /// What derived files tell of themselves.
+    pub(super) fn derived_xattr(&self, view: View, name: &[u8]) -> FsResult<Bytes> {
+        let Some(Shown::File(file)) = self.inodes.shown(view) else {
+            return Err(Errno::ENODATA.into());
+        };
+        let told = |text: String| Ok(text.into_bytes().into());
+        match name {
+            KIND => return told("derived".into()),
+            RECIPE => return told(derive::recipe_file(&file.path)),
+            ERROR => {
+                let failure = self.derive.render(&file).err().ok_or(Errno::ENODATA)?;
+                return told(failure.to_string());
+            }
+            _ => {}
+        }
+        self.derive.render(&file)?;
+        let lineage = self.derive.lineage(&file)?.ok_or(Errno::ENODATA)?;
+        let at = lineage
+            .version
+            .map_or(String::new(), |version| format!("@{version}"));
+        match name {
+            INPUTS => {
+                let inputs = lineage.inputs.iter().map(|path| format!("{path}{at}"));
+                told(inputs.collect::<Vec<_>>().join(","))
+            }
+            ROWS => told(lineage.rows.ok_or(Errno::ENODATA)?.to_string()),
+            TOOK => told(lineage.took.to_string()),
+            _ => Err(Errno::ENODATA.into()),
+        }
+    }
+
+    /// The names of these attributes.
+    pub(super) fn list_derived_xattrs(&self, view: View) -> Vec<u8> {
+        match self.inodes.shown(view) {
+            Some(Shown::File(_)) => [KIND, RECIPE, INPUTS, ROWS, TOOK]
+                .map(|name| [name, b"\0"].concat())
+                .concat(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A name in a live directory was made, moved or removed.
+    pub(super) fn name_changed(self: &Arc<Mirror>, dir: NodeId, name: &Name) {
+        let kind = || {
+            let text = std::str::from_utf8(name.as_bytes()).ok();
+            text.is_some_and(|text| spec::Kind::new(text).is_ok())
+        };
+        if dir == NodeId::ROOT && kind() {
+            // Known at once to whoever goes on there.
+            if let Ok(Some((id, _))) = self.pond.lookup(Version::NOW, dir, name) {
+                self.places.dirs.write().insert(id);
+            }
+            self.look_again();
+        } else if self.is_overlaid(dir) || self.places.wanted.load(Ordering::Relaxed) {
+            self.look_again();
+        }
+    }
+
+    /// The content of a live file was changed.
+    pub(super) fn content_changed(self: &Arc<Mirror>, id: NodeId) {
+        if self.places.files.read().contains(&id) {
+            self.look_again();
+        }
+    }
+
+    /// Looks where resources show now, in a thread of its own: the kernel is told of names that it does not know.
+    pub(super) fn look_again(self: &Arc<Mirror>) {
+        if self.places.looking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mirror = self.clone();
+        let looking = std::thread::Builder::new()
+            .name("resources".into())
+            .spawn(move || {
+                mirror.places.looking.store(false, Ordering::Release);
+                mirror.look();
+            });
+        if looking.is_err() {
+            self.places.looking.store(false, Ordering::Release);
+        }
+    }
+
+    /// Looks where resources show now.
+    pub(super) fn look(&self) {
+        let view = match self.derive.view(Version::NOW) {
+            Ok(view) => view,
+            Err(error) => return tracing::warn!("the resources cannot be read: {error}"),
+        };
+        let names: BTreeSet<(NodeId, Name)> = view.registry.names().cloned().collect();
+        let mut dirs: FxHashSet<NodeId> = names.iter().map(|(dir, _)| *dir).collect();
+        for kind in spec::Kind::ALL {
+            if let Ok(name) = Name::new(kind.as_str().as_bytes())
+                && let Ok(Some((id, node))) = self.pond.lookup(Version::NOW, NodeId::ROOT, &name)
+                && node.is_dir()
+            {
+                dirs.insert(id);
+            }
+        }
+        *self.places.dirs.write() = dirs;
+        self.places
+            .wanted
+            .store(view.registry.wants, Ordering::Relaxed);
+        *self.places.files.write() = view.registry.resources.iter().map(|r| r.file).collect();
+        let before = std::mem::replace(&mut *self.places.names.lock(), names.clone());
+        let changed: Vec<_> = before.symmetric_difference(&names).cloned().collect();
+        if !changed.is_empty() {
+            let nodes = changed.iter().map(|(dir, _)| *dir).collect();
+            self.pond.tell(&Restored {
+                names: changed,
+                nodes,
+                ..Restored::default()
+            });
+        }
+    }
+}
+
+fn validity(tree: Tree) -> Duration {
+    match tree.is_live() {
+        true => NOT_AT_ALL,
+        false => FOR_EVER,
+    }
+}
+
+fn view_of(tree: Tree, shown: &Shown, made_of: &[u8]) -> View {
+    View::Derived {
+        tree,
+        id: DerivedKey::of(shown.path(), made_of),
+    }
+}
+
+fn kind_of(shown: &Shown) -> Kind {
+    match shown {
+        Shown::Dir(..) => Kind::Directory,
+        Shown::File(_) => Kind::File,
+        Shown::Link(..) => Kind::Symlink,
+    }
+}
+
+/// What a name leads to. The files of the resource are not looked for: that may take long.
+fn shown(view: &derive::View, overlay: &Overlay) -> FsResult<Shown> {
+    let (Overlay::Resource(number) | Overlay::Link(number)) = overlay;
+    let resource = view.registry.resource(*number).ok_or(Errno::ENOENT)?;
+    let owner = resource.owner();
+    Ok(match overlay {
+        Overlay::Resource(_) => Shown::Dir(resource.path().into_bytes().into(), owner),
+        Overlay::Link(_) => Shown::Link(resource.name.clone().into_bytes().into(), owner),
+    })
+}

@@ -1,0 +1,123 @@
+//! Bytes that rows are read from, and the identity of their content.
+
+use blake3::Hasher;
+use bytes::Bytes;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A BLAKE3 hash.
+pub type Hash = [u8; 32];
+
+/// The unit in which the content of a blob is identified, in bytes: what was appended costs what is new.
+pub const WINDOW: u64 = 1 << 20;
+
+/// Bytes at rest. For as long as one is in use, its content does not change.
+pub trait Blob: Send + Sync {
+    /// How many there are.
+    fn len(&self) -> u64;
+    /// Exactly the bytes of a range that lies within.
+    fn read(&self, range: Range<u64>) -> io::Result<Bytes>;
+    /// The hash of window `n`: the bytes from `n * WINDOW` on, up to [`WINDOW`] of them.
+    fn window(&self, n: u64) -> io::Result<Hash> {
+        let start = n * WINDOW;
+        let bytes = self.read(start..self.len().min(start + WINDOW))?;
+        Ok(*blake3::hash(&bytes).as_bytes())
+    }
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The identity of all of a blob's content: of its length and its windows.
+pub fn identity(blob: &dyn Blob) -> io::Result<Hash> {
+    let mut hasher = Hasher::new();
+    hasher.update(&blob.len().to_le_bytes());
+    for n in 0..blob.len().div_ceil(WINDOW) {
+        hasher.update(&blob.window(n)?);
+    }
+    Ok(*hasher.finalize().as_bytes())
+}
+
+/// Reads a range of a blob from its beginning to its end.
+pub struct BlobReader {
+    blob: Arc<dyn Blob>,
+    rest: Range<u64>,
+    buffer: Bytes,
+}
+
+impl BlobReader {
+    /// A reader of a range, which is cut at the end of the blob.
+    pub fn new(blob: Arc<dyn Blob>, range: Range<u64>) -> BlobReader {
+        let end = range.end.min(blob.len());
+        BlobReader {
+            rest: range.start.min(end)..end,
+            blob,
+            buffer: Bytes::new(),
+        }
+    }
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.buffer.is_empty() && !self.rest.is_empty() {
+            let end = self.rest.end.min(self.rest.start + WINDOW);
+            self.buffer = self.blob.read(self.rest.start..end)?;
+            self.rest.start = end;
+        }
+        let len = into.len().min(self.buffer.len());
+        let taken = self.buffer.split_to(len);
+        if let Some(into) = into.get_mut(..len) {
+            into.copy_from_slice(&taken);
+        }
+        Ok(len)
+    }
+}
+
+/// Bytes in memory.
+#[derive(Clone, Debug)]
+pub struct Memory(pub Bytes);
+
+impl Blob for Memory {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
+        let beyond = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        let index = |at: u64| usize::try_from(at).map_err(|_| beyond());
+        let (from, to) = (index(range.start)?, index(range.end)?);
+        match from <= to && to <= self.0.len() {
+            true => Ok(self.0.slice(from..to)),
+            false => Err(beyond()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_gives_the_bytes_of_its_range() {
+        let bytes: Vec<u8> = (0..3 * WINDOW + 5).map(|n| (n % 251) as u8).collect();
+        let blob: Arc<dyn Blob> = Arc::new(Memory(bytes.clone().into()));
+        for range in [0..5, 7..WINDOW + 9, 0..u64::MAX, 9..9] {
+            let mut read = Vec::new();
+            BlobReader::new(blob.clone(), range.clone())
+                .read_to_end(&mut read)
+                .unwrap();
+            let end = bytes.len().min(range.end as usize);
+            assert_eq!(read, bytes[range.start as usize..end]);
+        }
+    }
+
+    #[test]
+    fn what_is_appended_changes_the_identity() {
+        let of = |bytes: &[u8]| identity(&Memory(bytes.to_vec().into())).unwrap();
+        assert_eq!(of(b"abc"), of(b"abc"));
+        assert_ne!(of(b"abc"), of(b"abcd"));
+        assert_ne!(of(b""), of(&[0]));
+    }
+}

@@ -1,0 +1,59 @@
+//! DuckDB's names for functions that DataFusion has under other names.
+//!
+//! In: a session with DataFusion's own functions. Out: second names for some of them; the functions and
+//! their first names stay what they were.
+
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::FunctionRegistry;
+use datafusion::prelude::SessionContext;
+
+const SCALARS: [(&str, &[&str]); 2] = [
+    ("regexp_like", &["regexp_matches"]),
+    ("make_array", &["list_value"]),
+];
+
+const AGGREGATES: [(&str, &[&str]); 5] = [
+    ("array_agg", &["list"]),
+    ("first_value", &["first", "arbitrary"]),
+    ("last_value", &["last"]),
+    ("approx_percentile_cont", &["approx_quantile"]),
+    ("string_agg", &["group_concat", "listagg"]),
+];
+
+pub(super) fn register(session: &SessionContext) -> Result<(), DataFusionError> {
+    // The function itself is put back: under its first name the planner knows it by its type.
+    for (name, aliases) in SCALARS {
+        let own = session.state_ref().read().udf(name)?;
+        session.register_udf(own.as_ref().clone().with_aliases(aliases.iter().copied()));
+        session.register_udf(own.as_ref().clone());
+    }
+    for (name, aliases) in AGGREGATES {
+        let own = session.state_ref().read().udaf(name)?;
+        session.register_udaf(own.as_ref().clone().with_aliases(aliases.iter().copied()));
+        session.register_udaf(own.as_ref().clone());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{expect, rows};
+
+    #[test]
+    fn second_names_mean_the_first() {
+        let table = "FROM (VALUES (1, NULL), (2, 'a'), (3, 'b')) AS t(n, s)";
+        expect(&[
+            (&format!("list(n ORDER BY n DESC) {table}"), "[3, 2, 1]"),
+            (&format!("array_agg(n ORDER BY n) {table}"), "[1, 2, 3]"),
+            (&format!("first(s ORDER BY n) {table}"), "NULL"),
+            (&format!("last(s ORDER BY n) {table}"), "b"),
+            (&format!("group_concat(s, '+' ORDER BY n) {table}"), "a+b"),
+            (&format!("approx_quantile(n, 0.5) {table}"), "2.0"),
+            ("list_value(1, 2)", "[1, 2]"),
+        ]);
+        let grouped = format!(
+            "SELECT n > 1, first(n ORDER BY n), last(n ORDER BY n) {table} GROUP BY 1 ORDER BY 1"
+        );
+        assert_eq!(rows(&grouped), ["false|1|1", "true|2|3"]);
+    }
+}

@@ -1,0 +1,107 @@
+//! What the parser allows in a query written for DuckDB.
+//!
+//! What DataFusion's own dialect allows, so that what both read is the same tree, and what queries
+//! written for DuckDB need beside it. `name = value` is no named argument here, though DuckDB has it: it
+//! would make one of the condition in `bool_or(a = 1)`. Nothing is decided here but what parses.
+
+use std::any::TypeId;
+
+use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+
+/// The grammar of old queries.
+#[derive(Debug)]
+pub(super) struct Grammar;
+
+macro_rules! allows {
+    ($($what:ident)*) => {
+        $(fn $what(&self) -> bool {
+            true
+        })*
+    };
+}
+
+impl Dialect for Grammar {
+    // For what the parser ties to a dialect itself: that of DataFusion.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<GenericDialect>()
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        GenericDialect {}.is_delimited_identifier_start(ch)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        GenericDialect {}.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        GenericDialect {}.is_identifier_part(ch)
+    }
+
+    // DuckDB's.
+    allows! {
+        supports_lambda_functions
+        supports_notnull_operator
+        supports_numeric_literal_underscores
+        supports_order_by_all
+        supports_trailing_commas
+    }
+
+    // DataFusion's, of queries; but for the precision of an interval's type, which takes the count of
+    // `INTERVAL (7) DAY` for itself.
+    allows! {
+        allow_extract_custom
+        allow_extract_single_quotes
+        support_map_literal_syntax
+        supports_array_join_syntax
+        supports_array_typedef_with_brackets
+        supports_bitwise_shift_operators
+        supports_comma_separated_trim
+        supports_comment_optimizer_hint
+        supports_connect_by
+        supports_cte_without_as
+        supports_data_type_signed_suffix
+        supports_detach
+        supports_dictionary_syntax
+        supports_empty_projections
+        supports_explain_with_utility_options
+        supports_extract_comma_syntax
+        supports_filter_during_aggregation
+        supports_from_first_select
+        supports_group_by_expr
+        supports_group_by_with_modifier
+        supports_install
+        supports_interpolate
+        supports_left_associative_joins_without_parens
+        supports_limit_by
+        supports_limit_comma
+        supports_load_extension
+        supports_match_recognize
+        supports_multiline_comment_hints
+        supports_named_fn_args_with_assignment_operator
+        supports_nested_comments
+        supports_parens_around_table_factor
+        supports_partition_by_after_order_by
+        supports_pipe_operator
+        supports_prewhere
+        supports_projection_trailing_commas
+        supports_quote_delimited_string
+        supports_select_format
+        supports_select_item_multi_column_alias
+        supports_select_wildcard_except
+        supports_select_wildcard_exclude
+        supports_select_wildcard_ilike
+        supports_select_wildcard_rename
+        supports_select_wildcard_replace
+        supports_settings
+        supports_string_escape_constant
+        supports_struct_literal
+        supports_try_convert
+        supports_unicode_string_literal
+        supports_values_as_table_factor
+        supports_window_clause_named_window_reference
+        supports_window_function_null_treatment_arg
+        supports_with_fill
+        supports_xml_expressions
+    }
+}

@@ -1,0 +1,327 @@
+//! Runs of rows in the order of time as one, a row a time.
+//!
+//! Holds always: a run is opened only when its first time is reached, and of each open run some thousand rows are
+//! in memory. Where one run alone has the next rows, they go through as they are.
+
+use super::QueryError;
+use super::source::Rows;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::compute::{concat_batches, interleave};
+use datafusion::arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use std::collections::VecDeque;
+
+/// Rows in the order of time that are yet to be read.
+pub(super) struct Run {
+    /// A time that none of them is before.
+    pub(super) first: i64,
+    /// Whether no two have the same time.
+    pub(super) strict: bool,
+    /// Reads them.
+    pub(super) open: Box<dyn FnOnce() -> Result<Rows, QueryError> + Send>,
+}
+
+/// An open run.
+struct Head {
+    /// Where it stands among the inputs: of two rows of one time, the later input has its way.
+    order: usize,
+    strict: bool,
+    rows: Rows,
+    /// What was read and not taken.
+    buffer: Option<RecordBatch>,
+    ended: bool,
+}
+
+/// The rows of several runs, by time.
+pub(super) struct Merge {
+    schema: SchemaRef,
+    /// Runs that are not open, by first time.
+    waiting: VecDeque<(usize, Run)>,
+    heads: Vec<Head>,
+    failed: bool,
+}
+
+/// The times of rows, which are their first column.
+pub(super) fn times(batch: &RecordBatch) -> Result<&[i64], QueryError> {
+    let column = batch.columns().first();
+    let times = column.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
+    let times = times.ok_or_else(|| QueryError::Recipe("the first column is no time".into()))?;
+    Ok(times.values())
+}
+
+impl Head {
+    /// Reads on until there is something, or nothing more.
+    fn fill(&mut self) -> Result<(), QueryError> {
+        while !self.ended
+            && self
+                .buffer
+                .as_ref()
+                .is_none_or(|batch| batch.num_rows() == 0)
+        {
+            self.buffer = self.rows.next().transpose()?;
+            self.ended = self.buffer.is_none();
+        }
+        Ok(())
+    }
+
+    /// Reads one batch more, behind what there is.
+    fn extend(&mut self, schema: &SchemaRef) -> Result<(), QueryError> {
+        match self.rows.next().transpose()? {
+            None => self.ended = true,
+            Some(next) => {
+                self.buffer = Some(match self.buffer.take() {
+                    Some(before) => concat_batches(schema, [&before, &next])?,
+                    None => next,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The last time that is known.
+    fn last(&self) -> Result<Option<i64>, QueryError> {
+        match &self.buffer {
+            Some(batch) => Ok(times(batch)?.last().copied()),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes the rows before `limit`, or all.
+    fn take(&mut self, limit: Option<i64>) -> Result<Option<RecordBatch>, QueryError> {
+        let Some(batch) = &self.buffer else {
+            return Ok(None);
+        };
+        let count = match limit {
+            Some(limit) => times(batch)?.partition_point(|time| *time < limit),
+            None => batch.num_rows(),
+        };
+        let taken = batch.slice(0, count);
+        self.buffer =
+            (count < batch.num_rows()).then(|| batch.slice(count, batch.num_rows() - count));
+        Ok((count > 0).then_some(taken))
+    }
+}
+
+impl Merge {
+    /// Merges runs, which are given in the order of the inputs.
+    pub(super) fn new(schema: SchemaRef, runs: Vec<Run>) -> Merge {
+        let mut waiting: Vec<(usize, Run)> = runs.into_iter().enumerate().collect();
+        waiting.sort_by_key(|(order, run)| (run.first, *order));
+        Merge {
+            schema,
+            waiting: waiting.into(),
+            heads: Vec::new(),
+            failed: false,
+        }
+    }
+
+    fn open_next(&mut self) -> Result<(), QueryError> {
+        if let Some((order, run)) = self.waiting.pop_front() {
+            self.heads.push(Head {
+                order,
+                strict: run.strict,
+                rows: (run.open)()?,
+                buffer: None,
+                ended: false,
+            });
+        }
+        Ok(())
+    }
+
+    /// The time before which all rows are known; nothing when all are.
+    fn limit(&mut self) -> Result<Option<i64>, QueryError> {
+        loop {
+            let mut limit: Option<i64> = None;
+            for head in &mut self.heads {
+                head.fill()?;
+                if !head.ended
+                    && let Some(last) = head.last()?
+                {
+                    limit = Some(limit.map_or(last, |limit| limit.min(last)));
+                }
+            }
+            self.heads
+                .retain(|head| !head.ended || head.buffer.is_some());
+            match self.waiting.front().map(|(_, run)| run.first) {
+                // Its rows come before what the others are known to have.
+                Some(first)
+                    if self.heads.is_empty() || limit.is_some_and(|limit| first <= limit) =>
+                {
+                    self.open_next()?;
+                }
+                Some(first) => return Ok(Some(limit.map_or(first, |limit| limit.min(first)))),
+                None => return Ok(limit),
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Option<RecordBatch>, QueryError> {
+        loop {
+            let limit = self.limit()?;
+            if self.heads.is_empty() {
+                return Ok(None);
+            }
+            let mut parts: Vec<(usize, bool, RecordBatch)> = Vec::new();
+            for head in &mut self.heads {
+                if let Some(part) = head.take(limit)? {
+                    parts.push((head.order, head.strict, part));
+                }
+            }
+            parts.sort_by_key(|(order, ..)| *order);
+            match &parts[..] {
+                [(_, true, only)] => return Ok(Some(only.clone())),
+                [] => self.read_on(limit)?,
+                _ => {
+                    let parts: Vec<RecordBatch> =
+                        parts.into_iter().map(|(.., part)| part).collect();
+                    return Ok(Some(one_a_time(&self.schema, &parts)?));
+                }
+            }
+        }
+    }
+
+    /// All rows known so far have the time of the limit: more of them may follow.
+    fn read_on(&mut self, limit: Option<i64>) -> Result<(), QueryError> {
+        if let Some(limit) = limit
+            && self
+                .waiting
+                .front()
+                .is_some_and(|(_, run)| run.first <= limit)
+        {
+            return self.open_next();
+        }
+        for head in &mut self.heads {
+            if !head.ended && head.last()? == limit {
+                head.extend(&self.schema)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for Merge {
+    type Item = Result<RecordBatch, QueryError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let step = self.step();
+        self.failed = step.is_err();
+        step.transpose()
+    }
+}
+
+/// The rows of several parts, each in the order of time, as one row a time: each column with its last value that
+/// is not null.
+pub(super) fn one_a_time(
+    schema: &SchemaRef,
+    parts: &[RecordBatch],
+) -> Result<RecordBatch, QueryError> {
+    let mut rows: Vec<(i64, usize, usize)> = Vec::new();
+    for (part, batch) in parts.iter().enumerate() {
+        let times = times(batch)?.iter().enumerate();
+        rows.extend(times.map(|(row, time)| (*time, part, row)));
+    }
+    rows.sort_unstable();
+    let mut ends: Vec<usize> = Vec::with_capacity(rows.len());
+    for (n, row) in rows.iter().enumerate() {
+        if rows.get(n + 1).is_none_or(|next| next.0 != row.0) {
+            ends.push(n + 1);
+        }
+    }
+    let column = |n: usize| -> Result<ArrayRef, QueryError> {
+        let arrays: Vec<&dyn Array> = parts.iter().map(|part| part.column(n).as_ref()).collect();
+        let mut start = 0;
+        let chosen: Vec<(usize, usize)> = ends
+            .iter()
+            .map(|end| {
+                let same = rows.get(start..*end).unwrap_or_default();
+                start = *end;
+                let valid = |(_, part, row): &&(i64, usize, usize)| {
+                    arrays.get(*part).is_some_and(|array| array.is_valid(*row))
+                };
+                let last = same.iter().rev().find(valid).or(same.last());
+                last.map_or((0, 0), |(_, part, row)| (*part, *row))
+            })
+            .collect();
+        Ok(interleave(&arrays, &chosen)?)
+    };
+    let columns = (0..schema.fields().len()).map(column);
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::time;
+    use datafusion::arrow::array::{Float64Array, TimestampMicrosecondArray};
+    use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Schema};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    type Row = (i64, Option<f64>, Option<f64>);
+
+    fn schema() -> SchemaRef {
+        Arc::new(Schema::new(vec![
+            Field::new("t", time::KIND, false),
+            Field::new("a", DataType::Float64, true),
+            Field::new("b", DataType::Float64, true),
+        ]))
+    }
+
+    fn batch(rows: &[Row]) -> RecordBatch {
+        let times: TimestampMicrosecondArray = rows.iter().map(|row| Some(row.0)).collect();
+        let a: Float64Array = rows.iter().map(|row| row.1).collect();
+        let b: Float64Array = rows.iter().map(|row| row.2).collect();
+        let columns: Vec<ArrayRef> = vec![Arc::new(times), Arc::new(a), Arc::new(b)];
+        RecordBatch::try_new(schema(), columns).unwrap()
+    }
+
+    fn rows_of(batch: &RecordBatch) -> Vec<Row> {
+        let column = |n: usize| batch.column(n).as_primitive::<Float64Type>().iter();
+        let values = column(1).zip(column(2));
+        let times = times(batch).unwrap().iter();
+        times.zip(values).map(|(t, (a, b))| (*t, a, b)).collect()
+    }
+
+    fn merged(runs: &[Vec<Row>], size: usize) -> Vec<Row> {
+        let run = |rows: &Vec<Row>| {
+            let batches: Vec<_> = rows.chunks(size).map(|rows| Ok(batch(rows))).collect();
+            Run {
+                first: rows.first().map_or(0, |row| row.0),
+                strict: rows.is_sorted_by(|a, b| a.0 < b.0),
+                open: Box::new(move || Ok(Box::new(batches.into_iter()) as Rows)),
+            }
+        };
+        let runs = runs.iter().filter(|rows| !rows.is_empty()).map(run);
+        let merge = Merge::new(schema(), runs.collect());
+        merge.flat_map(|batch| rows_of(&batch.unwrap())).collect()
+    }
+
+    fn row() -> impl Strategy<Value = Row> {
+        let value = || proptest::option::of((0..9).prop_map(f64::from));
+        (0..40i64, value(), value())
+    }
+
+    proptest! {
+        /// Against a map of times.
+        #[test]
+        fn each_time_has_the_last_values(
+            mut runs in proptest::collection::vec(proptest::collection::vec(row(), 0..30), 0..5),
+            size in 1..7usize,
+        ) {
+            let mut want: BTreeMap<i64, (Option<f64>, Option<f64>)> = BTreeMap::new();
+            for run in &mut runs {
+                run.sort_by_key(|row| row.0);
+                for (time, a, b) in run.iter() {
+                    let there = want.entry(*time).or_default();
+                    *there = (a.or(there.0), b.or(there.1));
+                }
+            }
+            let want: Vec<Row> = want.into_iter().map(|(t, (a, b))| (t, a, b)).collect();
+            prop_assert_eq!(merged(&runs, size), want);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! SQL over named tables.
+//!
+//! Holds always: a query reads its tables and nothing else, in bounded memory, and changes nothing; one partition,
+//! so that equal inputs give equal rows in equal order; names of columns are found in any case of letters, and kept
+//! as they are written, as DuckDB does.
+
+use super::QueryError;
+use super::functions;
+use super::names;
+use super::source::{BATCH, Rows, Source};
+use super::table::FileTable;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::common::{ScalarValue, TableReference};
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::logical_expr::Expr;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::StreamExt;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::runtime::{Builder, Runtime};
+
+/// The names by which queries read a file.
+const READERS: [&str; 6] = [
+    "read_csv",
+    "read_csv_auto",
+    "read_json",
+    "read_json_auto",
+    "read_parquet",
+    "read_file",
+];
+
+/// What queries run on, all of them together in its memory.
+pub struct Engine {
+    threads: Runtime,
+    resources: Arc<RuntimeEnv>,
+}
+
+impl Engine {
+    /// An engine that takes `memory` bytes for what is not passed on, and more than that on disk in `spill`.
+    pub fn new(memory: usize, spill: &Path) -> Result<Engine, QueryError> {
+        std::fs::create_dir_all(spill).map_err(QueryError::io(spill.display().to_string()))?;
+        let threads = Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("query")
+            .build()
+            .map_err(QueryError::io("starting the threads of queries"))?;
+        let disk = DiskManagerMode::Directories(vec![spill.into()]);
+        let resources = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
+            .build_arc()?;
+        Ok(Engine { threads, resources })
+    }
+
+    /// The rows of a query. Tables go by name; the files that it reads by path are `files`.
+    pub fn query(
+        self: &Arc<Engine>,
+        query: &str,
+        tables: &BTreeMap<String, Vec<Arc<Source>>>,
+        files: &[Arc<Source>],
+    ) -> Result<(SchemaRef, Rows), QueryError> {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(1)
+            .with_batch_size(BATCH)
+            .with_information_schema(false);
+        // What DuckDB does, which the queries of old recipes are written for.
+        let options = config.options_mut();
+        options.sql_parser.enable_ident_normalization = false;
+        options.sql_parser.default_null_ordering = "nulls_last".into();
+        options.execution.time_zone = Some("+00:00".into());
+        let session = SessionContext::new_with_config_rt(config, self.resources.clone());
+        functions::register(&session)?;
+        let mut columns = Vec::new();
+        let mut note = |table: &FileTable| {
+            let fields = table.schema();
+            columns.extend(fields.fields().iter().map(|field| field.name().clone()));
+        };
+        for (name, sources) in tables {
+            let table = FileTable::new(sources.clone())?;
+            note(&table);
+            session.register_table(quoted(name), Arc::new(table))?;
+        }
+        let mut paths = BTreeMap::new();
+        for source in files {
+            let table = FileTable::new(vec![source.clone()])?;
+            note(&table);
+            paths.insert(source.name().to_owned(), table);
+        }
+        let reader = Arc::new(Reader(paths));
+        for name in READERS {
+            session.register_udtf(name, reader.clone());
+        }
+        let query = functions::translate(query).map_err(QueryError::Recipe)?;
+        let query = names::resolve(&query, &columns).map_err(QueryError::Recipe)?;
+        let only_read = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
+        let rows = self.threads.block_on(async {
+            let frame = session.sql_with_options(&query, only_read).await?;
+            frame.execute_stream().await
+        })?;
+        let schema = rows.schema();
+        let (engine, mut rows) = (self.clone(), rows);
+        let next = move || {
+            let batch = engine.threads.block_on(rows.next())?;
+            Some(batch.map_err(QueryError::from))
+        };
+        Ok((schema, Box::new(std::iter::from_fn(next))))
+    }
+}
+
+/// A table's name as SQL has to have it.
+fn quoted(name: &str) -> TableReference {
+    TableReference::bare(name.to_owned())
+}
+
+/// `read_csv('/path')` and the like.
+struct Reader(BTreeMap<String, FileTable>);
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+impl TableFunctionImpl for Reader {
+    fn call_with_args(&self, args: TableFunctionArgs) -> DataFusionResult<Arc<dyn TableProvider>> {
+        let args = args.exprs();
+        let refused = |why: String| DataFusionError::from(QueryError::Recipe(why));
+        let Some(Expr::Literal(ScalarValue::Utf8(Some(path)), _)) = args.first() else {
+            return Err(refused("a file is read by its path: read_csv('$1')".into()));
+        };
+        let table = self.0.get(path).ok_or_else(|| {
+            refused(format!(
+                "{path:?} is no input of this recipe; only those are read"
+            ))
+        })?;
+        Ok(Arc::new(table.clone()))
+    }
+}
+
+/// An I/O error of a query's own.
+impl From<QueryError> for io::Error {
+    fn from(error: QueryError) -> io::Error {
+        io::Error::other(error)
+    }
+}

@@ -1,0 +1,52 @@
+//! Files of every format as rows, and what is made of them.
+
+mod files;
+mod reduced;
+mod sql;
+
+use super::source::Rows;
+use super::*;
+use std::sync::Arc;
+
+/// A file in memory.
+fn file(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Arc<Source>, QueryError> {
+    file_kept(name, bytes, &Nothing)
+}
+
+fn file_kept(
+    name: &str,
+    bytes: impl Into<Vec<u8>>,
+    keep: &dyn Keep,
+) -> Result<Arc<Source>, QueryError> {
+    let blob: Arc<dyn Blob> = Arc::new(Memory(bytes.into().into()));
+    Source::open(name, blob, keep).map(Arc::new)
+}
+
+fn member(source: Arc<Source>) -> Member {
+    Member {
+        source,
+        prefix: String::new(),
+    }
+}
+
+/// Rows as CSV.
+fn csv((schema, rows): (SchemaRef, Rows)) -> Result<String, QueryError> {
+    let mut out = Vec::new();
+    write(&schema, rows, Format::Csv { separator: b',' }, &mut out)?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+/// The rows of a file as they stand.
+fn all(source: &Arc<Source>) -> Result<String, QueryError> {
+    let same = |name: &str| Renamed {
+        name: name.to_owned(),
+        as_time: false,
+    };
+    csv(renamed(source.clone(), &same)?)
+}
+
+/// The rows of files as one series.
+fn series(sources: &[Arc<Source>]) -> Result<String, QueryError> {
+    let series = Series::new(sources.iter().cloned().map(member).collect())?;
+    csv((series.schema()?, series.rows(&Nothing)?))
+}
