@@ -6,7 +6,7 @@ use super::node::{DerivedFile, Dir, Group, Node, Owner, Recipe};
 use super::registry::Resource;
 use super::spec::{self, Spec};
 use super::view::{Entries, Finder, Found};
-use crate::query::{Aggregate, Format, Width};
+use crate::query::{Format, Width};
 use crate::tinyfs::{self, Name, Time};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -198,16 +198,10 @@ impl Builder<'_> {
                     let mut files = results.below(&name)?;
                     for resolution in &collection.resolutions {
                         let width = resolution.width();
-                        let aggregates = dataset.aggregates.iter().map(|aggregate| {
-                            let name = aggregate.to_string();
-                            Aggregate::named(&name).ok_or_else(|| {
-                                DeriveError::new(format!("there is no aggregate {name:?}"))
-                            })
-                        });
                         let recipe = Recipe::Reduce {
                             groups: groups.clone(),
                             columns: dataset.columns.clone(),
-                            aggregates: aggregates.collect::<Result<_, _>>()?,
+                            aggregates: dataset.aggregates.clone(),
                             all_rows: dataset.duplicates == spec::Duplicates::All,
                             base: finest(&widths, &width),
                             width,

@@ -6,7 +6,7 @@
 use super::DeriveError;
 use super::chart::{self, Chart, Line, Panel};
 use super::spec::ChartCollection;
-use crate::query::{Numbers, QueryError, Rows, numbers};
+use crate::query::{Numbers, QueryError, Rows, column_matches, numbers};
 use std::collections::BTreeMap;
 
 /// How many times the usual distance of points apart two neighbours are when a line is broken.
@@ -25,9 +25,7 @@ pub(super) fn draw(
         spec.to.as_ref().map_or(i64::MAX, |to| to.micros()),
     );
     let wants = |name: &str| match &spec.columns {
-        Some(patterns) => patterns
-            .iter()
-            .any(|pattern| super::spec::column_matches(pattern, name)),
+        Some(patterns) => patterns.iter().any(|pattern| column_matches(pattern, name)),
         None => true,
     };
     let columns = numbers(schema, rows, &wants, range)?;

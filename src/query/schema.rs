@@ -183,8 +183,8 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Schema> {
     Some(reader.schema().as_ref().clone())
 }
 
-/// Whether a name fits a pattern in which `*` stands for anything.
-pub(super) fn fits(pattern: &str, name: &str) -> bool {
+/// Whether a column's name fits a pattern in which `*` stands for anything.
+pub fn column_matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
         return false;
@@ -256,15 +256,29 @@ mod tests {
 
     #[test]
     fn stars_stand_for_anything() {
-        for (pattern, name, fit) in [
-            ("*", "x", true),
-            ("*.DO.*", "AT500.DO.mg/L", true),
-            ("a*b", "ab", true),
-            ("a*b", "a", false),
-            ("a", "ab", false),
-            ("a*a", "a", false),
+        for (glob, column) in [
+            ("a.b", "a.b"),
+            ("*", ""),
+            ("*", "a"),
+            ("*.DO.*", "x.DO.mg/L"),
+            ("a*c", "ac"),
+            ("a*c", "abcc"),
+            ("*a*a", "aa"),
+            ("µ*", "µg/L"),
+            ("a**b", "ab"),
         ] {
-            assert_eq!(fits(pattern, name), fit, "{pattern} {name}");
+            assert!(column_matches(glob, column), "{glob} {column}");
+        }
+        for (glob, column) in [
+            ("a.b", "aXb"),
+            ("a", "A"),
+            ("*.DO.*", "x.DO"),
+            ("a*c", "abcd"),
+            ("*a*a", "a"),
+            ("ab*ba", "aba"),
+            ("", "a"),
+        ] {
+            assert!(!column_matches(glob, column), "{glob} {column}");
         }
     }
 }

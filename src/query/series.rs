@@ -101,7 +101,7 @@ impl Series {
         let wanted = |n: &usize| {
             patterns
                 .iter()
-                .any(|pattern| schema::fits(pattern, name(n)))
+                .any(|pattern| schema::column_matches(pattern, name(n)))
         };
         self.shown.retain(|n| *n == 0 || wanted(n));
         self

@@ -1,7 +1,7 @@
 //! Derived directories: a file of YAML goes in, and a directory that is always up to date comes out.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use mount_tests::mount::Mount;
 use mount_tests::place::{file, folder};
 use mount_tests::pond::{Pond, names};
-use mount_tests::run::{arrow, python, tool};
+use mount_tests::run::{arrow, need_root, python, tool};
 use rustix::io::Errno;
 
 /// Three months of two measurements, some missing, as CSV, JSON lines and Parquet.
@@ -394,5 +394,31 @@ fn a_chart_and_a_page_are_made_of_a_reduced_series() {
     assert_eq!(
         read(mount.join("Synthetic/s/waves.csv")).lines().count(),
         7 * 144 + 1
+    );
+}
+
+#[test]
+fn a_resource_reads_what_its_owner_may() {
+    need_root("to be two users");
+    let pond = Pond::new();
+    let mount = pond.mount_with(&["--allow-other"]);
+    let data = folder(mount.path(), "data");
+    file(&data, "1.csv", "timestamp,a\n1,10\n");
+    let sql_dir = folder(mount.path(), "Sql");
+    fs::set_permissions(&sql_dir, fs::Permissions::from_mode(0o777)).unwrap();
+    let text = "apiVersion: v1\nkind: Sql\nname: theirs\ndesc: x\nspec:\n  queries:\n  \
+        - {name: out.csv, inputs: {t: \"/data/*.csv\"}, query: \"SELECT a FROM t\"}\n";
+    let write = tool("tee").arg(sql_dir.join("theirs.yaml")).as_nobody();
+    write.input(text).ok();
+    assert_eq!(read(sql_dir.join("theirs/out.csv")), "a\n10\n");
+    fs::set_permissions(data.join("1.csv"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(names(&sql_dir.join("theirs")), ["ERROR"]);
+    assert!(read(sql_dir.join("theirs/ERROR")).contains("may not be read"));
+    // Nor through a directory that is closed to them.
+    fs::set_permissions(data.join("1.csv"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(
+        errno(fs::read(sql_dir.join("theirs/out.csv"))),
+        Some(Errno::IO)
     );
 }

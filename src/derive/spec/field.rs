@@ -216,27 +216,6 @@ pub(crate) fn renaming(at: &FieldPath, from: &str, to: &str) -> Checked {
     Ok(())
 }
 
-/// Whether a column is meant by a glob, in which `*` stands for any characters.
-pub fn column_matches(glob: &str, column: &str) -> bool {
-    let Some((head, tail)) = glob.split_once('*') else {
-        return glob == column;
-    };
-    let Some(mut rest) = column.strip_prefix(head) else {
-        return false;
-    };
-    let mut parts = tail.split('*').peekable();
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        match rest.split_once(part) {
-            Some((_, after)) => rest = after,
-            None => return false,
-        }
-    }
-    true
-}
-
 /// Reads a map, and refuses a key that occurs twice where the reader of YAML would take the last one.
 pub(crate) fn unique_keys<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
 where

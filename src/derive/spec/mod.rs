@@ -27,7 +27,6 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub use aggregate::Aggregate;
 pub use bucket::{Backup, Copy};
 pub use chart::{Chart, ChartCollection, Format};
 pub use collect::{Device, HydroVu, Inbox, Scribble, Sort};
@@ -35,7 +34,6 @@ pub use combine::{Combine, Scope, SeriesInput};
 pub use concat::{Concat, ConcatFile, Header};
 pub use derive::{Derive, DeriveCollection};
 pub use dynamic::{DynamicDir, DynamicEntry};
-pub use field::column_matches;
 pub use moment::Moment;
 pub use pivot::{Pivot, PivotCollection};
 pub use reduce::{Dataset, Duplicates, Reduce, ReduceCollection};

@@ -2,9 +2,10 @@
 //!
 //! Role: its typed spec. Holds always: once checked, each dataset finds a name for what it reduces.
 
-use super::aggregate::{Aggregate, usual};
+use super::aggregate::usual;
 use super::field::{Check, Checked, FieldPath, columns, distinct, listed, named, renaming};
 use crate::derive::duration::Resolution;
+use crate::query::Aggregate;
 use serde::{Deserialize, Serialize};
 
 /// Directories of reduced series.

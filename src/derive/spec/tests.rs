@@ -1,6 +1,6 @@
-//! Kinds and columns by their names.
+//! Kinds by their names.
 
-use super::{Kind, column_matches};
+use super::Kind;
 
 #[test]
 fn kinds_by_name() {
@@ -9,32 +9,4 @@ fn kinds_by_name() {
     }
     let derived = Kind::ALL.iter().filter(|kind| kind.is_derived());
     assert_eq!((Kind::ALL.len(), derived.count()), (16, 11));
-}
-
-#[test]
-fn columns_by_glob() {
-    for (glob, column) in [
-        ("a.b", "a.b"),
-        ("*", ""),
-        ("*", "a"),
-        ("*.DO.*", "x.DO.mg/L"),
-        ("a*c", "ac"),
-        ("a*c", "abcc"),
-        ("*a*a", "aa"),
-        ("µ*", "µg/L"),
-        ("a**b", "ab"),
-    ] {
-        assert!(column_matches(glob, column), "{glob} {column}");
-    }
-    for (glob, column) in [
-        ("a.b", "aXb"),
-        ("a", "A"),
-        ("*.DO.*", "x.DO"),
-        ("a*c", "abcd"),
-        ("*a*a", "a"),
-        ("ab*ba", "aba"),
-        ("", "a"),
-    ] {
-        assert!(!column_matches(glob, column), "{glob} {column}");
-    }
 }

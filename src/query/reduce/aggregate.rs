@@ -2,72 +2,99 @@
 
 use std::fmt;
 
-/// One number that stands for the values of a bucket.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What is computed of the values of one column in one bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Aggregate {
-    /// Their mean.
+    /// The mean.
     Avg,
     /// The least.
     Min,
     /// The greatest.
     Max,
-    /// Their sum.
+    /// The sum.
     Sum,
     /// How many there are.
     Count,
-    /// The first in time.
+    /// The earliest.
     First,
-    /// The last in time.
+    /// The latest.
     Last,
-    /// Half of them are not above it: percentile 50.
+    /// The one in the middle.
     Median,
-    /// The standard deviation of a sample; of one value there is none.
+    /// The standard deviation of a sample.
     Stddev,
-    /// This many percent of them are not above it, with linear interpolation between neighbours.
-    Percentile(f64),
+    /// The one that so many thousandths of a percent are not above: 0 to 100,000.
+    Percentile(u32),
 }
 
+const NAMED: [(&str, Aggregate); 9] = [
+    ("avg", Aggregate::Avg),
+    ("min", Aggregate::Min),
+    ("max", Aggregate::Max),
+    ("sum", Aggregate::Sum),
+    ("count", Aggregate::Count),
+    ("first", Aggregate::First),
+    ("last", Aggregate::Last),
+    ("median", Aggregate::Median),
+    ("stddev", Aggregate::Stddev),
+];
+
 impl Aggregate {
-    /// The aggregate of a name; nothing if there is none.
-    pub fn named(name: &str) -> Option<Aggregate> {
-        Some(match name {
-            "avg" | "mean" => Aggregate::Avg,
-            "min" => Aggregate::Min,
-            "max" => Aggregate::Max,
-            "sum" => Aggregate::Sum,
-            "count" => Aggregate::Count,
-            "first" => Aggregate::First,
-            "last" => Aggregate::Last,
-            "median" => Aggregate::Median,
-            "stddev" => Aggregate::Stddev,
-            _ => {
-                let percent: f64 = name.strip_prefix('p')?.parse().ok()?;
-                let known = (0.0..=100.0).contains(&percent);
-                return known.then_some(Aggregate::Percentile(percent));
-            }
+    /// Reads the name of an aggregate.
+    pub fn new(text: &str) -> Result<Aggregate, String> {
+        let named = NAMED.iter().find(|(name, _)| *name == text);
+        let aggregate = named.map(|(_, aggregate)| *aggregate);
+        aggregate.or_else(|| percentile(text)).ok_or_else(|| {
+            let names = NAMED.map(|(name, _)| name).join(", ");
+            format!(
+                "{text:?} is not an aggregate; write {names}, or a percentile such as p95 or p99.9"
+            )
         })
     }
 
     /// Whether all values have to be kept to tell it.
     pub(super) fn needs_values(self) -> bool {
-        matches!(self, Aggregate::Median | Aggregate::Percentile(_))
+        self.fraction().is_some()
     }
+
+    /// The part of the values that a percentile is not below, from 0 to 1; 0.5 for the median.
+    pub(super) fn fraction(self) -> Option<f64> {
+        match self {
+            Aggregate::Percentile(thousandths) => Some(f64::from(thousandths) / 100_000.0),
+            Aggregate::Median => Some(0.5),
+            _ => None,
+        }
+    }
+}
+
+fn percentile(text: &str) -> Option<Aggregate> {
+    let digits = text.strip_prefix('p')?;
+    let (whole, part) = match digits.split_once('.') {
+        Some((_, "")) => return None,
+        Some((whole, part)) => (whole, part),
+        None => (digits, ""),
+    };
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let leading = whole.len() > 1 && whole.starts_with('0');
+    if whole.is_empty() || leading || part.len() > 3 || !plain(whole) || !plain(part) {
+        return None;
+    }
+    let thousandths = format!("{whole}{part:0<3}").parse::<u32>().ok()?;
+    (thousandths <= 100_000).then_some(Aggregate::Percentile(thousandths))
 }
 
 impl fmt::Display for Aggregate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Aggregate::Avg => "avg",
-            Aggregate::Min => "min",
-            Aggregate::Max => "max",
-            Aggregate::Sum => "sum",
-            Aggregate::Count => "count",
-            Aggregate::First => "first",
-            Aggregate::Last => "last",
-            Aggregate::Median => "median",
-            Aggregate::Stddev => "stddev",
-            Aggregate::Percentile(percent) => return write!(f, "p{percent}"),
-        })
+        if let Aggregate::Percentile(thousandths) = self {
+            let (whole, part) = (thousandths / 1_000, thousandths % 1_000);
+            write!(f, "p{whole}")?;
+            return match part {
+                0 => Ok(()),
+                _ => write!(f, ".{}", format!("{part:03}").trim_end_matches('0')),
+            };
+        }
+        let named = NAMED.iter().find(|(_, aggregate)| aggregate == self);
+        named.map_or(Ok(()), |(name, _)| f.write_str(name))
     }
 }
 
@@ -162,14 +189,14 @@ impl Stat {
             Aggregate::Last => Some(self.last.1),
             Aggregate::Stddev if self.count == 1 => None,
             Aggregate::Stddev => Some((self.spread / (self.count - 1) as f64).sqrt()),
-            Aggregate::Median => percentile(sorted, 50.0),
-            Aggregate::Percentile(percent) => percentile(sorted, percent),
+            Aggregate::Median | Aggregate::Percentile(_) => below(sorted, aggregate.fraction()?),
         }
     }
 }
 
-fn percentile(sorted: &[f64], percent: f64) -> Option<f64> {
-    let at = percent / 100.0 * sorted.len().checked_sub(1)? as f64;
+/// The value that a part of the values is not above, with linear interpolation between neighbours.
+fn below(sorted: &[f64], part: f64) -> Option<f64> {
+    let at = part * sorted.len().checked_sub(1)? as f64;
     let below = *sorted.get(at.floor() as usize)?;
     let above = *sorted.get(at.ceil() as usize)?;
     Some(below + (above - below) * at.fract())
@@ -206,21 +233,34 @@ mod tests {
     #[test]
     fn percentiles_lie_between_neighbours() {
         let sorted = [1.0, 2.0, 4.0, 8.0];
-        assert_eq!(percentile(&sorted, 50.0), Some(3.0));
-        assert_eq!(percentile(&sorted, 0.0), Some(1.0));
-        assert_eq!(percentile(&sorted, 100.0), Some(8.0));
-        assert_eq!(percentile(&[], 50.0), None);
+        assert_eq!(below(&sorted, 0.5), Some(3.0));
+        assert_eq!(below(&sorted, 0.0), Some(1.0));
+        assert_eq!(below(&sorted, 1.0), Some(8.0));
+        assert_eq!(below(&[], 0.5), None);
     }
 
     #[test]
-    fn aggregates_have_names() {
-        for name in [
-            "avg", "min", "max", "sum", "count", "first", "last", "median", "stddev", "p95",
-            "p99.9",
-        ] {
-            assert_eq!(Aggregate::named(name).unwrap().to_string(), name);
+    fn names_come_back() {
+        let percentiles = ["p0", "p5", "p50", "p99.9", "p99.999", "p100", "p0.05"];
+        for name in NAMED.map(|(name, _)| name).iter().chain(&percentiles) {
+            assert_eq!(Aggregate::new(name).unwrap().to_string(), *name);
         }
-        assert_eq!(Aggregate::named("p101"), None);
-        assert_eq!(Aggregate::named("mode"), None);
+        assert_eq!(Aggregate::new("p50.0").unwrap().to_string(), "p50");
+        assert_eq!(Aggregate::new("p99.9").unwrap().fraction(), Some(0.999));
+        assert_eq!(Aggregate::new("median").unwrap().fraction(), Some(0.5));
+    }
+
+    #[test]
+    fn others_are_refused() {
+        for name in [
+            "mean", "p", "p101", "p100.1", "p-1", "p1.", "p.5", "p05", "p1.2345", "P5", "", "p+5",
+            "p1e1",
+        ] {
+            let error = Aggregate::new(name).unwrap_err();
+            assert!(
+                error.contains("is not an aggregate; write avg, min,"),
+                "{error}"
+            );
+        }
     }
 }

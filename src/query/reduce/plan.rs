@@ -132,7 +132,7 @@ impl Reduction {
         match &self.columns {
             Some(patterns) => patterns
                 .iter()
-                .any(|pattern| schema::fits(pattern, field.name())),
+                .any(|pattern| schema::column_matches(pattern, field.name())),
             None => field.data_type().is_numeric() || field.data_type() == &DataType::Null,
         }
     }

@@ -26,7 +26,7 @@ fn reduction(sources: &[Arc<Source>], width: Width, all_rows: bool) -> Reduction
         aggregates: [
             "avg", "min", "max", "sum", "count", "first", "last", "median",
         ]
-        .map(|name| Aggregate::named(name).unwrap())
+        .map(|name| Aggregate::new(name).unwrap())
         .into(),
         all_rows,
         base: Width::Fixed(10_000_000),
