@@ -91,13 +91,15 @@ impl Pond {
         Ok(found)
     }
 
-    /// The newest version, and its tree by the oplog, if all of that can be read. No version is made
-    /// meanwhile.
+    /// The newest version, and its tree by the oplog, if all of that can be read. No version is made and nothing is
+    /// cleaned up meanwhile.
     fn read_oplog(
         &self,
         found: &mut Findings,
         contents: &mut Contents,
     ) -> Result<(Version, Option<Changes>), PondError> {
+        // Else a clean-up of the log would look like damage.
+        let _alone = self.keeper.alone();
         let log = self.log.lock();
         let latest = self.latest().version;
         let oplog = log.oplog();
