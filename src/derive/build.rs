@@ -464,6 +464,7 @@ impl<'b> Listing<'b> {
                 ..own
             },
             key: Mutex::new(None),
+            instead: std::sync::OnceLock::new(),
         };
         self.add(name, Node::File(Arc::new(file)))
     }

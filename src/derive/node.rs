@@ -7,7 +7,7 @@ use crate::tinyfs::{Name, NodeId, Time, Version};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An entry of a derived directory.
 #[derive(Clone)]
@@ -53,6 +53,8 @@ pub struct DerivedFile {
     pub(super) owner: Owner,
     /// Its key, once it is known.
     pub(super) key: Mutex<Option<Result<Hash, DeriveError>>>,
+    /// What is read for it, where its inputs changed before it was made: the same file of a version.
+    pub(super) instead: OnceLock<Hash>,
 }
 
 impl DerivedFile {
@@ -70,6 +72,7 @@ impl DerivedFile {
             format: Some(format),
             owner: self.owner,
             key: Mutex::new(None),
+            instead: OnceLock::new(),
         }
     }
 }

@@ -6,10 +6,10 @@ use super::make::{Opened, Wrong};
 use super::memory::Results;
 use super::node::{DerivedFile, Input, Recipe};
 use super::registry::Parsed;
-use super::stored::StoredFile;
+use super::stored::{StoredFile, is_stale};
 use super::view::{View, find_file};
 use crate::pond::Pond;
-use crate::query::{Blob, Engine, Hash, Keep, QueryError, Source, identity};
+use crate::query::{Blob, Engine, Format, Hash, Keep, QueryError, Source, identity, key};
 use crate::tinyfs::{FsError, FsResult, NodeId, Version};
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
@@ -40,8 +40,6 @@ pub struct Derive {
     failures: Mutex<FxHashMap<Hash, (Instant, DeriveError)>>,
     /// Results that were read last, open.
     open: Mutex<Vec<(Hash, Arc<Cached>)>>,
-    /// Files of the present that changed while they were made: what was made instead, of a version.
-    instead: Mutex<FxHashMap<Hash, Hash>>,
     free: Mutex<usize>,
     freed: Condvar,
 }
@@ -86,7 +84,6 @@ impl Derive {
             flights: Mutex::default(),
             failures: Mutex::default(),
             open: Mutex::default(),
-            instead: Mutex::default(),
             free: Mutex::new(std::thread::available_parallelism().map_or(1, |n| n.get())),
             freed: Condvar::new(),
         }
@@ -145,10 +142,7 @@ impl Derive {
 
     fn identity_of(&self, input: &Input, at: Version) -> Result<Hash, DeriveError> {
         match input {
-            Input::Stored { path, id } => {
-                let file = self.stored(at, *id)?;
-                identity(&file).map_err(|error| DeriveError::new(format!("{path}: {error}")))
-            }
+            Input::Stored { path, id } => identity_as(path, &self.stored(at, *id)?),
             Input::Derived(file) => self.fresh_key(file),
         }
     }
@@ -164,16 +158,14 @@ impl Derive {
     /// What was made of a file before, if it was and is still there.
     pub fn made(&self, file: &DerivedFile) -> FsResult<Option<Arc<Cached>>> {
         let key = self.known_key(file)?;
-        Ok(self.find(&key)?)
+        Ok(self.find(file.instead.get().unwrap_or(&key))?)
     }
 
     fn find(&self, key: &Hash) -> Result<Option<Arc<Cached>>, DeriveError> {
         if let Some(open) = self.opened(key) {
             return Ok(Some(open));
         }
-        let instead = self.instead.lock().get(key).copied();
-        let cache = &self.works()?.cache;
-        let found = cache.find(&instead.unwrap_or(*key)).map(Arc::new);
+        let found = self.works()?.cache.find(key).map(Arc::new);
         if let Some(found) = &found {
             let mut open = self.open.lock();
             open.truncate(OPEN - 1);
@@ -193,6 +185,7 @@ impl Derive {
     /// What was made of a file, where that can be told at once.
     pub fn at_hand(&self, file: &DerivedFile) -> Option<(Hash, Arc<Cached>)> {
         let key = file.key.try_lock()?.clone()?.ok()?;
+        let key = *file.instead.get().unwrap_or(&key);
         Some((key, self.opened(&key)?))
     }
 
@@ -203,16 +196,47 @@ impl Derive {
         view.cloned()
     }
 
-    /// The bytes of a file. Waits until they are made.
+    /// The bytes of a file. Waits until they are made. One whose inputs do not stay what they are until then is read
+    /// as it is in a version that is made of them.
     pub fn render(&self, file: &DerivedFile) -> Result<Arc<Cached>, DeriveError> {
         let key = self.known_key(file)?;
-        if let Some(made) = self.find(&key)? {
+        if let Some(made) = self.find(file.instead.get().unwrap_or(&key))? {
             return Ok(made);
         }
+        let made = loop {
+            let (made, by_us) = self.render_once(file, key);
+            // Who made it for us may have failed by what changed for them alone.
+            if made.is_ok() || by_us || file.at == Version::NOW {
+                break made;
+            }
+        };
+        if made.is_ok() || self.stands(file, &key) {
+            return made;
+        }
+        let version = self.pond.sync().map_err(DeriveError::new)?;
+        let view = self.view(version)?;
+        let standing = find_file(&view, &file.path).ok_or_else(DeriveError::stale)?;
+        let made = self.render(&standing)?;
+        let other = self.known_key(&standing)?;
+        file.instead.get_or_init(|| other);
+        Ok(made)
+    }
+
+    /// Whether the inputs of a file are still those of its key.
+    fn stands(&self, file: &DerivedFile, key: &Hash) -> bool {
+        file.at != Version::NOW || self.fresh_key(file).ok() == Some(*key)
+    }
+
+    /// Makes what a key stands for, once for all who ask for it. Tells whether this was who made it.
+    fn render_once(
+        &self,
+        file: &DerivedFile,
+        key: Hash,
+    ) -> (Result<Arc<Cached>, DeriveError>, bool) {
         if let Some((when, error)) = self.failures.lock().get(&key)
             && when.elapsed() < FAILED
         {
-            return Err(error.clone());
+            return (Err(error.clone()), true);
         }
         let (flight, first) = {
             let mut flights = self.flights.lock();
@@ -231,8 +255,10 @@ impl Derive {
                 flight: &flight,
                 key,
             };
-            let made = self.make(file, &key);
-            if let Err(error) = &made {
+            let made = self.try_to_make(file, &key);
+            if let Err(error) = &made
+                && self.stands(file, &key)
+            {
                 let mut failures = self.failures.lock();
                 failures.retain(|_, (when, _)| when.elapsed() < FAILED);
                 failures.insert(key, (Instant::now(), error.clone()));
@@ -243,33 +269,24 @@ impl Derive {
         while done.is_none() {
             flight.landed.wait(&mut done);
         }
-        done.clone()
-            .unwrap_or_else(|| Err(DeriveError::new("it was not made")))
+        let made = done.clone();
+        let missing = || Err(DeriveError::new("it was not made"));
+        (made.unwrap_or_else(missing), first)
     }
 
-    /// Makes a file that stays what it was while it is made; of one that does not, that of a new version.
-    fn make(&self, file: &DerivedFile, key: &Hash) -> Result<Arc<Cached>, DeriveError> {
-        let made = self.try_to_make(file, key);
-        if file.at != Version::NOW || self.fresh_key(file).ok() == Some(*key) {
-            return made;
-        }
-        let version = self.pond.sync().map_err(DeriveError::new)?;
-        let view = self.view(version)?;
-        let standing = find_file(&view, &file.path).ok_or_else(DeriveError::stale)?;
-        let made = self.render(&standing)?;
-        let other = self.known_key(&standing)?;
-        self.instead.lock().insert(*key, other);
-        Ok(made)
-    }
-
+    /// Makes a file of inputs that stay what they are.
     fn try_to_make(&self, file: &DerivedFile, key: &Hash) -> Result<Arc<Cached>, DeriveError> {
         let recipe = &*file.recipe;
         // First the inputs, since what waits for others must not keep them from their turn.
-        let mut opened = Opened::default();
+        let (mut opened, mut identities) = (Opened::default(), Vec::new());
         for input in recipe.inputs() {
-            opened
-                .blobs
-                .push((input.path(), self.blob(input, file.at)?));
+            let (blob, identity) = self.blob(input, file.at)?;
+            opened.blobs.push((input.path(), blob));
+            identities.push(identity);
+        }
+        // What is open stays what it is, or cannot be read; so whatever is made of it is of these identities.
+        if recipe.key(file.format, &identities) != *key {
+            return Err(DeriveError::stale());
         }
         let _turn = self.turn();
         let began = Instant::now();
@@ -306,13 +323,23 @@ impl Derive {
         }
     }
 
-    fn blob(&self, input: &Input, at: Version) -> Result<Arc<dyn Blob>, DeriveError> {
+    /// An input, and the identity of its content.
+    fn blob(&self, input: &Input, at: Version) -> Result<(Arc<dyn Blob>, Hash), DeriveError> {
         match input {
-            Input::Stored { id, .. } => Ok(Arc::new(self.stored(at, *id)?)),
+            Input::Stored { path, id } => {
+                let file = self.stored(at, *id)?;
+                let identity = identity_as(path, &file)?;
+                Ok((Arc::new(file), identity))
+            }
             Input::Derived(file) => {
                 let path = input.path();
                 let made = self.render(file).map_err(|error| error.about(&path))?;
-                Ok(made)
+                let key = self.known_key(file)?;
+                match file.instead.get().is_some() {
+                    // It is of other inputs than its key says.
+                    true => Err(DeriveError::stale()),
+                    false => Ok((made, key)),
+                }
             }
         }
     }
@@ -339,6 +366,18 @@ impl Derive {
             ..told
         }))
     }
+}
+
+/// The identity of a stored input: of its content, and of the format that its name tells.
+fn identity_as(path: &str, file: &StoredFile) -> Result<Hash, DeriveError> {
+    let of = || -> std::io::Result<Hash> {
+        let format = format!("{:?}", Format::of_file(path, file)?);
+        Ok(key("input", &[&identity(file)?, format.as_bytes()]))
+    };
+    of().map_err(|error| match is_stale(&error) {
+        true => DeriveError::stale(),
+        false => DeriveError::new(format!("{path}: {error}")),
+    })
 }
 
 /// Sees to it that whoever waits for a file does not wait for ever.

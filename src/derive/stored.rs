@@ -2,34 +2,57 @@
 
 use crate::pond::Pond;
 use crate::query::{Blob, Hash, Keep, WINDOW, key};
-use crate::tinyfs::{FsError, FsResult, NodeId, Version};
+use crate::tinyfs::{FsError, FsResult, NodeId, Time, Version};
 use bytes::Bytes;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A file at a version. One of the present may change meanwhile, which its identity tells.
+/// A file at a version. One of the present is read only as long as it is what it was when it was opened: then its
+/// reads fail, as [`is_stale`] tells, and nothing is kept of a mixture.
 pub(super) struct StoredFile {
     pond: Arc<Pond>,
     keep: Arc<dyn Keep>,
     at: Version,
     id: NodeId,
     len: u64,
+    /// When it changed last.
+    changed: Time,
+}
+
+/// Whether a read failed because the file is not what it was.
+pub(super) fn is_stale(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::StaleNetworkFileHandle
 }
 
 impl StoredFile {
+    /// To be asked after each read: whether that was of the file as it was opened.
+    fn unchanged(&self) -> io::Result<()> {
+        if self.at != Version::NOW {
+            return Ok(());
+        }
+        let node = self.pond.node(self.at, self.id);
+        match node {
+            Ok(node) if (node.size, node.ctime) == (self.len, self.changed) => Ok(()),
+            Ok(_) | Err(FsError::Posix(_)) => Err(io::ErrorKind::StaleNetworkFileHandle.into()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     pub(super) fn open(
         pond: &Arc<Pond>,
         keep: &Arc<dyn Keep>,
         at: Version,
         id: NodeId,
     ) -> FsResult<StoredFile> {
+        let node = pond.node(at, id)?;
         Ok(StoredFile {
             pond: pond.clone(),
             keep: keep.clone(),
             at,
             id,
-            len: pond.node(at, id)?.size,
+            len: node.size,
+            changed: node.ctime,
         })
     }
 }
@@ -49,6 +72,7 @@ impl Blob for StoredFile {
             .pond
             .read(self.at, self.id, range.start, len)
             .map_err(failed)?;
+        self.unchanged()?;
         match bytes.len() as u64 == len {
             true => Ok(bytes.into()),
             // It was cut meanwhile.
@@ -64,6 +88,7 @@ impl Blob for StoredFile {
             .pond
             .fingerprint(self.at, self.id, range.clone())
             .map_err(failed)?;
+        self.unchanged()?;
         let key = key("window", &[&made_of]);
         if let Some(known) = self.keep.get(&key)
             && let Ok(known) = Hash::try_from(&known[..])

@@ -136,6 +136,74 @@ fn equal_inputs_are_made_once_wherever_they_are() {
 }
 
 #[test]
+fn a_format_is_part_of_what_a_file_is() {
+    let world = World::new();
+    world.put("data", "1.csv", "timestamp\ta\n1\t10\n");
+    world.apply(&sql("x", "/data/*", SUM)).unwrap();
+    assert!(world.now("/Sql/x/out.csv").is_err());
+    let dir = world.make(NodeId::ROOT, "data", Kind::Directory, 0o755);
+    let (from, to) = (Name::new(b"1.csv").unwrap(), Name::new(b"1.tsv").unwrap());
+    let mode = crate::tinyfs::ops::RenameMode::Replace;
+    world
+        .pond
+        .rename(&ROOT, (dir, &from), (dir, &to), mode, false)
+        .unwrap();
+    assert_eq!(world.now("/Sql/x/out.csv").unwrap(), "s\n10\n");
+}
+
+/// Whoever changes an input while it is read leaves nothing wrong behind, under any version.
+#[test]
+fn an_input_that_changes_meanwhile_is_never_half_of_a_result() {
+    let world = Arc::new(World::new());
+    world.put("data", "1.csv", "timestamp,a\n0,1\n");
+    world
+        .apply(&sql(
+            "x",
+            "/data/*",
+            "SELECT count(*) AS n, sum(a) AS s FROM t",
+        ))
+        .unwrap();
+    let writer = {
+        let world = world.clone();
+        std::thread::spawn(move || {
+            for n in 1..=150 {
+                let rows: String = (0..=n).map(|row| format!("{row},1\n")).collect();
+                world.put("data", "1.csv", &format!("timestamp,a\n{rows}"));
+                if n % 10 == 0 {
+                    world.pond.sync().unwrap();
+                }
+            }
+        })
+    };
+    while !writer.is_finished() {
+        let _ = world.now("/Sql/x/out.csv");
+    }
+    writer.join().unwrap();
+    assert_eq!(world.now("/Sql/x/out.csv").unwrap(), "n,s\n151,151\n");
+    for version in 1..=world.pond.latest().version.0 {
+        let at = Version(version);
+        let Ok(Some(_)) = world.pond.find(at, b"data/1.csv") else {
+            continue;
+        };
+        let (id, node) = world.pond.walk(at, b"data/1.csv").unwrap();
+        let bytes = world.pond.read(at, id, 0, node.size).unwrap();
+        let rows = bytes
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            .saturating_sub(1);
+        if rows > 0 && world.pond.find(at, b"Sql/x.yaml").unwrap().is_some() {
+            let found = world.read(at, "/Sql/x/out.csv");
+            assert_eq!(
+                found.unwrap(),
+                format!("n,s\n{rows},{rows}\n"),
+                "version {version}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_identity_stays_through_later_documents() {
     let world = World::new();
     let first = world.apply(&sql("x", "/data/*", SUM)).unwrap();
