@@ -312,8 +312,11 @@ impl Derive {
                 }
                 Err(Wrong::Query(QueryError::Mistyped { name, why })) => {
                     let source = opened.sources.iter().find(|source| source.name() == name);
-                    let learned = source.map(|source| source.learn(works.keep.as_ref()));
-                    if !matches!(learned, Some(Ok(true))) {
+                    let learned = match source {
+                        Some(source) => source.learn(works.keep.as_ref())?,
+                        None => false,
+                    };
+                    if !learned {
                         return Err(QueryError::Input { name, why }.into());
                     }
                 }

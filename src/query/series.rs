@@ -2,7 +2,7 @@
 //!
 //! Of several rows of one time, each column has the last value that is not null, in the order of the inputs and of
 //! the rows in them: what was sent again changes nothing, what was corrected is corrected, and what came in two
-//! files with different columns is one row. Rows without a time are left out, and counted.
+//! files with different columns is one row. Rows without a time are left out.
 
 use super::blob::Hash;
 use super::keep::{Keep, key};
@@ -29,8 +29,6 @@ pub struct Member {
 pub(super) struct Facts {
     /// Rows with a time.
     pub(super) rows: u64,
-    /// Rows without one.
-    pub(super) untimed: u64,
     /// The first and the last time, if there is any.
     pub(super) span: Option<(i64, i64)>,
     /// Whether each time is later than the one before.
@@ -40,7 +38,6 @@ pub(super) struct Facts {
 impl Facts {
     pub(super) const NONE: Facts = Facts {
         rows: 0,
-        untimed: 0,
         span: None,
         strict: true,
     };
@@ -201,7 +198,6 @@ fn facts(member: &Member, piece: &Piece, keep: &dyn Keep) -> Result<Facts, Query
     let mut facts = Facts::NONE;
     for batch in member.source.scan(piece, &[times])? {
         let times = time::normal(batch?.column(0))?;
-        facts.untimed += times.null_count() as u64;
         match times.null_count() {
             0 => facts.add(times.values()),
             _ => facts.add(&times.iter().flatten().collect::<Vec<_>>()),

@@ -22,7 +22,6 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
@@ -145,12 +144,5 @@ impl TableFunctionImpl for Reader {
             ))
         })?;
         Ok(Arc::new(table.clone()))
-    }
-}
-
-/// An I/O error of a query's own.
-impl From<QueryError> for io::Error {
-    fn from(error: QueryError) -> io::Error {
-        io::Error::other(error)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Role: the kinds there are, and the spec of each. In: the part `spec` of a document, and its kind.
 //! Out: a [`Spec`]. Holds always: fields that a kind does not have are refused; what the types cannot
-//! say is checked by [`Check`] before anybody sees the spec; equal specs have equal canonical texts.
+//! say is checked by [`Check`] before anybody sees the spec.
 //!
 //! Names in a spec are names of directory entries. Patterns are those of [`crate::tinyfs::Pattern`],
 //! from the root of the pond with or without a leading slash.
@@ -46,7 +46,6 @@ pub use template::{Body, Template, TemplateCollection};
 use field::{Check, Checked, FieldPath, FromText};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer};
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 use std::fmt;
 
 /// Names each kind once; everything that differs between kinds only by their name is made of it.
@@ -176,46 +175,5 @@ impl Serialize for Kind {
 impl<'de> Deserialize<'de> for Kind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
         deserializer.deserialize_str(FromText::new("a kind such as Reduce", Kind::new))
-    }
-}
-
-impl Spec {
-    /// The spec and its kind as one line of JSON: keys sorted, what was left out filled in, secrets as
-    /// the references that they are.
-    pub fn canonical(&self) -> Result<String, serde_json::Error> {
-        let mut text = String::new();
-        sorted(&serde_json::to_value(self)?, &mut text);
-        Ok(text)
-    }
-}
-
-/// Writes JSON with sorted keys, whatever order the maps of the library keep.
-fn sorted(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| *key);
-            out.push('{');
-            for (place, (key, value)) in entries.into_iter().enumerate() {
-                if place > 0 {
-                    out.push(',');
-                }
-                out.push_str(&Value::String(key.clone()).to_string());
-                out.push(':');
-                sorted(value, out);
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for (place, item) in items.iter().enumerate() {
-                if place > 0 {
-                    out.push(',');
-                }
-                sorted(item, out);
-            }
-            out.push(']');
-        }
-        scalar => out.push_str(&scalar.to_string()),
     }
 }

@@ -104,11 +104,7 @@ impl Partial {
     pub(super) fn encode(&self) -> Bytes {
         let mut out = Encoder(Vec::new());
         let (first, last) = self.facts.span.unwrap_or((1, 0));
-        for number in [
-            self.facts.rows,
-            self.facts.untimed,
-            u64::from(self.facts.strict),
-        ] {
+        for number in [self.facts.rows, u64::from(self.facts.strict)] {
             out.u64(number);
         }
         out.i64(first);
@@ -145,11 +141,10 @@ impl Partial {
     pub(super) fn decode(bytes: &[u8]) -> Option<Partial> {
         let (words, rest) = bytes.as_chunks::<8>();
         let mut from = Decoder(words.iter());
-        let (rows, untimed, strict) = (from.u64()?, from.u64()?, from.u64()? == 1);
+        let (rows, strict) = (from.u64()?, from.u64()? == 1);
         let (first, last) = (from.i64()?, from.i64()?);
         let facts = Facts {
             rows,
-            untimed,
             span: (first <= last).then_some((first, last)),
             strict,
         };
