@@ -25,6 +25,7 @@ mod tests;
 
 use super::spec::field::{Checked, Fault, FieldPath, component};
 use super::spec::{Kind, Spec};
+use crate::observe::guarded;
 use serde::Deserialize;
 use serde::de::DeserializeSeed;
 use std::collections::BTreeMap;
@@ -65,6 +66,10 @@ pub struct DocumentError {
 impl Document {
     /// Reads a document and checks it.
     pub fn parse(text: &str) -> Result<Document, DocumentError> {
+        readable(|| Document::read(text))
+    }
+
+    fn read(text: &str) -> Result<Document, DocumentError> {
         let comment = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
         if text.lines().all(comment) {
             return Err(DocumentError::without_place("there is no document in it"));
@@ -87,13 +92,13 @@ impl Document {
         text: &str,
         variables: &BTreeMap<String, String>,
     ) -> Result<String, DocumentError> {
-        expand::expand(text, variables)
+        readable(|| expand::expand(text, variables))
     }
 
     /// Puts `metadata.uuid` into the text of a valid document; the answer is `text` itself if it is
     /// there. Comments are kept, unless `metadata` is written in braces or has another uuid.
     pub fn stamp(text: &str, uuid: Uuid) -> Result<String, DocumentError> {
-        stamp::stamp(text, uuid)
+        readable(|| stamp::stamp(text, uuid))
     }
 
     /// Where in the pond the rendered directory appears besides its own place: an absolute path.
@@ -125,6 +130,18 @@ impl Document {
             Some(Err(_)) => at.key("uuid").fault("it is not a uuid"),
         }
     }
+}
+
+/// What `read` makes of a text, on some of which the library panics (an alias where a list ends, in 0.10.7).
+pub(super) fn readable<T>(
+    read: impl FnOnce() -> Result<T, DocumentError>,
+) -> Result<T, DocumentError> {
+    let unreadable = || {
+        Err(DocumentError::without_place(
+            "it is no YAML that can be read",
+        ))
+    };
+    guarded(read).unwrap_or_else(unreadable)
 }
 
 fn check_path(at: &FieldPath, path: &str) -> Checked {

@@ -1,12 +1,14 @@
 //! Templates that a document names as files, as part of it.
 
 use super::DeriveError;
+use super::document::readable;
 use serde_yaml::Value;
 
 /// A document whose `template_file`s are read, from the current directory on, and become its `template`s. One without
 /// any stays as it is.
 pub fn inline_templates(text: &str) -> Result<String, DeriveError> {
-    let mut document: Value = serde_yaml::from_str(text).map_err(DeriveError::new)?;
+    let read = || Ok(serde_yaml::from_str::<Value>(text)?);
+    let mut document = readable(read).map_err(DeriveError::new)?;
     let mut any = false;
     let spec = document.get_mut("spec");
     inline(spec, &mut any)?;

@@ -136,6 +136,22 @@ fn fields_may_come_in_any_order() {
     );
 }
 
+/// The library panics on some of these.
+#[test]
+fn an_alias_anywhere_is_answered() {
+    let text: Vec<char> = NEW.chars().collect();
+    for at in 0..text.len() {
+        let mut edited = text.clone();
+        edited[at] = '*';
+        let edited = String::from_iter(edited);
+        let answer =
+            Document::expand(&edited, &variables()).and_then(|text| Document::parse(&text));
+        if let Err(error) = answer {
+            assert!(!error.to_string().contains('\n'), "{error}");
+        }
+    }
+}
+
 #[test]
 fn a_uuid_is_stamped_into_the_text() {
     let uuid = Uuid::parse_str(UUID).unwrap();
