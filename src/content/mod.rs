@@ -15,7 +15,7 @@ mod recent;
 mod segments;
 mod settle;
 
-pub use cut::{MAX_PIECE, MIN_RUN, pieces};
+pub use cut::{MAX_PIECE, MIN_RUN, cut};
 pub use error::ContentError;
 pub use merge::{Tail, small_tail};
 
@@ -118,14 +118,19 @@ impl Content {
         self.segments.len(segment)
     }
 
-    /// The whole stored extent that `run` is of, read from the segment and verified.
-    pub fn read_verified(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
-        let mut whole = self.segments.read(run)?;
-        if run.is_packed() {
-            let unpacked = self.packing.unpack(&whole, run.stored_len as usize);
-            whole =
-                unpacked.map_err(|_| ContentError::corrupt(run, "the bytes cannot be unpacked"))?;
+    /// The whole stored extent that `run` is of, read from the segment.
+    fn read_whole(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
+        let whole = self.segments.read(run)?;
+        if !run.is_packed() {
+            return Ok(whole);
         }
+        let unpacked = self.packing.unpack(&whole, run.stored_len as usize);
+        unpacked.map_err(|_| ContentError::corrupt(run, "the bytes cannot be unpacked"))
+    }
+
+    /// The same, verified.
+    pub fn read_verified(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
+        let whole = self.read_whole(run)?;
         match blake3::hash(&whole).as_bytes() == &run.hash {
             true => Ok(whole),
             false => Err(ContentError::corrupt(

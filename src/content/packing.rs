@@ -10,6 +10,8 @@ use zstd::bulk::{Compressor, Decompressor};
 
 /// The fastest level that is worth it: writers wait for it.
 const LEVEL: i32 = 1;
+/// Samples that tell whether it is worth it to try: at the beginning and in the middle, of so many bytes each.
+const SAMPLE: usize = 4 << 10;
 /// Unpackers that are kept for the next read; as many as read at once.
 const KEPT: usize = 4;
 
@@ -28,8 +30,23 @@ impl Packing {
 
     /// The bytes as one frame, if that saves an eighth or more.
     pub(super) fn pack(&self, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        let packed = self.compressor.lock().compress(bytes)?;
-        Ok((packed.len() <= bytes.len() - bytes.len() / 8).then_some(packed))
+        let mut compressor = self.compressor.lock();
+        let mut shrunk = |bytes: &[u8]| {
+            let packed = compressor.compress(bytes)?;
+            Ok((packed.len() <= bytes.len() - bytes.len() / 8).then_some(packed))
+        };
+        let middle = bytes.len() / 2;
+        if middle >= 4 * SAMPLE {
+            let samples = [&bytes[..SAMPLE], &bytes[middle..middle + SAMPLE]];
+            if samples
+                .map(&mut shrunk)
+                .into_iter()
+                .all(|shrunk| matches!(shrunk, Ok(None)))
+            {
+                return Ok(None);
+            }
+        }
+        shrunk(bytes)
     }
 
     /// The bytes of a frame, which are at most `len`.
@@ -62,6 +79,12 @@ mod tests {
         assert!(packing.unpack(&packed, text.len() - 1).is_err());
         assert!(packing.unpack(&packed[1..], text.len()).is_err());
         let mut noise = vec![0; 10_000];
+        blake3::Hasher::new().finalize_xof().fill(&mut noise);
+        assert_eq!(packing.pack(&noise).unwrap(), None);
+        // Noise in front does not hide what comes behind it.
+        let mixed = [&noise[..], &text].concat();
+        assert!(packing.pack(&mixed).unwrap().unwrap().len() < mixed.len());
+        let mut noise = vec![0; 100_000];
         blake3::Hasher::new().finalize_xof().fill(&mut noise);
         assert_eq!(packing.pack(&noise).unwrap(), None);
         let bomb = packing.pack(&vec![0; 100 << 20]).unwrap().unwrap();

@@ -35,7 +35,7 @@ impl Content {
             return Ok(Extent::Inline(Bytes::copy_from_slice(bytes)));
         }
         let hash = *blake3::hash(bytes).as_bytes();
-        if let Some(stored) = self.stored(&hash, bytes.len(), known) {
+        if let Some(stored) = self.stored(&hash, bytes, known) {
             return Ok(Extent::Stored(stored));
         }
         let packed = self.packing.pack(bytes).map_err(ContentError::packing)?;
@@ -57,14 +57,18 @@ impl Content {
 
     /// The same bytes, where they stand already. They are read back first: what is damaged there is not what
     /// the writer gave, who has the true bytes at hand.
-    fn stored(&self, hash: &[u8; 32], len: usize, known: &Known<'_>) -> Option<Stored> {
+    fn stored(&self, hash: &[u8; 32], bytes: &[u8], known: &Known<'_>) -> Option<Stored> {
         let stored = self.recent.get(hash).or_else(|| known(hash))?;
         let whole = stored.skip == 0 && stored.len == stored.stored_len;
-        if !whole || stored.hash != *hash || stored.len as usize != len {
+        if !whole || stored.hash != *hash || stored.len as usize != bytes.len() {
             return None;
         }
-        match self.read_verified(&stored) {
-            Ok(_) => Some(stored),
+        match self.read_whole(&stored) {
+            Ok(found) if found == bytes => Some(stored),
+            Ok(_) => {
+                tracing::warn!("stored once more: what stands there is damaged");
+                None
+            }
             Err(error) => {
                 tracing::warn!("stored once more: {}", describe(&error));
                 None

@@ -4,12 +4,16 @@
 //! a batch stands among the others), and cuts itself off silently at what it cannot decode. In: the folder of
 //! the index, before it is opened and after it was closed. Out: whether the journal was changed by anybody
 //! else meanwhile. Holds always: after a crash there is no mark, and the store is taken as it is found.
+//!
+//! Where tables hold all that the journal says, it is cut to nothing: the store does so only with journals of 64 MB,
+//! and reads all of one when it is opened, however little of it is news.
 
 use super::IndexError;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::{cmp::Reverse, fs::File};
 
 /// Holds the hash of the journal while nobody has the index open.
 const MARK: &str = "CLEAN";
@@ -18,6 +22,8 @@ const MARK: &str = "CLEAN";
 pub(super) struct Clean {
     dir: PathBuf,
     armed: AtomicBool,
+    /// Whether tables hold all that the journal says.
+    spent: AtomicBool,
 }
 
 impl Clean {
@@ -41,6 +47,7 @@ impl Clean {
         Ok(Clean {
             dir: dir.to_owned(),
             armed: AtomicBool::new(false),
+            spent: AtomicBool::new(false),
         })
     }
 
@@ -48,37 +55,69 @@ impl Clean {
     pub(super) fn arm(&self) {
         self.armed.store(true, Ordering::Release);
     }
+
+    /// Tables hold all that the journal says, or do so no longer.
+    pub(super) fn spent(&self, spent: bool) {
+        self.spent.store(spent, Ordering::Release);
+    }
+
+    fn mark(&self) -> io::Result<()> {
+        if self.spent.load(Ordering::Acquire) {
+            cut(&self.dir)?;
+        }
+        fs::write(self.dir.join(MARK), hash(&self.dir)?.as_bytes())
+    }
 }
 
 impl Drop for Clean {
     fn drop(&mut self) {
-        if self.armed.load(Ordering::Acquire) {
-            let marked =
-                hash(&self.dir).and_then(|hash| fs::write(self.dir.join(MARK), hash.as_bytes()));
-            if let Err(error) = marked {
-                // As after a crash.
-                tracing::debug!("the index is not marked as closed: {error}");
-            }
+        if self.armed.load(Ordering::Acquire)
+            && let Err(error) = self.mark()
+        {
+            // As after a crash.
+            tracing::debug!("the index is not marked as closed: {error}");
         }
     }
 }
 
-/// The hash of all files of the journal.
-fn hash(dir: &Path) -> io::Result<blake3::Hash> {
+/// The files of the journal, and their numbers.
+fn journal(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|end| end == "jnl") {
-            files.push(path);
-        }
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_suffix(".jnl")?.parse().ok());
+        files.extend(number.map(|number| (number, path)));
     }
     files.sort();
+    Ok(files)
+}
+
+/// The hash of all files of the journal.
+fn hash(dir: &Path) -> io::Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
-    for path in files {
-        hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
-        hasher.update_reader(fs::File::open(path)?)?;
+    for (number, path) in journal(dir)? {
+        hasher.update(&number.to_le_bytes());
+        hasher.update_reader(File::open(path)?)?;
     }
     Ok(hasher.finalize())
+}
+
+/// Leaves an empty journal: without any, the store would begin to count its batches anew.
+fn cut(dir: &Path) -> io::Result<()> {
+    let mut files = journal(dir)?;
+    files.sort_by_key(|(number, _)| Reverse(*number));
+    for (n, (_, path)) in files.iter().enumerate() {
+        match n {
+            0 => {
+                let file = File::options().write(true).open(path)?;
+                file.set_len(0)?;
+                file.sync_all()?;
+            }
+            _ => fs::remove_file(path)?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -90,10 +129,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let journal = dir.path().join("0.jnl");
         fs::write(&journal, "entries").unwrap();
-        let close = || {
+        let close_with = |spent| {
             let clean = Clean::open(dir.path()).unwrap();
+            clean.spent(spent);
             clean.arm();
         };
+        let close = || close_with(false);
         close();
         close();
         fs::write(&journal, "entrieS").unwrap();
@@ -102,6 +143,15 @@ mod tests {
         // After a crash there is no mark.
         drop(Clean::open(dir.path()).unwrap());
         fs::write(&journal, "more entries").unwrap();
+        close();
+        // What is spent is cut, and an older file goes first.
+        let older = journal.with_file_name("1.jnl");
+        fs::rename(&journal, &older).unwrap();
+        fs::remove_file(dir.path().join(MARK)).unwrap();
+        fs::write(dir.path().join("2.jnl"), "the newest").unwrap();
+        close_with(true);
+        assert!(!older.exists());
+        assert_eq!(fs::metadata(dir.path().join("2.jnl")).unwrap().len(), 0);
         close();
     }
 }

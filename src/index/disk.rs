@@ -73,7 +73,7 @@ pub(super) struct Disk {
     pub(super) versions: Keyspace,
     pub(super) meta: Keyspace,
     /// The last field: it is dropped when the store is closed.
-    clean: Clean,
+    pub(super) clean: Clean,
 }
 
 impl Disk {
@@ -454,7 +454,8 @@ impl Disk {
         self.clean.arm();
     }
 
-    /// Writes memory to tables, so that the journal can be cut and the next open need not read it.
+    /// Writes memory to tables, so that the journal is cut when the store is closed, and the next open need not read
+    /// it. Nobody may write meanwhile.
     pub(super) fn rotate(&self) -> Result<(), IndexError> {
         let keyspaces = || self.maps().chain([&self.versions, &self.meta]);
         for keyspace in keyspaces() {
@@ -465,6 +466,7 @@ impl Disk {
             self.db.persist(PersistMode::Buffer)?;
             std::thread::sleep(ROTATING);
         }
+        self.clean.spent(true);
         Ok(())
     }
 }

@@ -30,6 +30,13 @@ pub struct Frozen {
     journaled: bool,
 }
 
+impl Frozen {
+    /// Whether the journal has it.
+    pub fn is_journaled(&self) -> bool {
+        self.journaled
+    }
+}
+
 /// A run of bytes of one content, in pieces.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -106,12 +113,13 @@ impl Layers {
         let mut layers = Layers::new(next_id);
         layers.generation = generation;
         if !changes.is_empty() {
+            let inline = inline_bytes(&changes);
             layers.frozen.push(Frozen {
                 id: 0,
                 generation,
-                inline: inline_bytes(&changes),
                 changes: Arc::new(changes),
-                settled: true,
+                inline,
+                settled: inline == 0,
                 journaled: true,
             });
             layers.next_frozen = 1;
@@ -267,6 +275,12 @@ impl Layers {
         self.select(|frozen| !frozen.journaled)
     }
 
+    /// Bytes of content in frozen layers that are neither settled nor journaled.
+    pub(super) fn unflushed(&self) -> u64 {
+        let unflushed = |frozen: &&Frozen| !frozen.settled && !frozen.journaled;
+        self.frozen.iter().filter(unflushed).map(|f| f.inline).sum()
+    }
+
     fn select(&self, wanted: impl Fn(&Frozen) -> bool) -> Vec<Frozen> {
         self.frozen.iter().filter(|f| wanted(f)).cloned().collect()
     }
@@ -318,7 +332,7 @@ impl Layers {
             layer.inline = inline_bytes(&layer.changes);
             layer.settled = true;
         }
-        self.merge();
+        self.merge(false);
     }
 
     pub(super) fn frozen_changes(&self) -> Vec<Arc<Changes>> {
@@ -337,20 +351,21 @@ impl Layers {
         for layer in &mut self.frozen {
             layer.journaled |= ids.contains(&layer.id);
         }
-        self.merge();
+        self.merge(true);
     }
 
     /// Folds neighbours of one generation that are equally far into one, so that a look-up has few
-    /// layers to ask.
-    fn merge(&mut self) {
+    /// layers to ask. Those whose content stands in memory only with `unsettled`, where nobody is about to
+    /// settle one of them.
+    fn merge(&mut self, unsettled: bool) {
         let mut merged: Vec<Frozen> = Vec::with_capacity(self.frozen.len());
         for layer in std::mem::take(&mut self.frozen) {
             match merged.last_mut() {
                 Some(below)
                     if below.generation == layer.generation
                         && below.journaled == layer.journaled
-                        && below.settled
-                        && layer.settled =>
+                        && below.settled == layer.settled
+                        && (below.settled || unsettled) =>
                 {
                     let newer = Arc::unwrap_or_clone(layer.changes);
                     Arc::make_mut(&mut below.changes).absorb(newer);

@@ -215,8 +215,18 @@ impl Index {
         self.layers.write().settle_orphans(extents);
     }
 
+    /// Bytes of content in frozen layers that are neither settled nor journaled.
+    pub fn unflushed(&self) -> u64 {
+        self.layers.read().unflushed()
+    }
+
+    /// Bytes of the journal's newest file.
+    pub fn journal_len(&self) -> u64 {
+        self.journal.len()
+    }
+
     /// Makes all frozen layers durable, in one synced write to the journal for each generation. `known` is the
-    /// newest version.
+    /// newest version. Nobody may settle layers meanwhile.
     pub fn journal(&self, known: Version) -> Result<(), IndexError> {
         let mut pending = self.layers.read().unjournaled();
         while let Some(first) = pending.first() {
@@ -379,12 +389,10 @@ impl Index {
         self.disk.get()?.rotate()
     }
 
-    /// The index is about to be closed in order, and what is found then is what was left.
-    pub fn close_in_order(&self) {
-        // One that is closed already was not closed in order.
-        if let Ok(disk) = self.disk.get() {
-            disk.close_in_order();
-        }
+    /// Closes the index; with `in_order`, what is found when it is opened next has to be what was left. Later reads
+    /// and writes fail with [`IndexError::Closed`].
+    pub fn close(&self, in_order: bool) {
+        self.disk.close(in_order);
     }
 
     /// The changes that are frozen and in no commit yet.

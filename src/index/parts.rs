@@ -226,6 +226,7 @@ impl<'a> Parts<'a> {
             self.batch.insert(keyspace, MARK, mark.as_slice());
         }
         self.number += 1;
+        self.disk.clean.spent(false);
         Ok(std::mem::replace(&mut self.batch, self.disk.db.batch()).commit()?)
     }
 }

@@ -56,6 +56,15 @@ impl Slot {
         Ok(View { disk, snapshot })
     }
 
+    /// Closes the store, in order or as a crash would.
+    pub(super) fn close(&self, in_order: bool) {
+        let disk = self.disk.write().take();
+        // One that is closed already was not closed in order.
+        if let Some(disk) = disk.filter(|_| in_order) {
+            disk.close_in_order();
+        }
+    }
+
     /// Closes the store and opens it anew, from nothing where it is damaged. `catch_up` is told the newest
     /// version that it has, and gives it the later ones.
     pub(super) fn reopen<E: From<IndexError>>(

@@ -6,6 +6,8 @@ use super::intent::removes_directory;
 use super::listing::Item;
 use super::mirror::{Found, Mirror, caller};
 use super::names::Lookup;
+use super::requests::Op;
+use crate::observe::Timer;
 use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{FsError, FsResult, NodeId};
 use fuser::*;
@@ -84,10 +86,14 @@ impl Adapter {
 
     /// Serves what may take long in a thread of its own, so that nobody else waits for it. Where there is none to be
     /// had, the request fails.
-    fn apart(&self, serve: impl FnOnce(&Adapter) + Send + 'static) {
+    fn apart(&self, timer: Option<Timer>, serve: impl FnOnce(&Adapter) + Send + 'static) {
         let adapter = self.clone();
         let thread = std::thread::Builder::new().name("derive".into());
-        if let Err(error) = thread.spawn(move || serve(&adapter)) {
+        let serve = move || {
+            serve(&adapter);
+            drop(timer);
+        };
+        if let Err(error) = thread.spawn(serve) {
             tracing::error!("no thread to render a file in: {error}");
         }
     }
@@ -128,26 +134,33 @@ impl Adapter {
         }
     }
 
+    fn timer(&self, op: Op) -> Option<Timer> {
+        self.mirror.requests.start(op)
+    }
+
     fn changer(&self, req: &Request, ino: INodeNo) -> Caller {
         let ids = (req.uid(), req.gid());
         self.mirror.changer(ids, req.pid(), ino.0)
     }
 
     /// The answer may come later, from another thread: this one has others to serve.
-    fn flush_then(&self, op: &'static str, ino: INodeNo, reply: ReplyEmpty) {
+    fn flush_then(&self, timer: Option<Timer>, op: &'static str, ino: INodeNo, reply: ReplyEmpty) {
         if let Some(own) = self.mirror.own(ino.0) {
             return self.empty(op, ino, self.mirror.write_own(own), reply);
         }
         let mirror = self.mirror.clone();
-        let done = move |flushed: FsResult<()>| match flushed {
-            Ok(()) => {
-                mirror.synced(ino.0);
-                reply.ok();
+        let done = move |flushed: FsResult<()>| {
+            match flushed {
+                Ok(()) => {
+                    mirror.synced(ino.0);
+                    reply.ok();
+                }
+                Err(error) => {
+                    mirror.failed(op, ino.0, &error);
+                    reply.error(errno(error.errno()));
+                }
             }
-            Err(error) => {
-                mirror.failed(op, ino.0, &error);
-                reply.error(errno(error.errno()));
-            }
+            drop(timer);
         };
         self.mirror.pond.fsync_then(done);
     }
@@ -171,12 +184,13 @@ impl Filesystem for Adapter {
     }
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let timer = self.timer(Op::Lookup);
         if self.mirror.is_derived(parent.0) {
             if let Some(found) = self.mirror.lookup_at_hand(parent.0, name.as_bytes()) {
                 return self.answer_lookup(parent, Ok(found), reply);
             }
             let name = name.to_owned();
-            return self.apart(move |own| {
+            return self.apart(timer, move |own| {
                 let found = own.mirror.lookup(parent.0, name.as_bytes());
                 own.answer_lookup(parent, found, reply);
             });
@@ -191,8 +205,9 @@ impl Filesystem for Adapter {
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        let timer = self.timer(Op::Getattr);
         match self.mirror.is_derived(ino.0) && !self.mirror.is_at_hand(ino.0) {
-            true => self.apart(move |own| own.answer_attr(ino, reply)),
+            true => self.apart(timer, move |own| own.answer_attr(ino, reply)),
             false => self.answer_attr(ino, reply),
         }
     }
@@ -215,6 +230,7 @@ impl Filesystem for Adapter {
         _flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
+        let _timer = self.timer(Op::Setattr);
         let new = NewAttr {
             mode,
             uid,
@@ -230,6 +246,7 @@ impl Filesystem for Adapter {
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
+        let _timer = self.timer(Op::Readlink);
         match self.mirror.readlink(ino.0) {
             Ok(target) => reply.data(&target),
             Err(error) => reply.error(self.failed("readlink", ino, &error)),
@@ -246,6 +263,7 @@ impl Filesystem for Adapter {
         rdev: u32,
         reply: ReplyEntry,
     ) {
+        let _timer = self.timer(Op::Mknod);
         let caller = caller(req.uid(), req.gid());
         let modes = (mode, umask);
         let made = self
@@ -263,6 +281,7 @@ impl Filesystem for Adapter {
         umask: u32,
         reply: ReplyEntry,
     ) {
+        let _timer = self.timer(Op::Mkdir);
         let caller = caller(req.uid(), req.gid());
         let made = self
             .mirror
@@ -271,12 +290,14 @@ impl Filesystem for Adapter {
     }
 
     fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let _timer = self.timer(Op::Unlink);
         let caller = caller(req.uid(), req.gid());
         let done = self.mirror.unlink(&caller, parent.0, name.as_bytes());
         self.empty("unlink", parent, done, reply);
     }
 
     fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let _timer = self.timer(Op::Rmdir);
         let caller = caller(req.uid(), req.gid());
         let done = self.mirror.rmdir(&caller, parent.0, name.as_bytes());
         self.empty("rmdir", parent, done, reply);
@@ -290,6 +311,7 @@ impl Filesystem for Adapter {
         target: &Path,
         reply: ReplyEntry,
     ) {
+        let _timer = self.timer(Op::Symlink);
         let caller = caller(req.uid(), req.gid());
         let target = target.as_os_str().as_bytes();
         let made = self
@@ -308,6 +330,7 @@ impl Filesystem for Adapter {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
+        let _timer = self.timer(Op::Rename);
         let caller = caller(req.uid(), req.gid());
         let (from, to) = (
             (parent.0, name.as_bytes()),
@@ -318,14 +341,16 @@ impl Filesystem for Adapter {
     }
 
     fn link(&self, req: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let _timer = self.timer(Op::Link);
         let caller = caller(req.uid(), req.gid());
         let made = self.mirror.link(&caller, ino.0, parent.0, name.as_bytes());
         self.entry("link", ino, made, reply);
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let timer = self.timer(Op::Open);
         match self.mirror.is_derived(ino.0) && !self.mirror.is_at_hand(ino.0) {
-            true => self.apart(move |own| own.answer_open(ino, flags, reply)),
+            true => self.apart(timer, move |own| own.answer_open(ino, flags, reply)),
             false => self.answer_open(ino, flags, reply),
         }
     }
@@ -340,6 +365,7 @@ impl Filesystem for Adapter {
         flags: i32,
         reply: ReplyCreate,
     ) {
+        let _timer = self.timer(Op::Create);
         let caller = caller(req.uid(), req.gid());
         let modes = (mode, umask);
         match self
@@ -368,6 +394,7 @@ impl Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        let _timer = self.timer(Op::Read);
         let read = match handle {
             NO_HANDLE => self.mirror.read(ino.0, offset, size),
             FileHandle(opened) => self.mirror.read_opened(opened, offset, size),
@@ -390,6 +417,7 @@ impl Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        let _timer = self.timer(Op::Write);
         let caller = self.changer(req, ino);
         let at = (offset, data);
         match self.mirror.write(&caller, ino.0, at, write_flags) {
@@ -409,6 +437,7 @@ impl Filesystem for Adapter {
         _: bool,
         reply: ReplyEmpty,
     ) {
+        let _timer = self.timer(Op::Release);
         if handle != NO_HANDLE {
             self.mirror.opened.close(handle.0);
         } else {
@@ -419,6 +448,7 @@ impl Filesystem for Adapter {
 
     /// Nothing waits for a close, and the kernel does not ask again; but where each one makes a version.
     fn flush(&self, _: &Request, ino: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        let _timer = self.timer(Op::Flush);
         match self.mirror.close(ino.0) {
             Some(done) => self.empty("flush", ino, done, reply),
             None if self.mirror.pond.is_eager() => reply.ok(),
@@ -427,14 +457,15 @@ impl Filesystem for Adapter {
     }
 
     fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.flush_then("fsync", ino, reply);
+        self.flush_then(self.timer(Op::Fsync), "fsync", ino, reply);
     }
 
     fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.flush_then("fsyncdir", ino, reply);
+        self.flush_then(self.timer(Op::Fsyncdir), "fsyncdir", ino, reply);
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let _timer = self.timer(Op::Opendir);
         let flags = match self.mirror.view(ino.0) {
             // The kernel drops its copy when the directory changes through the mount.
             Ok(super::inodes::View::Node { tree, id })
@@ -457,6 +488,7 @@ impl Filesystem for Adapter {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
+        let _timer = self.timer(Op::Readdir);
         let mut add = |item: &Item, _| {
             let number = INodeNo(self.mirror.inodes.number(item.view));
             let (kind, name) = (file_type(item.kind), OsStr::from_bytes(&item.name));
@@ -479,6 +511,7 @@ impl Filesystem for Adapter {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
+        let _timer = self.timer(Op::Readdirplus);
         let mut added = false;
         let mut add = |item: &Item, fresh| {
             let full = match self.mirror.add_plus(ino.0, item, fresh, &mut reply) {
@@ -506,11 +539,13 @@ impl Filesystem for Adapter {
         _: OpenFlags,
         reply: ReplyEmpty,
     ) {
+        let _timer = self.timer(Op::Releasedir);
         self.mirror.handles.close(handle.0);
         reply.ok();
     }
 
     fn statfs(&self, _: &Request, ino: INodeNo, reply: ReplyStatfs) {
+        let _timer = self.timer(Op::Statfs);
         match self.mirror.pond.statfs() {
             Ok(space) => {
                 let block = u32::try_from(space.block).unwrap_or(u32::MAX);
@@ -539,6 +574,7 @@ impl Filesystem for Adapter {
         _position: u32,
         reply: ReplyEmpty,
     ) {
+        let _timer = self.timer(Op::Setxattr);
         let caller = caller(req.uid(), req.gid());
         let done = self
             .mirror
@@ -547,14 +583,16 @@ impl Filesystem for Adapter {
     }
 
     fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let timer = self.timer(Op::Getxattr);
         if self.mirror.is_derived(ino.0) {
             let name = name.to_owned();
-            return self.apart(move |own| own.answer_xattr(ino, &name, size, reply));
+            return self.apart(timer, move |own| own.answer_xattr(ino, &name, size, reply));
         }
         self.answer_xattr(ino, name, size, reply);
     }
 
     fn listxattr(&self, req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        let _timer = self.timer(Op::Listxattr);
         let caller = caller(req.uid(), req.gid());
         match self.mirror.list_xattrs(&caller, ino.0) {
             Ok(list) => sized(&list, size, reply),
@@ -563,6 +601,7 @@ impl Filesystem for Adapter {
     }
 
     fn removexattr(&self, req: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let _timer = self.timer(Op::Removexattr);
         let caller = caller(req.uid(), req.gid());
         let done = self.mirror.remove_xattr(&caller, ino.0, name.as_bytes());
         self.empty("removexattr", ino, done, reply);
@@ -614,6 +653,7 @@ impl Filesystem for Adapter {
         mode: i32,
         reply: ReplyEmpty,
     ) {
+        let _timer = self.timer(Op::Fallocate);
         let caller = self.changer(req, ino);
         let done = self
             .mirror
@@ -630,6 +670,7 @@ impl Filesystem for Adapter {
         whence: i32,
         reply: ReplyLseek,
     ) {
+        let _timer = self.timer(Op::Lseek);
         match self.mirror.seek(ino.0, offset, whence) {
             Ok(found) => reply.offset(found),
             Err(error) => reply.error(self.failed("lseek", ino, &error)),
@@ -649,6 +690,7 @@ impl Filesystem for Adapter {
         flags: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
+        let _timer = self.timer(Op::CopyFileRange);
         if !flags.is_empty() {
             return reply.error(fuser::Errno::EINVAL);
         }

@@ -11,6 +11,8 @@ use std::path::Path;
 const DEVICE: &str = "/dev/fuse";
 /// Its numbers, the same on every Linux.
 const NUMBERS: (u32, u32) = (10, 229);
+/// How far the kernel reads ahead, in KiB.
+const READ_AHEAD_KB: u32 = 512;
 
 /// Whether the kernel offers FUSE: `/dev/fuse` is there, and is what its name says.
 pub fn available() -> Result<(), MountError> {
@@ -55,6 +57,15 @@ pub(super) fn mount(
             mountpoint: mountpoint.into(),
         }),
         Err(errno) => Err(MountError::io("mount at", mountpoint)(errno)),
+    }
+}
+
+/// Has the kernel read ahead further than its 128 KiB, of a mount whose files show the device number `device`. A
+/// larger request is fewer of them, and of larger pieces of what is stored. Only root may; to others nothing is lost.
+pub(super) fn read_ahead(device: &str) {
+    let path = format!("/sys/class/bdi/{device}/read_ahead_kb");
+    if let Err(error) = std::fs::write(&path, READ_AHEAD_KB.to_string()) {
+        tracing::debug!("the kernel reads ahead as it does by default: {path}: {error}");
     }
 }
 

@@ -12,6 +12,8 @@ use rustc_hash::FxHashMap;
 
 /// Set in the numbers of all that is not a live node; ids of nodes never grow so large.
 const DERIVED: u64 = 1 << 62;
+/// What hashes of views begin with; those of ways begin with a directory, and must not undo each other.
+const VIEWS: u64 = 0x7669_6577_7300_0000;
 
 /// The live tree, or the past of one directory at one version.
 ///
@@ -118,6 +120,7 @@ impl NameKey {
 pub(super) enum Own {
     Dir,
     Status,
+    Metrics,
     Errors,
     Sync,
 }
@@ -170,7 +173,7 @@ impl View {
             } => [5, tree.at.0, tree.way, a, b],
         };
         let parts = parts.into_iter().chain(name);
-        parts.fold(0, |hash, part| mix(hash ^ part))
+        parts.fold(VIEWS, |hash, part| mix(hash ^ part))
     }
 
     /// The name that is needed to show it.
@@ -376,6 +379,19 @@ mod tests {
         inodes.release(number, 1);
         assert_eq!(inodes.view(number), None);
         assert_eq!(inodes.number(past(3, 7)), number);
+    }
+
+    #[test]
+    fn versions_of_the_root_have_numbers_of_their_own() {
+        let inodes = Inodes::default();
+        let hashes = (0..1000).map(|at| past(at, NodeId::ROOT.0).hash());
+        assert_eq!(
+            hashes.collect::<std::collections::BTreeSet<_>>().len(),
+            1000
+        );
+        inodes.hold(past(1, NodeId::ROOT.0));
+        inodes.hold(past(2, NodeId::ROOT.0));
+        assert!(inodes.table.lock().moved.is_empty());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::errors::Errors;
 use super::inodes::{Inodes, Own, Subject, View};
 use super::listing::{Handles, Listing};
 use super::own::Opened;
+use super::requests::Requests;
 use crate::derive::Derive;
 use crate::pond::Pond;
 use crate::tinyfs::ops::Caller;
@@ -27,6 +28,7 @@ pub(super) struct Mirror {
     pub(super) handles: Handles,
     pub(super) opened: Opened,
     pub(super) errors: Errors,
+    pub(super) requests: Requests,
     pub(super) derive: Derive,
     pub(super) places: Places,
 }
@@ -50,6 +52,7 @@ impl Mirror {
             handles: Handles::default(),
             opened: Opened::default(),
             errors: Errors::default(),
+            requests: Requests::default(),
         }
     }
 

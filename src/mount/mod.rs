@@ -12,7 +12,8 @@
 //! - [`mirror`] with [`names`], [`files`], [`xattr`], [`past`], [`listing`] and [`directories`]: what each request
 //!   means, without any type of `fuser`'s requests. [`inodes`]: views and their numbers.
 //!   [`derived`]: resources and what they render.
-//!   [`intent`]: what a process is about to do. [`attr`]: conversions. [`own`], [`errors`]: `.pond`, where the pond tells of itself.
+//!   [`intent`]: what a process is about to do. [`attr`]: conversions. [`own`], [`errors`], [`requests`]: `.pond`, where the pond tells of
+//!   itself.
 
 mod adapter;
 mod attr;
@@ -31,6 +32,7 @@ mod mirror;
 mod names;
 mod own;
 mod past;
+mod requests;
 mod session;
 mod table;
 mod unmount;

@@ -2,7 +2,8 @@
 //!
 //! | file | read | write |
 //! |---|---|---|
-//! | `status` | version, changes, trouble, as JSON | |
+//! | `status` | version, changes, trouble, resources that show nothing, as JSON | |
+//! | `metrics` | figures in the format of OpenMetrics, such as how long requests took | |
 //! | `errors` | the last failures: time, operation, path, error, reason | |
 //! | `sync` | the newest version | makes a version, whatever is written |
 //!
@@ -25,12 +26,13 @@ pub(super) const OWN: &[u8] = b".pond";
 
 impl Own {
     /// The files in it.
-    pub(super) const FILES: [Own; 3] = [Own::Status, Own::Errors, Own::Sync];
+    pub(super) const FILES: [Own; 4] = [Own::Status, Own::Metrics, Own::Errors, Own::Sync];
 
     pub(super) fn name(self) -> &'static [u8] {
         match self {
             Own::Dir => OWN,
             Own::Status => b"status",
+            Own::Metrics => b"metrics",
             Own::Errors => b"errors",
             Own::Sync => b"sync",
         }
@@ -83,19 +85,25 @@ impl Mirror {
     fn text(&self, own: Own) -> FsResult<Vec<u8>> {
         let text = match own {
             Own::Dir => return Err(Errno::EISDIR.into()),
-            Own::Status => self.status(),
+            Own::Status => self.status()?,
+            Own::Metrics => self.metrics().map_err(FsError::store)?,
             Own::Errors => self.errors.text(&self.pond),
             Own::Sync => format!("{}\n", self.pond.latest().version),
         };
         Ok(text.into_bytes())
     }
 
-    fn status(&self) -> String {
+    fn status(&self) -> FsResult<String> {
         let status = self.pond.status();
         let scrub = self.pond.last_scrub().map(|scrub| {
             json!({ "ended": scrub.ended.is_some(), "extents": scrub.extents, "read": scrub.read,
                 "bytes": scrub.bytes, "damaged": scrub.damaged })
         });
+        let resources = self.derive.view(crate::tinyfs::Version::NOW)?;
+        let broken = resources.registry.problems.iter();
+        let broken: Vec<_> = broken
+            .map(|(path, why)| json!({ "path": path, "why": why }))
+            .collect();
         let status = json!({
             "pond": status.path.display().to_string(),
             "id": status.id.to_string(),
@@ -104,8 +112,9 @@ impl Mirror {
             "errors": self.errors.count(),
             "read_only": status.read_only,
             "scrub": scrub,
+            "broken_resources": broken,
         });
-        format!("{status:#}\n")
+        Ok(format!("{status:#}\n"))
     }
 
     /// The made-up node of a file.
@@ -136,7 +145,7 @@ impl Mirror {
     pub(super) fn open_own(&self, own: Own, writes: bool) -> FsResult<u64> {
         match (own, writes) {
             (Own::Dir, _) => Err(Errno::EISDIR.into()),
-            (Own::Status | Own::Errors, true) => Err(Errno::EROFS.into()),
+            (Own::Status | Own::Metrics | Own::Errors, true) => Err(Errno::EROFS.into()),
             (Own::Sync, true) => Ok(self.opened.open(Content::Text([].into()))),
             (own, false) => Ok(self.opened.open(Content::Text(self.text(own)?.into()))),
         }

@@ -147,6 +147,7 @@ fn serve(
     let mount = at(mountpoint)?
         .filter(|mount| mount.kind == FILE_SYSTEM)
         .ok_or_else(|| MountError::NotMounted(mountpoint.into()))?;
+    device::read_ahead(&mount.device);
     Ok(Mounted {
         serving,
         unmounter: Unmounter { mount },

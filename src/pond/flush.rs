@@ -1,11 +1,12 @@
 //! A flush: everything acknowledged so far goes to stable storage.
 //!
-//! It freezes the fresh layer, gives its content a place in the segments, syncs those, and writes the
-//! layer to the index's journal with one sync. A thread of its own moves content out of memory when
-//! much of it waits.
+//! It freezes the fresh layer and writes it to the index's journal with one sync. Much content gets its place
+//! in the segments before, which are synced first; a little goes to the journal itself, so that it costs one
+//! sync and not two, and to the segments with the next version. A thread of its own moves content out of memory
+//! when much of it waits.
 
 use super::{Pond, PondError};
-use crate::content::{MAX_PIECE, MIN_RUN, pieces, small_tail};
+use crate::content::{MAX_PIECE, MIN_RUN, cut, small_tail};
 use crate::index::{Frozen, IndexError, Run};
 use crate::tinyfs::{
     ContentId, Entries, Errno, Extent, Extents, FsError, FsResult, NodeId, Nodes, Tx, describe,
@@ -17,8 +18,10 @@ use parking_lot::{Condvar, Mutex};
 const SPILL_AT: u64 = 16 << 20;
 /// Bytes of content in memory at which writers wait until some are moved.
 const WAIT_AT: u64 = 64 << 20;
-/// Bytes of a run that are cut anew at once.
-const WINDOW: u64 = 8 << 20;
+/// Bytes of content that a flush writes to the journal itself.
+const JOURNAL_MOST: u64 = 128 << 10;
+/// Bytes of a journal's file from which on it gets no more content: all of it is read into memory after a crash.
+const JOURNAL_FULL: u64 = 32 << 20;
 /// Bytes of the open version's entries at which it is committed without waiting any longer.
 const COMMIT_AT: u64 = 64 << 20;
 
@@ -52,7 +55,10 @@ impl Pond {
             return Err(Errno::EIO.into());
         }
         let _settling = self.flusher.settling.lock();
-        self.freeze_and_settle().map_err(FsError::store)?;
+        self.freeze();
+        if self.index.unflushed() > JOURNAL_MOST || self.index.journal_len() > JOURNAL_FULL {
+            self.settle().map_err(FsError::store)?;
+        }
         let known = self.latest().version;
         let synced = self.content.sync().map_err(PondError::from);
         synced
@@ -73,18 +79,24 @@ impl Pond {
 
     /// Freezes what changed so far, and gives its content a place in the segments.
     pub(super) fn freeze_and_settle(&self) -> Result<(), PondError> {
-        {
-            let _no_change_is_half_done = self.changing.lock();
-            self.index.freeze();
-        }
+        self.freeze();
         self.settle()
+    }
+
+    fn freeze(&self) {
+        let _no_change_is_half_done = self.changing.lock();
+        self.index.freeze();
     }
 
     /// Gives the content of frozen layers a place in the segments.
     pub(super) fn settle(&self) -> Result<(), PondError> {
         let known = |hash: &[u8; 32]| self.index.stored(hash);
         for layer in self.index.unsettled() {
-            let layer = self.recut(layer)?;
+            // What is journaled stays in the pieces that the journal has: later records go by them.
+            let layer = match layer.is_journaled() {
+                true => layer,
+                false => self.recut(layer)?,
+            };
             let extents = self.content.settle(&layer.changes.extents, &known)?;
             self.index.settle(layer, extents);
         }
@@ -95,41 +107,28 @@ impl Pond {
     /// layers where they were frozen.
     fn recut(&self, mut layer: Frozen) -> Result<Frozen, PondError> {
         for (content, extents) in long_runs(&layer.changes.extents) {
-            let first = extents.first().map_or(0, |(start, _)| *start);
+            let mut start = extents.first().copied().unwrap_or_default();
+            let mut parts = Vec::with_capacity(extents.len() + 1);
             // What went before may have been cut off only because the layer ended.
-            let before = self.index.open_extent_before(content, first);
-            let before = before.filter(|(_, extent)| extent.len() <= MAX_PIECE as u64);
-            let mut before = match before {
-                Some((start, extent)) => Some((start, self.bytes_of(&extent)?)),
-                None => None,
-            };
-            // A window at a time, so that not all of it is in memory twice.
-            for window in extents.chunk_by(|a, b| (a.0 - first) / WINDOW == (b.0 - first) / WINDOW)
-            {
-                let mut whole = BytesMut::new();
-                let mut start = window.first().map_or(first, |(start, _)| *start);
-                if let Some((at, bytes)) = before.take() {
-                    start = at;
-                    whole.extend_from_slice(&bytes);
-                }
-                for (at, _) in window {
-                    if let Some(Some(extent)) = layer.changes.extents.get(&(content, *at)) {
-                        whole.extend_from_slice(&self.bytes_of(extent)?);
-                    }
-                }
-                let run = cut(content, start, whole.freeze());
-                let last = run.pieces.last().cloned();
-                let end = run.end();
-                let done;
-                (layer, done) = {
-                    // An operation that has looked at the pieces goes by them when it applies what it decided.
-                    let _no_change_is_half_done = self.changing.lock();
-                    self.index.recut(layer, run)
-                };
-                if done {
-                    before = last.map(|bytes| (end - bytes.len() as u64, bytes));
+            let before = self.index.open_extent_before(content, start);
+            if let Some((at, extent)) = before.filter(|(_, e)| e.len() <= MAX_PIECE as u64) {
+                start = at;
+                parts.push(self.bytes_of(&extent)?);
+            }
+            for at in extents {
+                if let Some(Some(Extent::Inline(bytes))) = layer.changes.extents.get(&(content, at))
+                {
+                    parts.push(bytes.clone());
                 }
             }
+            let run = Run {
+                content,
+                start,
+                pieces: cut(parts),
+            };
+            // An operation that has looked at the pieces goes by them when it applies what it decided.
+            let _no_change_is_half_done = self.changing.lock();
+            (layer, _) = self.index.recut(layer, run);
         }
         Ok(layer)
     }
@@ -230,41 +229,29 @@ impl Pond {
     }
 }
 
-/// A run in the pieces that its bytes say.
-fn cut(content: ContentId, start: u64, whole: Bytes) -> Run {
-    let mut at = 0;
-    let lengths: Vec<usize> = pieces(&whole).collect();
-    let piece = |len| {
-        at += len;
-        whole.slice(at - len..at)
-    };
-    Run {
-        content,
-        start,
-        pieces: lengths.into_iter().map(piece).collect(),
-    }
-}
-
-/// Where neighbouring extents of a content begin, and their lengths.
-type Neighbours = (ContentId, Vec<(u64, u64)>);
+/// Where neighbouring extents of a content begin.
+type Neighbours = (ContentId, Vec<u64>);
 
 /// The runs of neighbouring inline extents that are long enough to be cut anew.
 fn long_runs(extents: &Entries<Extents>) -> Vec<Neighbours> {
-    let mut runs: Vec<Neighbours> = Vec::new();
-    let mut end = 0;
+    let mut runs: Vec<(Neighbours, u64)> = Vec::new();
     for (&(content, start), extent) in extents {
         // A removed entry says nothing of the bytes around it.
         let Some(Extent::Inline(bytes)) = extent else {
             continue;
         };
-        let len = bytes.len() as u64;
+        let upto = start + bytes.len() as u64;
         match runs.last_mut() {
-            Some((of, run)) if *of == content && end == start => run.push((start, len)),
-            _ => runs.push((content, vec![(start, len)])),
+            Some(((of, run), end)) if *of == content && *end == start => {
+                run.push(start);
+                *end = upto;
+            }
+            _ => runs.push(((content, vec![start]), upto)),
         }
-        end = start + len;
     }
-    let length = |run: &[(u64, u64)]| run.iter().map(|(_, len)| len).sum::<u64>();
-    runs.retain(|(_, run)| length(run) >= MIN_RUN);
-    runs
+    let is_long = |((_, run), end): &(Neighbours, u64)| {
+        run.first().is_some_and(|start| end - start >= MIN_RUN)
+    };
+    runs.retain(is_long);
+    runs.into_iter().map(|(run, _)| run).collect()
 }

@@ -169,9 +169,7 @@ impl Pond {
                 .and_then(|_| Ok(self.index.compact_journal()?)),
         };
         self.health.read_only("it is closed");
-        if closed.is_ok() {
-            self.index.close_in_order();
-        }
+        self.index.close(closed.is_ok());
         drop(self.lock.lock().take());
         closed
     }

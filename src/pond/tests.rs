@@ -450,3 +450,65 @@ fn a_pond_has_one_writer_and_a_place_holds_one_pond() {
         Err(PondError::Newer { found: 99, .. })
     ));
 }
+
+/// Content goes to the journal in some pieces and to the segments in others: whatever order they come in, a crash
+/// finds the same bytes.
+#[test]
+fn flushes_of_all_sizes_survive_a_crash_whole() {
+    for seed in 0..6u64 {
+        let (_dir, pond) = new_pond();
+        let id = make(&pond, Kind::File, NodeId::ROOT, "f");
+        let mut noise = blake3::Hasher::new()
+            .update(&seed.to_le_bytes())
+            .finalize_xof();
+        let mut random = |below: u64| {
+            let mut number = [0; 8];
+            noise.fill(&mut number);
+            u64::from_le_bytes(number) % below
+        };
+        let (mut want, mut flushed) = (Vec::new(), Vec::new());
+        for step in 0..60u64 {
+            let most = [500, 100_000, 600_000][random(3) as usize];
+            let mut data = vec![0; 1 + random(most) as usize];
+            let key = blake3::hash(&[seed.to_le_bytes(), step.to_le_bytes()].concat());
+            blake3::Hasher::new_keyed(key.as_bytes())
+                .finalize_xof()
+                .fill(&mut data);
+            let at = match random(3) {
+                0 => random(want.len() as u64 + 1) as usize,
+                _ => want.len(),
+            };
+            pond.write(&CALLER, id, at as u64, &data).unwrap();
+            want.resize(want.len().max(at + data.len()), 0);
+            want[at..at + data.len()].copy_from_slice(&data);
+            match random(6) {
+                0 | 1 => pond.fsync().unwrap(),
+                2 => {
+                    let _settling = pond.flusher.settling.lock();
+                    pond.freeze_and_settle().unwrap();
+                    continue;
+                }
+                3 if random(3) == 0 => drop(pond.sync().unwrap()),
+                _ => continue,
+            }
+            flushed.clone_from(&want);
+            assert!(get(&pond, Version::NOW, "f") == Some(want.clone()));
+            if random(3) == 0 {
+                let (_copy, after) = crash(&pond);
+                assert!(
+                    get(&after, Version::NOW, "f") == Some(flushed.clone()),
+                    "seed {seed}, step {step}"
+                );
+                after.sync().unwrap();
+                assert!(
+                    get(&after, Version::NOW, "f") == Some(flushed.clone()),
+                    "seed {seed}, step {step}"
+                );
+                sound(&after);
+                after.close().unwrap();
+            }
+        }
+        sound(&pond);
+        pond.close().unwrap();
+    }
+}

@@ -20,7 +20,7 @@ fn the_directory_is_not_listed_and_belongs_to_the_owner_alone() {
             return;
         }
         assert_eq!(names(root), Vec::<String>::new());
-        assert_eq!(names(&own), ["errors", "status", "sync"]);
+        assert_eq!(names(&own), ["errors", "metrics", "status", "sync"]);
         assert_eq!((mode(&own), mode(own.join("status"))), (0o500, 0o400));
         assert_eq!(
             fs::metadata(&own).unwrap().uid(),
@@ -36,6 +36,39 @@ fn the_directory_is_not_listed_and_belongs_to_the_owner_alone() {
         fs::create_dir(root.join("d")).unwrap();
         fs::create_dir(root.join("d/.pond")).unwrap();
     });
+}
+
+#[test]
+fn metrics_tell_how_long_requests_took() {
+    let pond = Pond::new();
+    let mount = pond.mount_with(&["-o", "commit=3600"]);
+    let value = |name: &str| -> f64 {
+        let text = fs::read_to_string(mount.join(".pond/metrics")).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let line = line.unwrap_or_else(|| panic!("{name} in {text}"));
+        line.trim().parse().unwrap()
+    };
+    let created = "pondmount_request_seconds_count{op=\"create\"}";
+    assert_eq!((value(created), value("pondmount_version")), (0.0, 0.0));
+    for n in 0..10 {
+        file(mount.path(), &n.to_string(), "x");
+    }
+    assert_eq!(value(created), 10.0);
+    assert_eq!(
+        value("pondmount_request_seconds_bucket{le=\"+Inf\",op=\"create\"}"),
+        10.0
+    );
+    let took = value("pondmount_request_seconds_sum{op=\"create\"}");
+    assert!(took > 0.0 && took < 10.0, "{took} s");
+    assert!(value("pondmount_uncommitted_entries") > 0.0);
+    mount.sync();
+    assert_eq!(
+        (
+            value("pondmount_uncommitted_entries"),
+            value("pondmount_version")
+        ),
+        (0.0, 1.0)
+    );
 }
 
 #[test]

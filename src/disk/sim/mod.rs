@@ -66,6 +66,8 @@ type Hook = Box<dyn FnMut() + Send>;
 pub(crate) struct SimDisk {
     state: Mutex<State>,
     rng: Mutex<Rng>,
+    /// For calls that only read: how many there are, side by side, is up to the scheduler.
+    reading: Mutex<Rng>,
     faults: Mutex<Faults>,
     /// Calls until the power goes; `None` while it stays.
     until_cut: Mutex<Option<u64>>,
@@ -89,6 +91,7 @@ impl SimDisk {
         Arc::new(SimDisk {
             state: Mutex::new(State::new()),
             rng: Mutex::new(Rng(seed)),
+            reading: Mutex::new(Rng(!seed)),
             faults: Mutex::default(),
             until_cut: Mutex::new(None),
             hook: Mutex::new(None),
@@ -188,6 +191,15 @@ impl SimDisk {
         }
     }
 
+    /// The same, for who only reads.
+    fn describe_reader(&self) -> io::Result<()> {
+        let rate = self.faults.lock().descriptors;
+        match rate > 0 && self.reading.lock().per_mille(rate) {
+            true => Err(os(libc::EMFILE)),
+            false => Ok(()),
+        }
+    }
+
     /// Whether so many more bytes fit.
     fn fit(&self, bytes: u64) -> io::Result<()> {
         let room = self.faults.lock().room;
@@ -239,7 +251,7 @@ impl Disk for Handle {
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         self.0.powered()?;
-        self.0.describe()?;
+        self.0.describe_reader()?;
         let id = self.0.state.lock().file(path)?;
         Ok(self.file(id, path))
     }

@@ -1,12 +1,12 @@
 //! Reading the journal back: which of its ends were never acknowledged, and which are damaged.
 //!
 //! A record that was acknowledged was synced whole. So an end that looks as a write does that the power
-//! was cut from (short, or pages of zeros) was not, and is passed over. Anything else that does not match
+//! was cut from (short, or with sectors of zeros) was not, and is passed over. Anything else that does not match
 //! its checksum may have been acknowledged, and is damage, unless the next record has the number that the
 //! unreadable one would have had: then its write had failed, and was made anew elsewhere.
 
-use super::record::{self, HEADER};
-use super::{FileId, path};
+use super::record::{self, HEADER, TAIL};
+use super::{FileId, path, sectors};
 use crate::disk::{Disk, DiskFile};
 use crate::index::IndexError;
 use crate::tinyfs::{Changes, Version};
@@ -14,9 +14,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// Pages of this size reach a disk one by one.
-const PAGE: u64 = 4096;
 
 /// What the files hold.
 #[derive(Default)]
@@ -109,7 +106,10 @@ pub(super) fn load(
                 Next::End(end) => break end,
             };
             let first = loaded.generations.is_empty();
+            // A write that was done and said to have failed was made anew in the next file.
+            let again = offset == 0 && id.1 > 0 && header.sequence + 1 == loaded.next_sequence;
             let why = match header.sequence {
+                _ if !first && again => None,
                 found if !first && found != loaded.next_sequence => {
                     let missing = loaded.next_sequence;
                     Some(format!("record {missing} is missing before record {found}"))
@@ -160,7 +160,7 @@ struct Records {
     id: FileId,
     path: PathBuf,
     pond: Uuid,
-    /// Where the next one begins.
+    /// Where the next one begins, and how much there is, as [`sectors`] counts.
     at: u64,
     len: u64,
 }
@@ -176,7 +176,7 @@ impl Records {
             path,
             pond,
             at: 0,
-            len,
+            len: sectors::bytes_in(len),
         })
     }
 
@@ -189,8 +189,12 @@ impl Records {
         }
     }
 
-    fn read(&self, buffer: &mut [u8], at: u64) -> Result<(), IndexError> {
-        (self.file.read_at(buffer, at)).map_err(IndexError::journal("read", &self.path))
+    /// So many bytes from an offset on, as they lie in the file.
+    fn read(&self, at: u64, len: u64) -> Result<Vec<u8>, IndexError> {
+        let place = sectors::place(at);
+        let mut raw = vec![0; (sectors::place(at + len) - place) as usize];
+        (self.file.read_at(&mut raw, place)).map_err(IndexError::journal("read", &self.path))?;
+        Ok(raw)
     }
 
     fn next(&mut self) -> Result<Next, IndexError> {
@@ -201,35 +205,41 @@ impl Records {
         if left < HEADER as u64 {
             return Ok(Next::End(End::Torn));
         }
-        let mut head = [0; HEADER];
-        self.read(&mut head, self.at)?;
+        let raw = self.read(self.at, HEADER as u64)?;
+        let head = sectors::plain(&raw, self.at);
         let (header, size, hash) = match record::header(&head, self.pond) {
             Ok(read) => read,
-            Err(_) if has_empty_page(&head, self.at) => return Ok(Next::End(End::Torn)),
+            Err(_) if was_never_written(&head) || sectors::any_is_empty(&raw, self.at) => {
+                return Ok(Next::End(End::Torn));
+            }
             Err(why) => return Ok(Next::End(End::Bad(why))),
         };
         if size > left - HEADER as u64 {
             return Ok(Next::End(End::Torn));
         }
         let begin = self.at + HEADER as u64;
-        let mut bytes = vec![0; size as usize];
-        self.read(&mut bytes, begin)?;
+        let tail = (left - HEADER as u64 - size).min(TAIL as u64);
+        let raw = self.read(begin, size + tail)?;
+        let mut bytes = sectors::plain(&raw, begin);
+        let ends = bytes.len() > size as usize && bytes.last() != Some(&0);
+        bytes.truncate(size as usize);
         if blake3::hash(&bytes).as_bytes() == &hash {
-            self.at = begin + size;
+            self.at = begin + size + tail;
             return Ok(Next::Record(header, bytes));
         }
-        Ok(Next::End(match has_empty_page(&bytes, begin) {
-            true => End::Torn,
-            false => End::Bad("the checksum of its entries does not match"),
-        }))
+        Ok(Next::End(
+            match !ends || sectors::any_is_empty(&raw, begin) {
+                true => End::Torn,
+                false => End::Bad("the checksum of its entries does not match"),
+            },
+        ))
     }
 }
 
-/// Whether all that lies in one page is zeros, of these bytes from `offset` of their file on.
-fn has_empty_page(bytes: &[u8], offset: u64) -> bool {
-    let to_page_end = (PAGE - offset % PAGE) as usize;
-    let (first, rest) = bytes.split_at(to_page_end.min(bytes.len()));
-    std::iter::once(first)
-        .chain(rest.chunks(PAGE as usize))
-        .any(|page| !page.is_empty() && page.iter().all(|byte| *byte == 0))
+/// Whether a header that makes no sense was not written to its end: it would begin with letters, and end in a
+/// checksum. One bit that is flipped later makes no difference.
+fn was_never_written(head: &[u8]) -> bool {
+    let empty = |part: Option<&[u8]>| part.is_some_and(|part| part.iter().all(|byte| *byte == 0));
+    empty(head.first_chunk::<4>().map(|part| &part[..]))
+        || empty(head.last_chunk::<4>().map(|part| &part[..]))
 }

@@ -7,10 +7,13 @@
 //! The files are `journal/GENERATION-PART.jnl`. A generation is what one commit seals; its number is the
 //! commit's transaction identifier in the oplog, which tells after a crash what the oplog already holds.
 //! A new part begins after a write that failed and after a crash: nothing is appended to what may be torn.
-//! [`record`] is how a record is written, [`load`] how files are read back.
+//! Files are made longer ahead of what is written, with zeros: to sync a write that makes a file no longer
+//! takes one flush of the disk and no transaction of its file system.
+//! [`record`] is how a record is written, [`sectors`] how records lie in a file, [`load`] how files are read back.
 
 mod load;
 mod record;
+mod sectors;
 
 use super::{Frozen, IndexError};
 use crate::disk::{Disk, DiskFile, make_dirs};
@@ -46,11 +49,17 @@ struct Tail {
     failed: bool,
 }
 
+/// Zeros that a file is made longer by, at least and at most: half of what it holds.
+const AHEAD: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 20;
+
 struct Open {
     generation: u64,
     file: Arc<dyn DiskFile>,
     path: PathBuf,
+    /// Where the next record goes, as [`sectors`] counts.
     len: u64,
+    /// How long the file is; behind the records there are zeros.
+    size: u64,
     /// Whether its name is on stable storage.
     named: bool,
 }
@@ -157,7 +166,7 @@ impl Journal {
                 io::ErrorKind::NotFound.into(),
             ));
         };
-        (open.file.write_at(record, open.len))
+        open.write(record)
             .map_err(IndexError::journal("write to", &open.path))?;
         if let Err(e) = open.file.sync_data() {
             // What was not written for want of room is written anew, elsewhere.
@@ -198,8 +207,14 @@ impl Journal {
             file,
             path,
             len: 0,
+            size: 0,
             named: false,
         })
+    }
+
+    /// Bytes of the records in the file that is written to.
+    pub(super) fn len(&self) -> u64 {
+        self.tail.lock().open.as_ref().map_or(0, |open| open.len)
     }
 
     /// Removes the generations up to `generation`: a commit holds them. It needs no sync, and what
@@ -224,6 +239,25 @@ impl Journal {
                 _ => {}
             }
         }
+    }
+}
+
+impl Open {
+    /// Writes a record behind the last one, and zeros behind it where the file has to become longer.
+    fn write(&mut self, record: &[u8]) -> io::Result<()> {
+        let place = sectors::place(self.len);
+        let bytes = sectors::stamped(record, self.len);
+        self.file.write_at(&bytes, place)?;
+        let end = place + bytes.len() as u64;
+        if end > self.size {
+            let ahead = (end / 2).clamp(*AHEAD.start(), *AHEAD.end());
+            // Where there is no room for them, the record is there all the same.
+            self.size = match self.file.write_at(&vec![0; ahead as usize], end) {
+                Ok(()) => end + ahead,
+                Err(_) => end,
+            };
+        }
+        Ok(())
     }
 }
 

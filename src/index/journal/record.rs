@@ -3,7 +3,7 @@
 //! | bytes | |
 //! |---|---|
 //! | 4 | `JREC` |
-//! | 4 | format, 1 |
+//! | 4 | format, 2 |
 //! | 16 | the pond's id |
 //! | 8 | bytes of the payload |
 //! | 8 | generation |
@@ -13,17 +13,20 @@
 //!
 //! The payload: an id that no entry has, the newest committed version (both u64), and the entries: map
 //! (u8), 0 or 1 for removed or put (u8), length (u32) and bytes of the key, and of the value if it was put.
-//! Numbers are little-endian.
+//! Numbers are little-endian. Behind the payload stands 0xFF: what ends in a zero was not written to its end.
 
+use super::sectors::STAMP;
 use crate::tinyfs::{Attrs, Changes, Extents, Malformed, Map, MapId, Names, Nodes, Version};
 use uuid::Uuid;
 
 const MAGIC: &[u8; 4] = b"JREC";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Bytes of a header.
 pub(super) const HEADER: usize = 96;
 /// Bytes of a header that its checksum covers.
 const COVERED: usize = 80;
+/// Bytes behind the payload.
+pub(super) const TAIL: usize = 1;
 
 /// What a header says besides what the payload tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +67,7 @@ pub(super) fn encode<'c>(
     let checksum = blake3::hash(&fields);
     fields.extend_from_slice(&checksum.as_bytes()[..HEADER - COVERED]);
     head.copy_from_slice(&fields);
+    record.push(STAMP);
     record
 }
 
@@ -86,8 +90,10 @@ fn put<M: Map>(changes: &Changes, out: &mut Vec<u8>) {
 }
 
 /// What the bytes of a header say, if they are one of pond `pond`.
-pub(super) fn header(bytes: &[u8; HEADER], pond: Uuid) -> Result<Read, &'static str> {
-    let (fields, checksum) = bytes.split_at(COVERED);
+pub(super) fn header(bytes: &[u8], pond: Uuid) -> Result<Read, &'static str> {
+    let Some((fields, checksum)) = bytes.split_at_checked(COVERED) else {
+        return Err("its header is short");
+    };
     if &blake3::hash(fields).as_bytes()[..HEADER - COVERED] != checksum {
         return Err("the checksum of its header does not match");
     }

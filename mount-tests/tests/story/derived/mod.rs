@@ -12,6 +12,8 @@ use mount_tests::pond::{Pond, names};
 use mount_tests::run::{arrow, need_root, python, tool};
 use rustix::io::Errno;
 
+mod old_kinds;
+
 /// Three months of two measurements, some missing, as CSV, JSON lines and Parquet.
 const SOW: &str = r#"
 import json, math, random, sys

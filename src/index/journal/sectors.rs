@@ -1,0 +1,116 @@
+//! How a journal's bytes lie in a file that is longer than what was written to it.
+//!
+//! Role: have a write that the power cut off be told from one that was damaged later, in a file of zeros. In: bytes,
+//! and where among all bytes of the journal they stand. Out: bytes for a file, and where they go. Holds always: of
+//! what was written whole, no sector is all zeros, and none becomes so by a flipped bit.
+//!
+//! The last byte of each sector of 512 bytes is [`STAMP`], and says nothing. The others follow each other, and what is
+//! called an offset here counts only them.
+
+/// What a disk writes whole or not at all.
+const SECTOR: u64 = 512;
+/// Bytes of a sector that say something.
+const ROOM: u64 = SECTOR - 1;
+/// Far from zero.
+pub(super) const STAMP: u8 = 0xFF;
+
+/// Where in the file what follows the first `offset` bytes begins.
+pub(super) fn place(offset: u64) -> u64 {
+    match offset.checked_sub(1) {
+        None => 0,
+        // Just behind the last of them: where a sector is full, its stamp comes with what follows.
+        Some(last) => last + last / ROOM + 1,
+    }
+}
+
+/// How many bytes there are in a file of this length.
+pub(super) fn bytes_in(len: u64) -> u64 {
+    len - len / SECTOR
+}
+
+/// These bytes as they go to [`place`]`(offset)`.
+pub(super) fn stamped(bytes: &[u8], offset: u64) -> Vec<u8> {
+    let (mut rest, mut at) = (bytes, place(offset));
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / ROOM as usize + 2);
+    while !rest.is_empty() {
+        let room = (ROOM - at % SECTOR) as usize;
+        let (now, later) = rest.split_at(room.min(rest.len()));
+        out.extend_from_slice(now);
+        at += now.len() as u64;
+        rest = later;
+        if at % SECTOR == ROOM && !rest.is_empty() {
+            out.push(STAMP);
+            at += 1;
+        }
+    }
+    out
+}
+
+/// The bytes of what was read from [`place`]`(offset)`.
+pub(super) fn plain(raw: &[u8], offset: u64) -> Vec<u8> {
+    let begin = place(offset);
+    let mut out = Vec::with_capacity(raw.len());
+    for (sector, part) in parts(raw, begin) {
+        let to_stamp = (sector + ROOM).saturating_sub(begin.max(sector)) as usize;
+        out.extend_from_slice(&part[..to_stamp.min(part.len())]);
+    }
+    out
+}
+
+/// Whether a sector, or what of it is here, is all zeros, of what was read from [`place`]`(offset)`.
+pub(super) fn any_is_empty(raw: &[u8], offset: u64) -> bool {
+    parts(raw, place(offset)).any(|(_, part)| part.iter().all(|byte| *byte == 0))
+}
+
+/// The parts of some bytes of a file that lie in one sector each, and where that begins.
+fn parts(raw: &[u8], begin: u64) -> impl Iterator<Item = (u64, &[u8])> {
+    let first = ((SECTOR - begin % SECTOR) as usize).min(raw.len());
+    let (first, rest) = raw.split_at(first);
+    let sector = begin - begin % SECTOR;
+    let all = std::iter::once(first).chain(rest.chunks(SECTOR as usize));
+    all.filter(|part| !part.is_empty())
+        .zip(0..)
+        .map(move |(part, n)| (sector + n * SECTOR, part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_in_parts_comes_back_and_leaves_no_sector_empty(
+            lens in proptest::collection::vec(prop_oneof![1u64..3, 500u64..530, 1u64..3000], 1..8),
+        ) {
+            let (mut file, mut offset) = (Vec::new(), 0);
+            let mut written = Vec::new();
+            for (n, len) in lens.into_iter().enumerate() {
+                // A record ends in a stamp; all else may be zeros.
+                let mut record = vec![0; len as usize];
+                record[0] = n as u8 + 1;
+                record[len as usize - 1] = STAMP;
+                prop_assert_eq!(place(offset), file.len() as u64);
+                file.extend(stamped(&record, offset));
+                written.push((offset, record));
+                offset += len;
+                prop_assert_eq!(place(offset), file.len() as u64);
+                prop_assert_eq!(bytes_in(file.len() as u64), offset);
+            }
+            for (offset, record) in written {
+                let end = offset + record.len() as u64;
+                let raw = &file[place(offset) as usize..place(end) as usize];
+                prop_assert_eq!(plain(raw, offset), record);
+                prop_assert!(!any_is_empty(raw, offset));
+                // A sector that did not reach the disk is found.
+                let mut torn = raw.to_vec();
+                let (begin, some) = (place(offset), raw.len() / 2);
+                let sector = (begin + some as u64) / SECTOR * SECTOR;
+                let from = sector.saturating_sub(begin) as usize;
+                let to = ((sector + SECTOR - begin) as usize).min(torn.len());
+                torn[from..to].fill(0);
+                prop_assert!(any_is_empty(&torn, offset));
+            }
+        }
+    }
+}
