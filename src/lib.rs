@@ -21,8 +21,8 @@
 //!
 //! An operation is decided in `tinyfs`, which answers the entries that it changes; `index` takes them
 //! as one into the fresh layer of the open version, bytes included, and the caller has its reply.
-//! `fsync` freezes that layer, moves its larger runs of bytes to a segment, syncs the segment and writes
-//! the layer to the index's journal in one synced write, for all who wait. Some seconds later a commit
+//! `fsync` freezes that layer and writes it to the index's journal in one synced write, for all who wait; if it
+//! holds many bytes, they go to a segment first, which is synced before. Some seconds later a commit
 //! seals the open version: its records go to the oplog as one Delta commit, version N exists, and the
 //! index files the entries under N.
 //!

@@ -9,11 +9,10 @@
 //! and reads all of one when it is opened, however little of it is news.
 
 use super::IndexError;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{cmp::Reverse, fs::File};
 
 /// Holds the hash of the journal while nobody has the index open.
 const MARK: &str = "CLEAN";
@@ -80,7 +79,7 @@ impl Drop for Clean {
     }
 }
 
-/// The files of the journal, and their numbers.
+/// The files of the journal by their numbers, the newest last.
 fn journal(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -106,18 +105,14 @@ fn hash(dir: &Path) -> io::Result<blake3::Hash> {
 /// Leaves an empty journal: without any, the store would begin to count its batches anew.
 fn cut(dir: &Path) -> io::Result<()> {
     let mut files = journal(dir)?;
-    files.sort_by_key(|(number, _)| Reverse(*number));
-    for (n, (_, path)) in files.iter().enumerate() {
-        match n {
-            0 => {
-                let file = File::options().write(true).open(path)?;
-                file.set_len(0)?;
-                file.sync_all()?;
-            }
-            _ => fs::remove_file(path)?,
-        }
+    if let Some((_, newest)) = files.pop() {
+        let file = File::options().write(true).open(newest)?;
+        file.set_len(0)?;
+        file.sync_all()?;
     }
-    Ok(())
+    files
+        .iter()
+        .try_for_each(|(_, older)| fs::remove_file(older))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@
 use super::inodes::{Own, View};
 use super::mirror::Mirror;
 use crate::derive::Cached;
-use crate::tinyfs::{Errno, FsError, FsResult, Kind, Node, NodeId, Time};
+use crate::tinyfs::{Errno, FsError, FsResult, Kind, Node, NodeId, Time, describe};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use serde_json::json;
@@ -85,7 +85,7 @@ impl Mirror {
     fn text(&self, own: Own) -> FsResult<Vec<u8>> {
         let text = match own {
             Own::Dir => return Err(Errno::EISDIR.into()),
-            Own::Status => self.status()?,
+            Own::Status => self.status(),
             Own::Metrics => self.metrics().map_err(FsError::store)?,
             Own::Errors => self.errors.text(&self.pond),
             Own::Sync => format!("{}\n", self.pond.latest().version),
@@ -93,17 +93,21 @@ impl Mirror {
         Ok(text.into_bytes())
     }
 
-    fn status(&self) -> FsResult<String> {
+    fn status(&self) -> String {
         let status = self.pond.status();
         let scrub = self.pond.last_scrub().map(|scrub| {
             json!({ "ended": scrub.ended.is_some(), "extents": scrub.extents, "read": scrub.read,
                 "bytes": scrub.bytes, "damaged": scrub.damaged })
         });
-        let resources = self.derive.view(crate::tinyfs::Version::NOW)?;
-        let broken = resources.registry.problems.iter();
-        let broken: Vec<_> = broken
-            .map(|(path, why)| json!({ "path": path, "why": why }))
-            .collect();
+        let problem = |path: &str, why: &str| json!({ "path": path, "why": why });
+        // Whoever looks for what is wrong is told the rest all the same.
+        let broken: Vec<_> = match self.derive.view(crate::tinyfs::Version::NOW) {
+            Ok(view) => {
+                let problems = view.registry.problems.iter();
+                problems.map(|(path, why)| problem(path, why)).collect()
+            }
+            Err(error) => vec![problem("/", &describe(&error))],
+        };
         let status = json!({
             "pond": status.path.display().to_string(),
             "id": status.id.to_string(),
@@ -114,7 +118,7 @@ impl Mirror {
             "scrub": scrub,
             "broken_resources": broken,
         });
-        Ok(format!("{status:#}\n"))
+        format!("{status:#}\n")
     }
 
     /// The made-up node of a file.

@@ -107,7 +107,9 @@ pub(super) fn load(
             };
             let first = loaded.generations.is_empty();
             // A write that was done and said to have failed was made anew in the next file.
-            let again = offset == 0 && id.1 > 0 && header.sequence + 1 == loaded.next_sequence;
+            let again = offset == 0
+                && id == (header.generation, id.1.max(1))
+                && header.sequence.checked_add(1) == Some(loaded.next_sequence);
             let why = match header.sequence {
                 _ if !first && again => None,
                 found if !first && found != loaded.next_sequence => {
@@ -131,7 +133,7 @@ pub(super) fn load(
             // The write that could not be read had failed, and was made anew here.
             unread = None;
             loaded.next_id = loaded.next_id.max(next_id);
-            loaded.next_sequence = header.sequence + 1;
+            loaded.next_sequence = header.sequence.saturating_add(1);
             match loaded.generations.last_mut() {
                 Some((generation, all)) if *generation == header.generation => all.absorb(changes),
                 _ => loaded.generations.push((header.generation, changes)),
