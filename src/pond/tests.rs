@@ -308,26 +308,31 @@ fn a_file_that_came_and_went_leaves_nothing_in_the_commit() {
 #[test]
 fn a_slowly_appended_file_has_few_extents() {
     let (_dir, pond) = new_pond();
-    let id = make(&pond, Kind::File, NodeId::ROOT, "log");
-    let (mut expected, mut versions) = (Vec::new(), Vec::new());
-    for n in 0..400u64 {
-        let line = format!("{n:059}\n");
-        pond.write(&CALLER, id, n * 60, line.as_bytes()).unwrap();
-        expected.extend_from_slice(line.as_bytes());
-        versions.push(pond.sync().unwrap());
+    for (file, line) in [("log", 60), ("pages", 6_000)] {
+        let id = make(&pond, Kind::File, NodeId::ROOT, file);
+        let (mut expected, mut versions) = (Vec::new(), Vec::new());
+        for n in 0..400_u32 {
+            let mut line = vec![0; line];
+            let mut random = blake3::Hasher::new();
+            random.update(&n.to_le_bytes());
+            random.finalize_xof().fill(&mut line);
+            pond.write(&CALLER, id, expected.len() as u64, &line)
+                .unwrap();
+            expected.extend_from_slice(&line);
+            versions.push(pond.sync().unwrap());
+        }
+        assert!(get(&pond, Version::NOW, file).unwrap() == expected);
+        for (n, version) in versions.into_iter().enumerate().step_by(37) {
+            assert!(get(&pond, version, file).unwrap() == expected[..(n + 1) * line]);
+        }
+        let node = pond.node(Version::NOW, id).unwrap();
+        let content = node.content.unwrap();
+        let extents =
+            crate::tinyfs::ops::extents_in(&pond.index, Version::NOW, content, 0..node.size);
+        let whole = expected.len() / (64 << 10);
+        let extents = extents.unwrap().len();
+        assert!(extents < whole + 40, "{file} has {extents} extents");
     }
-    assert_eq!(get(&pond, Version::NOW, "log").unwrap(), expected);
-    for (n, version) in versions.into_iter().enumerate().step_by(37) {
-        assert!(get(&pond, version, "log").unwrap() == expected[..(n + 1) * 60]);
-    }
-    let node = pond.node(Version::NOW, id).unwrap();
-    let extents = crate::tinyfs::ops::extents_in(
-        &pond.index,
-        Version::NOW,
-        node.content.unwrap(),
-        0..node.size,
-    );
-    assert!(extents.unwrap().len() < 40);
     sound(&pond);
     pond.close().unwrap();
 }
