@@ -17,7 +17,7 @@ mod settle;
 
 pub use cut::{MAX_PIECE, MIN_RUN, cut};
 pub use error::ContentError;
-pub use merge::{Tail, small_tail};
+pub use merge::{MERGE_RUN, Tail, small_tail};
 
 use crate::disk::Disk;
 use crate::tinyfs::{SegmentId, Stored};

@@ -7,7 +7,7 @@
 
 use super::Dirty;
 use crate::tinyfs::{
-    AttrName, Attrs, Changes, ContentId, Entries, Extent, Extents, Map, Node, NodeId, Nodes,
+    AttrName, Attrs, Changes, ContentId, Entries, Extent, Extents, Map, NodeId, Nodes,
     ops::{CHUNK, Unlinked},
 };
 use bytes::{Bytes, BytesMut};
@@ -225,19 +225,6 @@ impl Layers {
         }
         dirty.entries -= self.orphans.layer.changes.len() as u64;
         dirty
-    }
-
-    pub(super) fn changed_files(&self) -> Vec<NodeId> {
-        let mut ids: Vec<NodeId> = self
-            .newest_first()
-            .skip(1) // orphans
-            .flat_map(|layer| &layer.nodes)
-            .filter(|(_, node)| node.as_ref().is_some_and(Node::is_file))
-            .map(|(id, _)| *id)
-            .collect();
-        ids.sort();
-        ids.dedup();
-        ids
     }
 
     pub(super) fn freeze(&mut self) {

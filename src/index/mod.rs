@@ -43,6 +43,7 @@ use journal::Loaded;
 use layers::Layers;
 use parking_lot::RwLock;
 use slot::{Replay, Slot};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
@@ -317,9 +318,33 @@ impl Index {
         self.disk.get()?.latest()
     }
 
-    /// The files that the open version changes.
-    pub fn changed_files(&self) -> Vec<NodeId> {
-        self.layers.read().changed_files()
+    /// The files that frozen layers change, with their contents and how many extents of it are new.
+    pub fn changed_files(&self) -> Vec<(NodeId, ContentId, u64)> {
+        // Nobody waits for the counting.
+        let layers = self.open_changes();
+        let mut added = HashMap::<ContentId, u64>::new();
+        for layer in &layers {
+            for ((content, _), extent) in &layer.extents {
+                if extent.is_some() {
+                    *added.entry(*content).or_default() += 1;
+                }
+            }
+        }
+        // Of each file, what the newest layer says.
+        let mut files = BTreeMap::new();
+        for layer in layers.iter().rev() {
+            for (id, node) in &layer.nodes {
+                let file = node.as_ref().filter(|node| node.is_file());
+                files
+                    .entry(*id)
+                    .or_insert(file.and_then(|node| node.content));
+            }
+        }
+        let new_extents = |(id, content): (_, Option<_>)| {
+            let content = content?;
+            Some((id, content, *added.get(&content)?))
+        };
+        files.into_iter().filter_map(new_extents).collect()
     }
 
     /// The versions in `from..=to` that changed the content of a file or the subtree of a directory. The

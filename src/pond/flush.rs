@@ -6,12 +6,10 @@
 //! when much of it waits.
 
 use super::{Pond, PondError};
-use crate::content::{MAX_PIECE, MIN_RUN, cut, small_tail};
+use crate::content::{MAX_PIECE, MIN_RUN, cut};
 use crate::index::{Frozen, IndexError, Run};
-use crate::tinyfs::{
-    ContentId, Entries, Errno, Extent, Extents, FsError, FsResult, NodeId, Nodes, Tx, describe,
-};
-use bytes::{Bytes, BytesMut};
+use crate::tinyfs::{ContentId, Entries, Errno, Extent, Extents, FsError, FsResult, describe};
+use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 /// Bytes of content in memory at which they begin to be moved to segments.
@@ -83,7 +81,7 @@ impl Pond {
         self.settle()
     }
 
-    fn freeze(&self) {
+    pub(super) fn freeze(&self) {
         let _no_change_is_half_done = self.changing.lock();
         self.index.freeze();
     }
@@ -133,7 +131,7 @@ impl Pond {
         Ok(layer)
     }
 
-    fn bytes_of(&self, extent: &Extent) -> Result<Bytes, PondError> {
+    pub(super) fn bytes_of(&self, extent: &Extent) -> Result<Bytes, PondError> {
         Ok(match extent {
             Extent::Inline(bytes) => bytes.clone(),
             Extent::Stored(stored) => self.content.read(stored)?,
@@ -149,34 +147,6 @@ impl Pond {
             self.index
                 .settle_orphans(self.content.settle(&extents, &known)?);
         }
-        Ok(())
-    }
-
-    /// Joins the small extents that appending left at the end of files.
-    pub(super) fn merge_tails(&self) -> FsResult<()> {
-        for id in self.index.changed_files() {
-            self.merge_tail(id)?;
-        }
-        Ok(())
-    }
-
-    fn merge_tail(&self, id: NodeId) -> FsResult<()> {
-        let _one_at_a_time = self.changing.lock();
-        let mut tx = Tx::new(&self.index);
-        let Some(node) = tx.get::<Nodes>(&id)? else {
-            return Ok(());
-        };
-        let Some((content, run)) = small_tail(&self.index, &node)? else {
-            return Ok(());
-        };
-        let mut joined = BytesMut::new();
-        let first = run.first().map_or(0, |(start, _)| *start);
-        for (start, extent) in run {
-            joined.extend_from_slice(&self.bytes_of(&extent).map_err(FsError::store)?);
-            tx.remove::<Extents>((content, start));
-        }
-        tx.put::<Extents>((content, first), Extent::Inline(joined.freeze()));
-        self.index.apply(tx.finish(), None);
         Ok(())
     }
 

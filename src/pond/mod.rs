@@ -36,6 +36,7 @@ mod saves;
 mod scrub;
 mod shape;
 mod status;
+mod tails;
 
 pub use check::Problem;
 pub use error::PondError;
@@ -66,6 +67,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use tails::Tails;
 use uuid::Uuid;
 
 /// One open pond. It has to be closed: [`Pond::close`] makes the last version.
@@ -84,6 +86,7 @@ pub struct Pond {
     health: Health,
     saves: Saves,
     flusher: Flusher,
+    tails: Tails,
     group: Group,
     scrubber: Scrubber,
     keeper: Keeper,

@@ -9,6 +9,7 @@ use super::lock::Lock;
 use super::room::Room;
 use super::saves::Saves;
 use super::scrub::Scrubber;
+use super::tails::Tails;
 use super::{Health, Pins, Pond, PondError};
 use crate::content::Content;
 use crate::disk::{Disk, LocalDisk, make_dirs};
@@ -172,6 +173,7 @@ impl Pond {
             health,
             saves: Saves::default(),
             flusher: Flusher::default(),
+            tails: Tails::default(),
             group: Group::default(),
             scrubber: Scrubber::default(),
             keeper: Keeper::default(),
