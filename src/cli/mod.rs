@@ -13,6 +13,7 @@ mod helper;
 mod options;
 mod output;
 mod place;
+mod progress;
 
 use crate::observe::Verbosity;
 use clap::{ArgAction, Args, Parser};

@@ -82,6 +82,11 @@ impl Output {
         });
     }
 
+    /// Whether what is told besides the data is for eyes.
+    pub fn is_for_people(&self) -> bool {
+        !self.json && !self.quiet
+    }
+
     fn render(&self, failure: &Failure) -> String {
         let mut text = format!("{} {}", self.word("error:", "1;31"), failure.message);
         for cause in &failure.causes {

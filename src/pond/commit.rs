@@ -12,7 +12,9 @@ use crate::index::VersionInfo;
 use crate::oplog::{Oplog, OplogError};
 use crate::tinyfs::{Changes, Time, Version, describe};
 use parking_lot::{Condvar, Mutex};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 /// A version of fewer entries than this is a trickle.
@@ -252,7 +254,7 @@ impl Pond {
     }
 }
 
-/// Reads back the commits after `after`, in order.
+/// Reads back the commits after `after`, in order. One is read while the one before it is taken.
 pub(super) fn replay<E>(
     oplog: &Oplog,
     after: Option<Version>,
@@ -261,13 +263,50 @@ pub(super) fn replay<E>(
 where
     PondError: From<E>,
 {
-    oplog.replay(after, &mut |commit, changes| {
-        let info = VersionInfo {
-            version: commit.version,
-            committed: commit.committed,
-            changes: changes.len() as u64,
+    /// Why reading ends before its end.
+    enum End {
+        Failed(OplogError),
+        /// Nobody takes any more.
+        Left,
+    }
+    impl From<OplogError> for End {
+        fn from(error: OplogError) -> End {
+            End::Failed(error)
+        }
+    }
+    std::thread::scope(|scope| {
+        // A version may be as large as the memory that is meant for one.
+        let (send, versions) = sync_channel(0);
+        let read = move || {
+            oplog.replay(after, &mut |commit, changes| {
+                let info = VersionInfo {
+                    version: commit.version,
+                    committed: commit.committed,
+                    changes: changes.len() as u64,
+                };
+                send.send((info, changes)).map_err(|_| End::Left)
+            })
         };
-        Ok(take(&info, &changes)?)
+        let reader = std::thread::Builder::new()
+            .name("pond-replay".into())
+            .spawn_scoped(scope, read)
+            .map_err(PondError::io(
+                "start a thread that reads",
+                Path::new("the oplog"),
+            ))?;
+        let mut taken = Ok(());
+        for (info, changes) in &versions {
+            taken = take(&info, &changes).map_err(PondError::from);
+            if taken.is_err() {
+                break;
+            }
+        }
+        drop(versions);
+        match reader.join() {
+            Ok(Err(End::Failed(error))) => taken.and(Err(error.into())),
+            Ok(Ok(()) | Err(End::Left)) => taken,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     })
 }
 

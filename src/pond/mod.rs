@@ -41,7 +41,7 @@ mod tails;
 pub use check::Problem;
 pub use error::PondError;
 pub use history::{Change, Comparison, Difference, Edit, Event, Reference, Return, Tag, Watcher};
-pub use open::{Damaged, OpenOptions};
+pub use open::{Damaged, OpenOptions, Progress};
 pub use prune::{Policy, Pruned, Within};
 pub use repair::Repaired;
 pub use scrub::Scrub;

@@ -17,6 +17,7 @@ use crate::index::{Damage, Index, IndexError, Journal};
 use crate::oplog::{Opened, Oplog};
 use crate::tinyfs::{Changes, FsError, Kind, Node, NodeId, Nodes, Store, Time, Version, describe};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -45,6 +46,17 @@ pub struct OpenOptions {
     pub commit_on_sync: bool,
     /// What to do where the journal is damaged.
     pub damaged_journal: Damaged,
+}
+
+/// How far the index has followed the oplog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The last version that it has.
+    pub version: u64,
+    /// The last version that it will have.
+    pub of: u64,
+    /// Records applied since it began.
+    pub records: u64,
 }
 
 /// What opening a pond does about damage to what may have been promised.
@@ -106,6 +118,15 @@ impl Pond {
 
     /// Opens the pond at `path`, as its one writer.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Arc<Pond>, PondError> {
+        Pond::open_telling(path, options, &mut |_| ())
+    }
+
+    /// The same; `tell` hears how far it is while the index is behind the oplog.
+    pub fn open_telling(
+        path: &Path,
+        options: &OpenOptions,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<Arc<Pond>, PondError> {
         let path = match path.canonicalize() {
             Ok(path) => path,
             Err(_) => {
@@ -122,7 +143,7 @@ impl Pond {
             index: path.join(INDEX),
             path,
         };
-        let pond = Arc::new(Pond::on(ground, identity.id, Some(lock), options)?);
+        let pond = Arc::new(Pond::on(ground, identity.id, Some(lock), options, tell)?);
         pond.start_threads()?;
         if !options.read_only && pond.index.dirty().entries > 0 {
             pond.committer.changed();
@@ -136,6 +157,7 @@ impl Pond {
         id: Uuid,
         lock: Option<Lock>,
         options: &OpenOptions,
+        tell: &mut dyn FnMut(Progress),
     ) -> Result<Pond, PondError> {
         let Ground {
             disk,
@@ -146,7 +168,7 @@ impl Pond {
         let journal = || Journal::open(disk.clone(), &path.join(JOURNAL), id);
         let index = open_index(&index, id, journal)?;
         let opened = Oplog::open(&disk, &path.join(OPLOG), id, index.known()?)?;
-        catch_up(&index, &opened)?;
+        catch_up(&index, &opened, tell)?;
         let damage = index.recover(opened.generation)?;
         let latest = index.latest()?.ok_or_else(|| PondError::Identity {
             path: path.join(OPLOG),
@@ -321,7 +343,11 @@ fn open_index(
 }
 
 /// Applies what the oplog holds and the index does not.
-fn catch_up(index: &Index, opened: &Opened) -> Result<(), PondError> {
+fn catch_up(
+    index: &Index,
+    opened: &Opened,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<(), PondError> {
     for version in &opened.set_aside {
         tracing::warn!("version {version} was never finished, and is set aside");
     }
@@ -329,8 +355,17 @@ fn catch_up(index: &Index, opened: &Opened) -> Result<(), PondError> {
     if applied == Some(opened.latest) {
         return Ok(());
     }
+    let mut progress = Progress {
+        version: applied.map_or(0, |version| version.0),
+        of: opened.latest.0,
+        records: 0,
+    };
     replay(&opened.oplog, applied, &mut |info, changes| {
-        index.replay(info, changes)
+        index.replay(info, changes)?;
+        progress.version = info.version.0;
+        progress.records += info.changes;
+        tell(progress);
+        Ok::<_, IndexError>(())
     })
 }
 

@@ -306,6 +306,29 @@ fn a_file_that_came_and_went_leaves_nothing_in_the_commit() {
 }
 
 #[test]
+fn who_waits_for_a_lost_index_hears_how_far_it_is() {
+    let (dir, pond) = new_pond();
+    for n in 0..5 {
+        put(&pond, "f", &[n]);
+        pond.sync().unwrap();
+    }
+    pond.close().unwrap();
+    drop(pond);
+    let path = dir.path().join("pond");
+    fs::remove_dir_all(path.join("index")).unwrap();
+    let mut told = Vec::new();
+    let pond = Pond::open_telling(&path, &options(), &mut |progress| told.push(progress)).unwrap();
+    assert_eq!(get(&pond, Version::NOW, "f"), Some(vec![4]));
+    assert!(
+        told.iter().map(|progress| progress.version).eq(0..=5),
+        "{told:?}"
+    );
+    assert!(told.iter().all(|progress| progress.of == 5));
+    assert!(told.windows(2).all(|two| two[0].records < two[1].records));
+    pond.close().unwrap();
+}
+
+#[test]
 fn a_slowly_appended_file_has_few_extents() {
     let (_dir, pond) = new_pond();
     for (file, line) in [("log", 60), ("pages", 6_000)] {

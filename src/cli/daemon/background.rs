@@ -4,6 +4,7 @@ use super::Plan;
 use super::herald::{Herald, Word};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use crate::cli::progress::Bar;
 use crate::mount;
 use std::env;
 use std::ffi::OsString;
@@ -41,11 +42,13 @@ fn listen(child: &mut Child, output: &Output) -> Result<(), Failure> {
             "the daemon of the mount cannot be heard",
         ));
     };
+    let mut bar = Bar::new(*output);
     for line in BufReader::new(pipe).lines() {
         let line =
             line.map_err(|error| Failure::system("cannot hear the daemon of the mount", &error))?;
         match serde_json::from_str(&line) {
             Ok(Word::Notice(text)) => output.notice(&text),
+            Ok(Word::Progress(progress)) => bar.show(&progress),
             Ok(Word::Ready) => return Ok(()),
             Ok(Word::Failed(failure)) => {
                 // It lets go of the pond with its end, and the user may try again at once.

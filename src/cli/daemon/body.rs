@@ -4,6 +4,7 @@ use super::{Herald, Plan, mountpoint};
 use crate::cli::control::{Server, version_of};
 use crate::cli::failure::Failure;
 use crate::cli::place;
+use crate::cli::progress::Pace;
 use crate::mount::{self, MountError, MountOptions, Mounted, Unmounter};
 use crate::pond::lock::Holder;
 use crate::pond::{OpenOptions, Pond, PondError};
@@ -99,8 +100,14 @@ fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
         herald.notice(&format!("made an empty pond at {}", plan.pond.display()));
     }
     let (start, mut told) = (Instant::now(), false);
+    let (mut pace, mut bar) = (Pace::default(), None);
     loop {
-        match Pond::open(&plan.pond, &options) {
+        let opened = Pond::open_telling(&plan.pond, &options, &mut |progress| {
+            if pace.is_due() {
+                herald.progress(&mut bar, &progress);
+            }
+        });
+        match opened {
             Err(PondError::Locked { holder, .. }) if start.elapsed() < patience(&holder) => {
                 if !told && start.elapsed() > SILENCE {
                     herald.notice(&format!("waiting for {holder} to let go of the pond"));

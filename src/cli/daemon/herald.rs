@@ -2,6 +2,8 @@
 
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use crate::cli::progress::Bar;
+use crate::pond::Progress;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,6 +14,8 @@ use std::io::{self, Write};
 pub(super) enum Word {
     /// For the user.
     Notice(String),
+    /// How far the index is.
+    Progress(Progress),
     /// The mount is there.
     Ready,
     /// It will not be there, and this is why.
@@ -37,6 +41,15 @@ impl Herald {
             // The pipe is broken when the command was interrupted, which `ready` finds out.
             Herald::Pipe(pipe) => drop(send(pipe, &Word::Notice(text.to_owned()))),
             Herald::Silent => tracing::info!("{text}"),
+        }
+    }
+
+    /// Tells how far the index is. The bar is for the terminal.
+    pub fn progress(&mut self, bar: &mut Option<Bar>, progress: &Progress) {
+        match self {
+            Herald::Terminal(output) => bar.get_or_insert_with(|| Bar::new(*output)).show(progress),
+            Herald::Pipe(pipe) => drop(send(pipe, &Word::Progress(*progress))),
+            Herald::Silent => {}
         }
     }
 

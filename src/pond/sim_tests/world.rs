@@ -90,7 +90,7 @@ impl World {
             index: self.index.path().join("index"),
             path: POND.into(),
         };
-        let pond = Pond::on(ground, ID, None, &OpenOptions::default())?;
+        let pond = Pond::on(ground, ID, None, &OpenOptions::default(), &mut |_| ())?;
         self.pond = Some(Arc::new(pond));
         self.let_others_in();
         Ok(())
