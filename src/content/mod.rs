@@ -9,6 +9,7 @@
 mod cache;
 mod cut;
 mod error;
+mod groups;
 mod merge;
 mod packing;
 mod recent;
@@ -23,15 +24,19 @@ use crate::disk::Disk;
 use crate::tinyfs::{SegmentId, Stored};
 use bytes::Bytes;
 use cache::Cache;
+use groups::{Remembered, are_verified, around};
 use packing::Packing;
 use recent::Recent;
 use segments::Segments;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Bytes of verified extents kept in memory.
 const CACHE_BYTES: usize = 16 << 20;
+
+const NO_MATCH: &str = "the bytes do not match their hash";
 
 /// The content of one pond. All methods may be called from any thread.
 pub struct Content {
@@ -39,6 +44,7 @@ pub struct Content {
     packing: Packing,
     recent: Recent,
     cache: Cache,
+    groups: Remembered,
 }
 
 /// Tells where bytes of a hash are stored, if they are.
@@ -52,6 +58,7 @@ impl Content {
             packing: Packing::new().map_err(ContentError::packing)?,
             recent: Recent::default(),
             cache: Cache::new(CACHE_BYTES),
+            groups: Remembered::default(),
         })
     }
 
@@ -62,23 +69,58 @@ impl Content {
 
     /// The bytes of a run, verified.
     pub fn read(&self, run: &Stored) -> Result<Bytes, ContentError> {
-        let place = (run.segment, run.offset);
-        let whole = match self.cache.get(place, run.stored_len) {
-            Some(whole) => whole,
-            None => {
-                let whole = Bytes::from(self.read_verified(run)?);
-                self.cache.put(place, whole.clone());
-                whole
+        let (skip, len) = (run.skip as usize, run.len as usize);
+        let whole_len = run.stored_len as usize;
+        let range = match skip.checked_add(len) {
+            Some(end) if end <= whole_len => skip..end,
+            _ => {
+                return Err(ContentError::corrupt(
+                    run,
+                    "the extent reaches beyond what is stored",
+                ));
             }
         };
-        let (skip, len) = (run.skip as usize, run.len as usize);
-        match skip.checked_add(len) {
-            Some(end) if end <= whole.len() => Ok(whole.slice(skip..end)),
-            _ => Err(ContentError::corrupt(
-                run,
-                "the extent reaches beyond what is stored",
-            )),
+        let place = (run.segment, run.offset);
+        if let Some(whole) = self.cache.get(place, run.stored_len) {
+            return Ok(whole.slice(range));
         }
+        if let Some(part) = self.read_part(run, &range)? {
+            return Ok(part);
+        }
+        let whole = Bytes::from(self.read_verified(run)?);
+        if whole.len() != whole_len {
+            return Err(ContentError::corrupt(run, "it is of another length"));
+        }
+        self.cache.put(place, whole.clone());
+        Ok(whole.slice(range))
+    }
+
+    /// The bytes of `range` in a stored extent, if they can be had and verified for less than the whole.
+    fn read_part(&self, run: &Stored, range: &Range<usize>) -> Result<Option<Bytes>, ContentError> {
+        let (numbers, around) = around(range.clone(), run.stored_len as usize);
+        if run.is_packed() || around.len() * 2 > run.stored_len as usize {
+            return Ok(None);
+        }
+        let Some(groups) = self.groups.get(&run.hash) else {
+            return Ok(None);
+        };
+        // Both fit: they are at most `stored_len`.
+        let place = (run.segment, run.offset + around.start as u64);
+        let len = around.len() as u32;
+        let part = match self.cache.get(place, len) {
+            Some(part) => part,
+            None => {
+                let part = self.segments.read(run, around.start as u32, len)?;
+                if !are_verified(&groups, numbers.start, &part) {
+                    return Err(ContentError::corrupt(run, NO_MATCH));
+                }
+                let part = Bytes::from(part);
+                self.cache.put(place, part.clone());
+                part
+            }
+        };
+        let skip = range.start - around.start;
+        Ok(Some(part.slice(skip..skip + range.len())))
     }
 
     /// Has what comes go to a new segment, so that the one that was written to can be removed.
@@ -89,7 +131,7 @@ impl Content {
     /// Writes a stored extent once more, as it stands. Answers where, for the whole of it.
     pub fn copy(&self, stored: &Stored) -> Result<Stored, ContentError> {
         self.read_verified(stored)?;
-        let (segment, offset) = self.segments.append(&self.segments.read(stored)?)?;
+        let (segment, offset) = self.segments.append(&self.read_packed(stored)?)?;
         Ok(Stored {
             segment,
             offset,
@@ -118,9 +160,14 @@ impl Content {
         self.segments.len(segment)
     }
 
+    /// The stored extent that `run` is of, as it stands in its segment.
+    fn read_packed(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
+        self.segments.read(run, 0, run.packed_len)
+    }
+
     /// The whole stored extent that `run` is of, read from the segment.
     fn read_whole(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
-        let whole = self.segments.read(run)?;
+        let whole = self.read_packed(run)?;
         if !run.is_packed() {
             return Ok(whole);
         }
@@ -131,12 +178,14 @@ impl Content {
     /// The same, verified.
     pub fn read_verified(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
         let whole = self.read_whole(run)?;
-        match blake3::hash(&whole).as_bytes() == &run.hash {
+        // Of what is packed, no part can be had without the rest.
+        let verified = match run.is_packed() {
+            true => blake3::hash(&whole).as_bytes() == &run.hash,
+            false => self.groups.verify(&whole, &run.hash),
+        };
+        match verified {
             true => Ok(whole),
-            false => Err(ContentError::corrupt(
-                run,
-                "the bytes do not match their hash",
-            )),
+            false => Err(ContentError::corrupt(run, NO_MATCH)),
         }
     }
 }

@@ -213,11 +213,11 @@ impl Segments {
         (self.disk.sync_dir(&self.dir)).map_err(ContentError::io("sync", &self.dir))
     }
 
-    /// The stored extent that `run` is of, as it stands in its segment.
-    pub(super) fn read(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
+    /// `len` bytes, from byte `skip` on, of the stored extent that `run` is of, as it stands in its segment.
+    pub(super) fn read(&self, run: &Stored, skip: u32, len: u32) -> Result<Vec<u8>, ContentError> {
         let file = self.reader(run.segment)?;
-        let mut bytes = vec![0; run.packed_len as usize];
-        match file.read_at(&mut bytes, run.offset) {
+        let mut bytes = vec![0; len as usize];
+        match file.read_at(&mut bytes, run.offset + u64::from(skip)) {
             Ok(()) => Ok(bytes),
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(ContentError::corrupt(run, "the segment is cut short"))

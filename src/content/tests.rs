@@ -129,3 +129,47 @@ fn equal_bytes_are_stored_once_unless_they_are_damaged_there() {
     assert_ne!((again.segment, again.offset), (first.segment, first.offset));
     assert_eq!(content.read(&again).unwrap(), noise);
 }
+
+#[test]
+fn a_small_read_of_what_was_verified_reads_and_verifies_a_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut noise = vec![0; 300_000];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
+    let extent = Some(Extent::Inline(Bytes::from(noise.clone())));
+    let settled = content.settle(&[((C, 0), extent)].into(), &|_| None);
+    content.sync().unwrap();
+    let Some(Some(Extent::Stored(run))) = settled.unwrap().into_values().next() else {
+        panic!("not stored")
+    };
+    let part = |skip, len| Stored { skip, len, ..run };
+    let read = |run| content.read(&run);
+    assert_eq!(read(part(1_000, 10)).unwrap(), noise[1_000..1_010]);
+    // Out of the cache of what was read.
+    for n in 0..20 {
+        let filler = Some(Extent::Inline(Bytes::from(vec![n; 1 << 20])));
+        let filled = content.settle(&[((C, 0), filler)].into(), &|_| None);
+        for extent in filled.unwrap().into_values().flatten() {
+            let Extent::Stored(run) = extent else {
+                continue;
+            };
+            content.read(&run).unwrap();
+        }
+    }
+    let path = dir.path().join("0000000000000001.seg");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[200_000] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    for (skip, len) in [(0, 1), (16_383, 2), (100_000, 60_000), (299_999, 1)] {
+        let expected = &noise[skip as usize..(skip + len) as usize];
+        assert_eq!(read(part(skip, len)).unwrap(), expected, "{skip} {len}");
+    }
+    for (skip, len) in [(200_000, 1), (199_000, 10), (190_000, 20_000), (0, 300_000)] {
+        let error = read(part(skip, len));
+        assert!(
+            matches!(error, Err(ContentError::Corrupt { .. })),
+            "{skip} {len}"
+        );
+    }
+    assert!(read(part(299_999, 2)).is_err(), "beyond the end");
+}
