@@ -3,7 +3,7 @@
 use super::cache::Draft;
 use super::node::{DerivedFile, Group, Input, Recipe};
 use super::render::Works;
-use super::template::{self, Given};
+use super::template::{self, Export, Given};
 use super::{DeriveError, picture, spec, wave};
 use crate::query::{
     self, Blob, Format, Member, QueryError, Reduction, Renamed, Rows, Scope, Series, Source,
@@ -116,9 +116,21 @@ impl Opened {
                 ..
             } => {
                 let columns = self.only()?.columns();
-                let path =
-                    |(captures, input): &(Vec<String>, Input)| (captures.clone(), input.path());
-                let exports: Vec<_> = exports.iter().map(path).collect();
+                // Behind the input come the exports, if the template asks for their times.
+                let mut sources = self.sources.iter().skip(1);
+                let export = |(captures, input): &(Vec<String>, Input)| {
+                    let span = match sources.next() {
+                        Some(source) => query::span(source, works.keep.as_ref())?,
+                        None => None,
+                    };
+                    Ok(Export {
+                        captures: captures.clone(),
+                        path: input.path(),
+                        span,
+                    })
+                };
+                let exports: Result<Vec<_>, Wrong> = exports.iter().map(export).collect();
+                let exports = exports?;
                 let given = Given {
                     args,
                     columns: &columns,

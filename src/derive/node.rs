@@ -2,6 +2,7 @@
 
 use super::DeriveError;
 use super::spec::SyntheticSeries;
+use super::template::asks_for_times;
 use crate::query::{Aggregate, Format, Hash, Width, key};
 use crate::tinyfs::{Name, NodeId, Time, Version};
 use parking_lot::Mutex;
@@ -165,8 +166,18 @@ impl Recipe {
             Recipe::Join { groups, .. } | Recipe::Reduce { groups, .. } => {
                 groups.iter().flat_map(|group| &group.inputs).collect()
             }
-            // Of what a template exports only the paths are told, which its text has.
-            Recipe::Rename { input, .. } | Recipe::Template { input, .. } => vec![input],
+            Recipe::Rename { input, .. } => vec![input],
+            Recipe::Template {
+                text,
+                input,
+                exports,
+                ..
+            } => {
+                // Of the others only the paths are told, which its text has.
+                let timed = exports.iter().filter(|_| asks_for_times(text));
+                let exports = timed.map(|(_, export)| export);
+                [input].into_iter().chain(exports).collect()
+            }
             Recipe::Chart { inputs, .. } | Recipe::Concat { inputs, .. } => inputs.iter().collect(),
             Recipe::Synthetic(_) | Recipe::Text(_) => Vec::new(),
         }
@@ -256,4 +267,4 @@ impl Recipe {
 }
 
 /// What keys of results begin with. The number grows whenever a recipe makes something else than before.
-const RESULT: &str = "result 1";
+const RESULT: &str = "result 2";

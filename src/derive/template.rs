@@ -3,7 +3,8 @@
 //! - `args`: the name of the result without its ending, then what the wildcards stood for;
 //! - `schema.fields`: the columns of the input as `{instrument, name, unit, agg}`, the parts of their names between
 //!   dots: the last is `agg`, before it `unit`, before that `name`, all before is `instrument`;
-//! - `export`: of the files beside the input, by what their wildcards stood for, `[{file, start_time, end_time}]`;
+//! - `export`: of the files beside the input, by what their wildcards stood for, `[{file, start_time, end_time}]`, in
+//!   seconds since 1970: those of the first row, and the one after those of the last;
 //! - `group(by, in)`: the items of an array by the value of a key.
 //!
 //! Nothing is escaped. What a template names and there is not, is an error.
@@ -18,12 +19,29 @@ pub(super) struct Given<'g> {
     pub(super) args: &'g [String],
     /// The columns of the input.
     pub(super) columns: &'g [String],
-    /// Captures, and a path.
-    pub(super) exports: &'g [(Vec<String>, String)],
+    pub(super) exports: &'g [Export],
+}
+
+/// A file that a template can name.
+pub(super) struct Export {
+    /// What the wildcards stood for.
+    pub(super) captures: Vec<String>,
+    pub(super) path: String,
+    /// The first and the last time in it, in microseconds since 1970, where they are asked for and there are any.
+    pub(super) span: Option<(i64, i64)>,
+}
+
+/// Whether a template asks for the times of what it exports, which have to be read for.
+pub(super) fn asks_for_times(text: &str) -> bool {
+    ["start_time", "end_time"]
+        .iter()
+        .any(|name| text.contains(name))
 }
 
 /// Columns that are times, and no measurement.
 const TIMES: [&str; 2] = ["timestamp", "rtimestamp"];
+/// Microseconds.
+const SECOND: i64 = 1_000_000;
 /// How many parts the name of a measurement has at least.
 const PARTS: usize = 4;
 
@@ -78,10 +96,20 @@ fn fields(columns: &[String]) -> Result<Vec<Value>, DeriveError> {
 }
 
 /// Files by their captures, one map in the other.
-fn export(files: &[(Vec<String>, String)]) -> Value {
+fn export(files: &[Export]) -> Value {
     let mut root = Value::Object(serde_json::Map::new());
-    for (captures, path) in files {
-        let file = serde_json::json!({ "file": path, "start_time": null, "end_time": null });
+    for Export {
+        captures,
+        path,
+        span,
+    } in files
+    {
+        let mut file = serde_json::json!({ "file": path });
+        // Where there are none, a template that names them fails: null would be written as nothing.
+        if let (Some((first, last)), Value::Object(file)) = (span, &mut file) {
+            file.insert("start_time".into(), first.div_euclid(SECOND).into());
+            file.insert("end_time".into(), (last.div_euclid(SECOND) + 1).into());
+        }
         put(&mut root, captures, file);
     }
     root
@@ -138,16 +166,21 @@ mod tests {
             "A.x.DO.mg/L.max",
             "B.Temp.C.avg",
         ];
-        let (one, two) = (
-            vec!["DO".into(), "res=1h".into()],
-            vec!["DO".into(), "res=2h".into()],
-        );
+        let export = |resolution: &str, path: &str, span| Export {
+            captures: vec!["DO".into(), resolution.into()],
+            path: path.into(),
+            span,
+        };
+        let exports = [
+            export("res=1h", "/a", Some((1_500_000, 7_200_000_000))),
+            export("res=2h", "/b", None),
+        ];
         render(
             text,
             &Given {
                 args: &["DO".into()],
                 columns: &columns.map(String::from),
-                exports: &[(one, "/a".into()), (two, "/b".into())],
+                exports: &exports,
             },
         )
     }
@@ -164,6 +197,8 @@ mod tests {
             "{% for res, files in export[args[0]] %}{{ res }}={{ files[0].file }} {% endfor %}";
         assert_eq!(rendered(text).unwrap(), "res=1h=/a res=2h=/b ");
         assert_eq!(rendered("<b>{{ args[0] }}</b>&").unwrap(), "<b>DO</b>&");
+        let text = "{% set f = export.DO['res=1h'][0] %}{{ f.start_time }} {{ f.end_time }}";
+        assert_eq!(rendered(text).unwrap(), "1 7201");
     }
 
     #[test]
@@ -171,6 +206,7 @@ mod tests {
         for text in [
             "{{ nothing }}",
             "{{ args[7] }}",
+            "{{ export.DO['res=2h'][0].start_time }}",
             "{% if %}",
             "{{ group(by=\"x\", in=schema.fields) }}",
             "{{ get_env(name=\"PATH\") }}",

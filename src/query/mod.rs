@@ -38,7 +38,7 @@ pub use keep::{Everything, Keep, Nothing, key};
 pub use output::write;
 pub use reduce::{Aggregate, Reduction, Scope};
 pub use schema::column_matches;
-pub use series::{Member, Series};
+pub use series::{Member, Series, span};
 pub use session::Engine;
 pub use source::{Rows, Source};
 pub use width::Width;

@@ -154,6 +154,22 @@ impl Series {
     }
 }
 
+/// The first and the last time of a file's rows, in microseconds since 1970, if any row has one.
+pub fn span(source: &Arc<Source>, keep: &dyn Keep) -> Result<Option<(i64, i64)>, QueryError> {
+    let member = Member {
+        source: source.clone(),
+        prefix: String::new(),
+    };
+    let mut whole: Option<(i64, i64)> = None;
+    for piece in source.pieces()? {
+        let Some((first, last)) = facts(&member, &piece, keep)?.span else {
+            continue;
+        };
+        whole = Some(whole.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
+    }
+    Ok(whole)
+}
+
 /// The name that a member's column has in the series.
 fn name_of(member: &Member, field: &Field) -> String {
     match member.prefix.is_empty() {

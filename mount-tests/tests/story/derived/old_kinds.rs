@@ -137,11 +137,24 @@ spec:
       {% for instrument, aggs in group(by="instrument", in=fields) -%}
       - {{ instrument }} ({{ aggs[0].unit }}):{% for f in aggs %} {{ f.agg }}{% endfor %}
       {% endfor %}{% endfor %}
+  - name: files
+    in_pattern: "/Reduce/lake/single_param/param=*/res=1h"
+    out_pattern: "$0.json"
+    template: |
+      {
+      {%- for resolution, parts in export[args[0]] %}
+        "{{ resolution }}": [
+        {%- for part in parts %}
+          {"start": {{ part.start_time }}, "end": {{ part.end_time }}, "file": "{{ part.file }}"}{% if not loop.last %},{% endif %}
+        {%- endfor %}
+        ]{% if not loop.last %},{% endif %}
+      {%- endfor %}
+      }
 "#;
 
 /// What the same queries make in DuckDB, and what pandas makes of that.
 const COMPARE: &str = r#"
-import glob, os, sys
+import glob, json, os, sys
 import duckdb, numpy as np, pandas as pd, pyarrow.parquet as pq
 mount = sys.argv[1]
 queries = dict(zip(("surface", "bottom", "vulink"), sys.argv[2:]))
@@ -215,6 +228,14 @@ for param, columns in pages.items():
     page = open(f"{mount}/Template/pages/params/{param}.md").read()
     squeezed = "".join(line + "\n" for line in page.splitlines() if line.strip())
     assert squeezed == text, (squeezed, text)
+    files = json.load(open(f"{mount}/Template/pages/files/{param}.json"))
+    assert sorted(files) == sorted(os.path.basename(p) for p in glob.glob(f"{mount}/Reduce/lake/single_param/param={param}/*")), files
+    for resolution, parts in files.items():
+        [part] = parts
+        times = pq.read_table(mount + part["file"])["Timestamp"].to_pandas()
+        assert part["file"].endswith(f"/param={param}/{resolution}"), part
+        assert part["start"] == int(times.min().timestamp()), (resolution, part, times.min())
+        assert part["end"] == int(times.max().timestamp()) + 1, (resolution, part, times.max())
 print("same")
 "#;
 
