@@ -413,7 +413,7 @@ impl Disk {
         changes: &Changes,
         next_id: u64,
     ) -> Result<(), IndexError> {
-        Parts::new(self, info.version, changes).write_all(info, next_id)?;
+        Parts::new(self, info.version, changes)?.write_all(info, next_id)?;
         // What a crash takes is replayed from the oplog, and should not be much.
         let mode = match info.version.0 % SYNC_EVERY {
             0 => PersistMode::SyncData,

@@ -25,6 +25,8 @@ pub(super) struct Parts<'a> {
     version: Version,
     number: u64,
     changes: &'a Changes,
+    /// Nothing with an id from this one on is in any version before.
+    born: u64,
     /// Directories that are noted as changed.
     touched: FxHashSet<NodeId>,
 }
@@ -41,15 +43,20 @@ type Note<P, M> = fn(
 ) -> Result<(), IndexError>;
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(disk: &'a Disk, version: Version, changes: &'a Changes) -> Parts<'a> {
-        Parts {
+    pub(super) fn new(
+        disk: &'a Disk,
+        version: Version,
+        changes: &'a Changes,
+    ) -> Result<Parts<'a>, IndexError> {
+        Ok(Parts {
             disk,
             batch: disk.db.batch(),
             version,
             number: 0,
             changes,
+            born: disk.next_id()?,
             touched: FxHashSet::default(),
-        }
+        })
     }
 
     /// Writes all of them. The last one says that the version is here.
@@ -82,7 +89,12 @@ impl<'a> Parts<'a> {
             let mut bytes = Vec::with_capacity(64);
             M::encode_key(key, &mut bytes);
             let mut old = None;
-            if let Some(entry) = present.get(&bytes)? {
+            // What is new has nothing to supersede. A repeated commit writes it once more, the same.
+            let before = match M::owner(key) >= self.born {
+                true => None,
+                false => present.get(&bytes)?,
+            };
+            if let Some(entry) = before {
                 let (begun, value) = u64_at_start(&entry)?;
                 if begun == version {
                     continue;
