@@ -1,5 +1,6 @@
 //! Rows with other columns: renamed, computed, or taken apart as numbers.
 
+use super::keep::Nothing;
 use super::source::{BATCH, Rows, Source};
 use super::{QueryError, merge, schema, time};
 use datafusion::arrow::array::{
@@ -37,7 +38,7 @@ pub fn renamed(
     schema::distinct(source.name(), &schema)?;
     let schema = Arc::new(schema);
     let (to, all): (SchemaRef, Vec<usize>) = (schema.clone(), (0..own.fields().len()).collect());
-    let mut pieces = source.pieces()?.into_iter();
+    let mut pieces = source.pieces(&Nothing)?.into_iter();
     let mut rows: Rows = Box::new(std::iter::empty());
     let next = move || loop {
         if let Some(batch) = rows.next() {

@@ -140,7 +140,7 @@ impl Series {
     pub fn rows(&self, keep: &dyn Keep) -> Result<Rows, QueryError> {
         let mut runs = Vec::new();
         for member in &self.members {
-            for piece in member.source.pieces()? {
+            for piece in member.source.pieces(keep)? {
                 let facts = facts(member, &piece, keep)?;
                 if facts.span.is_some() {
                     runs.push(run(member, &piece, facts, self.schema.clone(), None));
@@ -161,7 +161,7 @@ pub fn span(source: &Arc<Source>, keep: &dyn Keep) -> Result<Option<(i64, i64)>,
         prefix: String::new(),
     };
     let mut whole: Option<(i64, i64)> = None;
-    for piece in source.pieces()? {
+    for piece in source.pieces(keep)? {
         let Some((first, last)) = facts(&member, &piece, keep)?.span else {
             continue;
         };

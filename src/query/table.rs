@@ -1,5 +1,6 @@
 //! Files as one table of SQL: rows as they stand, columns by name.
 
+use super::keep::Nothing;
 use super::source::Source;
 use super::{QueryError, schema};
 use async_trait::async_trait;
@@ -55,7 +56,7 @@ impl FileTable {
             let columns: Vec<usize> = names
                 .filter_map(|field| own.index_of(field.name()).ok())
                 .collect();
-            for piece in source.pieces()? {
+            for piece in source.pieces(&Nothing)? {
                 for batch in source.scan(&piece, &columns)? {
                     let batch = batch.and_then(|batch| schema::adapt(&batch, to));
                     if !take(batch) {

@@ -212,7 +212,7 @@ impl Reduction {
     ) -> Result<Vec<Cluster>, QueryError> {
         let mut pieces: Vec<(usize, Piece)> = Vec::new();
         for (n, member) in group.members.iter().enumerate() {
-            let of_member = member.member.source.pieces()?;
+            let of_member = member.member.source.pieces(keep.as_ref())?;
             pieces.extend(of_member.into_iter().map(|piece| (n, piece)));
         }
         let known = self.known(group, keep, pieces)?;

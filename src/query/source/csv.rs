@@ -217,7 +217,8 @@ pub(super) fn learn(
     }
     let even = splits && file.packing == Packing::None;
     let pieces = match even {
-        true => lines::pieces(file.blob.as_ref(), body, true).map_err(QueryError::io(file.name))?,
+        true => lines::pieces(file.blob.as_ref(), body, true, keep)
+            .map_err(QueryError::io(file.name))?,
         false => Vec::new(),
     };
     let (mut types, mut split) = (vec![DataType::Null; known.fields().len()], even);

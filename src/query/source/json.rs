@@ -43,7 +43,7 @@ pub(super) fn shape(file: &File<'_>, keep: &dyn Keep) -> Result<Shape, QueryErro
     };
     match file.packing {
         Packing::None => {
-            let pieces = lines::pieces(file.blob.as_ref(), 0, true);
+            let pieces = lines::pieces(file.blob.as_ref(), 0, true, keep);
             for piece in pieces.map_err(QueryError::io(file.name))? {
                 let Part::Bytes(range) = &piece.part else {
                     continue;

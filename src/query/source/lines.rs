@@ -3,7 +3,9 @@
 //! Piece `n` has the lines that begin in the `n`-th [`PIECE`] bytes of the file.
 
 use super::{Part, Piece};
-use crate::query::blob::{Blob, WINDOW};
+use crate::query::blob::{Blob, Hash, WINDOW};
+use crate::query::keep::{Keep, key};
+use serde::{Deserialize, Serialize};
 use std::io;
 
 /// How far apart pieces begin, in bytes; a multiple of the window of identities.
@@ -11,25 +13,86 @@ pub(super) const PIECE: u64 = 4 * WINDOW;
 /// How much is read to find the end of a line.
 const LOOK: u64 = 64 << 10;
 
-/// The pieces of a file whose lines begin at `body`; one for all of it where it does not split.
-pub(super) fn pieces(blob: &dyn Blob, body: u64, splits: bool) -> io::Result<Vec<Piece>> {
-    let (len, mut pieces) = (blob.len(), Vec::new());
-    let (mut start, mut n) = (body, body / PIECE);
-    let head = blob.read(0..body)?;
-    while start < len {
-        let end = match splits {
-            true => line_from(blob, (n + 1) * PIECE)?,
-            false => len,
-        };
-        if end > start {
-            pieces.push(Piece {
-                id: identity(blob, &head, start, end)?,
-                part: Part::Bytes(start..end),
-            });
-        }
-        (start, n) = (start.max(end), n + 1);
+/// The pieces of a file whose lines begin at `body`; one for all of it where it does not split. Where a file that
+/// began with the same bytes was cut is remembered in `keep`, so that after an append only the end is looked at.
+pub(super) fn pieces(
+    blob: &dyn Blob,
+    body: u64,
+    splits: bool,
+    keep: &dyn Keep,
+) -> io::Result<Vec<Piece>> {
+    let (len, head) = (blob.len(), blob.read(0..body)?);
+    if !splits {
+        let all = || Ok(piece((body, len, identity(blob, &head, body, len)?)));
+        return (body < len).then(all).into_iter().collect();
     }
-    Ok(pieces)
+    // What an append does not change: as far as whole pieces go, and where a line reaches over the last, one less.
+    let whole = len / PIECE;
+    let beginnings = beginnings(blob, &head, whole)?;
+    let kept = beginnings.iter().rev().find_map(|key| keep.get(key));
+    let kept = kept.and_then(|kept| serde_json::from_slice(&kept).ok());
+    let mut cuts = kept.unwrap_or(Cuts {
+        next: body / PIECE,
+        start: body,
+        pieces: Vec::new(),
+    });
+    let (known, mut settled) = (cuts.pieces.len(), None);
+    while cuts.start < len {
+        let end = line_from(blob, (cuts.next + 1) * PIECE)?;
+        if end > cuts.start {
+            let id = identity(blob, &head, cuts.start, end)?;
+            cuts.pieces.push((cuts.start, end, id));
+        }
+        cuts.start = cuts.start.max(end);
+        cuts.next += 1;
+        if cuts.start <= whole * PIECE && cuts.start < len {
+            settled = Some((cuts.next, cuts.start, cuts.pieces.len()));
+        }
+    }
+    if let (Some((next, start, count)), Some(key)) = (settled, beginnings.last())
+        && count > known
+    {
+        let pieces = cuts.pieces.iter().take(count).copied().collect();
+        let settled = Cuts {
+            next,
+            start,
+            pieces,
+        };
+        keep.put(key, serde_json::to_vec(&settled)?.into());
+    }
+    Ok(cuts.pieces.into_iter().map(piece).collect())
+}
+
+/// Where the beginning of a file is cut.
+#[derive(Serialize, Deserialize)]
+struct Cuts {
+    /// The number of the next piece, and where it begins.
+    next: u64,
+    start: u64,
+    /// Beginning, end and identity.
+    pieces: Vec<(u64, u64, Hash)>,
+}
+
+fn piece((start, end, id): (u64, u64, Hash)) -> Piece {
+    Piece {
+        id,
+        part: Part::Bytes(start..end),
+    }
+}
+
+/// Keys for the first `whole` pieces of a file and for one less, if there are any.
+fn beginnings(blob: &dyn Blob, head: &[u8], whole: u64) -> io::Result<Vec<Hash>> {
+    let mut hasher = blake3::Hasher::new();
+    let mut keys = Vec::new();
+    for n in 0..whole {
+        for window in n * PIECE / WINDOW..(n + 1) * PIECE / WINDOW {
+            hasher.update(&blob.window(window)?);
+        }
+        if n + 2 >= whole {
+            keys.push(key("cuts", &[head, hasher.finalize().as_bytes()]));
+        }
+    }
+    Ok(keys)
 }
 
 /// Where the first line begins at or behind `at`.
@@ -69,6 +132,7 @@ fn identity(blob: &dyn Blob, head: &[u8], start: u64, end: u64) -> io::Result<[u
 mod tests {
     use super::*;
     use crate::query::blob::Memory;
+    use crate::query::keep::{Everything, Nothing};
 
     fn file(lines: usize) -> Vec<u8> {
         (0..lines)
@@ -77,7 +141,7 @@ mod tests {
     }
 
     fn cut(bytes: &[u8]) -> Vec<Piece> {
-        pieces(&Memory(bytes.to_vec().into()), 0, true).unwrap()
+        pieces(&Memory(bytes.to_vec().into()), 0, true, &Nothing).unwrap()
     }
 
     #[test]
@@ -108,5 +172,37 @@ mod tests {
         let mut other = bytes.clone();
         other[5] ^= 1;
         assert_ne!(cut(&other)[0].id, before[0].id);
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_shorter_file_cuts_a_longer_one_as_it_would_be() {
+        let piece = PIECE as usize;
+        let long = vec![b'x'; 2 * piece];
+        // Lines that end before, at and behind the ends of pieces, and one that reaches over some.
+        let whole = [
+            &file(700_000)[..],
+            &long,
+            b"\n",
+            &file(900_000),
+            &vec![b'y'; piece - 1],
+            b"\n",
+            &file(50_000),
+        ]
+        .concat();
+        let keep = Everything::default();
+        let lengths = [1, piece - 1, piece, piece + 1, 2 * piece, 5 * piece / 2];
+        let lengths = lengths
+            .into_iter()
+            .chain((3 * piece..whole.len()).step_by(700_001));
+        for len in lengths.chain([whole.len()]) {
+            let part = &whole[..len];
+            let remembered = pieces(&Memory(part.to_vec().into()), 0, true, &keep);
+            assert_eq!(remembered.unwrap(), cut(part), "{len}");
+        }
+        // Another beginning is another file.
+        let mut other = whole.clone();
+        other[3] ^= 1;
+        let remembered = pieces(&Memory(other.clone().into()), 0, true, &keep);
+        assert_eq!(remembered.unwrap(), cut(&other));
     }
 }

@@ -146,8 +146,8 @@ impl Source {
         }
     }
 
-    /// Its pieces, in the order of its rows.
-    pub fn pieces(&self) -> Result<Vec<Piece>, QueryError> {
+    /// Its pieces, in the order of its rows. Where it was cut is remembered in `keep`.
+    pub fn pieces(&self, keep: &dyn Keep) -> Result<Vec<Piece>, QueryError> {
         let shape = self.shape.lock().clone();
         let failed = QueryError::io(&self.name);
         if self.packing != Packing::None {
@@ -156,8 +156,10 @@ impl Source {
             return Ok(vec![Piece { part, id }]);
         }
         match shape.layout {
-            Layout::Csv { body, splits, .. } => lines::pieces(self.blob.as_ref(), body, splits),
-            Layout::Json | Layout::Otel => lines::pieces(self.blob.as_ref(), 0, true),
+            Layout::Csv { body, splits, .. } => {
+                lines::pieces(self.blob.as_ref(), body, splits, keep)
+            }
+            Layout::Json | Layout::Otel => lines::pieces(self.blob.as_ref(), 0, true, keep),
             Layout::Parquet(footer) => self.groups(footer.groups()),
             Layout::Arrow { batches } => self.groups(batches),
         }

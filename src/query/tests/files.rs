@@ -32,7 +32,7 @@ fn a_type_that_a_sample_does_not_tell_is_learned() {
     }
     text += "600000,1.5\n600001,none\n";
     let source = file("a.csv", text.clone()).unwrap();
-    assert!(source.pieces().unwrap().len() > 1);
+    assert!(source.pieces(&Nothing).unwrap().len() > 1);
     assert!(matches!(all(&source), Err(QueryError::Mistyped { .. })));
     assert!(source.learn(&Nothing).unwrap());
     assert_eq!(all(&source).unwrap(), text);
