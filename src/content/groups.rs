@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of a group: a power of two times the chunk of 1 KiB.
-pub(super) const GROUP: usize = 16 << 10;
+const GROUP: usize = 16 << 10;
 /// Groups that are remembered: of 4 GiB, in 8 MiB.
 const REMEMBERED: usize = 1 << 18;
 

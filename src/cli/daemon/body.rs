@@ -100,8 +100,8 @@ fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
         herald.notice(&format!("made an empty pond at {}", plan.pond.display()));
     }
     let (start, mut told) = (Instant::now(), false);
-    let (mut pace, mut bar) = (Pace::default(), None);
     loop {
+        let (mut pace, mut bar) = (Pace::default(), None);
         let opened = Pond::open_telling(&plan.pond, &options, &mut |progress| {
             if pace.is_due() {
                 herald.progress(&mut bar, &progress);

@@ -23,12 +23,14 @@ pub(super) fn pieces(
 ) -> io::Result<Vec<Piece>> {
     let (len, head) = (blob.len(), blob.read(0..body)?);
     if !splits {
-        let all = || Ok(piece((body, len, identity(blob, &head, body, len)?)));
+        let all = || Ok(piece((body, len, identity(blob, &[], &head, body, len)?)));
         return (body < len).then(all).into_iter().collect();
     }
     // What an append does not change: as far as whole pieces go, and where a line reaches over the last, one less.
     let whole = len / PIECE;
-    let beginnings = beginnings(blob, &head, whole)?;
+    let windows = (0..whole * PIECE / WINDOW).map(|n| blob.window(n));
+    let windows = windows.collect::<io::Result<Vec<Hash>>>()?;
+    let beginnings = beginnings(&head, &windows);
     let kept = beginnings.iter().rev().find_map(|key| keep.get(key));
     let kept = kept.and_then(|kept| serde_json::from_slice(&kept).ok());
     let mut cuts = kept.unwrap_or(Cuts {
@@ -40,7 +42,7 @@ pub(super) fn pieces(
     while cuts.start < len {
         let end = line_from(blob, (cuts.next + 1) * PIECE)?;
         if end > cuts.start {
-            let id = identity(blob, &head, cuts.start, end)?;
+            let id = identity(blob, &windows, &head, cuts.start, end)?;
             cuts.pieces.push((cuts.start, end, id));
         }
         cuts.start = cuts.start.max(end);
@@ -80,19 +82,17 @@ fn piece((start, end, id): (u64, u64, Hash)) -> Piece {
     }
 }
 
-/// Keys for the first `whole` pieces of a file and for one less, if there are any.
-fn beginnings(blob: &dyn Blob, head: &[u8], whole: u64) -> io::Result<Vec<Hash>> {
-    let mut hasher = blake3::Hasher::new();
-    let mut keys = Vec::new();
-    for n in 0..whole {
-        for window in n * PIECE / WINDOW..(n + 1) * PIECE / WINDOW {
-            hasher.update(&blob.window(window)?);
-        }
+/// Keys for a file that begins with these windows, of whole pieces, and with those of one piece less, if there are any.
+fn beginnings(head: &[u8], windows: &[Hash]) -> Vec<Hash> {
+    let pieces = windows.chunks((PIECE / WINDOW) as usize);
+    let (mut hasher, whole, mut keys) = (blake3::Hasher::new(), pieces.len(), Vec::new());
+    for (n, piece) in pieces.enumerate() {
+        hasher.update(piece.as_flattened());
         if n + 2 >= whole {
             keys.push(key("cuts", &[head, hasher.finalize().as_bytes()]));
         }
     }
-    Ok(keys)
+    keys
 }
 
 /// Where the first line begins at or behind `at`.
@@ -108,8 +108,15 @@ fn line_from(blob: &dyn Blob, at: u64) -> io::Result<u64> {
     Ok(blob.len())
 }
 
-/// The identity of lines: of the file's head, of the windows that they lie in, and where in those.
-fn identity(blob: &dyn Blob, head: &[u8], start: u64, end: u64) -> io::Result<[u8; 32]> {
+/// The identity of lines: of the file's head, of the windows that they lie in, and where in those. `windows` are those
+/// that are known, from the first on.
+fn identity(
+    blob: &dyn Blob,
+    windows: &[Hash],
+    head: &[u8],
+    start: u64,
+    end: u64,
+) -> io::Result<Hash> {
     let mut hasher = blake3::Hasher::new();
     hasher
         .update(&(head.len() as u64).to_le_bytes())
@@ -117,7 +124,10 @@ fn identity(blob: &dyn Blob, head: &[u8], start: u64, end: u64) -> io::Result<[u
     let (first, last) = (start / WINDOW, end / WINDOW);
     hasher.update(&(start - first * WINDOW).to_le_bytes());
     for window in first..last {
-        hasher.update(&blob.window(window)?);
+        match windows.get(window as usize) {
+            Some(known) => hasher.update(known),
+            None => hasher.update(&blob.window(window)?),
+        };
     }
     // The last lines reach into a window that goes on changing, unless it is the file's last.
     match end == blob.len() && !end.is_multiple_of(WINDOW) {
