@@ -6,8 +6,8 @@ use super::render::Works;
 use super::template::{self, Export, Given};
 use super::{DeriveError, picture, spec, wave};
 use crate::query::{
-    self, Blob, Format, Member, QueryError, Reduction, Renamed, Rows, Scope, Series, Source,
-    computed, renamed,
+    self, Before, Blob, Format, Hash, Member, QueryError, Reduction, Renamed, Rows, Scope, Series,
+    Source, computed, renamed,
 };
 use regex::Regex;
 use std::io::Write;
@@ -20,14 +20,25 @@ pub(super) struct Opened {
     pub(super) sources: Vec<Arc<Source>>,
 }
 
+/// What was written.
+#[derive(Default)]
+pub(super) struct Written {
+    /// How many rows, where it is made of rows.
+    pub(super) rows: Option<u64>,
+    /// The keys of its sections, where it was written in sections, with how many row groups each has.
+    pub(super) sections: Vec<(Hash, usize)>,
+}
+
 impl Opened {
-    /// Writes what a recipe makes. Answers the rows, where it is made of rows.
+    /// Writes what a recipe makes. What was made of it before, of other inputs, may save some of the work.
     pub(super) fn write(
         &self,
         works: &Works,
         file: &DerivedFile,
+        before: Option<Before>,
         draft: &mut Draft<'_>,
-    ) -> Result<Option<u64>, Wrong> {
+    ) -> Result<Written, Wrong> {
+        let format = file.format.unwrap_or(Format::Parquet);
         let (schema, rows): (_, Rows) = match &*file.recipe {
             Recipe::Query {
                 query,
@@ -88,7 +99,12 @@ impl Opened {
                     base: *base,
                     width: *width,
                 };
-                reduction.rows(&works.keep)?
+                let sections = reduction.sections(&works.keep)?;
+                let spliced = query::write_sections(sections, format, before, draft)?;
+                return Ok(Written {
+                    rows: Some(spliced.rows),
+                    sections: spliced.sections,
+                });
             }
             Recipe::Rename { rules, .. } => {
                 let source = self.only()?;
@@ -138,7 +154,7 @@ impl Opened {
                 };
                 let text = template::render(text, &given)?;
                 draft.write_all(text.as_bytes())?;
-                return Ok(None);
+                return Ok(Written::default());
             }
             Recipe::Chart {
                 spec, title, png, ..
@@ -148,7 +164,7 @@ impl Opened {
                 let rows = series.rows(works.keep.as_ref())?;
                 let bytes = picture::draw(spec, title, *png, &series.schema()?, rows)?;
                 draft.write_all(&bytes)?;
-                return Ok(None);
+                return Ok(Written::default());
             }
             Recipe::Concat {
                 header_once,
@@ -156,15 +172,17 @@ impl Opened {
                 ..
             } => {
                 concat(&self.blobs, *header_once, separator, draft)?;
-                return Ok(None);
+                return Ok(Written::default());
             }
             Recipe::Text(text) => {
                 draft.write_all(text.as_bytes())?;
-                return Ok(None);
+                return Ok(Written::default());
             }
         };
-        let format = file.format.unwrap_or(Format::Parquet);
-        Ok(Some(query::write(&schema, rows, format, draft)?))
+        Ok(Written {
+            rows: Some(query::write(&schema, rows, format, draft)?),
+            sections: Vec::new(),
+        })
     }
 
     fn only(&self) -> Result<Arc<Source>, DeriveError> {

@@ -41,7 +41,7 @@ pub use inline::inline_templates;
 pub use node::{DerivedFile, Dir, Node, Owner};
 pub use registry::{ENDING, Overlay, Registry, Resource};
 pub use render::{Derive, Lineage};
-pub use view::{View, child, find_dir, recipe_file};
+pub use view::{View, child, find_dir, owner_of, recipe_file};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use super::registry::Parsed;
 use super::stored::{StoredFile, is_stale};
 use super::view::{View, find_file};
 use crate::pond::Pond;
-use crate::query::{Blob, Engine, Format, Hash, Keep, QueryError, Source, identity, key};
+use crate::query::{Before, Blob, Engine, Format, Hash, Keep, QueryError, Source, identity, key};
 use crate::tinyfs::{FsError, FsResult, NodeId, Version};
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
@@ -25,6 +25,8 @@ const CACHE: u64 = 2 << 30;
 const FOLDER: &str = "cache";
 /// How many results are kept open.
 const OPEN: usize = 64;
+/// How many files' last results are kept open, of which the next may be made in part.
+const LAST: usize = 256;
 /// How many past versions' resources are remembered.
 const VIEWS: usize = 16;
 /// How long a failure is told again without another try.
@@ -40,6 +42,8 @@ pub struct Derive {
     failures: Mutex<FxHashMap<Hash, (Instant, DeriveError)>>,
     /// Results that were read last, open.
     open: Mutex<Vec<(Hash, Arc<Cached>)>>,
+    /// What was made last of files that are written in sections, by path.
+    last: Mutex<FxHashMap<Vec<u8>, Arc<Cached>>>,
     free: Mutex<usize>,
     freed: Condvar,
 }
@@ -65,6 +69,9 @@ pub struct Lineage {
     pub rows: Option<u64>,
     /// How long it took, in ms.
     pub took: u64,
+    /// The keys of its sections, where it is written in sections, with how many row groups each has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) sections: Vec<(Hash, usize)>,
     /// The inputs' paths.
     #[serde(skip)]
     pub inputs: Vec<String>,
@@ -84,6 +91,7 @@ impl Derive {
             flights: Mutex::default(),
             failures: Mutex::default(),
             open: Mutex::default(),
+            last: Mutex::default(),
             free: Mutex::new(std::thread::available_parallelism().map_or(1, |n| n.get())),
             freed: Condvar::new(),
         }
@@ -299,16 +307,19 @@ impl Derive {
         }
         loop {
             let mut draft = works.cache.draft()?;
-            match opened.write(works, file, &mut draft) {
-                Ok(rows) => {
+            match opened.write(works, file, self.before(file), &mut draft) {
+                Ok(written) => {
                     let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                     let lineage = Lineage {
-                        rows,
+                        rows: written.rows,
                         took,
+                        sections: written.sections,
                         ..Lineage::default()
                     };
                     let note = serde_json::to_vec(&lineage).map_err(DeriveError::new)?;
-                    return Ok(Arc::new(draft.finish(key, &note)?));
+                    let made = Arc::new(draft.finish(key, &note)?);
+                    self.note_last(file, &lineage, &made);
+                    return Ok(made);
                 }
                 Err(Wrong::Query(QueryError::Mistyped { name, why })) => {
                     let source = opened.sources.iter().find(|source| source.name() == name);
@@ -324,6 +335,28 @@ impl Derive {
                 Err(Wrong::Else(error)) => return Err(error),
             }
         }
+    }
+
+    /// What was made of a file when it was made last, if its parts can be told apart.
+    fn before(&self, file: &DerivedFile) -> Option<Before> {
+        let last = self.last.lock().get(&file.path).cloned()?;
+        let told: Lineage = serde_json::from_slice(&last.note).ok()?;
+        Some(Before {
+            sections: told.sections,
+            file: last,
+        })
+    }
+
+    /// Notes what was made of a file last.
+    fn note_last(&self, file: &DerivedFile, lineage: &Lineage, made: &Arc<Cached>) {
+        if lineage.sections.is_empty() {
+            return;
+        }
+        let mut last = self.last.lock();
+        if last.len() >= LAST {
+            last.clear();
+        }
+        last.insert(file.path.clone(), made.clone());
     }
 
     /// An input, and the identity of its content.

@@ -48,7 +48,7 @@ impl View {
     }
 
     /// Whether it shows what is there now.
-    pub(super) fn is_current(&self) -> bool {
+    pub fn is_current(&self) -> bool {
         self.at != Version::NOW || self.changes == self.pond.changes()
     }
 
@@ -373,6 +373,20 @@ fn find(view: &View, path: &[u8]) -> FsResult<Option<Node>> {
         }
     }
     Ok(Some(node))
+}
+
+/// Who owns the derived directory at a path, if it is there. Of a resource's own nothing is looked for.
+pub fn owner_of(view: &View, path: &[u8]) -> FsResult<Option<Owner>> {
+    let Some((number, mut names)) = place(view, path) else {
+        return Ok(None);
+    };
+    Ok(match names.next() {
+        None => view
+            .registry
+            .resource(number)
+            .map(|resource| resource.owner),
+        Some(_) => find_dir(view, path)?.map(|dir| dir.owner),
+    })
 }
 
 /// The derived directory at a path.

@@ -127,6 +127,27 @@ impl Adapter {
         }
     }
 
+    fn answer_opendir(&self, ino: INodeNo, reply: ReplyOpen) {
+        let flags = match self.mirror.view(ino.0) {
+            // The kernel drops its copy when the directory changes through the mount.
+            Ok(super::inodes::View::Node { tree, id })
+                if !tree.is_live() || !self.mirror.is_overlaid(id) =>
+            {
+                FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
+            }
+            Ok(view @ super::inodes::View::Derived { .. }) => {
+                match self.mirror.open_derived_dir(view) {
+                    Ok(()) => FopenFlags::empty(),
+                    Err(error) => return reply.error(self.failed("opendir", ino, &error)),
+                }
+            }
+            // New versions come by themselves, and what is derived does.
+            Ok(_) => FopenFlags::empty(),
+            Err(error) => return reply.error(self.failed("opendir", ino, &error)),
+        };
+        reply.opened(FileHandle(self.mirror.handles.open()), flags);
+    }
+
     fn answer_xattr(&self, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         match self.mirror.xattr(ino.0, name.as_bytes()) {
             Ok(value) => sized(&value, size, reply),
@@ -465,19 +486,11 @@ impl Filesystem for Adapter {
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        let _timer = self.timer(Op::Opendir);
-        let flags = match self.mirror.view(ino.0) {
-            // The kernel drops its copy when the directory changes through the mount.
-            Ok(super::inodes::View::Node { tree, id })
-                if !tree.is_live() || !self.mirror.is_overlaid(id) =>
-            {
-                FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
-            }
-            // New versions come by themselves, and what is derived does.
-            Ok(_) => FopenFlags::empty(),
-            Err(error) => return reply.error(self.failed("opendir", ino, &error)),
-        };
-        reply.opened(FileHandle(self.mirror.handles.open()), flags);
+        let timer = self.timer(Op::Opendir);
+        match self.mirror.is_derived(ino.0) && !self.mirror.is_at_hand(ino.0) {
+            true => self.apart(timer, move |own| own.answer_opendir(ino, reply)),
+            false => self.answer_opendir(ino, reply),
+        }
     }
 
     fn readdir(

@@ -2,8 +2,8 @@
 //!
 //! What is derived stands beside what is stored: a name that a stored directory does not have may be that of a
 //! resource. A derived file's number goes by what it is made of, so what the kernel keeps of it stays right; which
-//! number a name leads to is asked each time. Whoever asks what only a rendered file can tell waits in a thread of
-//! its own.
+//! number its name leads to is asked each time. Directories go by their paths, and the kernel keeps them
+//! ([`Told`]). Whoever asks what only a rendered file can tell waits in a thread of its own.
 
 use super::attr::{self, FOR_EVER, NOT_AT_ALL};
 use super::inodes::{DerivedKey, Tree, View};
@@ -11,16 +11,17 @@ use super::listing::Item;
 use super::mirror::{Found, Mirror};
 use super::names::Lookup;
 use super::own::Content;
+use super::session::forgotten;
 use crate::derive::{self, DerivedFile, Dir, Overlay, Owner, spec};
 use crate::tinyfs::ops::Restored;
 use crate::tinyfs::{Errno, FsResult, Kind, Name, Node, NodeId, Version};
 use bytes::Bytes;
-use fuser::FileAttr;
+use fuser::{FileAttr, INodeNo, Notifier};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
 /// What is behind a view of something derived.
@@ -70,6 +71,42 @@ pub(super) struct Places {
     looking: AtomicBool,
 }
 
+/// Derived directories of the present whose attributes the kernel keeps until something changes. Their names it keeps
+/// as well: of one that is gone the next question is answered with `ESTALE`, on which the kernel asks for all names of
+/// the path again. So nothing has to wait for the kernel to forget, which waits for those who ask.
+#[derive(Default)]
+pub(super) struct Told {
+    any: AtomicBool,
+    dirs: Mutex<FxHashSet<u64>>,
+}
+
+impl Told {
+    /// How long the kernel may keep the attributes of a directory in this view, which it has asked for by its number.
+    fn until(&self, ino: u64, view: &derive::View) -> Duration {
+        self.dirs.lock().insert(ino);
+        self.any.store(true, Ordering::Relaxed);
+        // Either this sees a change, or who made it sees this.
+        fence(Ordering::SeqCst);
+        match view.is_current() {
+            true => FOR_EVER,
+            false => NOT_AT_ALL,
+        }
+    }
+
+    /// Something was changed.
+    pub(super) fn changed(&self, notifier: &Notifier) {
+        fence(Ordering::SeqCst);
+        if self.any.load(Ordering::Relaxed) {
+            let mut dirs = self.dirs.lock();
+            self.any.store(false, Ordering::Relaxed);
+            for ino in dirs.drain() {
+                // Attributes alone: no lock of the kernel is waited for.
+                forgotten(notifier.inval_inode(INodeNo(ino), -1, 0));
+            }
+        }
+    }
+}
+
 /// Attributes that tell of derived files.
 const KIND: &[u8] = b"user.pond.kind";
 const INPUTS: &[u8] = b"user.pond.inputs";
@@ -108,7 +145,11 @@ impl Mirror {
             return Ok(None);
         };
         let shown = shown(&view, overlay)?;
-        self.found_derived(tree, shown).map(Some)
+        if tree.is_live() {
+            // The kernel keeps it until it is not among the names any more.
+            self.places.names.lock().insert((dir, name.clone()));
+        }
+        self.found_derived(&view, tree, shown).map(Some)
     }
 
     /// Whether a name in a live directory is that of a resource's directory.
@@ -146,9 +187,19 @@ impl Mirror {
     }
 
     /// The derived directory at a path, as it is now or was.
-    fn derived_dir(&self, tree: Tree, path: &[u8]) -> FsResult<Arc<Dir>> {
-        let view = self.derive.view(tree.at)?;
-        derive::find_dir(&view, path)?.ok_or_else(|| Errno::ENOENT.into())
+    fn derived_dir(&self, view: &derive::View, path: &[u8]) -> FsResult<Arc<Dir>> {
+        derive::find_dir(view, path)?.ok_or_else(|| Errno::ESTALE.into())
+    }
+
+    /// Whether a derived directory that the kernel knows is there still.
+    pub(super) fn open_derived_dir(&self, view: View) -> FsResult<()> {
+        match (view, self.inodes.shown(view)) {
+            (View::Derived { tree, .. }, Some(Shown::Dir(path, _))) => {
+                self.derived_dir(&*self.derive.view(tree.at)?, &path)?;
+                Ok(())
+            }
+            _ => Err(Errno::ENOTDIR.into()),
+        }
     }
 
     /// What a name in a derived directory leads to.
@@ -159,13 +210,14 @@ impl Mirror {
         let Some(Shown::Dir(path, _)) = self.inodes.shown(view) else {
             return Err(Errno::ENOTDIR.into());
         };
-        let dir = self.derived_dir(tree, &path)?;
+        let view = self.derive.view(tree.at)?;
+        let dir = self.derived_dir(&view, &path)?;
         let shown = match derive::child(&dir, name) {
             Some(derive::Node::Dir(dir)) => Shown::Dir(dir.path.clone().into(), dir.owner),
             Some(derive::Node::File(file)) => Shown::File(file),
             None => return Ok(Lookup::AbsentNow),
         };
-        Ok(Lookup::Found(self.found_derived(tree, shown)?))
+        Ok(Lookup::Found(self.found_derived(&view, tree, shown)?))
     }
 
     /// The same, where nobody has to wait for it: what leads there is known, and a file is made.
@@ -177,7 +229,8 @@ impl Mirror {
         let Shown::Dir(path, _) = self.inodes.shown(view)? else {
             return None;
         };
-        let dir = self.derive.view_at_hand(tree.at)?.dir_at_hand(&path)?;
+        let view = self.derive.view_at_hand(tree.at)?;
+        let dir = view.dir_at_hand(&path)?;
         let shown = match dir.entries.get(&Name::new(name).ok()?)? {
             derive::Node::Dir(dir) => Shown::Dir(dir.path.clone().into(), dir.owner),
             derive::Node::File(file) => {
@@ -185,23 +238,27 @@ impl Mirror {
                 Shown::File(file.clone())
             }
         };
-        self.found_derived(tree, shown).ok().map(Lookup::Found)
+        let found = self.found_derived(&view, tree, shown).ok()?;
+        Some(Lookup::Found(found))
     }
 
     /// Whether nobody has to wait for what a number stands for.
     pub(super) fn is_at_hand(&self, ino: u64) -> bool {
-        let shown = self
-            .inodes
-            .view(ino)
-            .and_then(|view| self.inodes.shown(view));
-        match shown {
+        let Some(view @ View::Derived { tree, .. }) = self.inodes.view(ino) else {
+            return false;
+        };
+        match self.inodes.shown(view) {
             Some(Shown::File(file)) => self.derive.at_hand(&file).is_some(),
-            Some(_) => true,
+            Some(Shown::Dir(path, _)) => {
+                let view = self.derive.view_at_hand(tree.at);
+                view.is_some_and(|view| view.dir_at_hand(&path).is_some())
+            }
+            Some(Shown::Link(..)) => true,
             None => false,
         }
     }
 
-    fn found_derived(&self, tree: Tree, shown: Shown) -> FsResult<Found> {
+    fn found_derived(&self, of: &derive::View, tree: Tree, shown: Shown) -> FsResult<Found> {
         let made_of = match &shown {
             // One that cannot be made can be looked at: its attributes tell why.
             Shown::File(file) => match self.derive.key(file) {
@@ -217,20 +274,32 @@ impl Mirror {
         let view = view_of(tree, &shown, &made_of);
         let node = self.derived_node(&shown, size.unwrap_or(0))?;
         let number = self.inodes.hold_derived(view, shown.clone());
+        let (name_valid, attr_valid) = match (&shown, size) {
+            (Shown::File(_), Some(_)) => (validity(tree), FOR_EVER),
+            (Shown::File(_), None) => (validity(tree), NOT_AT_ALL),
+            // Attributes that come with a name the kernel would keep even if it was told of a change before it knew the
+            // number; so it is to ask once more.
+            (Shown::Dir(..), _) if tree.is_live() && of.is_current() => (FOR_EVER, NOT_AT_ALL),
+            _ => (validity(tree), validity(tree)),
+        };
         Ok(Found {
             attr: attr::file_attr(number, &node),
-            name_valid: validity(tree),
-            attr_valid: match (&shown, size) {
-                (Shown::File(_), Some(_)) => FOR_EVER,
-                (Shown::File(_), None) => NOT_AT_ALL,
-                _ => validity(tree),
-            },
+            name_valid,
+            attr_valid,
         })
     }
 
     /// What `stat` tells of something derived: of a file only when it is made.
     pub(super) fn derived_attr(&self, ino: u64, view: View) -> FsResult<(FileAttr, Duration)> {
-        let shown = self.inodes.shown(view).ok_or(Errno::ESTALE)?;
+        let mut shown = self.inodes.shown(view).ok_or(Errno::ESTALE)?;
+        if let (View::Derived { tree, .. }, Shown::Dir(path, owner)) = (view, &mut shown)
+            && tree.is_live()
+        {
+            let view = self.derive.view(tree.at)?;
+            *owner = derive::owner_of(&view, path)?.ok_or(Errno::ESTALE)?;
+            let valid = self.told.until(ino, &view);
+            return Ok((attr::file_attr(ino, &self.derived_node(&shown, 0)?), valid));
+        }
         let (size, valid) = match &shown {
             Shown::File(file) => match self.derive.render(file) {
                 Ok(made) => (made.len(), FOR_EVER),
@@ -289,7 +358,7 @@ impl Mirror {
         else {
             return Err(Errno::ENOTDIR.into());
         };
-        let dir = self.derived_dir(tree, &path)?;
+        let dir = self.derived_dir(&*self.derive.view(tree.at)?, &path)?;
         let item = |(name, node): (&Name, &derive::Node)| {
             let (shown, kind) = match node {
                 derive::Node::Dir(dir) => (

@@ -5,7 +5,7 @@
 //! [`files`](super::files) and [`xattr`](super::xattr), and what is derived in [`derived`](super::derived).
 
 use super::attr::{self, FOR_EVER, NOT_AT_ALL};
-use super::derived::Places;
+use super::derived::{Places, Told};
 use super::errors::Errors;
 use super::inodes::{Inodes, Own, Subject, View};
 use super::listing::{Handles, Listing};
@@ -31,6 +31,7 @@ pub(super) struct Mirror {
     pub(super) requests: Requests,
     pub(super) derive: Derive,
     pub(super) places: Places,
+    pub(super) told: Told,
 }
 
 /// What a name leads to, and how long the kernel may keep it. The kernel holds its number.
@@ -47,6 +48,7 @@ impl Mirror {
         Mirror {
             derive: Derive::new(pond.clone()),
             places: Places::default(),
+            told: Told::default(),
             pond,
             inodes: at.map_or(Inodes::default(), Inodes::past),
             handles: Handles::default(),

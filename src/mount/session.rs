@@ -131,10 +131,17 @@ fn serve(
         .map_err(MountError::Session)?;
     let notifier = session.notifier();
     // The pond does not keep alive what keeps it.
-    let mirror = Arc::downgrade(&mirror);
+    let (mirror, told) = (Arc::downgrade(&mirror), Arc::downgrade(&mirror));
+    let changed = notifier.clone();
+    pond.on_change(Box::new(move || {
+        if let Some(mirror) = told.upgrade() {
+            mirror.told.changed(&changed);
+        }
+    }));
     pond.watch(Box::new(move |restored| {
         forget(&notifier, restored);
         if let Some(mirror) = mirror.upgrade() {
+            mirror.told.changed(&notifier);
             mirror.look_again();
         }
     }));
@@ -156,18 +163,22 @@ fn serve(
 
 /// Has the kernel forget what it keeps of what changed otherwise than by its own requests.
 fn forget(notifier: &Notifier, restored: &Restored) {
-    let told = |done: io::Result<()>| match done {
+    for (dir, name) in &restored.names {
+        let name = OsStr::from_bytes(name.as_bytes());
+        forgotten(notifier.inval_entry(INodeNo(dir.0), name));
+    }
+    for node in &restored.nodes {
+        forgotten(notifier.inval_inode(INodeNo(node.0), 0, 0));
+    }
+}
+
+/// The kernel was asked to forget something.
+pub(super) fn forgotten(done: io::Result<()>) {
+    match done {
         // It does not know it.
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
         Err(error) => tracing::warn!("the kernel may show what was before: {error}"),
         Ok(()) => {}
-    };
-    for (dir, name) in &restored.names {
-        let name = OsStr::from_bytes(name.as_bytes());
-        told(notifier.inval_entry(INodeNo(dir.0), name));
-    }
-    for node in &restored.nodes {
-        told(notifier.inval_inode(INodeNo(node.0), 0, 0));
     }
 }
 

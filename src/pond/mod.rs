@@ -40,7 +40,9 @@ mod tails;
 
 pub use check::Problem;
 pub use error::PondError;
-pub use history::{Change, Comparison, Difference, Edit, Event, Reference, Return, Tag, Watcher};
+pub use history::{
+    Change, Comparison, Difference, Edit, Event, OnChange, Reference, Return, Tag, Watcher,
+};
 pub use open::{Damaged, OpenOptions, Progress};
 pub use prune::{Policy, Pruned, Within};
 pub use repair::Repaired;
@@ -57,7 +59,7 @@ use fsync::Group;
 use health::Health;
 use housekeeping::Keeper;
 use lock::Lock;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use pins::Pins;
 use room::Room;
 use saves::Saves;
@@ -102,6 +104,8 @@ pub struct Pond {
     set_aside: Vec<PathBuf>,
     /// Who is told of changes that do not come through the mount.
     watcher: Mutex<Option<Watcher>>,
+    /// What is called after each change of the present.
+    on_change: RwLock<Option<OnChange>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
     closed: AtomicBool,

@@ -16,7 +16,7 @@ use crate::disk::{Disk, LocalDisk, make_dirs};
 use crate::index::{Damage, Index, IndexError, Journal};
 use crate::oplog::{Opened, Oplog};
 use crate::tinyfs::{Changes, FsError, Kind, Node, NodeId, Nodes, Store, Time, Version, describe};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -206,6 +206,7 @@ impl Pond {
             damage: damage.filter(|_| set_aside.is_empty()),
             set_aside,
             watcher: Mutex::default(),
+            on_change: RwLock::default(),
             threads: Mutex::default(),
             lock: Mutex::new(lock),
             closed: AtomicBool::new(false),

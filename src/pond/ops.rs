@@ -320,11 +320,12 @@ impl Pond {
         op: impl FnOnce(&mut Tx<'_, Index>) -> FsResult<T>,
     ) -> FsResult<T> {
         self.writable()?;
-        let _one_at_a_time = self.changing.lock();
+        let one_at_a_time = self.changing.lock();
         let mut tx = Tx::new(&self.index);
         let result = op(&mut tx)?;
         self.index.apply(tx.finish(), None);
-        self.committer.changed();
+        drop(one_at_a_time);
+        self.changed();
         Ok(result)
     }
 
@@ -334,14 +335,23 @@ impl Pond {
         op: impl FnOnce(&mut Tx<'_, Index>) -> FsResult<Option<ops::Unlinked>>,
     ) -> FsResult<()> {
         self.writable()?;
-        let _one_at_a_time = self.changing.lock();
+        let one_at_a_time = self.changing.lock();
         let mut tx = Tx::new(&self.index);
         let unlinked = op(&mut tx)?;
         let orphan = unlinked
             .filter(|unlinked| unlinked.node.nlink == 0 && self.pins.is_pinned(unlinked.id));
         self.index.apply(tx.finish(), orphan);
-        self.committer.changed();
+        drop(one_at_a_time);
+        self.changed();
         Ok(())
+    }
+
+    /// Something was changed.
+    fn changed(&self) {
+        self.committer.changed();
+        if let Some(told) = &*self.on_change.read() {
+            told();
+        }
     }
 
     /// `EROFS` once the pond takes no more changes.

@@ -9,7 +9,7 @@
 //! - [`series`], [`merge`]: many files as one series, a row a time.
 //! - [`reduce`]: a series in buckets of time, from partial results that are kept.
 //! - [`session`], [`functions`]: SQL, with the functions that old recipes use.
-//! - [`output`]: rows as a file.
+//! - [`output`], [`splice`]: rows as a file, of which parts may have been written before.
 
 mod blob;
 mod columns;
@@ -25,6 +25,7 @@ mod schema;
 mod series;
 mod session;
 mod source;
+mod splice;
 mod table;
 mod time;
 mod width;
@@ -36,11 +37,12 @@ pub use error::QueryError;
 pub use format::Format;
 pub use keep::{Everything, Keep, Nothing, key};
 pub use output::write;
-pub use reduce::{Aggregate, Reduction, Scope};
+pub use reduce::{Aggregate, Reduction, Scope, Sections};
 pub use schema::column_matches;
 pub use series::{Member, Series, span};
 pub use session::Engine;
 pub use source::{Rows, Source};
+pub use splice::{Before, Spliced, write_sections};
 pub use width::Width;
 
 #[cfg(test)]

@@ -7,11 +7,19 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::writer::FileWriter;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::Compression;
-use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use std::io::Write;
 
 /// Who wrote a Parquet file. No version in it: equal rows are equal bytes, whoever wrote them.
 const WRITER: &str = "pondmount";
+
+/// How Parquet files are written.
+pub(super) fn properties() -> WriterPropertiesBuilder {
+    // What readers in browsers know without a library more.
+    WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_created_by(WRITER.into())
+}
 
 /// Writes all rows in a format. Answers how many there were.
 pub fn write(
@@ -26,11 +34,7 @@ pub fn write(
     });
     match format {
         Format::Parquet => {
-            // What readers in browsers know without a library more.
-            let properties = WriterProperties::builder()
-                .set_compression(Compression::SNAPPY)
-                .set_created_by(WRITER.into())
-                .build();
+            let properties = properties().build();
             let mut writer = ArrowWriter::try_new(to, schema.clone(), Some(properties))?;
             for batch in rows {
                 writer.write(&batch?)?;

@@ -50,6 +50,15 @@ impl Width {
         }
     }
 
+    /// So many times as wide, as far as numbers reach. Each bucket lies inside one of these.
+    pub fn times(&self, count: u32) -> Width {
+        match self {
+            Width::Fixed(micros) => Width::Fixed(micros.saturating_mul(i64::from(count))),
+            Width::Weeks(weeks) => Width::Weeks(weeks.saturating_mul(count)),
+            Width::Months(months) => Width::Months(months.saturating_mul(count)),
+        }
+    }
+
     /// Whether each bucket of this width lies inside one bucket of `coarser`, so that the latter can be
     /// computed from the former. May say no where it is yes for spans of 400 years and more.
     pub fn divides(&self, coarser: &Width) -> bool {

@@ -18,7 +18,7 @@ mod versions;
 pub use compare::{Change, Comparison, Difference};
 pub use path::Event;
 pub use reference::Reference;
-pub use restore::{Return, Watcher};
+pub use restore::{OnChange, Return, Watcher};
 pub(in crate::pond) use tags::OWN;
 pub use tags::Tag;
 pub use versions::Edit;

@@ -19,10 +19,18 @@ pub struct Return {
 /// Is told of what changes in the tree otherwise than by its own requests.
 pub type Watcher = Box<dyn Fn(&Restored) + Send + Sync>;
 
+/// What is called after a change, whoever made it. Returns soon, and changes nothing itself.
+pub type OnChange = Box<dyn Fn() + Send + Sync>;
+
 impl Pond {
     /// Has `watcher` told of changes that come from elsewhere than the mount.
     pub fn watch(&self, watcher: Watcher) {
         *self.watcher.lock() = Some(watcher);
+    }
+
+    /// Has `told` called after each change of the present, before whoever made it hears that it is made.
+    pub fn on_change(&self, told: OnChange) {
+        *self.on_change.write() = Some(told);
     }
 
     /// Tells whoever watches of names and nodes that are not what they were.

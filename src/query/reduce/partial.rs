@@ -8,6 +8,7 @@ use bytes::Bytes;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
+use std::ops::Range;
 
 /// Statistics of some columns in buckets.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +79,43 @@ impl Partial {
             from += count.max(1);
         }
         Ok(())
+    }
+
+    /// Of no row, with the same columns.
+    pub(super) fn like(&self) -> Partial {
+        let values = self.columns.iter().any(|column| column.values.is_some());
+        Partial::empty(self.columns.len(), values)
+    }
+
+    /// Adds some buckets of another, which are as wide as these or divide them.
+    pub(super) fn absorb(&mut self, other: &Partial, buckets: Range<usize>, width: &Width) {
+        for n in buckets {
+            let Some(start) = other.starts.get(n) else {
+                return;
+            };
+            let bucket = self.bucket(width.start_of(*start));
+            for (column, more) in self.columns.iter_mut().zip(&other.columns) {
+                if let (Some(stat), Some(more)) = (column.stats.get_mut(bucket), more.stats.get(n))
+                {
+                    stat.add(more);
+                }
+                let all = column.values.as_mut().and_then(|all| all.get_mut(bucket));
+                let more = more.values.as_ref().and_then(|all| all.get(n));
+                if let (Some(all), Some(more)) = (all, more) {
+                    all.extend_from_slice(more);
+                }
+            }
+        }
+    }
+
+    /// The same in wider buckets.
+    pub(super) fn rolled(&self, width: &Width) -> Partial {
+        let mut rolled = self.like();
+        rolled.absorb(self, 0..self.starts.len(), width);
+        Partial {
+            facts: self.facts,
+            ..rolled
+        }
     }
 
     /// The place of a bucket, which is made if it is new.

@@ -11,6 +11,8 @@ mod lines;
 mod otel;
 mod parquet_file;
 
+pub(super) use parquet_file::Chunks;
+
 use super::blob::{self, Blob, BlobReader, Hash};
 use super::format::{Format, Packing};
 use super::{QueryError, schema};

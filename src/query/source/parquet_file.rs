@@ -28,7 +28,7 @@ impl Footer {
 }
 
 /// A blob as the library reads it.
-struct Chunks(Arc<dyn Blob>);
+pub(in crate::query) struct Chunks(pub(in crate::query) Arc<dyn Blob>);
 
 impl Length for Chunks {
     fn len(&self) -> u64 {

@@ -34,6 +34,22 @@ fn reduction(sources: &[Arc<Source>], width: Width, all_rows: bool) -> Reduction
     }
 }
 
+fn rows(reduction: &Reduction, keep: &Arc<dyn Keep>) -> (SchemaRef, Rows) {
+    let sections = reduction.sections(keep).unwrap();
+    (sections.schema().clone(), sections.into_rows())
+}
+
+/// The series as Parquet, and what its sections are.
+fn parquet(
+    reduction: &Reduction,
+    keep: &Arc<dyn Keep>,
+    before: Option<Before>,
+) -> (Vec<u8>, Vec<(Hash, usize)>) {
+    let (mut bytes, sections) = (Vec::new(), reduction.sections(keep).unwrap());
+    let spliced = write_sections(sections, Format::Parquet, before, &mut bytes).unwrap();
+    (bytes, spliced.sections)
+}
+
 /// What each bucket has of a column: values in the order of time.
 fn plain(files: &[Vec<Row>], width: i64, all_rows: bool) -> BTreeMap<i64, [Vec<f64>; 2]> {
     let mut rows: Vec<(i64, usize, Option<i32>, Option<i32>)> = Vec::new();
@@ -114,19 +130,29 @@ proptest! {
             files.iter_mut().for_each(|file| file.sort());
         }
         let mut later = more.into_iter();
+        let mut last: BTreeMap<i64, (Vec<u8>, Vec<(Hash, usize)>)> = BTreeMap::new();
         loop {
             let sources: Vec<_> = files.iter().enumerate().map(|(n, rows)| {
                 file_kept(&format!("{n}.csv"), text(rows, ["a", "b"]), keep.as_ref()).unwrap()
             }).collect();
             for width in [10, 60] {
                 let reduction = reduction(&sources, Width::Fixed(width * 1_000_000), all_rows);
-                let found = rows_of(&csv(reduction.rows(&keep).unwrap()).unwrap());
+                let found = rows_of(&csv(rows(&reduction, &keep)).unwrap());
                 // First and last of several rows of one time depend on the order of files alone.
                 let want: Vec<String> = plain(&files, width, all_rows)
                     .values()
                     .map(|[a, b]| format!("{},{}", told(a), told(b)))
                     .collect();
                 prop_assert_eq!(&found, &want);
+                let before = last.remove(&width).map(|(bytes, sections)| Before {
+                    file: Arc::new(Memory(bytes.into())),
+                    sections,
+                });
+                let fresh = parquet(&reduction, &keep, None);
+                prop_assert!(fresh == parquet(&reduction, &keep, before), "spliced otherwise");
+                let back = file("x.parquet", fresh.0.clone()).unwrap();
+                prop_assert_eq!(&rows_of(&all(&back).unwrap()), &want);
+                last.insert(width, fresh);
             }
             let Some((index, row)) = later.next() else { break };
             match index.index(files.len() + 1) {
@@ -161,7 +187,37 @@ fn scopes_and_columns_stand_beside_each_other() {
     let want = "timestamp,A.x.avg,A.x.count,B.x.avg,B.x.count,B.z.avg,B.z.count\n\
         1970-01-01T00:00:00,1.5,1,5.5,1,6.5,1\n\
         1970-01-01T00:01:00,2.5,1,,,,\n";
-    assert_eq!(csv(reduction.rows(&keep).unwrap()).unwrap(), want);
+    assert_eq!(csv(rows(&reduction, &keep)).unwrap(), want);
+}
+
+/// A byte of what was written before that is changed comes through, where nothing was added.
+#[test]
+fn what_is_not_touched_is_copied() {
+    let keep: Arc<dyn Keep> = Arc::new(Everything::default());
+    let mut files = vec![(0..200).map(|n| (n, Some(n as i32), None)).collect()];
+    let make = |files: &[Vec<Row>], before| {
+        let file = |(n, rows): (usize, &Vec<Row>)| {
+            file_kept(&format!("{n}.csv"), text(rows, ["a", "b"]), keep.as_ref()).unwrap()
+        };
+        let sources: Vec<_> = files.iter().enumerate().map(file).collect();
+        let reduction = reduction(&sources, Width::Fixed(10_000_000), false);
+        parquet(&reduction, &keep, before)
+    };
+    let (mut bytes, sections) = make(&files, None);
+    // Five sections of four buckets of ten seconds, and the first number of the first.
+    assert_eq!(sections.len(), 5);
+    let at = bytes
+        .windows(8)
+        .position(|bytes| bytes == 5.0f64.to_le_bytes());
+    bytes[at.unwrap()] ^= 1;
+    files.push(vec![(205, Some(1), None)]);
+    let before = Before {
+        file: Arc::new(Memory(bytes.into())),
+        sections: sections.clone(),
+    };
+    let (spliced, again) = make(&files, Some(before));
+    assert_eq!((again.len(), &again[..5]), (6, &sections[..]));
+    assert!(spliced != make(&files, None).0, "nothing was copied");
 }
 
 #[test]
@@ -169,7 +225,7 @@ fn only_numbers_are_reduced() {
     let source = file("1.csv", "timestamp,name,x\n1,a,2\n").unwrap();
     let keep: Arc<dyn Keep> = Arc::new(Nothing);
     let mut reduction = reduction(&[source], Width::Fixed(10_000_000), false);
-    let (schema, _) = reduction.rows(&keep).unwrap();
+    let (schema, _) = rows(&reduction, &keep);
     assert!(
         schema
             .fields()
@@ -177,6 +233,6 @@ fn only_numbers_are_reduced() {
             .all(|field| !field.name().starts_with("name"))
     );
     reduction.columns = Some(vec!["name".into()]);
-    let error = reduction.rows(&keep).err().unwrap().to_string();
+    let error = reduction.sections(&keep).err().unwrap().to_string();
     assert!(error.contains("only numbers"), "{error}");
 }

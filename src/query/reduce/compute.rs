@@ -1,0 +1,264 @@
+//! What is computed of the pieces of a group: partial results, each once, and kept.
+//!
+//! In: files that share columns. Out: sets of pieces in the order of time, and the partial result of each. Holds
+//! always: a row can stand in for another only within a set; equal sets have equal partial results, whatever else
+//! there is.
+
+use super::partial::Partial;
+use super::plan::{Group, Reduction};
+use crate::query::keep::{Keep, key};
+use crate::query::merge::{Merge, one_a_time};
+use crate::query::series::{self, Facts};
+use crate::query::source::{Piece, Rows};
+use crate::query::width::Width;
+use crate::query::{Hash, QueryError};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A piece of a group, with what is known of its times.
+struct Known {
+    member: usize,
+    piece: Piece,
+    facts: Facts,
+}
+
+/// Pieces that are computed together.
+pub(super) struct Set {
+    /// The first and the last of their times.
+    pub(super) span: (i64, i64),
+    /// The identity of their partial result.
+    pub(super) id: Hash,
+    /// Their numbers, in the order of the inputs.
+    pub(super) pieces: Vec<usize>,
+}
+
+/// The pieces of a group, and what it takes to compute partial results of them.
+pub(super) struct Computing {
+    pub(super) group: Group,
+    base: Width,
+    width: Width,
+    values: bool,
+    all_rows: bool,
+    /// What distinguishes partial results of one content.
+    recipe: String,
+    keep: Arc<dyn Keep>,
+    known: Vec<Known>,
+}
+
+impl Computing {
+    /// What is not known of the group's pieces yet is computed by this, by as many threads as there are processors.
+    pub(super) fn new(
+        group: Group,
+        of: &Reduction,
+        keep: &Arc<dyn Keep>,
+    ) -> Result<Computing, QueryError> {
+        let mut pieces: Vec<(usize, Piece)> = Vec::new();
+        for (n, member) in group.members.iter().enumerate() {
+            let of_member = member.member.source.pieces(keep.as_ref())?;
+            pieces.extend(of_member.into_iter().map(|piece| (n, piece)));
+        }
+        let values = of
+            .aggregates
+            .iter()
+            .any(|aggregate| aggregate.needs_values());
+        let columns = group.schema.fields().iter();
+        let columns = columns.map(|field| format!("{}:{}", field.name(), field.data_type()));
+        let columns: Vec<String> = columns.collect();
+        let mut computing = Computing {
+            recipe: format!("1 {:?} {values} {} {columns:?}", of.base, of.all_rows),
+            group,
+            base: of.base,
+            width: of.width,
+            values,
+            all_rows: of.all_rows,
+            keep: keep.clone(),
+            known: Vec::new(),
+        };
+        computing.known = computing.know(pieces)?;
+        Ok(computing)
+    }
+
+    fn know(&self, pieces: Vec<(usize, Piece)>) -> Result<Vec<Known>, QueryError> {
+        let (next, found) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+        let work = || -> Result<(), QueryError> {
+            loop {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                let Some((member, piece)) = pieces.get(n) else {
+                    return Ok(());
+                };
+                let facts = self.facts(*member, piece)?;
+                found.lock().insert(n, facts);
+            }
+        };
+        let threads =
+            std::thread::available_parallelism().map_or(1, |n| n.get().min(pieces.len().max(1)));
+        let done: Vec<Result<(), QueryError>> = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut done = vec![work()];
+            for other in others {
+                let died = || QueryError::Recipe("a thread that computed a part died".into());
+                done.push(other.join().unwrap_or_else(|_| Err(died())));
+            }
+            done
+        });
+        done.into_iter().collect::<Result<(), _>>()?;
+        let found = found.into_inner();
+        let known = pieces
+            .into_iter()
+            .enumerate()
+            .filter_map(|(n, (member, piece))| {
+                let facts = *found.get(&n)?;
+                Some(Known {
+                    member,
+                    piece,
+                    facts,
+                })
+            });
+        Ok(known.collect())
+    }
+
+    /// The pieces that have rows, by first time: those together that overlap, unless all rows count.
+    pub(super) fn sets(&self) -> Vec<Set> {
+        let mut order: Vec<(usize, (i64, i64))> = Vec::new();
+        for (n, piece) in self.known.iter().enumerate() {
+            order.extend(piece.facts.span.map(|span| (n, span)));
+        }
+        order.sort_by_key(|(n, (first, _))| (*first, *n));
+        let mut sets: Vec<Set> = Vec::new();
+        for (n, span) in order {
+            match sets.last_mut() {
+                Some(set) if span.0 <= set.span.1 && !self.all_rows => {
+                    set.span.1 = set.span.1.max(span.1);
+                    set.pieces.push(n);
+                }
+                _ => sets.push(Set {
+                    span,
+                    id: Hash::default(),
+                    pieces: vec![n],
+                }),
+            }
+        }
+        for set in &mut sets {
+            set.pieces.sort_unstable();
+            set.id = self.id(&set.pieces);
+        }
+        sets
+    }
+
+    fn id(&self, pieces: &[usize]) -> Hash {
+        let pieces: Vec<&Known> = pieces.iter().filter_map(|n| self.known.get(*n)).collect();
+        if let [one] = pieces[..] {
+            return self.piece_key("partial", one.member, &one.piece);
+        }
+        let recipes = pieces.iter().map(|one| self.member_recipe(one.member));
+        let recipes: Vec<Vec<u8>> = recipes.collect();
+        let ids = series::together(pieces.iter().map(|known| &known.piece.id));
+        key("cluster", &[&ids, &recipes.concat()])
+    }
+
+    fn piece_key(&self, word: &str, member: usize, piece: &Piece) -> Hash {
+        key(word, &[&piece.id, &self.member_recipe(member)])
+    }
+
+    fn member_recipe(&self, member: usize) -> Vec<u8> {
+        let columns = self.group.members.get(member).map(|member| {
+            let own = member.member.source.schema();
+            let name = |column: &usize| own.field(*column).to_string();
+            member.columns.iter().map(name).collect::<Vec<_>>()
+        });
+        format!("{} {columns:?}", self.recipe).into_bytes()
+    }
+
+    /// What is known of a piece's times. Its partial result is kept on the way.
+    fn facts(&self, member: usize, piece: &Piece) -> Result<Facts, QueryError> {
+        let key = self.piece_key("piece", member, piece);
+        let kept = self.keep.get(&key);
+        if let Some(facts) = kept.and_then(|kept| serde_json::from_slice(&kept).ok()) {
+            return Ok(facts);
+        }
+        let partial = self.piece(member, piece)?;
+        if let Ok(text) = serde_json::to_vec(&partial.facts) {
+            self.keep.put(&key, text.into());
+        }
+        Ok(partial.facts)
+    }
+
+    /// The partial result of a set, in buckets of the final width or, where all values are needed, in those of the
+    /// base.
+    pub(super) fn partial(&self, set: &Set) -> Result<Partial, QueryError> {
+        if self.values || self.width == self.base {
+            return self.at_base(set);
+        }
+        // Not made of the base each time: after an append a decade's buckets would cost all of its minutes.
+        let key = key("rolled", &[&set.id, format!("{:?}", self.width).as_bytes()]);
+        self.kept(&key, || Ok(self.at_base(set)?.rolled(&self.width)))
+    }
+
+    fn at_base(&self, set: &Set) -> Result<Partial, QueryError> {
+        let pieces = || set.pieces.iter().filter_map(|n| self.known.get(*n));
+        if let [n] = set.pieces[..]
+            && let Some(one) = self.known.get(n)
+        {
+            return self.piece(one.member, &one.piece);
+        }
+        self.kept(&set.id, || {
+            let runs = pieces().filter_map(|known| {
+                let member = self.group.members.get(known.member)?;
+                let (schema, columns) = (self.group.schema.clone(), Some(member.columns.clone()));
+                let run = series::run(&member.member, &known.piece, known.facts, schema, columns);
+                Some(run)
+            });
+            let merged = Merge::new(self.group.schema.clone(), runs.collect());
+            self.add(Box::new(merged))
+        })
+    }
+
+    /// The partial result of one piece, with the columns of the group.
+    fn piece(&self, member: usize, piece: &Piece) -> Result<Partial, QueryError> {
+        self.kept(&self.piece_key("partial", member, piece), || {
+            let partial = self.add(self.rows(member, piece)?)?;
+            if partial.facts.strict || self.all_rows {
+                return Ok(partial);
+            }
+            // In this piece itself rows stand in for others.
+            let rows = series::sorted(self.rows(member, piece)?, &self.group.schema)?;
+            let once = rows.map(|batch| one_a_time(&self.group.schema, &[batch?]));
+            let facts = partial.facts;
+            let partial = self.add(Box::new(once.collect::<Vec<_>>().into_iter()))?;
+            Ok(Partial { facts, ..partial })
+        })
+    }
+
+    fn rows(&self, member: usize, piece: &Piece) -> Result<Rows, QueryError> {
+        let member = self.group.members.get(member);
+        let member = member.ok_or_else(|| QueryError::Recipe("no such file".into()))?;
+        let columns = Some(member.columns.clone());
+        series::timed(&member.member, piece, self.group.schema.clone(), columns)
+    }
+
+    fn add(&self, rows: Rows) -> Result<Partial, QueryError> {
+        let mut partial = Partial::empty(self.group.schema.fields().len() - 1, self.values);
+        for batch in rows {
+            partial.add(&batch?, &self.base)?;
+        }
+        Ok(partial)
+    }
+
+    /// What was kept under a key. What was not is computed, and kept if it is much smaller than what it was made of.
+    fn kept(
+        &self,
+        key: &Hash,
+        compute: impl FnOnce() -> Result<Partial, QueryError>,
+    ) -> Result<Partial, QueryError> {
+        if let Some(partial) = self.keep.get(key).and_then(|kept| Partial::decode(&kept)) {
+            return Ok(partial);
+        }
+        let partial = compute()?;
+        if partial.starts.len() as u64 <= (partial.facts.rows / 4).max(1_024) {
+            self.keep.put(key, partial.encode());
+        }
+        Ok(partial)
+    }
+}
