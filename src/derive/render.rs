@@ -6,10 +6,10 @@ use super::make::{Opened, Wrong};
 use super::memory::Results;
 use super::node::{DerivedFile, Input, Recipe};
 use super::registry::Parsed;
-use super::stored::{StoredFile, is_stale};
+use super::stored::{Identities, StoredFile, is_stale};
 use super::view::{View, find_file};
 use crate::pond::Pond;
-use crate::query::{Before, Blob, Engine, Format, Hash, Keep, QueryError, Source, identity, key};
+use crate::query::{Before, Blob, Engine, Format, Hash, Keep, QueryError, Source, key};
 use crate::tinyfs::{FsError, FsResult, NodeId, Version};
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
@@ -38,6 +38,7 @@ pub struct Derive {
     parsed: Parsed,
     views: Mutex<Vec<Arc<View>>>,
     works: OnceLock<Result<Works, DeriveError>>,
+    identities: Arc<Identities>,
     flights: Mutex<FxHashMap<Hash, Arc<Flight>>>,
     failures: Mutex<FxHashMap<Hash, (Instant, DeriveError)>>,
     /// Results that were read last, open.
@@ -88,6 +89,7 @@ impl Derive {
             parsed: Parsed::default(),
             views: Mutex::default(),
             works: OnceLock::new(),
+            identities: Arc::default(),
             flights: Mutex::default(),
             failures: Mutex::default(),
             open: Mutex::default(),
@@ -156,7 +158,7 @@ impl Derive {
     }
 
     fn stored(&self, at: Version, id: NodeId) -> Result<StoredFile, DeriveError> {
-        match StoredFile::open(&self.pond, &self.works()?.keep, at, id) {
+        match StoredFile::open(&self.pond, &self.works()?.keep, &self.identities, at, id) {
             Ok(file) => Ok(file),
             Err(FsError::Posix(_)) => Err(DeriveError::stale()),
             Err(error) => Err(error.into()),
@@ -408,7 +410,7 @@ impl Derive {
 fn identity_as(path: &str, file: &StoredFile) -> Result<Hash, DeriveError> {
     let of = || -> std::io::Result<Hash> {
         let format = format!("{:?}", Format::of_file(path, file)?);
-        Ok(key("input", &[&identity(file)?, format.as_bytes()]))
+        Ok(key("input", &[&file.identity()?, format.as_bytes()]))
     };
     of().map_err(|error| match is_stale(&error) {
         true => DeriveError::stale(),

@@ -1,12 +1,14 @@
 //! A file of the pond as bytes that rows are read from.
 
 use crate::pond::Pond;
-use crate::query::{Blob, Hash, Keep, WINDOW, key};
+use crate::query::{Blob, Hash, Keep, WINDOW, key, windows_identity};
 use crate::tinyfs::{FsError, FsResult, NodeId, Time, Version};
 use bytes::Bytes;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A file at a version. One of the present is read only as long as it is what it was when it was opened: then its
 /// reads fail, as [`is_stale`] tells, and nothing is kept of a mixture.
@@ -18,6 +20,34 @@ pub(super) struct StoredFile {
     len: u64,
     /// When it changed last.
     changed: Time,
+    known: Known,
+}
+
+/// What a file of the present is known to be.
+struct Known {
+    identities: Arc<Identities>,
+    /// The pond's changes before the file was opened.
+    changes: u64,
+    identity: OnceLock<Hash>,
+}
+
+/// The identities of the present's files after so many changes.
+#[derive(Default)]
+pub(super) struct Identities(Mutex<(u64, FxHashMap<NodeId, Hash>)>);
+
+impl Identities {
+    fn get(&self, changes: u64, id: NodeId) -> Option<Hash> {
+        let known = self.0.lock();
+        known.1.get(&id).filter(|_| known.0 == changes).copied()
+    }
+
+    fn note(&self, changes: u64, id: NodeId, identity: Hash) {
+        let mut known = self.0.lock();
+        if known.0 != changes {
+            *known = (changes, FxHashMap::default());
+        }
+        known.1.insert(id, identity);
+    }
 }
 
 /// Whether a read failed because the file is not what it was.
@@ -42,11 +72,24 @@ impl StoredFile {
     pub(super) fn open(
         pond: &Arc<Pond>,
         keep: &Arc<dyn Keep>,
+        identities: &Arc<Identities>,
         at: Version,
         id: NodeId,
     ) -> FsResult<StoredFile> {
+        let known = Known {
+            identities: identities.clone(),
+            changes: pond.changes(),
+            identity: OnceLock::new(),
+        };
         let node = pond.node(at, id)?;
+        if at == Version::NOW
+            && let Some(identity) = identities.get(known.changes, id)
+            && pond.changes() == known.changes
+        {
+            known.identity.get_or_init(|| identity);
+        }
         Ok(StoredFile {
+            known,
             pond: pond.clone(),
             keep: keep.clone(),
             at,
@@ -78,6 +121,18 @@ impl Blob for StoredFile {
             // It was cut meanwhile.
             false => Err(io::ErrorKind::UnexpectedEof.into()),
         }
+    }
+
+    fn identity(&self) -> io::Result<Hash> {
+        if let Some(known) = self.known.identity.get() {
+            return Ok(*known);
+        }
+        let identity = windows_identity(self.len, |n| self.window(n))?;
+        let changes = self.known.changes;
+        if self.at == Version::NOW && self.pond.changes() == changes {
+            self.known.identities.note(changes, self.id, identity);
+        }
+        Ok(*self.known.identity.get_or_init(|| identity))
     }
 
     /// Read only where what it is made of was not met before.

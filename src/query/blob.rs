@@ -24,18 +24,22 @@ pub trait Blob: Send + Sync {
         let bytes = self.read(start..self.len().min(start + WINDOW))?;
         Ok(*blake3::hash(&bytes).as_bytes())
     }
+    /// The identity of all of its content: of its length and its windows.
+    fn identity(&self) -> io::Result<Hash> {
+        windows_identity(self.len(), |n| self.window(n))
+    }
     /// Whether there are none.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// The identity of all of a blob's content: of its length and its windows.
-pub fn identity(blob: &dyn Blob) -> io::Result<Hash> {
+/// The identity of content of a length, of the hashes of its windows.
+pub fn windows_identity(len: u64, window: impl Fn(u64) -> io::Result<Hash>) -> io::Result<Hash> {
     let mut hasher = Hasher::new();
-    hasher.update(&blob.len().to_le_bytes());
-    for n in 0..blob.len().div_ceil(WINDOW) {
-        hasher.update(&blob.window(n)?);
+    hasher.update(&len.to_le_bytes());
+    for n in 0..len.div_ceil(WINDOW) {
+        hasher.update(&window(n)?);
     }
     Ok(*hasher.finalize().as_bytes())
 }
@@ -115,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_is_appended_changes_the_identity() {
-        let of = |bytes: &[u8]| identity(&Memory(bytes.to_vec().into())).unwrap();
+        let of = |bytes: &[u8]| Memory(bytes.to_vec().into()).identity().unwrap();
         assert_eq!(of(b"abc"), of(b"abc"));
         assert_ne!(of(b"abc"), of(b"abcd"));
         assert_ne!(of(b""), of(&[0]));

@@ -30,7 +30,7 @@ mod table;
 mod time;
 mod width;
 
-pub use blob::{Blob, Hash, Memory, WINDOW, identity};
+pub use blob::{Blob, Hash, Memory, WINDOW, windows_identity};
 pub use columns::{Numbers, Renamed, computed, numbers, renamed};
 pub use datafusion::arrow::datatypes::SchemaRef;
 pub use error::QueryError;

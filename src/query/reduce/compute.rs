@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// So many buckets are made wider in less time than it takes to keep what that makes.
+const FEW: usize = 1_024;
+
 /// A piece of a group, with what is known of its times.
 struct Known {
     member: usize,
@@ -81,19 +84,29 @@ impl Computing {
     }
 
     fn know(&self, pieces: Vec<(usize, Piece)>) -> Result<Vec<Known>, QueryError> {
-        let (next, found) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+        let mut found: BTreeMap<usize, Facts> = BTreeMap::new();
+        let mut unknown = Vec::new();
+        for (n, (member, piece)) in pieces.iter().enumerate() {
+            match self.kept_facts(*member, piece) {
+                Some(facts) => drop(found.insert(n, facts)),
+                None => unknown.push((n, *member, piece)),
+            }
+        }
+        let (next, found) = (AtomicUsize::new(0), Mutex::new(found));
         let work = || -> Result<(), QueryError> {
             loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                let Some((member, piece)) = pieces.get(n) else {
+                let next = next.fetch_add(1, Ordering::Relaxed);
+                let Some((n, member, piece)) = unknown.get(next) else {
                     return Ok(());
                 };
                 let facts = self.facts(*member, piece)?;
-                found.lock().insert(n, facts);
+                found.lock().insert(*n, facts);
             }
         };
-        let threads =
-            std::thread::available_parallelism().map_or(1, |n| n.get().min(pieces.len().max(1)));
+        let threads = match unknown.len() {
+            0 | 1 => 1,
+            some => std::thread::available_parallelism().map_or(1, |n| n.get().min(some)),
+        };
         let done: Vec<Result<(), QueryError>> = std::thread::scope(|scope| {
             let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
             let mut done = vec![work()];
@@ -171,13 +184,15 @@ impl Computing {
         format!("{} {columns:?}", self.recipe).into_bytes()
     }
 
+    /// What was known of a piece's times before.
+    fn kept_facts(&self, member: usize, piece: &Piece) -> Option<Facts> {
+        let kept = self.keep.get(&self.piece_key("piece", member, piece))?;
+        serde_json::from_slice(&kept).ok()
+    }
+
     /// What is known of a piece's times. Its partial result is kept on the way.
     fn facts(&self, member: usize, piece: &Piece) -> Result<Facts, QueryError> {
         let key = self.piece_key("piece", member, piece);
-        let kept = self.keep.get(&key);
-        if let Some(facts) = kept.and_then(|kept| serde_json::from_slice(&kept).ok()) {
-            return Ok(facts);
-        }
         let partial = self.piece(member, piece)?;
         if let Ok(text) = serde_json::to_vec(&partial.facts) {
             self.keep.put(&key, text.into());
@@ -193,7 +208,16 @@ impl Computing {
         }
         // Not made of the base each time: after an append a decade's buckets would cost all of its minutes.
         let key = key("rolled", &[&set.id, format!("{:?}", self.width).as_bytes()]);
-        self.kept(&key, || Ok(self.at_base(set)?.rolled(&self.width)))
+        let kept = self.keep.get(&key);
+        if let Some(partial) = kept.and_then(|kept| Partial::decode(&kept)) {
+            return Ok(partial);
+        }
+        let base = self.at_base(set)?;
+        let rolled = base.rolled(&self.width);
+        if base.starts.len() > FEW && is_small(&rolled) {
+            self.keep.put(&key, rolled.encode());
+        }
+        Ok(rolled)
     }
 
     fn at_base(&self, set: &Set) -> Result<Partial, QueryError> {
@@ -256,9 +280,14 @@ impl Computing {
             return Ok(partial);
         }
         let partial = compute()?;
-        if partial.starts.len() as u64 <= (partial.facts.rows / 4).max(1_024) {
+        if is_small(&partial) {
             self.keep.put(key, partial.encode());
         }
         Ok(partial)
     }
+}
+
+/// Whether a result is much smaller than what it was made of.
+fn is_small(partial: &Partial) -> bool {
+    partial.starts.len() as u64 <= (partial.facts.rows / 4).max(FEW as u64)
 }

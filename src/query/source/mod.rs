@@ -13,7 +13,7 @@ mod parquet_file;
 
 pub(super) use parquet_file::Chunks;
 
-use super::blob::{self, Blob, BlobReader, Hash};
+use super::blob::{Blob, BlobReader, Hash};
 use super::format::{Format, Packing};
 use super::{QueryError, schema};
 use crate::query::keep::Keep;
@@ -153,7 +153,7 @@ impl Source {
         let shape = self.shape.lock().clone();
         let failed = QueryError::io(&self.name);
         if self.packing != Packing::None {
-            let id = blob::identity(self.blob.as_ref()).map_err(failed)?;
+            let id = self.blob.identity().map_err(failed)?;
             let part = Part::Whole;
             return Ok(vec![Piece { part, id }]);
         }
@@ -169,7 +169,7 @@ impl Source {
     }
 
     fn groups(&self, count: usize) -> std::io::Result<Vec<Piece>> {
-        let whole = blob::identity(self.blob.as_ref())?;
+        let whole = self.blob.identity()?;
         let piece = |n: usize| {
             let mut hasher = blake3::Hasher::new();
             hasher.update(&whole).update(&(n as u64).to_le_bytes());
