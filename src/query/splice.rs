@@ -122,8 +122,10 @@ fn parquet(
     to: impl Write + Send,
 ) -> Result<Spliced, QueryError> {
     let schema = sections.schema().clone();
-    // Where row groups are small, an index of their pages tells nothing that they do not.
+    // Where row groups are small, an index of their pages tells nothing that they do not, and a dictionary of their
+    // numbers takes more room than it saves.
     let mut properties = output::properties()
+        .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .build();

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 /// Buckets of a section: few enough that an append writes little anew, many enough for a row group of Parquet. In
 /// tests few, so that there are several.
-const BUCKETS: u32 = if cfg!(test) { 4 } else { 4_096 };
+const BUCKETS: u32 = if cfg!(test) { 4 } else { 2_048 };
 /// How often a set may reach into a section, over all of them. Where time is long, sections are.
 const MOST: usize = 1 << 16;
 
