@@ -2,8 +2,7 @@
 //!
 //! What is derived stands beside what is stored: a name that a stored directory does not have may be that of a
 //! resource. A derived file's number goes by what it is made of, so what the kernel keeps of it stays right; which
-//! number its name leads to is asked each time. Directories go by their paths, and the kernel keeps them
-//! ([`Told`]). Whoever asks what only a rendered file can tell waits in a thread of its own.
+//! number its name leads to the kernel keeps until something changes ([`told`](super::told)). Whoever asks what only a rendered file can tell waits in a thread of its own.
 
 use super::attr::{self, FOR_EVER, NOT_AT_ALL};
 use super::inodes::{DerivedKey, Tree, View};
@@ -11,17 +10,16 @@ use super::listing::Item;
 use super::mirror::{Found, Mirror};
 use super::names::Lookup;
 use super::own::Content;
-use super::session::forgotten;
 use crate::derive::{self, DerivedFile, Dir, Overlay, Owner, spec};
 use crate::tinyfs::ops::Restored;
 use crate::tinyfs::{Errno, FsResult, Kind, Name, Node, NodeId, Version};
 use bytes::Bytes;
-use fuser::{FileAttr, INodeNo, Notifier};
+use fuser::FileAttr;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What is behind a view of something derived.
@@ -71,42 +69,6 @@ pub(super) struct Places {
     looking: AtomicBool,
 }
 
-/// Derived directories of the present whose attributes the kernel keeps until something changes. Their names it keeps
-/// as well: of one that is gone the next question is answered with `ESTALE`, on which the kernel asks for all names of
-/// the path again. So nothing has to wait for the kernel to forget, which waits for those who ask.
-#[derive(Default)]
-pub(super) struct Told {
-    any: AtomicBool,
-    dirs: Mutex<FxHashSet<u64>>,
-}
-
-impl Told {
-    /// How long the kernel may keep the attributes of a directory in this view, which it has asked for by its number.
-    fn until(&self, ino: u64, view: &derive::View) -> Duration {
-        self.dirs.lock().insert(ino);
-        self.any.store(true, Ordering::Relaxed);
-        // Either this sees a change, or who made it sees this.
-        fence(Ordering::SeqCst);
-        match view.is_current() {
-            true => FOR_EVER,
-            false => NOT_AT_ALL,
-        }
-    }
-
-    /// Something was changed.
-    pub(super) fn changed(&self, notifier: &Notifier) {
-        fence(Ordering::SeqCst);
-        if self.any.load(Ordering::Relaxed) {
-            let mut dirs = self.dirs.lock();
-            self.any.store(false, Ordering::Relaxed);
-            for ino in dirs.drain() {
-                // Attributes alone: no lock of the kernel is waited for.
-                forgotten(notifier.inval_inode(INodeNo(ino), -1, 0));
-            }
-        }
-    }
-}
-
 /// Attributes that tell of derived files.
 const KIND: &[u8] = b"user.pond.kind";
 const INPUTS: &[u8] = b"user.pond.inputs";
@@ -149,7 +111,7 @@ impl Mirror {
             // The kernel keeps it until it is not among the names any more.
             self.places.names.lock().insert((dir, name.clone()));
         }
-        self.found_derived(&view, tree, shown).map(Some)
+        self.found_derived(&view, tree, shown, None).map(Some)
     }
 
     /// Whether a name in a live directory is that of a resource's directory.
@@ -203,7 +165,7 @@ impl Mirror {
     }
 
     /// What a name in a derived directory leads to.
-    pub(super) fn lookup_derived(&self, view: View, name: &Name) -> FsResult<Lookup> {
+    pub(super) fn lookup_derived(&self, parent: u64, view: View, name: &Name) -> FsResult<Lookup> {
         let View::Derived { tree, .. } = view else {
             return Err(Errno::ENOTDIR.into());
         };
@@ -217,7 +179,9 @@ impl Mirror {
             Some(derive::Node::File(file)) => Shown::File(file),
             None => return Ok(Lookup::AbsentNow),
         };
-        Ok(Lookup::Found(self.found_derived(&view, tree, shown)?))
+        let place = Some((parent, name));
+        let found = self.found_derived(&view, tree, shown, place)?;
+        Ok(Lookup::Found(found))
     }
 
     /// The same, where nobody has to wait for it: what leads there is known, and a file is made.
@@ -231,14 +195,16 @@ impl Mirror {
         };
         let view = self.derive.view_at_hand(tree.at)?;
         let dir = view.dir_at_hand(&path)?;
-        let shown = match dir.entries.get(&Name::new(name).ok()?)? {
+        let name = Name::new(name).ok()?;
+        let shown = match dir.entries.get(&name)? {
             derive::Node::Dir(dir) => Shown::Dir(dir.path.clone().into(), dir.owner),
             derive::Node::File(file) => {
                 self.derive.at_hand(file)?;
                 Shown::File(file.clone())
             }
         };
-        let found = self.found_derived(&view, tree, shown).ok()?;
+        let place = Some((parent, &name));
+        let found = self.found_derived(&view, tree, shown, place).ok()?;
         Some(Lookup::Found(found))
     }
 
@@ -258,13 +224,25 @@ impl Mirror {
         }
     }
 
-    fn found_derived(&self, of: &derive::View, tree: Tree, shown: Shown) -> FsResult<Found> {
+    /// What is told of something derived, which may be kept by its name in a derived directory.
+    fn found_derived(
+        &self,
+        of: &derive::View,
+        tree: Tree,
+        shown: Shown,
+        place: Option<(u64, &Name)>,
+    ) -> FsResult<Found> {
         let made_of = match &shown {
-            // One that cannot be made can be looked at: its attributes tell why.
-            Shown::File(file) => match self.derive.key(file) {
-                Ok(key) => key.to_vec(),
-                Err(error) => error.to_string().into_bytes(),
-            },
+            Shown::File(file) => {
+                let mut made_of = match self.derive.key(file) {
+                    Ok(key) => key.to_vec(),
+                    // One that cannot be made can be looked at: its attributes tell why.
+                    Err(error) => error.to_string().into_bytes(),
+                };
+                // So an answer that comes late changes nothing of what is told of another.
+                made_of.extend(format!("{:?}", shown.owner()).into_bytes());
+                made_of
+            }
             _ => Vec::new(),
         };
         let size = match &shown {
@@ -275,7 +253,10 @@ impl Mirror {
         let node = self.derived_node(&shown, size.unwrap_or(0))?;
         let number = self.inodes.hold_derived(view, shown.clone());
         let (name_valid, attr_valid) = match (&shown, size) {
-            (Shown::File(_), Some(_)) => (validity(tree), FOR_EVER),
+            (Shown::File(_), Some(_)) => match place.filter(|_| tree.is_live()) {
+                Some((parent, name)) => (self.told.name(parent, name, of), FOR_EVER),
+                None => (validity(tree), FOR_EVER),
+            },
             (Shown::File(_), None) => (validity(tree), NOT_AT_ALL),
             // Attributes that come with a name the kernel would keep even if it was told of a change before it knew the
             // number; so it is to ask once more.
@@ -297,7 +278,7 @@ impl Mirror {
         {
             let view = self.derive.view(tree.at)?;
             *owner = derive::owner_of(&view, path)?.ok_or(Errno::ESTALE)?;
-            let valid = self.told.until(ino, &view);
+            let valid = self.told.attributes(ino, &view);
             return Ok((attr::file_attr(ino, &self.derived_node(&shown, 0)?), valid));
         }
         let (size, valid) = match &shown {

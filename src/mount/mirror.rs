@@ -5,12 +5,13 @@
 //! [`files`](super::files) and [`xattr`](super::xattr), and what is derived in [`derived`](super::derived).
 
 use super::attr::{self, FOR_EVER, NOT_AT_ALL};
-use super::derived::{Places, Told};
+use super::derived::Places;
 use super::errors::Errors;
 use super::inodes::{Inodes, Own, Subject, View};
 use super::listing::{Handles, Listing};
 use super::own::Opened;
 use super::requests::Requests;
+use super::told::Told;
 use crate::derive::Derive;
 use crate::pond::Pond;
 use crate::tinyfs::ops::Caller;

@@ -35,6 +35,7 @@ mod past;
 mod requests;
 mod session;
 mod table;
+mod told;
 mod unmount;
 mod xattr;
 

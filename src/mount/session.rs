@@ -130,18 +130,22 @@ fn serve(
     let session = Session::from_fd(Adapter::new(mirror.clone()), connection, acl, config)
         .map_err(MountError::Session)?;
     let notifier = session.notifier();
+    mirror
+        .told
+        .start(session.notifier())
+        .map_err(MountError::Session)?;
     // The pond does not keep alive what keeps it.
     let (mirror, told) = (Arc::downgrade(&mirror), Arc::downgrade(&mirror));
-    let changed = notifier.clone();
     pond.on_change(Box::new(move || {
         if let Some(mirror) = told.upgrade() {
-            mirror.told.changed(&changed);
+            mirror.told.changed();
         }
     }));
     pond.watch(Box::new(move |restored| {
         forget(&notifier, restored);
         if let Some(mirror) = mirror.upgrade() {
-            mirror.told.changed(&notifier);
+            mirror.told.changed();
+            mirror.told.wait();
             mirror.look_again();
         }
     }));

@@ -301,6 +301,76 @@ fn many_readers_wait_for_one_rendering_and_nobody_else_does() {
     assert!(looks > 10, "only {looks} looks while it was rendered");
 }
 
+/// Who looks and who changes do so at the same time, and each change is seen by the next look.
+#[test]
+fn what_the_kernel_keeps_of_derived_directories_is_so() {
+    let pond = Pond::new();
+    let mount = pond.mount();
+    let data = folder(mount.path(), "data");
+    let spec = "  collections:\n  - name: all\n    resolutions: [1d]\n    datasets:\n    \
+        - {in_pattern: \"/data/*.csv\", out_pattern: \"of-$0\", aggregates: [sum]}\n";
+    resource(&mount, "Reduce", "r", spec);
+    let all = mount.join("Reduce/r/all");
+    let (site, out) = (all.join("of-a"), all.join("of-a/res=1d.csv"));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let _ = (fs::metadata(&site), fs::read_dir(&all), fs::read(&out));
+                    let _ = (fs::metadata(mount.join("Reduce/r")), fs::read_dir(&site));
+                }
+            });
+        }
+        let stop = Stop(&done);
+        for round in 1..100u64 {
+            let input = file(&data, "a.csv", format!("timestamp,x\n1,{round}\n"));
+            assert_eq!(names(&all), ["of-a"]);
+            assert!(read(&out).contains(&format!(",{round}.0")), "{round}");
+            let time = std::time::UNIX_EPOCH + Duration::from_secs(4_000_000_000 + round);
+            let opened = fs::File::options().write(true).open(&input).unwrap();
+            opened.set_modified(time).unwrap();
+            assert_eq!(fs::metadata(&site).unwrap().modified().unwrap(), time);
+            assert_eq!(fs::metadata(&out).unwrap().modified().unwrap(), time);
+            drop(opened);
+            match round % 3 {
+                0 => fs::remove_file(&input).unwrap(),
+                1 => fs::rename(&input, data.join("b.csv")).unwrap(),
+                _ => {
+                    // With the resource goes its directory, and its name is free.
+                    fs::rename(mount.join("Reduce/r.yaml"), mount.join("away")).unwrap();
+                    assert_eq!(errno(fs::read_dir(&all)), Some(Errno::NOENT));
+                    fs::create_dir(mount.join("Reduce/r")).unwrap();
+                    assert_eq!(errno(fs::metadata(&all)), Some(Errno::NOENT));
+                    fs::remove_dir(mount.join("Reduce/r")).unwrap();
+                    fs::rename(mount.join("away"), mount.join("Reduce/r.yaml")).unwrap();
+                    fs::remove_file(&input).unwrap();
+                }
+            }
+            assert_eq!(errno(fs::metadata(&site)), Some(Errno::NOENT), "{round}");
+            assert_eq!(errno(fs::read_dir(&site)), Some(Errno::NOENT), "{round}");
+            assert_eq!(errno(fs::metadata(&out)), Some(Errno::NOENT), "{round}");
+            if round % 3 == 1 {
+                assert_eq!(names(&all), ["of-b"]);
+                fs::remove_file(data.join("b.csv")).unwrap();
+            }
+            assert!(names(&all).is_empty());
+        }
+        drop(stop);
+    });
+    mount.unmount();
+    pond.check();
+}
+
+/// Sets a flag when it goes, also where an assertion fails.
+struct Stop<'s>(&'s std::sync::atomic::AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn commands_write_and_tell_of_resources() {
     let pond = Pond::new();
