@@ -5,7 +5,7 @@
 //! there is.
 
 use super::partial::Partial;
-use super::plan::{Group, Reduction};
+use super::plan::{Group, GroupMember, Reduction};
 use crate::query::keep::{Keep, key};
 use crate::query::merge::{Merge, one_a_time};
 use crate::query::series::{self, Facts};
@@ -44,8 +44,8 @@ pub(super) struct Computing {
     width: Width,
     values: bool,
     all_rows: bool,
-    /// What distinguishes partial results of one content.
-    recipe: String,
+    /// What distinguishes partial results of one content, for each file.
+    recipes: Vec<Vec<u8>>,
     keep: Arc<dyn Keep>,
     known: Vec<Known>,
 }
@@ -69,8 +69,16 @@ impl Computing {
         let columns = group.schema.fields().iter();
         let columns = columns.map(|field| format!("{}:{}", field.name(), field.data_type()));
         let columns: Vec<String> = columns.collect();
+        let recipe = format!("1 {:?} {values} {} {columns:?}", of.base, of.all_rows);
+        let recipe_of = |member: &GroupMember| {
+            let own = member.member.source.schema();
+            let columns = member.columns.iter();
+            let columns = columns.map(|column| own.field(*column).to_string());
+            let columns: Vec<String> = columns.collect();
+            format!("{recipe} {columns:?}").into_bytes()
+        };
         let mut computing = Computing {
-            recipe: format!("1 {:?} {values} {} {columns:?}", of.base, of.all_rows),
+            recipes: group.members.iter().map(recipe_of).collect(),
             group,
             base: of.base,
             width: of.width,
@@ -165,23 +173,18 @@ impl Computing {
         if let [one] = pieces[..] {
             return self.piece_key("partial", one.member, &one.piece);
         }
-        let recipes = pieces.iter().map(|one| self.member_recipe(one.member));
-        let recipes: Vec<Vec<u8>> = recipes.collect();
+        let recipes = pieces.iter().map(|one| self.recipe(one.member));
+        let recipes: Vec<&[u8]> = recipes.collect();
         let ids = series::together(pieces.iter().map(|known| &known.piece.id));
         key("cluster", &[&ids, &recipes.concat()])
     }
 
     fn piece_key(&self, word: &str, member: usize, piece: &Piece) -> Hash {
-        key(word, &[&piece.id, &self.member_recipe(member)])
+        key(word, &[&piece.id, self.recipe(member)])
     }
 
-    fn member_recipe(&self, member: usize) -> Vec<u8> {
-        let columns = self.group.members.get(member).map(|member| {
-            let own = member.member.source.schema();
-            let name = |column: &usize| own.field(*column).to_string();
-            member.columns.iter().map(name).collect::<Vec<_>>()
-        });
-        format!("{} {columns:?}", self.recipe).into_bytes()
+    fn recipe(&self, member: usize) -> &[u8] {
+        self.recipes.get(member).map_or(&[], Vec::as_slice)
     }
 
     /// What was known of a piece's times before.

@@ -19,8 +19,8 @@ const SAMPLE: u64 = 256 << 10;
 /// What some programs begin a text with.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// The columns of a file, by its header and its first rows.
-pub(super) fn shape(file: &File<'_>, separator: u8) -> Result<Shape, QueryError> {
+/// The columns of a file, by its header and its first rows. What those tell is remembered in `keep`.
+pub(super) fn shape(file: &File<'_>, separator: u8, keep: &dyn Keep) -> Result<Shape, QueryError> {
     let mut sample = Vec::new();
     let read = file.unpacked()?.take(SAMPLE).read_to_end(&mut sample);
     read.map_err(QueryError::io(file.name))?;
@@ -41,7 +41,15 @@ pub(super) fn shape(file: &File<'_>, separator: u8) -> Result<Shape, QueryError>
     };
     let text = text.get(..end).unwrap_or_default();
     let head = header_len(text);
-    let inferred = infer(file, separator, text, true)?;
+    let key = key("columns of csv", &[&[separator], text]);
+    let inferred = match keep.get(&key).and_then(|kept| schema::decode(&kept)) {
+        Some(kept) => kept,
+        None => {
+            let inferred = infer(file, separator, text, true)?;
+            keep.put(&key, schema::encode(&inferred)?);
+            inferred
+        }
+    };
     let fields = inferred.fields().iter().enumerate().map(|(n, field)| {
         let name = match field.name().trim() {
             "" => format!("column{n}"),

@@ -105,7 +105,7 @@ impl Source {
             packing,
         };
         let shape = match format {
-            Format::Csv { separator } => csv::shape(&file, separator)?,
+            Format::Csv { separator } => csv::shape(&file, separator, keep)?,
             Format::JsonLines | Format::JsonArray => json::shape(&file, keep)?,
             Format::Parquet => parquet_file::shape(&file)?,
             Format::Arrow => arrow_file::shape(&file)?,
