@@ -28,25 +28,25 @@ struct Known {
     identities: Arc<Identities>,
     /// The pond's changes before the file was opened.
     changes: u64,
-    identity: OnceLock<Hash>,
+    windows: OnceLock<Arc<[Hash]>>,
 }
 
-/// The identities of the present's files after so many changes.
+/// The windows' hashes of the present's files after so many changes.
 #[derive(Default)]
-pub(super) struct Identities(Mutex<(u64, FxHashMap<NodeId, Hash>)>);
+pub(super) struct Identities(Mutex<(u64, FxHashMap<NodeId, Arc<[Hash]>>)>);
 
 impl Identities {
-    fn get(&self, changes: u64, id: NodeId) -> Option<Hash> {
+    fn get(&self, changes: u64, id: NodeId) -> Option<Arc<[Hash]>> {
         let known = self.0.lock();
-        known.1.get(&id).filter(|_| known.0 == changes).copied()
+        known.1.get(&id).filter(|_| known.0 == changes).cloned()
     }
 
-    fn note(&self, changes: u64, id: NodeId, identity: Hash) {
+    fn note(&self, changes: u64, id: NodeId, windows: Arc<[Hash]>) {
         let mut known = self.0.lock();
         if known.0 != changes {
             *known = (changes, FxHashMap::default());
         }
-        known.1.insert(id, identity);
+        known.1.insert(id, windows);
     }
 }
 
@@ -79,14 +79,14 @@ impl StoredFile {
         let known = Known {
             identities: identities.clone(),
             changes: pond.changes(),
-            identity: OnceLock::new(),
+            windows: OnceLock::new(),
         };
         let node = pond.node(at, id)?;
         if at == Version::NOW
-            && let Some(identity) = identities.get(known.changes, id)
+            && let Some(windows) = identities.get(known.changes, id)
             && pond.changes() == known.changes
         {
-            known.identity.get_or_init(|| identity);
+            known.windows.get_or_init(|| windows);
         }
         Ok(StoredFile {
             known,
@@ -124,19 +124,25 @@ impl Blob for StoredFile {
     }
 
     fn identity(&self) -> io::Result<Hash> {
-        if let Some(known) = self.known.identity.get() {
-            return Ok(*known);
+        if self.known.windows.get().is_none() {
+            let windows = (0..self.len.div_ceil(WINDOW)).map(|n| self.window(n));
+            let windows: Arc<[Hash]> = windows.collect::<io::Result<_>>()?;
+            let changes = self.known.changes;
+            if self.at == Version::NOW && self.pond.changes() == changes {
+                let windows = windows.clone();
+                self.known.identities.note(changes, self.id, windows);
+            }
+            self.known.windows.get_or_init(|| windows);
         }
-        let identity = windows_identity(self.len, |n| self.window(n))?;
-        let changes = self.known.changes;
-        if self.at == Version::NOW && self.pond.changes() == changes {
-            self.known.identities.note(changes, self.id, identity);
-        }
-        Ok(*self.known.identity.get_or_init(|| identity))
+        windows_identity(self.len, |n| self.window(n))
     }
 
     /// Read only where what it is made of was not met before.
     fn window(&self, n: u64) -> io::Result<Hash> {
+        let known = self.known.windows.get();
+        if let Some(known) = known.and_then(|windows| windows.get(n as usize)) {
+            return Ok(*known);
+        }
         let start = n * WINDOW;
         let range = start..self.len.min(start + WINDOW);
         let made_of = self
