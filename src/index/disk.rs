@@ -13,6 +13,7 @@
 use super::IndexError;
 use super::clean::Clean;
 use super::parts::Parts;
+use super::target::{Batches, ROOMS, Room};
 use crate::observe::guarded;
 use crate::tinyfs::{
     Attrs, Changes, Entry, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version,
@@ -38,11 +39,14 @@ const CLOSING: Duration = Duration::from_secs(30);
 /// How long to wait between looks at tables that are being written.
 const ROTATING: Duration = Duration::from_millis(2);
 
-const KEYSPACES: [&str; 10] = [
+/// The names of the rooms.
+const KEYSPACES: [&str; ROOMS] = [
     "nodes", "names", "extents", "attrs", "past", "links", "trail", "stored", "versions", "meta",
 ];
 const META_POND: &[u8] = b"pond";
 const META_FORMAT: &[u8] = b"format";
+/// Stands while tables have what the index does not know of.
+pub(super) const META_MAKING: &[u8] = b"making";
 pub(super) const META_APPLIED: &[u8] = b"applied";
 pub(super) const META_NEXT_ID: &[u8] = b"next_id";
 /// How far a keyspace is, as version and batch. Keys of all maps begin with an id below this, and keys of
@@ -111,6 +115,9 @@ impl Disk {
         let whole = KEYSPACES.iter().all(|name| db.keyspace_exists(name));
         let meta = keyspace("meta")?;
         match meta.get(META_POND)? {
+            Some(_) if meta.get(META_MAKING)?.is_some() => {
+                return Err(IndexError::Damaged("it was not finished"));
+            }
             Some(_) if !whole => return Err(IndexError::Damaged("a part of it is lost")),
             None if keyspace("nodes")?.first_key_value().is_some() => {
                 return Err(IndexError::Damaged("what tells whose it is is lost"));
@@ -155,6 +162,22 @@ impl Disk {
         Ok(disk)
     }
 
+    pub(super) fn room(&self, room: Room) -> &Keyspace {
+        let [nodes, names, extents, attrs] = &self.present;
+        match room {
+            Room::Nodes => nodes,
+            Room::Names => names,
+            Room::Extents => extents,
+            Room::Attrs => attrs,
+            Room::Past => &self.past,
+            Room::Links => &self.links,
+            Room::Trail => &self.trail,
+            Room::Stored => &self.stored,
+            Room::Versions => &self.versions,
+            Room::Meta => &self.meta,
+        }
+    }
+
     /// The keyspaces that every batch of a commit notes itself in, but for `meta`.
     pub(super) fn maps(&self) -> impl Iterator<Item = &Keyspace> {
         let derived = [&self.past, &self.links, &self.trail, &self.stored];
@@ -184,13 +207,7 @@ impl Disk {
     }
 
     pub(super) fn present(&self, map: MapId) -> &Keyspace {
-        let [nodes, names, extents, attrs] = &self.present;
-        match map {
-            MapId::Nodes => nodes,
-            MapId::Names => names,
-            MapId::Extents => extents,
-            MapId::Attrs => attrs,
-        }
+        self.room(Room::present(map))
     }
 
     /// The entry of `key` at version `at`.
@@ -413,7 +430,8 @@ impl Disk {
         changes: &Changes,
         next_id: u64,
     ) -> Result<(), IndexError> {
-        Parts::new(self, info.version, changes)?.write_all(info, next_id)?;
+        let target = Batches::new(self, info.version);
+        Parts::new(target, info.version, changes)?.write_all(info, next_id)?;
         // What a crash takes is replayed from the oplog, and should not be much.
         let mode = match info.version.0 % SYNC_EVERY {
             0 => PersistMode::SyncData,

@@ -15,6 +15,7 @@
 //!   below it that are being flushed or committed.
 //! - [`journal`]: what of the open version was flushed, in files of its own until it is committed.
 
+mod bulk;
 mod clean;
 mod disk;
 mod error;
@@ -25,6 +26,7 @@ mod rebuild;
 mod slot;
 mod store;
 mod stored;
+mod target;
 mod trail;
 
 pub use disk::VersionInfo;
@@ -39,6 +41,7 @@ use crate::tinyfs::{
     Changes, ContentId, Dentry, Entries, Extent, Extents, Map, Name, Names, NodeId, Stored,
     Version, describe,
 };
+use bulk::Bulk;
 use journal::Loaded;
 use layers::Layers;
 use parking_lot::RwLock;
@@ -294,13 +297,12 @@ impl Index {
         self.journal.forget(generation);
     }
 
-    /// Takes in a commit read back from the oplog.
-    pub fn replay(&self, info: &VersionInfo, changes: &Changes) -> Result<(), IndexError> {
-        let next_id = disk::next_id_after(changes).max(self.next_id.load(Ordering::Relaxed));
-        self.next_id.store(next_id, Ordering::Relaxed);
-        self.disk.get()?.commit(info, changes, next_id)?;
-        self.layers.write().raise_born(next_id);
-        Ok(())
+    /// Begins to take in commits read back from the oplog.
+    pub fn catch_up(&self) -> CatchUp<'_> {
+        CatchUp {
+            index: self,
+            bulk: Bulk::default(),
+        }
     }
 
     /// The versions in `from..=to`, oldest first.
@@ -435,6 +437,31 @@ pub struct Dirty {
     pub bytes: u64,
     /// Bytes of content in memory that stand in no segment yet.
     pub unsettled: u64,
+}
+
+/// An index that takes in commits read back from the oplog.
+pub struct CatchUp<'i> {
+    index: &'i Index,
+    bulk: Bulk,
+}
+
+impl CatchUp<'_> {
+    /// Takes in one, later than all before.
+    pub fn take(&mut self, info: &VersionInfo, changes: &Changes) -> Result<(), IndexError> {
+        let known = self.index.next_id.load(Ordering::Relaxed);
+        let next_id = disk::next_id_after(changes).max(known);
+        self.index.next_id.store(next_id, Ordering::Relaxed);
+        let disk = self.index.disk.get()?;
+        self.bulk.take(&disk, info, changes, next_id)
+    }
+
+    /// Has them in the index. Without this, it has none of them, or has to be made anew.
+    pub fn finish(self) -> Result<(), IndexError> {
+        self.bulk.finish(&*self.index.disk.get()?)?;
+        let next_id = self.index.next_id.load(Ordering::Relaxed);
+        self.index.layers.write().raise_born(next_id);
+        Ok(())
+    }
 }
 
 #[cfg(test)]

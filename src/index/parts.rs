@@ -1,29 +1,24 @@
-//! Writing a version to the index, in batches.
+//! What a version writes to the index.
 //!
 //! A large commit is many batches: readers and flushes get their turn in between, and a crash may come
 //! there. So what goes with an entry (what it supersedes, whose name it was, whose content or subtree it
 //! changed) is in the batch of that entry, and what a repeated commit finds written is left alone.
 
-use super::disk::{Disk, MARK, META_APPLIED, META_NEXT_ID, past_key, u64_at_start};
+use super::disk::{META_APPLIED, META_NEXT_ID, past_key, u64_at_start};
 use super::stored::stored_value;
+use super::target::{Room, Target};
 use super::trail::{GONE, STANDS, link_key, links_from, split_link, trail_key};
 use super::{IndexError, VersionInfo};
 use crate::tinyfs::{
     Attrs, Changes, ContentId, Extent, Extents, Kind, Map, Names, Node, NodeId, Nodes, Time,
     Version,
 };
-use fjall::OwnedWriteBatch;
 use rustc_hash::FxHashSet;
 
-/// Entries that one batch changes.
-const BATCH: usize = 1_000;
-
-/// The batches of one commit.
-pub(super) struct Parts<'a> {
-    disk: &'a Disk,
-    batch: OwnedWriteBatch,
+/// The entries of one commit.
+pub(super) struct Parts<'a, T> {
+    target: T,
     version: Version,
-    number: u64,
     changes: &'a Changes,
     /// Nothing with an id from this one on is in any version before.
     born: u64,
@@ -42,20 +37,18 @@ type Note<P, M> = fn(
     Option<&<M as Map>::Value>,
 ) -> Result<(), IndexError>;
 
-impl<'a> Parts<'a> {
+impl<'a, T: Target> Parts<'a, T> {
     pub(super) fn new(
-        disk: &'a Disk,
+        target: T,
         version: Version,
         changes: &'a Changes,
-    ) -> Result<Parts<'a>, IndexError> {
+    ) -> Result<Parts<'a, T>, IndexError> {
         Ok(Parts {
-            disk,
-            batch: disk.db.batch(),
             version,
-            number: 0,
             changes,
-            born: disk.next_id()?,
+            born: target.born()?,
             touched: FxHashSet::default(),
+            target,
         })
     }
 
@@ -63,28 +56,27 @@ impl<'a> Parts<'a> {
     pub(super) fn write_all(mut self, info: &VersionInfo, next_id: u64) -> Result<(), IndexError> {
         self.supersede::<Names>(Self::note_link)?;
         // What comes next looks for the links.
-        self.write()?;
+        self.target.settle()?;
         self.supersede::<Nodes>(Self::note_node)?;
         self.supersede::<Extents>(|parts, _, _, new| parts.note_stored(new))?;
         self.supersede::<Attrs>(|_, _, _, _| Ok(()))?;
-        let disk = self.disk;
         let mut noted = info.committed.micros().to_le_bytes().to_vec();
         noted.extend_from_slice(&info.changes.to_le_bytes());
-        let (key, number) = (self.version.0.to_be_bytes(), self.version.0.to_le_bytes());
-        self.batch.insert(&disk.versions, key.as_slice(), noted);
-        self.batch
-            .insert(&disk.meta, META_APPLIED, number.as_slice());
-        let next_id = next_id.to_le_bytes();
-        self.batch
-            .insert(&disk.meta, META_NEXT_ID, next_id.as_slice());
-        self.write()
+        self.put(Room::Versions, &self.version.0.to_be_bytes(), &noted)?;
+        self.put(Room::Meta, META_APPLIED, &self.version.0.to_le_bytes())?;
+        self.put(Room::Meta, META_NEXT_ID, &next_id.to_le_bytes())?;
+        self.target.settle()
+    }
+
+    fn put(&mut self, room: Room, key: &[u8], value: &[u8]) -> Result<(), IndexError> {
+        self.target.put(room, key.into(), Some(value.into()))
     }
 
     /// Puts the changed entries of one map in the present, and what they supersede in the past. `note`
     /// is given each key with what was there and what is there now.
     fn supersede<M: Map>(&mut self, note: Note<Self, M>) -> Result<(), IndexError> {
-        let (disk, changes, version) = (self.disk, self.changes, self.version.0);
-        let present = disk.present(M::ID);
+        let (changes, version) = (self.changes, self.version.0);
+        let present = Room::present(M::ID);
         for (key, value) in M::of(changes) {
             let mut bytes = Vec::with_capacity(64);
             M::encode_key(key, &mut bytes);
@@ -92,7 +84,7 @@ impl<'a> Parts<'a> {
             // What is new has nothing to supersede. A repeated commit writes it once more, the same.
             let before = match M::owner(key) >= self.born {
                 true => None,
-                false => present.get(&bytes)?,
+                false => self.target.get(present, &bytes)?,
             };
             if let Some(entry) = before {
                 let (begun, value) = u64_at_start(&entry)?;
@@ -106,20 +98,16 @@ impl<'a> Parts<'a> {
                     old = Some((begun, M::decode_value(value)?));
                 }
                 let past = past_key(M::ID, &bytes, version);
-                self.batch.insert(&disk.past, past, entry);
+                self.target.put(Room::Past, past.into(), Some(entry))?;
             }
             note(self, key, old, value.as_ref())?;
-            match value {
-                Some(value) => {
-                    let mut entry = version.to_le_bytes().to_vec();
-                    M::encode_value(value, &mut entry);
-                    self.batch.insert(present, bytes, entry);
-                }
-                None => self.batch.remove(present, bytes),
-            }
-            if self.batch.len() >= BATCH {
-                self.write()?;
-            }
+            let entry = value.as_ref().map(|value| {
+                let mut entry = version.to_le_bytes().to_vec();
+                M::encode_value(value, &mut entry);
+                entry.into()
+            });
+            self.target.put(present, bytes.into(), entry)?;
+            self.target.step()?;
         }
         Ok(())
     }
@@ -131,15 +119,14 @@ impl<'a> Parts<'a> {
         old: Option<Old<Names>>,
         new: Option<&<Names as Map>::Value>,
     ) -> Result<(), IndexError> {
-        let (links, version) = (&self.disk.links, self.version.0);
+        let version = self.version.0;
         if let Some((begun, old)) = old {
             let key = link_key(old.child, *dir, name, begun);
-            self.batch
-                .insert(links, key, version.to_le_bytes().as_slice());
+            self.put(Room::Links, &key, &version.to_le_bytes())?;
         }
         if let Some(new) = new {
             let key = link_key(new.child, *dir, name, version);
-            self.batch.insert(links, key, STANDS.as_slice());
+            self.put(Room::Links, &key, &STANDS)?;
         }
         self.touch(*dir)
     }
@@ -166,15 +153,10 @@ impl<'a> Parts<'a> {
             return self.touch(*id);
         }
         if self.has_new_content(&old, new) {
-            let key = trail_key(*id, self.version);
-            self.batch.insert(&self.disk.trail, key.as_slice(), []);
+            self.put(Room::Trail, &trail_key(*id, self.version), &[])?;
         }
-        for guard in self
-            .disk
-            .links
-            .range(links_from(*id)..links_from(NodeId(id.0 + 1)))
-        {
-            let (key, ended) = guard.into_inner()?;
+        let (from, to) = (links_from(*id), links_from(NodeId(id.0 + 1)));
+        for (key, ended) in self.target.range(Room::Links, &from..=&to)? {
             if u64_at_start(&ended)?.0 >= self.version.0 {
                 self.touch(split_link(&key)?.dir)?;
             }
@@ -184,12 +166,10 @@ impl<'a> Parts<'a> {
 
     /// Equal bytes that come later can stand where these do.
     fn note_stored(&mut self, new: Option<&Extent>) -> Result<(), IndexError> {
-        let keyspace = &self.disk.stored;
         if let Some(Extent::Stored(stored)) = new
-            && !keyspace.contains_key(stored.hash)?
+            && self.target.get(Room::Stored, &stored.hash)?.is_none()
         {
-            let place = stored_value(stored);
-            self.batch.insert(keyspace, stored.hash.as_slice(), place);
+            self.put(Room::Stored, &stored.hash, &stored_value(stored))?;
         }
         Ok(())
     }
@@ -214,15 +194,11 @@ impl<'a> Parts<'a> {
                 Some(None) => GONE,
                 _ => &[],
             };
-            self.batch.insert(&self.disk.trail, key.as_slice(), value);
+            self.put(Room::Trail, &key, value)?;
             let parent = match self.changes.get::<Nodes>(&dir) {
                 Some(Some(node)) => node.parent,
                 // What was removed was in what it was in before.
-                _ => {
-                    let before = Version(self.version.0.saturating_sub(1));
-                    let node = self.disk.get::<Nodes>(before, &dir)?;
-                    node.and_then(|node| node.parent)
-                }
+                _ => self.node_before(dir)?.and_then(|node| node.parent),
             };
             let Some(parent) = parent else { break };
             dir = parent;
@@ -230,16 +206,22 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    /// Writes the batch, with a note in each keyspace that it has it.
-    fn write(&mut self) -> Result<(), IndexError> {
-        let mut mark = self.version.0.to_le_bytes().to_vec();
-        mark.extend_from_slice(&self.number.to_le_bytes());
-        for keyspace in self.disk.maps().chain([&self.disk.meta]) {
-            self.batch.insert(keyspace, MARK, mark.as_slice());
+    /// A node as it was in the version before.
+    fn node_before(&self, id: NodeId) -> Result<Option<Node>, IndexError> {
+        let (mut key, version) = (Vec::with_capacity(8), self.version.0);
+        Nodes::encode_key(&id, &mut key);
+        if let Some(entry) = self.target.get(Room::Nodes, &key)? {
+            let (begun, value) = u64_at_start(&entry)?;
+            if begun < version {
+                return Ok(Some(Nodes::decode_value(value)?));
+            }
         }
-        self.number += 1;
-        self.disk.clean.spent(false);
-        Ok(std::mem::replace(&mut self.batch, self.disk.db.batch()).commit()?)
+        // A repeated commit may have superseded it.
+        let past = past_key(Nodes::ID, &key, version);
+        let Some(entry) = self.target.get(Room::Past, &past)? else {
+            return Ok(None);
+        };
+        Ok(Some(Nodes::decode_value(u64_at_start(&entry)?.1)?))
     }
 }
 

@@ -5,6 +5,7 @@
 //! or write takes. Holds always: nobody has the store while it is opened anew, and what they then find has
 //! everything that was committed.
 
+use super::bulk::Bulk;
 use super::disk::Disk;
 use super::rebuild::{OLD, beside, remove_strays};
 use super::{IndexError, VersionInfo};
@@ -82,9 +83,11 @@ impl Slot {
             }
             opened => opened,
         }?;
+        let mut bulk = Bulk::default();
         catch_up(disk.applied()?, &mut |info, changes| {
-            disk.commit(info, changes, next_id)
+            bulk.take(&disk, info, changes, next_id)
         })?;
+        bulk.finish(&disk)?;
         *slot = Some(disk);
         Ok(())
     }

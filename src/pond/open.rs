@@ -361,13 +361,15 @@ fn catch_up(
         of: opened.latest.0,
         records: 0,
     };
+    let mut catching = index.catch_up();
     replay(&opened.oplog, applied, &mut |info, changes| {
-        index.replay(info, changes)?;
+        catching.take(info, changes)?;
         progress.version = info.version.0;
         progress.records += info.changes;
         tell(progress);
         Ok::<_, IndexError>(())
-    })
+    })?;
+    Ok(catching.finish()?)
 }
 
 /// Does about a damaged journal what was asked for. Answers the new names of its files.

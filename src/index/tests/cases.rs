@@ -105,7 +105,9 @@ fn replayed_entries_are_seen_before_and_without_recovery() {
         committed: Time::default(),
         changes: 1,
     };
-    index.replay(&info, &changes).unwrap();
+    let mut catching = index.catch_up();
+    catching.take(&info, &changes).unwrap();
+    catching.finish().unwrap();
     assert!(
         index
             .get::<Nodes>(Version::NOW, &NodeId(9))

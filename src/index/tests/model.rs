@@ -62,11 +62,13 @@ impl Pond {
         self.sealed = None;
         let index = super::open_at(&self.path(), &self.dir.path().join("journal"), POND);
         let applied = index.applied().unwrap();
+        let mut catching = index.catch_up();
         for logged in &self.log {
             if applied.is_none_or(|applied| logged.info.version > applied) {
-                index.replay(&logged.info, &logged.changes).unwrap();
+                catching.take(&logged.info, &logged.changes).unwrap();
             }
         }
+        catching.finish().unwrap();
         let committed = self.log.last().map_or(0, |logged| logged.generation);
         assert_eq!(index.recover(committed).unwrap(), None);
         let versions = index.versions(Version(0), Version::NOW).unwrap();
