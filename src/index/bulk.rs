@@ -10,12 +10,14 @@ use super::parts::Parts;
 use super::target::{Pair, ROOMS, Room, Target, mark, pairs};
 use super::{IndexError, VersionInfo};
 use crate::tinyfs::{Changes, Version};
-use fjall::{PersistMode, Slice};
+use fjall::{Keyspace, PersistMode, Slice};
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeInclusive};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
 /// Bytes of entries in memory, roughly, before they are written.
-const FULL: usize = if cfg!(test) { 20_000 } else { 64 << 20 };
+const FULL: usize = if cfg!(test) { 20_000 } else { 48 << 20 };
 /// What is written as one batch.
 const LITTLE: usize = if cfg!(test) { 5_000 } else { 4 << 20 };
 /// What an entry takes besides its bytes.
@@ -28,11 +30,28 @@ type Entries = BTreeMap<Slice, Option<Slice>>;
 #[derive(Default)]
 pub(super) struct Bulk {
     rooms: [Entries; ROOMS],
+    /// What a thread is writing.
+    writing: Option<Writing>,
     bytes: usize,
     next_id: Option<u64>,
     last: Option<Version>,
     /// Whether something of it is in tables.
     begun: bool,
+}
+
+/// Entries on their way to tables.
+struct Writing {
+    rooms: Arc<[Entries; ROOMS]>,
+    thread: JoinHandle<Result<(), IndexError>>,
+}
+
+impl Writing {
+    fn wait(self) -> Result<(), IndexError> {
+        match self.thread.join() {
+            Ok(written) => written,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
 }
 
 impl Bulk {
@@ -59,6 +78,9 @@ impl Bulk {
         if self.bytes > LITTLE {
             self.write(disk)?;
         }
+        if let Some(writing) = self.writing.take() {
+            writing.wait()?;
+        }
         let mut batch = disk.db.batch();
         for (room, entries) in Room::ALL.into_iter().zip(std::mem::take(&mut self.rooms)) {
             for (key, value) in entries {
@@ -79,7 +101,7 @@ impl Bulk {
         Ok(disk.db.persist(PersistMode::SyncData)?)
     }
 
-    /// Writes what is in memory to tables, but for what tells how far the index is: that comes last.
+    /// Begins to write what is in memory to tables, but for what tells how far the index is: that comes last.
     fn write(&mut self, disk: &Disk) -> Result<(), IndexError> {
         if !self.begun {
             disk.meta.insert(META_MAKING, [])?;
@@ -87,22 +109,51 @@ impl Bulk {
             disk.clean.spent(false);
             self.begun = true;
         }
-        for (room, entries) in Room::ALL.into_iter().zip(&mut self.rooms) {
-            if room == Room::Meta || entries.is_empty() {
-                continue;
-            }
-            let mut tables = disk.room(room).start_ingestion()?;
-            for (key, value) in std::mem::take(entries) {
-                match value {
-                    Some(value) => tables.write(key, value)?,
-                    None => tables.write_tombstone(key)?,
-                }
-            }
-            tables.finish()?;
+        // No more than two are in memory.
+        if let Some(before) = self.writing.take() {
+            before.wait()?;
+        }
+        let mut rooms = std::mem::take(&mut self.rooms);
+        if let (Some(taken), Some(left)) = (rooms.last_mut(), self.rooms.last_mut()) {
+            std::mem::swap(taken, left);
         }
         self.bytes = 0;
+        let (rooms, keyspaces) = (
+            Arc::new(rooms),
+            Room::ALL.map(|room| disk.room(room).clone()),
+        );
+        let written = rooms.clone();
+        let thread = std::thread::Builder::new()
+            .name("index-tables".into())
+            .spawn(move || {
+                let full = keyspaces.iter().zip(written.iter());
+                full.filter(|(_, entries)| !entries.is_empty())
+                    .try_for_each(|(keyspace, entries)| into_tables(keyspace, entries))
+            })
+            .map_err(fjall::Error::Io)?;
+        self.writing = Some(Writing { rooms, thread });
         Ok(())
     }
+}
+
+impl Drop for Bulk {
+    /// Nothing is written any more when it is gone.
+    fn drop(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            let _ = writing.thread.join();
+        }
+    }
+}
+
+fn into_tables(keyspace: &Keyspace, entries: &Entries) -> Result<(), IndexError> {
+    let mut tables = keyspace.start_ingestion()?;
+    for (key, value) in entries {
+        match value {
+            Some(value) => tables.write(key.clone(), value.clone())?,
+            None => tables.write_tombstone(key.clone())?,
+        }
+    }
+    Ok(tables.finish()?)
 }
 
 /// A bulk that is being filled.
@@ -112,14 +163,17 @@ struct Filling<'f> {
 }
 
 impl Filling<'_> {
-    fn entries(&self, room: Room) -> Option<&Entries> {
-        self.bulk.rooms.get(room as usize)
+    /// What is not in tables, or may not be: later entries first.
+    fn entries(&self, room: Room) -> impl DoubleEndedIterator<Item = &Entries> {
+        let writing = self.bulk.writing.as_ref().map(|writing| &*writing.rooms);
+        let rooms = [Some(&self.bulk.rooms), writing].into_iter().flatten();
+        rooms.filter_map(move |rooms| rooms.get(room as usize))
     }
 }
 
 impl Target for Filling<'_> {
     fn get(&self, room: Room, key: &[u8]) -> Result<Option<Slice>, IndexError> {
-        if let Some(here) = self.entries(room).and_then(|entries| entries.get(key)) {
+        if let Some(here) = self.entries(room).find_map(|entries| entries.get(key)) {
             return Ok(here.clone());
         }
         Ok(self.disk.room(room).get(key)?)
@@ -128,11 +182,11 @@ impl Target for Filling<'_> {
     fn range(&self, room: Room, keys: RangeInclusive<&[u8]>) -> Result<Vec<Pair>, IndexError> {
         let written = pairs(self.disk.room(room), keys.clone())?;
         let mut found: BTreeMap<Slice, Slice> = written.into_iter().collect();
-        let here = self.entries(room);
         let bounds = (Bound::Included(*keys.start()), Bound::Included(*keys.end()));
-        for (key, value) in here
-            .into_iter()
-            .flat_map(|here| here.range::<[u8], _>(bounds))
+        for (key, value) in self
+            .entries(room)
+            .rev()
+            .flat_map(|entries| entries.range::<[u8], _>(bounds))
         {
             match value {
                 Some(value) => found.insert(key.clone(), value.clone()),

@@ -34,6 +34,9 @@ const CACHE: u64 = 24 << 20;
 const OPEN_TABLES: usize = 32;
 /// Bytes of one keyspace in memory; there are ten, and a board with 2 GB has other work too.
 const MEMTABLE: u64 = 4 << 20;
+/// Threads that write and compact tables. Of two or more (fjall 3.1) the first would keep a processor busy with
+/// handing on what there is to compact for as long as another compacts.
+const WORKERS: usize = 1;
 /// How long the process that had the pond before may take to close the index.
 const CLOSING: Duration = Duration::from_secs(30);
 /// How long to wait between looks at tables that are being written.
@@ -91,7 +94,7 @@ impl Disk {
                     .cache_size(CACHE)
                     .max_cached_files(Some(OPEN_TABLES))
                     .max_journaling_size(256 << 20)
-                    .worker_threads(2)
+                    .worker_threads(WORKERS)
                     .manual_journal_persist(true)
                     .open()
             });
