@@ -1,5 +1,6 @@
 //! Tests of the index: the model test, and cases that it cannot reach or that once went wrong.
 
+mod bulk;
 mod cases;
 mod model;
 
