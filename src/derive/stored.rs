@@ -33,7 +33,9 @@ struct Known {
 
 /// The windows' hashes of the present's files after so many changes.
 #[derive(Default)]
-pub(super) struct Identities(Mutex<(u64, FxHashMap<NodeId, Arc<[Hash]>>)>);
+pub(super) struct Identities(Mutex<(u64, Windows)>);
+
+type Windows = FxHashMap<NodeId, Arc<[Hash]>>;
 
 impl Identities {
     fn get(&self, changes: u64, id: NodeId) -> Option<Arc<[Hash]>> {

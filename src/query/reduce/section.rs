@@ -76,7 +76,7 @@ impl Sections {
             let id = parts.get(*part)?.sets.get(*set)?.id;
             Some([&part.to_le_bytes()[..], &id].concat())
         };
-        let section = |(times, sets): (Range<i64>, Vec<(usize, usize)>)| {
+        let section = |(times, sets): Span| {
             let ids: Vec<Vec<u8>> = sets.iter().filter_map(id).collect();
             let (start, end) = (times.start.to_le_bytes(), times.end.to_le_bytes());
             let of: [&[u8]; 4] = [recipe.as_bytes(), &start, &end, &ids.concat()];
@@ -174,14 +174,14 @@ impl Sections {
                 values.sort_unstable_by(f64::total_cmp);
             }
             for aggregate in &self.aggregates {
-                let stats = column.stats.iter().enumerate();
                 columns.push(match aggregate {
                     Aggregate::Count => {
-                        let counts = stats.map(|(_, stat)| i64::try_from(stat.count).ok());
+                        let counts = column.stats.iter();
+                        let counts = counts.map(|stat| i64::try_from(stat.count).ok());
                         Arc::new(counts.collect::<Int64Array>())
                     }
                     _ => {
-                        let told = stats.map(|(n, stat)| {
+                        let told = column.stats.iter().enumerate().map(|(n, stat)| {
                             let values = column.values.as_ref().and_then(|all| all.get(n));
                             stat.tell(*aggregate, values.map_or(&[][..], Vec::as_slice))
                         });
@@ -194,8 +194,11 @@ impl Sections {
     }
 }
 
+/// A span of time, and the sets that reach into it, by part and set.
+type Span = (Range<i64>, Vec<(usize, usize)>);
+
 /// Which sets reach into which spans of time: spans of so many buckets that there are not too many.
-fn spans(parts: &[Part], width: &Width) -> Vec<(Range<i64>, Vec<(usize, usize)>)> {
+fn spans(parts: &[Part], width: &Width) -> Vec<Span> {
     let count: usize = parts.iter().map(|part| part.sets.len()).sum();
     let mut buckets = BUCKETS;
     loop {
@@ -213,11 +216,7 @@ fn spans(parts: &[Part], width: &Width) -> Vec<(Range<i64>, Vec<(usize, usize)>)
 }
 
 /// The same for spans of one width, if there are no more than `most` pairs of a span and a set.
-fn spans_of(
-    parts: &[Part],
-    width: &Width,
-    most: usize,
-) -> Option<Vec<(Range<i64>, Vec<(usize, usize)>)>> {
+fn spans_of(parts: &[Part], width: &Width, most: usize) -> Option<Vec<Span>> {
     let (mut found, mut pairs) = (BTreeMap::new(), 0);
     for (p, part) in parts.iter().enumerate() {
         // What comes later among the inputs is added later.

@@ -39,12 +39,11 @@ fn rows(reduction: &Reduction, keep: &Arc<dyn Keep>) -> (SchemaRef, Rows) {
     (sections.schema().clone(), sections.into_rows())
 }
 
-/// The series as Parquet, and what its sections are.
-fn parquet(
-    reduction: &Reduction,
-    keep: &Arc<dyn Keep>,
-    before: Option<Before>,
-) -> (Vec<u8>, Vec<(Hash, usize)>) {
+/// The bytes of a file, and what its sections are.
+type Written = (Vec<u8>, Vec<(Hash, usize)>);
+
+/// The series as Parquet.
+fn parquet(reduction: &Reduction, keep: &Arc<dyn Keep>, before: Option<Before>) -> Written {
     let (mut bytes, sections) = (Vec::new(), reduction.sections(keep).unwrap());
     let spliced = write_sections(sections, Format::Parquet, before, &mut bytes).unwrap();
     (bytes, spliced.sections)
@@ -130,7 +129,7 @@ proptest! {
             files.iter_mut().for_each(|file| file.sort());
         }
         let mut later = more.into_iter();
-        let mut last: BTreeMap<i64, (Vec<u8>, Vec<(Hash, usize)>)> = BTreeMap::new();
+        let mut last: BTreeMap<i64, Written> = BTreeMap::new();
         loop {
             let sources: Vec<_> = files.iter().enumerate().map(|(n, rows)| {
                 file_kept(&format!("{n}.csv"), text(rows, ["a", "b"]), keep.as_ref()).unwrap()
