@@ -44,6 +44,11 @@ pub struct Cached {
 }
 
 impl Cached {
+    /// Whether its bytes are still those that were written.
+    pub(super) fn is_sound(&self) -> bool {
+        is_sound(&self.file).unwrap_or(false)
+    }
+
     /// How many bytes it has.
     pub fn len(&self) -> u64 {
         self.len
@@ -61,6 +66,16 @@ impl Cached {
         self.file.read_exact_at(&mut bytes, offset)?;
         Ok(bytes)
     }
+}
+
+/// Whether a file is what the hash at its end says.
+fn is_sound(file: &File) -> io::Result<bool> {
+    let (mut file, mut hasher, mut hash) = (file, blake3::Hasher::new(), [0; 32]);
+    let end = file.metadata()?.len().saturating_sub(32);
+    file.read_exact_at(&mut hash, end)?;
+    file.rewind()?;
+    hasher.update_reader(file.take(end))?;
+    Ok(*hasher.finalize().as_bytes() == hash)
 }
 
 impl crate::query::Blob for Cached {
@@ -175,7 +190,7 @@ impl Cache {
 
     /// What is kept under a key.
     pub(super) fn find(&self, key: &Hash) -> Option<Cached> {
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
             .open(self.place(key))
@@ -184,14 +199,11 @@ impl Cache {
         let end = all.checked_sub(TRAILER)?;
         let mut trailer = [0; TRAILER as usize];
         file.read_exact_at(&mut trailer, end).ok()?;
-        let (size, hash) = trailer.split_at(8);
+        let (size, _) = trailer.split_at(8);
         let size = u64::from_le_bytes(size.try_into().ok()?);
         let len = end.checked_sub(size).filter(|_| size <= MAX_NOTE)?;
         if !self.sound.lock().contains(key) {
-            let mut hasher = blake3::Hasher::new();
-            file.rewind().ok()?;
-            hasher.update_reader((&mut file).take(all - 32)).ok()?;
-            if hasher.finalize().as_bytes() != hash {
+            if !is_sound(&file).ok()? {
                 let _ = fs::remove_file(self.place(key));
                 return None;
             }
@@ -302,6 +314,19 @@ mod tests {
         let found = again.find(&[1; 32]).unwrap();
         assert_eq!((found.len(), &found.note[..]), (5_000, &b"{}"[..]));
         assert_eq!(found.read(4_990, 100).unwrap(), [1; 10]);
+    }
+
+    #[test]
+    fn what_is_open_can_be_verified_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path(), 1 << 20).unwrap();
+        fill(&cache, 1, 100);
+        let found = cache.find(&[1; 32]).unwrap();
+        assert!(found.is_sound());
+        let path = cache.place(&[1; 32]);
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        file.write_all_at(b"x", 50).unwrap();
+        assert!(!found.is_sound());
     }
 
     #[test]

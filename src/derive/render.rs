@@ -343,7 +343,8 @@ impl Derive {
     fn before(&self, file: &DerivedFile) -> Option<Before> {
         let last = self.last.lock().get(&file.path).cloned()?;
         let told: Lineage = serde_json::from_slice(&last.note).ok()?;
-        Some(Before {
+        // What is copied gets a hash of its own, right or wrong.
+        last.is_sound().then(|| Before {
             sections: told.sections,
             file: last,
         })

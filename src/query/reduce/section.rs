@@ -230,7 +230,8 @@ fn spans_of(parts: &[Part], width: &Width, most: usize) -> Option<Vec<Span>> {
                 let (_, sets) = found.entry(start).or_insert((start..end, Vec::new()));
                 sets.push((p, n));
                 pairs += 1;
-                if pairs > most {
+                // All keys are noted with the result.
+                if pairs > most || (found.len() > MOST && most < usize::MAX) {
                     return None;
                 }
                 if end > last || end <= start {
