@@ -114,3 +114,25 @@ fn first_day(month: i64) -> i64 {
     let of_era = year * 365 + year / 4 - year / 100 + (153 * month + 2) / 5;
     era * 146_097 + of_era - 719_468
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_lie_inside_those_that_are_so_many_times_as_wide() {
+        let widths = [Width::Fixed(7 * SECOND), Width::Weeks(2), Width::Months(3)];
+        for width in widths {
+            for count in [1, 4, 2_048] {
+                let wide = width.times(count);
+                for n in -40..40i64 {
+                    let time = n * 97 * DAY + n * 12_345;
+                    let (start, around) = (width.start_of(time), wide.start_of(time));
+                    assert!(around <= start, "{width:?} {count} {time}");
+                    let ends = (width.next(start), wide.next(around));
+                    assert!(ends.0 <= ends.1, "{width:?} {count} {time}");
+                }
+            }
+        }
+    }
+}
