@@ -57,6 +57,17 @@ pub fn mode(path: impl AsRef<Path>) -> u32 {
     lstat(path).mode() & 0o7777
 }
 
+/// Makes a file as long as said by its name, without opening it.
+pub fn truncate(path: impl Arg, size: u64) -> Result<(), Errno> {
+    path.into_with_c_str(|path| {
+        // SAFETY: a string that ends, and a number.
+        match unsafe { libc::truncate(path.as_ptr(), size as i64) } {
+            0 => Ok(()),
+            _ => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)),
+        }
+    })
+}
+
 pub fn rename_with(from: &Path, to: &Path, flags: RenameFlags) -> rustix::io::Result<()> {
     rustix::fs::renameat_with(CWD, from, CWD, to, flags)
 }

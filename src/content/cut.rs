@@ -6,8 +6,9 @@
 //!
 //! The algorithm is FastCDC (Xia et al., USENIX ATC 2016) in its form of 2020, by the library of that name.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use fastcdc::v2020::FastCDC;
+use rayon::prelude::*;
 
 /// Runs below this length are left in one piece.
 pub const MIN_RUN: u64 = 64 << 10;
@@ -18,36 +19,109 @@ const PIECE: usize = 128 << 10;
 /// The longest piece.
 pub const MAX_PIECE: usize = 512 << 10;
 
-/// The pieces of a run that comes in parts. They share the bytes of the parts, where they do not reach over two.
+/// Bytes of a run that one thread cuts.
+const SECTION: usize = 8 << 20;
+
+/// The pieces of a run that comes in parts.
 pub fn cut(parts: impl IntoIterator<Item = Bytes>) -> Vec<Bytes> {
+    cut_in(parts, SECTION)
+}
+
+/// The same, in sections of at least [`MAX_PIECE`] bytes. Each is cut as if the run began there, all at once.
+/// Where a piece ends depends on nothing before it: so from the first of a section's pieces on that the pieces before it
+/// come to, the rest of them are those of the run.
+fn cut_in(parts: impl IntoIterator<Item = Bytes>, section: usize) -> Vec<Bytes> {
+    let parts = sections(parts, section);
+    let cut = |parts: &Vec<Bytes>| {
+        let section = joined(parts);
+        let lens = lens(&section);
+        (section, lens)
+    };
+    let sections: Vec<_> = match parts.len() {
+        0 | 1 => parts.iter().map(cut).collect(),
+        _ => parts.par_iter().map(cut).collect(),
+    };
     let mut pieces = Vec::new();
-    // The end of the parts so far, in which there is no cut.
-    let mut open = BytesMut::new();
-    for mut part in parts {
-        while !open.is_empty() && !part.is_empty() {
-            // No more than it takes, most likely.
-            let before = open.len();
-            let more = part.len().min(PIECE).min(MAX_PIECE - before);
-            open.extend_from_slice(&part[..more]);
-            let Some(len) = first_cut(&open) else {
-                part = part.slice(more..);
+    // What came before this section and may go on in it.
+    let mut open = Bytes::new();
+    for (section, lens) in sections {
+        let mut at = 0;
+        if !open.is_empty() {
+            let more = section.len().min(MAX_PIECE);
+            let around = Bytes::from([&open[..], &section[..more]].concat());
+            while at < open.len()
+                && let Some(len) = first_cut(&around[at..])
+            {
+                pieces.push(around.slice(at..at + len));
+                at += len;
+            }
+            if at < open.len() {
+                // Only a last section is so short.
+                open = around.slice(at..);
                 continue;
+            }
+            at -= open.len();
+        }
+        let mut known = lens.iter().scan(0, |start, len| {
+            *start += len;
+            Some((*start - len, *len))
+        });
+        let mut next = known.next();
+        loop {
+            while let Some((start, _)) = next
+                && start < at
+            {
+                next = known.next();
+            }
+            let len = match next {
+                Some((start, len)) if start == at => Some(len),
+                _ => first_cut(&section[at..]),
             };
-            // There was none in what went before.
-            part = part.slice(len.saturating_sub(before)..);
-            let piece = open.split_to(len).freeze();
-            open.truncate(before.saturating_sub(len));
-            pieces.push(piece);
+            match len {
+                Some(len) if at + len < section.len() => pieces.push(section.slice(at..at + len)),
+                _ => break,
+            }
+            at += len.unwrap_or_default();
         }
-        while let Some(len) = first_cut(&part) {
-            pieces.push(part.split_to(len));
-        }
-        open.extend_from_slice(&part);
+        open = section.slice(at..);
     }
     if !open.is_empty() {
-        pieces.push(open.freeze());
+        pieces.push(open);
     }
     pieces
+}
+
+/// The parts, in stretches of `len` bytes, but for the last.
+fn sections(parts: impl IntoIterator<Item = Bytes>, len: usize) -> Vec<Vec<Bytes>> {
+    let (mut sections, mut room) = (Vec::new(), 0);
+    for mut part in parts {
+        while !part.is_empty() {
+            if room == 0 {
+                sections.push(Vec::new());
+                room = len;
+            }
+            let piece = part.split_to(part.len().min(room));
+            room -= piece.len();
+            if let Some(section) = sections.last_mut() {
+                section.push(piece);
+            }
+        }
+    }
+    sections
+}
+
+/// The bytes of the parts as one; those of a single part are not copied.
+fn joined(parts: &[Bytes]) -> Bytes {
+    match parts {
+        [part] => part.clone(),
+        _ => Bytes::from(parts.concat()),
+    }
+}
+
+/// The lengths of the pieces of `bytes`, the last of which may only end where the bytes do.
+fn lens(bytes: &[u8]) -> Vec<usize> {
+    let pieces = FastCDC::new(bytes, MIN_PIECE, PIECE, MAX_PIECE);
+    pieces.map(|piece| piece.length).collect()
 }
 
 /// Where the first piece of `bytes` ends, unless more bytes have to tell.
@@ -88,6 +162,7 @@ mod tests {
             noise in 0usize..3_000_000,
             zeros in 0usize..2_000_000,
             ends in proptest::collection::vec(any::<proptest::sample::Index>(), 0..30),
+            section in MAX_PIECE..3_000_000,
         ) {
             let mut bytes = vec![0; noise + zeros];
             blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes[..noise]);
@@ -99,7 +174,7 @@ mod tests {
             ends.extend([0, whole.len()]);
             ends.sort_unstable();
             let parts = ends.windows(2).map(|ends| whole.slice(ends[0]..ends[1]));
-            let pieces = cut(parts);
+            let pieces = cut_in(parts, section);
             prop_assert_eq!(pieces.concat(), &whole[..]);
             prop_assert_eq!(pieces.iter().map(Bytes::len).collect::<Vec<_>>(), library);
         }

@@ -48,14 +48,14 @@ pub struct Content {
 }
 
 /// Tells where bytes of a hash are stored, if they are.
-pub type Known<'a> = dyn Fn(&[u8; 32]) -> Option<Stored> + 'a;
+pub type Known<'a> = dyn Fn(&[u8; 32]) -> Option<Stored> + Sync + 'a;
 
 impl Content {
     /// Opens the segments in folder `dir`, which exists.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Content, ContentError> {
         Ok(Content {
             segments: Segments::open(disk, dir)?,
-            packing: Packing::new().map_err(ContentError::packing)?,
+            packing: Packing::default(),
             recent: Recent::default(),
             cache: Cache::new(CACHE_BYTES),
             groups: Remembered::default(),

@@ -12,57 +12,69 @@ use zstd::bulk::{Compressor, Decompressor};
 const LEVEL: i32 = 1;
 /// Samples that tell whether it is worth it to try: at the beginning and in the middle, of so many bytes each.
 const SAMPLE: usize = 4 << 10;
-/// Unpackers that are kept for the next read; as many as read at once.
+/// Packers and unpackers of each kind that are kept for the next piece; as many as work at once.
 const KEPT: usize = 4;
 
+#[derive(Default)]
 pub(super) struct Packing {
-    compressor: Mutex<Compressor<'static>>,
+    compressors: Mutex<Vec<Compressor<'static>>>,
     decompressors: Mutex<Vec<Decompressor<'static>>>,
 }
 
 impl Packing {
-    pub(super) fn new() -> io::Result<Packing> {
-        Ok(Packing {
-            compressor: Mutex::new(Compressor::new(LEVEL)?),
-            decompressors: Mutex::default(),
-        })
-    }
-
     /// The bytes as one frame, if that saves an eighth or more.
     pub(super) fn pack(&self, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        let mut compressor = self.compressor.lock();
-        let mut shrunk = |bytes: &[u8]| {
-            let packed = compressor.compress(bytes)?;
-            Ok((packed.len() <= bytes.len() - bytes.len() / 8).then_some(packed))
-        };
-        let middle = bytes.len() / 2;
-        if middle >= 4 * SAMPLE {
-            let samples = [&bytes[..SAMPLE], &bytes[middle..middle + SAMPLE]];
-            if samples
-                .map(&mut shrunk)
-                .into_iter()
-                .all(|shrunk| matches!(shrunk, Ok(None)))
-            {
-                return Ok(None);
-            }
-        }
-        shrunk(bytes)
+        kept(
+            &self.compressors,
+            || Compressor::new(LEVEL),
+            |one| pack(one, bytes),
+        )
     }
 
     /// The bytes of a frame, which are at most `len`.
     pub(super) fn unpack(&self, frame: &[u8], len: usize) -> io::Result<Vec<u8>> {
-        let kept = self.decompressors.lock().pop();
-        let mut decompressor = match kept {
-            Some(kept) => kept,
-            None => Decompressor::new()?,
-        };
-        let unpacked = decompressor.decompress(frame, len);
-        let mut kept = self.decompressors.lock();
-        if kept.len() < KEPT {
-            kept.push(decompressor);
-        }
-        unpacked
+        kept(&self.decompressors, Decompressor::new, |one| {
+            one.decompress(frame, len)
+        })
     }
+}
+
+fn pack(compressor: &mut Compressor<'_>, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let mut shrunk = |bytes: &[u8]| {
+        let packed = compressor.compress(bytes)?;
+        Ok((packed.len() <= bytes.len() - bytes.len() / 8).then_some(packed))
+    };
+    let middle = bytes.len() / 2;
+    if middle >= 4 * SAMPLE {
+        let samples = [&bytes[..SAMPLE], &bytes[middle..middle + SAMPLE]];
+        if samples
+            .map(&mut shrunk)
+            .into_iter()
+            .all(|shrunk| matches!(shrunk, Ok(None)))
+        {
+            return Ok(None);
+        }
+    }
+    shrunk(bytes)
+}
+
+/// Does `work` with one of those that are kept, or a new one.
+fn kept<T, R>(
+    kept: &Mutex<Vec<T>>,
+    new: impl FnOnce() -> io::Result<T>,
+    work: impl FnOnce(&mut T) -> io::Result<R>,
+) -> io::Result<R> {
+    let one = kept.lock().pop();
+    let mut one = match one {
+        Some(one) => one,
+        None => new()?,
+    };
+    let done = work(&mut one);
+    let mut kept = kept.lock();
+    if kept.len() < KEPT {
+        kept.push(one);
+    }
+    done
 }
 
 #[cfg(test)]
@@ -71,7 +83,7 @@ mod tests {
 
     #[test]
     fn text_shrinks_noise_does_not_and_a_bomb_is_refused() {
-        let packing = Packing::new().unwrap();
+        let packing = Packing::default();
         let text = b"2026-11-26T20:00:00Z,12.5,ok\n".repeat(1000);
         let packed = packing.pack(&text).unwrap().unwrap();
         assert!(packed.len() * 10 < text.len());

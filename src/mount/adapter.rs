@@ -417,6 +417,7 @@ impl Filesystem for Adapter {
             && writes(OpenFlags(flags))
         {
             self.mirror.pond.opened(NodeId(found.attr.ino.0), true);
+            self.mirror.ahead.has(found.attr.ino.0);
         }
         self.changed(move |own| match made {
             Ok(found) => {

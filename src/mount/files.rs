@@ -39,9 +39,14 @@ impl Mirror {
         match (self.view(ino)?, reads) {
             (View::Own(own), reads) => self.open_own(own, !reads).map(Some),
             (view @ View::Derived { .. }, true) => self.open_derived(view).map(Some),
-            (_, true) => Ok(None),
+            (_, true) => {
+                self.give_ahead(ino);
+                Ok(None)
+            }
             (_, false) => {
                 self.pond.opened(self.live(ino)?, false);
+                // From here on nobody begins to give what is about to change.
+                drop(self.ahead.still(ino));
                 Ok(None)
             }
         }
@@ -105,7 +110,10 @@ impl Mirror {
         }
         let id = self.live(ino)?;
         let mut node = match new.size {
-            Some(size) => Some(self.pond.truncate(caller, id, size)?),
+            Some(size) => {
+                let _nobody_gives_it = self.ahead.still(ino);
+                Some(self.pond.truncate(caller, id, size)?)
+            }
             None => None,
         };
         let time = |time: TimeOrNow| attr::time(time, caller.now);

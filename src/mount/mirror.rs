@@ -4,6 +4,7 @@
 //! with its number. What is done to names, files and attributes stands in [`names`](super::names),
 //! [`files`](super::files) and [`xattr`](super::xattr), and what is derived in [`derived`](super::derived).
 
+use super::ahead::Ahead;
 use super::attr::{self, FOR_EVER, NOT_AT_ALL};
 use super::derived::Places;
 use super::errors::Errors;
@@ -33,6 +34,7 @@ pub(super) struct Mirror {
     pub(super) derive: Derive,
     pub(super) places: Places,
     pub(super) told: Told,
+    pub(super) ahead: Ahead,
 }
 
 /// What a name leads to, and how long the kernel may keep it. The kernel holds its number.
@@ -50,6 +52,7 @@ impl Mirror {
             derive: Derive::new(pond.clone()),
             places: Places::default(),
             told: Told::default(),
+            ahead: Ahead::default(),
             pond,
             inodes: at.map_or(Inodes::default(), Inodes::past),
             handles: Handles::default(),
@@ -118,6 +121,7 @@ impl Mirror {
 
     /// The kernel lets go of a number.
     pub(super) fn forget(&self, ino: u64, count: u64) {
+        self.ahead.forget(ino);
         match self.inodes.view(ino).and_then(View::as_live) {
             Some(id) => self.pond.unpin(id, count),
             None => self.inodes.release(ino, count),

@@ -11,11 +11,12 @@
 //! - [`adapter`]: requests in, replies out, nothing else.
 //! - [`mirror`] with [`names`], [`files`], [`xattr`], [`past`], [`listing`] and [`directories`]: what each request
 //!   means, without any type of `fuser`'s requests. [`inodes`]: views and their numbers.
-//!   [`derived`]: resources and what they render.
+//!   [`ahead`]: content that the kernel need not ask for. [`derived`]: resources and what they render.
 //!   [`intent`]: what a process is about to do. [`attr`]: conversions. [`own`], [`errors`], [`requests`]: `.pond`, where the pond tells of
 //!   itself.
 
 mod adapter;
+mod ahead;
 mod attr;
 mod derived;
 mod device;

@@ -134,6 +134,7 @@ fn serve(
         .told
         .start(session.notifier())
         .map_err(MountError::Session)?;
+    mirror.ahead.start(session.notifier());
     // The pond does not keep alive what keeps it.
     let (mirror, told) = (Arc::downgrade(&mirror), Arc::downgrade(&mirror));
     pond.on_change(Box::new(move || {
@@ -142,8 +143,15 @@ fn serve(
         }
     }));
     pond.watch(Box::new(move |restored| {
+        let mirror = mirror.upgrade();
+        if let Some(mirror) = &mirror {
+            for node in &restored.nodes {
+                drop(mirror.ahead.still(node.0));
+                mirror.ahead.forget(node.0);
+            }
+        }
         forget(&notifier, restored);
-        if let Some(mirror) = mirror.upgrade() {
+        if let Some(mirror) = mirror {
             mirror.told.changed();
             mirror.told.wait();
             mirror.look_again();

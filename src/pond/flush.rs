@@ -15,7 +15,7 @@ use parking_lot::{Condvar, Mutex};
 /// Bytes of content in memory at which they begin to be moved to segments.
 const SPILL_AT: u64 = 16 << 20;
 /// Bytes of content in memory at which writers wait until some are moved.
-const WAIT_AT: u64 = 64 << 20;
+const WAIT_AT: u64 = 32 << 20;
 /// Bytes of content that a flush writes to the journal itself.
 const JOURNAL_MOST: u64 = 128 << 10;
 /// Bytes of a journal's file from which on it gets no more content: all of it is read into memory after a crash.

@@ -269,6 +269,11 @@ impl Pond {
         self.saves.opened(id, new);
     }
 
+    /// Whether somebody has it open to write to it.
+    pub fn is_open_to_write(&self, id: NodeId) -> bool {
+        self.saves.is_open(id)
+    }
+
     /// Somebody who had it open to write has closed it: what they wrote is whole.
     pub fn closed(&self, id: NodeId) {
         self.saves.closed(id);

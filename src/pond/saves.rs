@@ -83,6 +83,11 @@ impl Saves {
         }
     }
 
+    /// Whether somebody has it open to write to it.
+    pub(super) fn is_open(&self, id: NodeId) -> bool {
+        self.open.lock().contains_key(&id)
+    }
+
     /// Whether a file was changed since it was opened.
     pub(super) fn is_changed(&self, id: NodeId) -> bool {
         let open = self.open.lock();

@@ -11,6 +11,7 @@ mod errors;
 mod exhaustion;
 mod history;
 mod itself;
+mod kept;
 mod lifecycle;
 mod limits;
 mod mending;

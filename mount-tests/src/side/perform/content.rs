@@ -9,7 +9,7 @@ use rustix::io::{self, Errno};
 
 use super::{Answer, Op, Value, World, done, filled, number, slot};
 use crate::side::op::{Data, From};
-use crate::sys::Mapping;
+use crate::sys::{Mapping, truncate};
 
 const PAGE: u64 = 4096;
 
@@ -56,19 +56,6 @@ pub fn perform(world: &World, op: &Op) -> Option<Answer> {
         Op::Fsync(file) => done(fs::fsync(slot(world, *file)?)),
         _ => return None,
     })
-}
-
-fn truncate(path: Vec<u8>, size: u64) -> Result<(), Errno> {
-    let path = std::ffi::CString::new(path).map_err(|_| Errno::INVAL)?;
-    // SAFETY: a string that ends, and a number.
-    match unsafe { libc::truncate(path.as_ptr(), size as i64) } {
-        0 => Ok(()),
-        _ => Err(last_error()),
-    }
-}
-
-fn last_error() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
 fn seek(file: BorrowedFd<'_>, from: From, offset: i64) -> Answer {
