@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Barrier;
 
 use mount_tests::place::file;
 use mount_tests::pond::Pond;
@@ -56,7 +57,8 @@ fn a_small_file_is_opened_and_needs_no_more_questions() {
 
 #[test]
 fn what_is_read_while_others_write_is_never_kept_when_it_is_old() {
-    const FILES: usize = 12;
+    // Each is given once in a round at most, and everybody comes by it at the same time.
+    const FILES: usize = 300;
     let mut rng = Rng::for_test("kept");
     let pond = Pond::new();
     let mut mount = pond.mount();
@@ -67,20 +69,22 @@ fn what_is_read_while_others_write_is_never_kept_when_it_is_old() {
         // The kernel knows nothing of the files.
         mount = mount.remount();
         let root = mount.path();
+        let together = Barrier::new(4);
         std::thread::scope(|scope| {
-            for _ in 0..3 {
+            let together = &together;
+            for _ in 0..2 {
                 let mut own = Rng::new(rng.number());
                 scope.spawn(move || {
-                    for _ in 0..200 {
-                        change(&root.join(format!("f{}", own.below(FILES))), &mut own);
+                    for n in 0..FILES {
+                        together.wait();
+                        change(&root.join(format!("f{n}")), &mut own);
                     }
                 });
-                let mut own = Rng::new(rng.number());
                 scope.spawn(move || {
-                    for _ in 0..400 {
-                        let path = root.join(format!("f{}", own.below(FILES)));
+                    for n in 0..FILES {
+                        together.wait();
                         // Between two names of a replacement there is always one.
-                        fs::read(path).unwrap();
+                        fs::read(root.join(format!("f{n}"))).unwrap();
                     }
                 });
             }
@@ -108,13 +112,13 @@ fn what_is_read_while_others_write_is_never_kept_when_it_is_old() {
 fn change(path: &Path, rng: &mut Rng) {
     let bytes = vec![b'a' + rng.below(26) as u8; rng.below(40_000)];
     let open = |options: &mut OpenOptions| options.open(path).unwrap();
-    match rng.below(5) {
+    match rng.below(8) {
         0 => fs::write(path, bytes).unwrap(),
         1 => open(OpenOptions::new().append(true))
             .write_all(&bytes[..bytes.len() / 8])
             .unwrap(),
         2 => truncate(path, rng.below(40_000) as u64).unwrap(),
-        3 => open(OpenOptions::new().write(true))
+        3..=6 => open(OpenOptions::new().write(true))
             .write_all(&bytes[..bytes.len() / 2])
             .unwrap(),
         _ => {
