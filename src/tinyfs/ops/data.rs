@@ -55,9 +55,16 @@ fn visit_extents<S: Store>(
         return Ok(());
     }
     let (from, to) = ((content, range.start), (content, range.end));
-    let mut touching = |(_, start): (ContentId, u64), extent: Extent| match start + extent.len() {
-        end if end > range.start => visit(start, extent),
-        _ => ControlFlow::Continue(()),
+    let mut touching = |(_, start): (ContentId, u64), extent: Extent| {
+        let end = start + extent.len();
+        if end > range.start {
+            visit(start, extent)?;
+        }
+        // No other reaches into the range, and the store need not look for more.
+        match end >= range.end {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     };
     // Only the last extent that begins before the range can reach into it.
     match range.start.checked_sub(1) {
