@@ -136,6 +136,13 @@ impl Adapter {
 
     fn answer_open(&self, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         match self.mirror.open(ino.0, flags) {
+            // Nobody begins to give what is open to be written.
+            Ok(None) if writes(flags) && self.mirror.ahead.try_still(ino.0).is_none() => {
+                self.apart(None, move |own| {
+                    drop(own.mirror.ahead.still(ino.0));
+                    reply.opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE);
+                });
+            }
             Ok(None) => reply.opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE),
             // What is behind the number of a derived file never changes.
             Ok(Some(made)) if self.mirror.is_derived(ino.0) => {
@@ -145,6 +152,14 @@ impl Adapter {
             Ok(Some(own)) => reply.opened(FileHandle(own), FopenFlags::FOPEN_DIRECT_IO),
             Err(error) => reply.error(self.failed("open", ino, &error)),
         }
+    }
+
+    fn answer_setattr(&self, caller: &Caller, ino: INodeNo, new: &NewAttr, reply: ReplyAttr) {
+        let set = self.mirror.setattr(caller, ino.0, new);
+        self.changed(move |own| match set {
+            Ok(attr) => reply.attr(&FOR_EVER, &attr),
+            Err(error) => reply.error(own.failed("setattr", ino, &error)),
+        });
     }
 
     fn answer_opendir(&self, ino: INodeNo, reply: ReplyOpen) {
@@ -271,7 +286,7 @@ impl Filesystem for Adapter {
         _flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        let _timer = self.timer(Op::Setattr);
+        let timer = self.timer(Op::Setattr);
         let new = NewAttr {
             mode,
             uid,
@@ -280,11 +295,19 @@ impl Filesystem for Adapter {
             atime,
             mtime,
         };
-        let set = self.mirror.setattr(&self.changer(req, ino), ino.0, &new);
-        self.changed(move |own| match set {
-            Ok(attr) => reply.attr(&FOR_EVER, &attr),
-            Err(error) => reply.error(own.failed("setattr", ino, &error)),
-        });
+        let caller = self.changer(req, ino);
+        let mut still = None;
+        if size.is_some() {
+            still = self.mirror.ahead.try_still(ino.0);
+            if still.is_none() {
+                return self.apart(timer, move |own| {
+                    let _still = own.mirror.ahead.still(ino.0);
+                    own.answer_setattr(&caller, ino, &new, reply);
+                });
+            }
+        }
+        self.answer_setattr(&caller, ino, &new, reply);
+        drop(still);
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {

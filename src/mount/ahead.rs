@@ -6,8 +6,8 @@
 //! A question costs two changes of task, 10 to 70 µs; to give costs one system call. And when the kernel had to ask for
 //! bytes, it asks for the file's attributes once more, since their access time may be another.
 //!
-//! The kernel has whoever gives wait for pages that it is asking for itself. So one thread gives at a time; the
-//! others answer.
+//! The kernel has whoever gives wait for pages that it is asking for itself. So of the threads that serve, one gives
+//! at a time, and none waits for it: whoever has to does so in a thread of its own.
 
 use super::inodes::View;
 use super::mirror::Mirror;
@@ -30,6 +30,9 @@ pub(super) struct Ahead {
     giving: Mutex<Option<u64>>,
     ended: Condvar,
 }
+
+/// Nobody begins to give anything.
+pub(super) type Still<'a> = MutexGuard<'a, Option<u64>>;
 
 impl Ahead {
     /// Begins to give; until then nothing is given.
@@ -60,8 +63,14 @@ impl Ahead {
         self.ended.notify_all();
     }
 
-    /// Waits until nobody gives this content. As long as the answer lives, nobody begins to give any.
-    pub(super) fn still(&self, ino: u64) -> MutexGuard<'_, Option<u64>> {
+    /// That nobody gives this content, nor begins to give any as long as the answer lives; `None` where somebody does.
+    pub(super) fn try_still(&self, ino: u64) -> Option<Still<'_>> {
+        let giving = self.giving.lock();
+        (*giving != Some(ino)).then_some(giving)
+    }
+
+    /// The same, when nobody does any more. Not for who serves requests.
+    pub(super) fn still(&self, ino: u64) -> Still<'_> {
         let mut giving = self.giving.lock();
         while *giving == Some(ino) {
             self.ended.wait(&mut giving);

@@ -45,8 +45,6 @@ impl Mirror {
             }
             (_, false) => {
                 self.pond.opened(self.live(ino)?, false);
-                // From here on nobody begins to give what is about to change.
-                drop(self.ahead.still(ino));
                 Ok(None)
             }
         }
@@ -103,6 +101,7 @@ impl Mirror {
         Ok(())
     }
 
+    /// Changes attributes. Nobody may be giving the kernel content that is cut.
     pub(super) fn setattr(&self, caller: &Caller, ino: u64, new: &NewAttr) -> FsResult<FileAttr> {
         // To cut it, as whoever writes to it from a shell does, changes nothing.
         if self.own(ino) == Some(Own::Sync) && new.mode.is_none() && new.uid.is_none() {
@@ -110,10 +109,7 @@ impl Mirror {
         }
         let id = self.live(ino)?;
         let mut node = match new.size {
-            Some(size) => {
-                let _nobody_gives_it = self.ahead.still(ino);
-                Some(self.pond.truncate(caller, id, size)?)
-            }
+            Some(size) => Some(self.pond.truncate(caller, id, size)?),
             None => None,
         };
         let time = |time: TimeOrNow| attr::time(time, caller.now);

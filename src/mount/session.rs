@@ -134,7 +134,10 @@ fn serve(
         .told
         .start(session.notifier())
         .map_err(MountError::Session)?;
-    mirror.ahead.start(session.notifier());
+    // One that serves alone could wait for itself.
+    if options.threads > 1 {
+        mirror.ahead.start(session.notifier());
+    }
     // The pond does not keep alive what keeps it.
     let (mirror, told) = (Arc::downgrade(&mirror), Arc::downgrade(&mirror));
     pond.on_change(Box::new(move || {

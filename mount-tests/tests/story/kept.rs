@@ -58,7 +58,7 @@ fn a_small_file_is_opened_and_needs_no_more_questions() {
 #[test]
 fn what_is_read_while_others_write_is_never_kept_when_it_is_old() {
     // Each is given once in a round at most, and everybody comes by it at the same time.
-    const FILES: usize = 300;
+    const FILES: usize = 150;
     let mut rng = Rng::for_test("kept");
     let pond = Pond::new();
     let mut mount = pond.mount();
@@ -69,10 +69,10 @@ fn what_is_read_while_others_write_is_never_kept_when_it_is_old() {
         // The kernel knows nothing of the files.
         mount = mount.remount();
         let root = mount.path();
-        let together = Barrier::new(4);
+        let together = Barrier::new(8);
         std::thread::scope(|scope| {
             let together = &together;
-            for _ in 0..2 {
+            for _ in 0..4 {
                 let mut own = Rng::new(rng.number());
                 scope.spawn(move || {
                     for n in 0..FILES {
