@@ -6,9 +6,9 @@
 //!
 //! The algorithm is FastCDC (Xia et al., USENIX ATC 2016) in its form of 2020, by the library of that name.
 
+use super::help::each;
 use bytes::Bytes;
 use fastcdc::v2020::FastCDC;
-use rayon::prelude::*;
 
 /// Runs below this length are left in one piece.
 pub const MIN_RUN: u64 = 64 << 10;
@@ -37,10 +37,7 @@ fn cut_in(parts: impl IntoIterator<Item = Bytes>, section: usize) -> Vec<Bytes> 
         let lens = lens(&section);
         (section, lens)
     };
-    let sections: Vec<_> = match parts.len() {
-        0 | 1 => parts.iter().map(cut).collect(),
-        _ => parts.par_iter().map(cut).collect(),
-    };
+    let sections = each(&parts, parts.len() > 1, cut);
     let mut pieces = Vec::new();
     // What came before this section and may go on in it.
     let mut open = Bytes::new();
@@ -77,11 +74,11 @@ fn cut_in(parts: impl IntoIterator<Item = Bytes>, section: usize) -> Vec<Bytes> 
                 Some((start, len)) if start == at => Some(len),
                 _ => first_cut(&section[at..]),
             };
-            match len {
-                Some(len) if at + len < section.len() => pieces.push(section.slice(at..at + len)),
-                _ => break,
-            }
-            at += len.unwrap_or_default();
+            let Some(len) = len.filter(|len| at + len < section.len()) else {
+                break;
+            };
+            pieces.push(section.slice(at..at + len));
+            at += len;
         }
         open = section.slice(at..);
     }

@@ -10,6 +10,7 @@ mod cache;
 mod cut;
 mod error;
 mod groups;
+mod help;
 mod merge;
 mod packing;
 mod recent;

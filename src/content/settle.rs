@@ -1,12 +1,12 @@
 //! Where the bytes of a frozen layer go.
 //!
-//! What costs time, hashing, comparing and packing, is done for several pieces at once by the threads of rayon's
-//! pool; the segment gets them one after another, in the order of the file.
+//! What costs time, hashing, comparing and packing, is done for several pieces at once; the
+//! segment gets them one after another, in the order of the file.
 
+use super::help::each;
 use super::{Content, ContentError, Known};
 use crate::tinyfs::{ContentId, Entries, Extent, Extents, Stored, describe};
 use bytes::Bytes;
-use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 
 /// An extent of up to this many bytes stays inline in its record: it costs one write, not two, and
@@ -172,12 +172,4 @@ fn window<'a, 'b>(large: &'a [Large<'b>]) -> (&'a [Large<'b>], usize, &'a [Large
     }
     let (window, rest) = large.split_at(upto);
     (window, bytes, rest)
-}
-
-/// What `work` makes of each, in their order.
-fn each<T: Sync, R: Send>(items: &[T], help: bool, work: impl Fn(&T) -> R + Send + Sync) -> Vec<R> {
-    match help {
-        true => items.par_iter().map(work).collect(),
-        false => items.iter().map(work).collect(),
-    }
 }
