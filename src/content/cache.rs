@@ -1,15 +1,15 @@
-//! Verified extents in memory: small reads of one extent fetch and hash it once.
+//! Caches verified extents, so that small reads within one extent fetch and hash it once.
 
 use crate::tinyfs::SegmentId;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 
-/// Where a stored extent stands.
+/// The location of a stored extent, or of a part of one: segment, and offset in it.
 type Place = (SegmentId, u64);
 
-/// A cache by bytes, first in first out: reads go through a file, and what was read goes to the
-/// kernel's page cache anyway.
+/// A cache that is bounded in bytes and evicts first in, first out. Recency would add little:
+/// sequential reads leave an extent behind, and the kernel's page cache keeps what was read.
 pub(super) struct Cache {
     capacity: usize,
     held: Mutex<Held>,
@@ -30,7 +30,7 @@ impl Cache {
         }
     }
 
-    /// The stored extent at `place`, if it is here; `len` is its length.
+    /// Returns the bytes at `place` if they are cached with a length of `len`.
     pub(super) fn get(&self, place: Place, len: u32) -> Option<Bytes> {
         let held = self.held.lock();
         let bytes = held.extents.get(&place)?;

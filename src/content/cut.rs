@@ -1,35 +1,40 @@
-//! Where a run of bytes is cut into extents.
+//! Splits a run of bytes into content-defined chunks, which become its extents.
 //!
-//! Role: have content that comes again be cut in the same places, wherever in the file it stands and whatever
-//! was inserted before it. In: bytes that were written as one run, in any parts. Out: the same bytes in pieces. Holds
-//! always: the cuts depend on the bytes alone; a piece is no longer than [`MAX_PIECE`].
+//! `pond` rechunks the long runs of an immutable memtable before it spills them, so that repeated
+//! content has the same chunks wherever it is in a file and whatever was inserted before it.
 //!
-//! The algorithm is FastCDC (Xia et al., USENIX ATC 2016) in its form of 2020, by the library of that name.
+//! Invariants: chunk boundaries depend on the bytes alone, not on the parts that they come in. A
+//! chunk has at most [`MAX_PIECE`] bytes.
+//!
+//! The algorithm is FastCDC (Xia et al., USENIX ATC 2016) in its version of 2020, from the crate
+//! `fastcdc`.
 
 use super::help::each;
 use bytes::Bytes;
 use fastcdc::v2020::FastCDC;
 
-/// Runs below this length are left in one piece.
+/// Runs of fewer bytes are not chunked.
 pub const MIN_RUN: u64 = 64 << 10;
-/// The length of a piece: at least, on the average, at most. A read fetches, unpacks and verifies one; a
-/// change of one byte costs one. What lies before the least is not even looked at.
+/// Least length of a chunk in bytes. FastCDC does not look for a boundary before it. A read
+/// fetches, decompresses and verifies a whole chunk; a change of one byte stores one again.
 const MIN_PIECE: usize = 64 << 10;
+/// Average length of a chunk, in bytes.
 const PIECE: usize = 128 << 10;
-/// The longest piece.
+/// Greatest length of a chunk, in bytes.
 pub const MAX_PIECE: usize = 512 << 10;
 
-/// Bytes of a run that one thread cuts.
+/// Bytes of a run that one thread chunks.
 const SECTION: usize = 8 << 20;
 
-/// The pieces of a run that comes in parts.
+/// Returns the chunks of a run that comes in `parts`.
 pub fn cut(parts: impl IntoIterator<Item = Bytes>) -> Vec<Bytes> {
     cut_in(parts, SECTION)
 }
 
-/// The same, in sections of at least [`MAX_PIECE`] bytes. Each is cut as if the run began there, all at once.
-/// Where a piece ends depends on nothing before it: so from the first of a section's pieces on that the pieces before it
-/// come to, the rest of them are those of the run.
+/// Like [`cut`], with sections of `section` bytes, at least [`MAX_PIECE`]. The sections are chunked
+/// in parallel, each as if the run began there. The end of a chunk depends on nothing before its
+/// beginning. So once the chunks that continue from the section before meet a boundary of this
+/// section, the section's other chunks are those of the whole run.
 fn cut_in(parts: impl IntoIterator<Item = Bytes>, section: usize) -> Vec<Bytes> {
     let parts = sections(parts, section);
     let cut = |parts: &Vec<Bytes>| {
@@ -39,7 +44,7 @@ fn cut_in(parts: impl IntoIterator<Item = Bytes>, section: usize) -> Vec<Bytes> 
     };
     let sections = each(&parts, parts.len() > 1, cut);
     let mut pieces = Vec::new();
-    // What came before this section and may go on in it.
+    // The unfinished chunk at the end of the section before.
     let mut open = Bytes::new();
     for (section, lens) in sections {
         let mut at = 0;
@@ -53,7 +58,7 @@ fn cut_in(parts: impl IntoIterator<Item = Bytes>, section: usize) -> Vec<Bytes> 
                 at += len;
             }
             if at < open.len() {
-                // Only a last section is so short.
+                // Only the last section can be this short.
                 open = around.slice(at..);
                 continue;
             }
@@ -88,7 +93,7 @@ fn cut_in(parts: impl IntoIterator<Item = Bytes>, section: usize) -> Vec<Bytes> 
     pieces
 }
 
-/// The parts, in stretches of `len` bytes, but for the last.
+/// Regroups the parts into sections of `len` bytes; the last one may be shorter.
 fn sections(parts: impl IntoIterator<Item = Bytes>, len: usize) -> Vec<Vec<Bytes>> {
     let (mut sections, mut room) = (Vec::new(), 0);
     for mut part in parts {
@@ -107,7 +112,7 @@ fn sections(parts: impl IntoIterator<Item = Bytes>, len: usize) -> Vec<Vec<Bytes
     sections
 }
 
-/// The bytes of the parts as one; those of a single part are not copied.
+/// Returns the parts as one buffer. A single part is not copied.
 fn joined(parts: &[Bytes]) -> Bytes {
     match parts {
         [part] => part.clone(),
@@ -115,13 +120,13 @@ fn joined(parts: &[Bytes]) -> Bytes {
     }
 }
 
-/// The lengths of the pieces of `bytes`, the last of which may only end where the bytes do.
+/// Returns the lengths of the chunks of `bytes`. The last may end only because the bytes do.
 fn lens(bytes: &[u8]) -> Vec<usize> {
     let pieces = FastCDC::new(bytes, MIN_PIECE, PIECE, MAX_PIECE);
     pieces.map(|piece| piece.length).collect()
 }
 
-/// Where the first piece of `bytes` ends, unless more bytes have to tell.
+/// Returns the length of the first chunk of `bytes`, or `None` if more bytes may extend it.
 fn first_cut(bytes: &[u8]) -> Option<usize> {
     let first = FastCDC::new(bytes, MIN_PIECE, PIECE, MAX_PIECE).next()?;
     (first.length < bytes.len() || first.length == MAX_PIECE).then_some(first.length)
@@ -154,7 +159,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn in_which_parts_a_run_comes_does_not_matter(
+        fn chunk_boundaries_do_not_depend_on_how_a_run_is_split(
             seed in any::<u64>(),
             noise in 0usize..3_000_000,
             zeros in 0usize..2_000_000,

@@ -1,41 +1,41 @@
-//! Why content could not be kept or given back.
+//! Errors of storing and reading content.
 
 use crate::tinyfs::{FsError, SegmentId, Stored};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A failure of the segments.
+/// An error of reading, writing or compressing content.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
-    /// A segment could not be read or written.
+    /// A file or folder could not be read or written.
     #[error("cannot {what} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation, as a verb.
         what: &'static str,
-        /// With which file.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The compressor gave up.
-    #[error("cannot pack content")]
+    /// The compressor failed.
+    #[error("cannot compress content")]
     Packing(#[source] io::Error),
-    /// A segment does not hold what was written to it.
+    /// A segment does not hold what a record says.
     #[error("segment {segment} is damaged at offset {offset}: {why}")]
     Corrupt {
         /// The segment.
         segment: SegmentId,
-        /// Where the stored extent begins.
+        /// The offset of the stored extent in the segment, in bytes.
         offset: u64,
-        /// What is wrong.
+        /// What does not match.
         why: &'static str,
     },
 }
 
 impl ContentError {
-    /// Whether a sync was tried and failed, so that nobody knows what is on stable storage. One that could not
-    /// even begin, for want of a descriptor, can be made later.
+    /// Returns whether a sync failed, so that the state of stable storage is unknown. A sync that
+    /// could not begin for want of a file descriptor is not lost: it can be repeated.
     pub fn is_lost_sync(&self) -> bool {
         match self {
             ContentError::Io { what, source, .. } => {

@@ -1,11 +1,14 @@
-//! Verifying a part of a stored extent without the rest of it.
+//! Verifies a part of a stored extent without reading the rest of it.
 //!
-//! Role: a small read at a random place fetches and hashes 16 KiB, and not a piece of 128. In: stored extents as they
-//! are verified for the first time. Out: whether a part of one is what it was. Holds always: what is said of a part
-//! follows from the hash of the whole, since BLAKE3 is a tree: the hashes of its groups of chunks were merged, and gave
-//! the hash that the record names. They are kept in memory by that hash, so that they are of no place and cannot be old.
+//! BLAKE3 is a tree hash. When a whole extent is verified for the first time, the hashes of its
+//! groups of 16 KiB are computed, merged to the root, compared with the hash in the record, and
+//! kept in memory. A later small read fetches and hashes only the groups around it, not 128 KiB.
 //!
-//! See the section on subtrees in the documentation of `blake3::hazmat`; "chunk groups" are bao's word.
+//! Invariant: group hashes are kept only if they merge to the hash of the extent. They are keyed by
+//! that hash, not by a location, so they cannot be stale.
+//!
+//! See [decision 15](../../docs/decisions/0015-partial-verification-of-reads.md), and subtrees in
+//! `blake3::hazmat`. "Chunk group" is a term of bao.
 
 use blake3::Hasher;
 use blake3::hazmat::{
@@ -16,15 +19,15 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes of a group: a power of two times the chunk of 1 KiB.
+/// Bytes of a group: a power of two times BLAKE3's chunk of 1 KiB.
 const GROUP: usize = 16 << 10;
-/// Groups that are remembered: of 4 GiB, in 8 MiB.
+/// Greatest number of group hashes kept: 8 MiB, for 4 GiB of content.
 const REMEMBERED: usize = 1 << 18;
 
 /// The hashes of the groups of one stored extent, in order.
 pub(super) type Groups = Arc<[ChainingValue]>;
 
-/// Groups by the hash of the whole; first in, first out.
+/// Group hashes by the hash of the whole extent, evicted first in, first out.
 #[derive(Default)]
 pub(super) struct Remembered(Mutex<Held>);
 
@@ -36,12 +39,12 @@ struct Held {
 }
 
 impl Remembered {
-    /// The groups of the stored extent with `hash`, if they are known.
+    /// Returns the group hashes of the stored extent with `hash`, if they are kept.
     pub(super) fn get(&self, hash: &[u8; 32]) -> Option<Groups> {
         self.0.lock().groups.get(hash).cloned()
     }
 
-    /// Whether `whole` has `hash`. Remembers its groups if it has.
+    /// Returns whether `whole` has `hash`, and keeps its group hashes if it has.
     pub(super) fn verify(&self, whole: &[u8], hash: &[u8; 32]) -> bool {
         if whole.len() <= GROUP || self.get(hash).is_some() {
             return blake3::hash(whole).as_bytes() == hash;
@@ -71,14 +74,15 @@ impl Remembered {
     }
 }
 
-/// The groups that hold the bytes of `range`, and where they begin and end in an extent of `len` bytes.
+/// Returns the numbers of the groups that overlap `range`, and the bytes that these groups cover in
+/// an extent of `len` bytes.
 pub(super) fn around(range: Range<usize>, len: usize) -> (Range<usize>, Range<usize>) {
     let groups = range.start / GROUP..range.end.div_ceil(GROUP);
     let bytes = groups.start * GROUP..len.min(groups.end * GROUP);
     (groups, bytes)
 }
 
-/// Whether `bytes` are those of the groups from number `first` on.
+/// Returns whether `bytes` match the hashes of the groups from number `first` on.
 pub(super) fn are_verified(groups: &Groups, first: usize, bytes: &[u8]) -> bool {
     let mut parts = bytes.chunks(GROUP).zip(first..);
     parts.all(|(part, n)| groups.get(n) == Some(&hash_of((n, part))))
@@ -90,14 +94,14 @@ fn hash_of((n, group): (usize, &[u8])) -> ChainingValue {
     hasher.finalize_non_root()
 }
 
-/// The hash of `len` bytes, more than one group of them.
+/// Returns the BLAKE3 hash of an extent of `len` bytes, which has more than one group.
 fn root(groups: &[ChainingValue], len: usize) -> blake3::Hash {
     let (left, right) = children(groups, len);
     merge_subtrees_root(&left, &right, Mode::Hash)
 }
 
 fn children(groups: &[ChainingValue], len: usize) -> (ChainingValue, ChainingValue) {
-    // A power of two above the half, and so of whole groups.
+    // The left subtree has a power of two bytes, at least half of all, and so whole groups.
     let left = left_subtree_len(len as u64) as usize;
     let (first, rest) = groups.split_at(left / GROUP);
     (subtree(first, left), subtree(rest, len - left))
@@ -152,7 +156,7 @@ mod tests {
             let (numbers, bytes) = around(start..end, len);
             prop_assert!(bytes.start <= start && end <= bytes.end);
             prop_assert!(are_verified(&groups, numbers.start, &whole[bytes.clone()]));
-            // Any bit in it, and none elsewhere.
+            // A flipped bit is found in the groups that hold it, and in no others.
             whole[start] ^= 1_u8 << bit;
             prop_assert!(!are_verified(&groups, numbers.start, &whole[bytes.clone()]));
             prop_assert!(!known.verify(&whole, &hash));
@@ -163,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_remembered_than_has_room() {
+    fn group_hashes_are_bounded_and_evicted_oldest_first() {
         let known = Remembered::default();
         for n in 0..5_u8 {
             let groups = vec![[n; 32]; REMEMBERED / 2];

@@ -1,13 +1,13 @@
-//! Threads that help with what can be done for several pieces at once.
+//! Runs a closure over many items on a shared thread pool.
 //!
-//! In: pieces, and what to do with each. Out: what came of it, in their order. Holds always: where the system has no
-//! threads to give, the work is done all the same.
+//! Used for chunking, hashing and compression. Results are in the order of the items. If the system
+//! cannot start the threads, the caller's thread does the work.
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::OnceLock;
 
-/// What `work` makes of each, in their order; with `help`, several at once.
+/// Returns the result of `work` for each item, in order; in parallel if `help` is set.
 pub(super) fn each<T: Sync, R: Send>(
     items: &[T],
     help: bool,
@@ -19,7 +19,7 @@ pub(super) fn each<T: Sync, R: Send>(
     }
 }
 
-/// The threads, one for each processor, from when they are needed first.
+/// Returns the pool of one thread per processor. Started on first use; `None` if that failed.
 fn pool() -> Option<&'static ThreadPool> {
     static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let pool = POOL.get_or_init(|| {
@@ -27,7 +27,7 @@ fn pool() -> Option<&'static ThreadPool> {
         match pool.build() {
             Ok(pool) => Some(pool),
             Err(error) => {
-                tracing::warn!("content is packed by one thread: {error}");
+                tracing::warn!("content is compressed by one thread: {error}");
                 None
             }
         }

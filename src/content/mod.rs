@@ -1,10 +1,14 @@
-//! The heap of bytes: segments that are only ever appended to, and extents that say where in them
-//! the bytes of a file stand.
+//! Stores the bytes of extents in append-only segment files and reads them back, verified.
 //!
-//! Role: keep content, equal bytes once. In: the extents of frozen layers, with their bytes. Out: where those bytes
-//! stand now, and the bytes again, verified. Holds always: a byte in a segment is written once;
-//! nothing is read that does not match the hash of its stored extent; what [`Content::sync`] returned
-//! after is on stable storage.
+//! `pond` spills the inline extents of immutable memtables with [`Content::settle`], makes them
+//! durable with [`Content::sync`], and reads single runs with [`Content::read`]. Equal content is
+//! stored once, and is compressed where that pays.
+//!
+//! Invariants: a byte of a segment is written once. No byte is returned unless it matches the
+//! BLAKE3 hash of its stored extent. After [`Content::sync`] has returned, everything that was
+//! appended before the call is on stable storage.
+//!
+//! Why: [decision 10](../../docs/decisions/0010-deduplication-and-compression.md).
 
 mod cache;
 mod cut;
@@ -34,7 +38,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes of verified extents kept in memory.
+/// Capacity of the cache of verified extents, in bytes.
 const CACHE_BYTES: usize = 16 << 20;
 
 const NO_MATCH: &str = "the bytes do not match their hash";
@@ -48,11 +52,11 @@ pub struct Content {
     groups: Remembered,
 }
 
-/// Tells where bytes of a hash are stored, if they are.
+/// Looks up where bytes with a BLAKE3 hash are stored; `None` if the index knows of none.
 pub type Known<'a> = dyn Fn(&[u8; 32]) -> Option<Stored> + Sync + 'a;
 
 impl Content {
-    /// Opens the segments in folder `dir`, which exists.
+    /// Opens the segments in folder `dir`, which must exist.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Content, ContentError> {
         Ok(Content {
             segments: Segments::open(disk, dir)?,
@@ -63,12 +67,13 @@ impl Content {
         })
     }
 
-    /// Returns when everything that was settled is on stable storage.
+    /// Returns once everything that was appended before the call is on stable storage.
     pub fn sync(&self) -> Result<(), ContentError> {
         self.segments.sync()
     }
 
-    /// The bytes of a run, verified.
+    /// Returns the bytes of `run`, verified. Fails with [`ContentError::Corrupt`] where the segment
+    /// does not hold what the record says.
     pub fn read(&self, run: &Stored) -> Result<Bytes, ContentError> {
         let (skip, len) = (run.skip as usize, run.len as usize);
         let whole_len = run.stored_len as usize;
@@ -96,7 +101,8 @@ impl Content {
         Ok(whole.slice(range))
     }
 
-    /// The bytes of `range` in a stored extent, if they can be had and verified for less than the whole.
+    /// Returns the bytes of `range` in a stored extent if its group hashes are known, it is not
+    /// compressed, and the groups around `range` are at most half of it; else `None`.
     fn read_part(&self, run: &Stored, range: &Range<usize>) -> Result<Option<Bytes>, ContentError> {
         let (numbers, around) = around(range.clone(), run.stored_len as usize);
         if run.is_packed() || around.len() * 2 > run.stored_len as usize {
@@ -124,12 +130,13 @@ impl Content {
         Ok(Some(part.slice(skip..skip + range.len())))
     }
 
-    /// Has what comes go to a new segment, so that the one that was written to can be removed.
+    /// Ends the open segment: the next extent begins a new one, so that the old one can be removed.
     pub fn end_segment(&self) {
         self.segments.end();
     }
 
-    /// Writes a stored extent once more, as it stands. Answers where, for the whole of it.
+    /// Copies a stored extent, compressed or not, to the open segment. Verifies it first. Returns
+    /// its new location, for the whole of it.
     pub fn copy(&self, stored: &Stored) -> Result<Stored, ContentError> {
         self.read_verified(stored)?;
         let (segment, offset) = self.segments.append(&self.read_packed(stored)?)?;
@@ -140,7 +147,7 @@ impl Content {
         })
     }
 
-    /// All segments, with their lengths in bytes.
+    /// Returns all segments, with their lengths in bytes.
     pub fn segments(&self) -> Result<BTreeMap<SegmentId, u64>, ContentError> {
         let mut found = BTreeMap::new();
         for id in self.segments.ids()? {
@@ -149,24 +156,25 @@ impl Content {
         Ok(found)
     }
 
-    /// Removes all segments but these, and the one that is written to. Answers how many bytes they had. Nobody
-    /// may settle meanwhile.
+    /// Removes all segments except those in `kept`, the open one and those that are not synced.
+    /// Returns the number of bytes that were freed. The caller must ensure that no spill runs
+    /// meanwhile: it could share an extent of a segment that is being removed.
     pub fn retain(&self, kept: &BTreeSet<SegmentId>) -> Result<u64, ContentError> {
         self.recent.forget();
         self.segments.retain(kept)
     }
 
-    /// The length of a segment in bytes, or `None` where there is none.
+    /// Returns the length of a segment in bytes, or `None` if it does not exist.
     pub fn segment_len(&self, segment: SegmentId) -> Result<Option<u64>, ContentError> {
         self.segments.len(segment)
     }
 
-    /// The stored extent that `run` is of, as it stands in its segment.
+    /// Returns the stored extent of `run` as it is in the segment, compressed or not.
     fn read_packed(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
         self.segments.read(run, 0, run.packed_len)
     }
 
-    /// The whole stored extent that `run` is of, read from the segment.
+    /// Returns the whole stored extent of `run`, decompressed but not verified.
     fn read_whole(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
         let whole = self.read_packed(run)?;
         if !run.is_packed() {
@@ -176,10 +184,11 @@ impl Content {
         unpacked.map_err(|_| ContentError::corrupt(run, "the bytes cannot be unpacked"))
     }
 
-    /// The same, verified.
+    /// Returns the whole stored extent of `run`, decompressed and verified.
     pub fn read_verified(&self, run: &Stored) -> Result<Vec<u8>, ContentError> {
         let whole = self.read_whole(run)?;
-        // Of what is packed, no part can be had without the rest.
+        // No part of a zstd frame can be read without what precedes it, so group hashes are
+        // useless.
         let verified = match run.is_packed() {
             true => blake3::hash(&whole).as_bytes() == &run.hash,
             false => self.groups.verify(&whole, &run.hash),

@@ -1,18 +1,20 @@
-//! Compression of what is stored.
+//! Compresses and decompresses stored extents with zstd.
 //!
-//! Role: text takes less room, and what does not shrink is left as it is. In: the bytes of an extent. Out: one
-//! zstd frame, and the bytes again. Holds always: what is unpacked is no longer than was asked for, whatever
-//! the frame says of itself.
+//! An extent is stored compressed only if that saves an eighth or more.
+//!
+//! Invariant: decompression never yields more bytes than the caller allows, whatever the frame's
+//! header says.
 
 use parking_lot::Mutex;
 use std::io;
 use zstd::bulk::{Compressor, Decompressor};
 
-/// The fastest level that is worth it: writers wait for it.
+/// The fastest zstd level: writers wait for the compression.
 const LEVEL: i32 = 1;
-/// Samples that tell whether it is worth it to try: at the beginning and in the middle, of so many bytes each.
+/// Length in bytes of each of two samples, at the beginning and in the middle. An extent whose
+/// samples do not shrink is not compressed.
 const SAMPLE: usize = 4 << 10;
-/// Packers and unpackers of each kind that are kept for the next piece; as many as work at once.
+/// Greatest number of idle compressors, and of idle decompressors, that are kept for reuse.
 const KEPT: usize = 4;
 
 #[derive(Default)]
@@ -22,7 +24,7 @@ pub(super) struct Packing {
 }
 
 impl Packing {
-    /// The bytes as one frame, if that saves an eighth or more.
+    /// Returns `bytes` as one zstd frame if that saves an eighth or more.
     pub(super) fn pack(&self, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
         kept(
             &self.compressors,
@@ -31,7 +33,7 @@ impl Packing {
         )
     }
 
-    /// The bytes of a frame, which are at most `len`.
+    /// Decompresses a frame. Fails if it holds more than `len` bytes.
     pub(super) fn unpack(&self, frame: &[u8], len: usize) -> io::Result<Vec<u8>> {
         kept(&self.decompressors, Decompressor::new, |one| {
             one.decompress(frame, len)
@@ -58,7 +60,7 @@ fn pack(compressor: &mut Compressor<'_>, bytes: &[u8]) -> io::Result<Option<Vec<
     shrunk(bytes)
 }
 
-/// Does `work` with one of those that are kept, or a new one.
+/// Runs `work` with a kept instance, or with a new one if there is none.
 fn kept<T, R>(
     kept: &Mutex<Vec<T>>,
     new: impl FnOnce() -> io::Result<T>,
@@ -93,7 +95,7 @@ mod tests {
         let mut noise = vec![0; 10_000];
         blake3::Hasher::new().finalize_xof().fill(&mut noise);
         assert_eq!(packing.pack(&noise).unwrap(), None);
-        // Noise in front does not hide what comes behind it.
+        // The sample in the middle is text, so the incompressible beginning does not decide.
         let mixed = [&noise[..], &text].concat();
         assert!(packing.pack(&mixed).unwrap().unwrap().len() < mixed.len());
         let mut noise = vec![0; 100_000];

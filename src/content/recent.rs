@@ -1,13 +1,13 @@
-//! Where what was stored lately stands, before a version has it.
+//! Remembers the locations of recently stored extents, which the index does not know until commit.
 
 use crate::tinyfs::Stored;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 
-/// Extents that are remembered: some 2 GiB of them.
+/// Greatest number of remembered extents: about 2 GiB of content.
 const MOST: usize = 1 << 14;
 
-/// Stored extents by the hash of their bytes; the first in goes first.
+/// Stored extents by the BLAKE3 hash of their bytes, evicted first in, first out.
 #[derive(Default)]
 pub(super) struct Recent(Mutex<Noted>);
 

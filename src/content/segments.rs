@@ -1,9 +1,10 @@
-//! Segment files: `segments/0000000000000001.seg` and so on.
+//! Reads and appends segment files: `segments/0000000000000001.seg` and so on.
 //!
-//! A segment is the bytes of its extents, one after another, with nothing between: the extents'
-//! records say where each begins and what its hash is. Appending goes to one segment at a time until
-//! it is large enough. After a crash the last one may end in bytes that no record names; so an open
-//! pond never appends to a segment of an earlier run.
+//! A segment is the concatenation of its stored extents; the extent records hold their offsets and
+//! hashes. Appends go to one segment until it has [`SEGMENT_SIZE`] bytes.
+//!
+//! Invariant: a segment of an earlier run is never appended to. After a crash its end may hold
+//! bytes that no record refers to, and that may not be on stable storage.
 
 use super::ContentError;
 use crate::disk::{Disk, DiskFile};
@@ -15,9 +16,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A segment that reached this size gets no more.
+/// Size in bytes at which a segment is full.
 const SEGMENT_SIZE: u64 = 64 << 20;
-/// Segments held open for reading.
+/// Greatest number of segments that are held open for reading.
 const OPEN_FILES: usize = 32;
 
 pub(super) struct Segments {
@@ -27,20 +28,21 @@ pub(super) struct Segments {
     readers: Mutex<HashMap<SegmentId, Arc<dyn DiskFile>>>,
 }
 
-/// Where the next extent goes.
+/// The open segment, and what has to be synced.
 struct Tail {
     next: u64,
     open: Option<Open>,
-    /// Files with bytes that were not synced yet.
+    /// Ended segments with bytes that are not synced.
     unsynced: Vec<(PathBuf, Arc<dyn DiskFile>)>,
-    /// Whether a file was made since the folder was synced.
+    /// Whether a file was created since the last sync of the folder.
     made: bool,
-    /// Set when a sync failed: what it was to keep may be lost, and no later sync can tell.
+    /// Set when a sync failed: the kernel may have dropped dirty pages, and a later sync of the
+    /// same file would report success all the same.
     failed: bool,
 }
 
 impl Tail {
-    /// What was written to is synced with the next sync.
+    /// Ends the open segment. What is not synced of it is synced by the next sync.
     fn end(&mut self) {
         if let Some(open) = self.open.take()
             && open.synced < open.len
@@ -79,7 +81,7 @@ impl Segments {
         self.dir.join(format!("{:016}.seg", id.0))
     }
 
-    /// Appends `bytes`, and answers where they stand.
+    /// Appends `bytes` to the open segment and returns their location. Not durable before `sync`.
     pub(super) fn append(&self, bytes: &[u8]) -> Result<(SegmentId, u64), ContentError> {
         let mut tail = self.tail.lock();
         if tail
@@ -95,8 +97,8 @@ impl Segments {
             ));
         };
         let offset = open.len;
-        // A failed write may have left bytes behind; the next one overwrites them, since no extent
-        // names them.
+        // A failed write may leave bytes behind. No extent refers to them, and the next append
+        // overwrites them.
         open.file
             .write_at(bytes, offset)
             .map_err(ContentError::io("write to", &open.path))?;
@@ -123,7 +125,7 @@ impl Segments {
         Ok(())
     }
 
-    /// Returns when all appended bytes are on stable storage.
+    /// Returns once all bytes that were appended before the call are on stable storage.
     pub(super) fn sync(&self) -> Result<(), ContentError> {
         let (files, upto, made) = {
             let mut tail = self.tail.lock();
@@ -148,7 +150,8 @@ impl Segments {
         let mut tail = self.tail.lock();
         match &synced {
             Err(error) if error.is_lost_sync() => tail.failed = true,
-            // To be made again: what is synced twice is synced.
+            // The sync could not begin, so no pages were lost: try these files again with the next
+            // one.
             Err(_) => {
                 let again = files.into_iter().filter(|(path, _)| {
                     let open = tail.open.as_ref();
@@ -172,12 +175,13 @@ impl Segments {
         segment_ids(self.disk.as_ref(), &self.dir)
     }
 
-    /// Has the next extent go to a new segment.
+    /// Ends the open segment, so that the next extent begins a new one.
     pub(super) fn end(&self) {
         self.tail.lock().end();
     }
 
-    /// Removes the segments that are not kept and that nothing is written to.
+    /// Removes the segments that are neither in `kept`, nor open, nor unsynced. Returns the bytes
+    /// that were freed.
     pub(super) fn retain(&self, kept: &BTreeSet<SegmentId>) -> Result<u64, ContentError> {
         let mut removed = 0;
         for id in self.ids()? {
@@ -199,7 +203,7 @@ impl Segments {
         Ok(removed)
     }
 
-    /// The length of a segment, or `None` where there is none.
+    /// Returns the length of a segment in bytes, or `None` if it does not exist.
     pub(super) fn len(&self, id: SegmentId) -> Result<Option<u64>, ContentError> {
         let path = self.path(id);
         match self.disk.look(&path) {
@@ -213,7 +217,8 @@ impl Segments {
         (self.disk.sync_dir(&self.dir)).map_err(ContentError::io("sync", &self.dir))
     }
 
-    /// `len` bytes, from byte `skip` on, of the stored extent that `run` is of, as it stands in its segment.
+    /// Returns `len` bytes of the stored extent of `run`, from its byte `skip` on, as they are in
+    /// the segment: neither decompressed nor verified.
     pub(super) fn read(&self, run: &Stored, skip: u32, len: u32) -> Result<Vec<u8>, ContentError> {
         let file = self.reader(run.segment)?;
         let mut bytes = vec![0; len as usize];
@@ -241,7 +246,7 @@ impl Segments {
     }
 }
 
-/// The segments in a folder. Other files in it are none of ours, and left alone.
+/// Returns the ids of the segments in a folder. Other files there are ignored.
 fn segment_ids(disk: &dyn Disk, dir: &Path) -> Result<Vec<SegmentId>, ContentError> {
     let names = disk.list(dir).map_err(ContentError::io("list", dir))?;
     let number = |name: &OsString| name.to_str()?.strip_suffix(".seg")?.parse().ok();

@@ -1,7 +1,7 @@
-//! Where the bytes of a frozen layer go.
+//! Spills the content of an immutable memtable to segments.
 //!
-//! What costs time, hashing, comparing and packing, is done for several pieces at once; the
-//! segment gets them one after another, in the order of the file.
+//! Hashing, comparing and compressing take the time and run in parallel. Appending to the segment
+//! is serial, in the order of the file.
 
 use super::help::each;
 use super::{Content, ContentError, Known};
@@ -9,38 +9,40 @@ use crate::tinyfs::{ContentId, Entries, Extent, Extents, Stored, describe};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashSet};
 
-/// An extent of up to this many bytes stays inline in its record: it costs one write, not two, and
-/// comes back without a second read.
+/// Extents of up to this many bytes stay inline in their record: that costs one write instead of
+/// two, and no second read.
 ///
-/// A page that is rewritten somewhere in a large file has a place of its own: in records, a database's pages would be
-/// written to the journal, the oplog and the index, and merged there again and again.
+/// A database's page of 4 KiB is above it. Were such pages inline, each rewrite of one would be
+/// written to the journal, the oplog and the index, and copied by every merge of these.
 const INLINE_MAX: usize = (4 << 10) - 1;
-/// Bytes from which on other threads help.
+/// Bytes of a window from which it is worked on in parallel.
 const WORTH_HELP: usize = 1 << 20;
-/// Bytes that are prepared before the first of them are written: what they are packed to stands in memory.
+/// Bytes that are hashed and compressed before the first of them is written. Bounds memory.
 const WINDOW: usize = 8 << 20;
 
-/// Bytes that get a place of their own, and their hash.
+/// An inline extent to be stored in a segment, with its BLAKE3 hash.
 struct Piece<'a> {
     key: (ContentId, u64),
     bytes: &'a Bytes,
     hash: [u8; 32],
 }
 
-/// What is to be done with a piece.
+/// How a piece gets its location.
 enum Plan {
-    /// The same bytes stand there.
+    /// Refer to a stored extent with the same bytes.
     Share(Stored),
-    /// The frame is written, or the bytes themselves.
+    /// Append this zstd frame, or with `None` the bytes themselves.
     Write(Option<Vec<u8>>),
 }
 
 impl Content {
-    /// Gives the inline bytes of `extents` their place: what is small stays inline, what is stored already is
-    /// shared, the rest goes to a segment. `known` tells where bytes of a hash stand. Answers the extents as
-    /// they are then; they say the same.
+    /// Spills the inline bytes of `extents`: short ones stay inline, content that is stored already
+    /// is shared, the rest is appended to a segment. `known` looks up stored content by its hash.
+    /// Returns the extents with their new locations; what a reader sees is the same. What is
+    /// appended is durable after [`Content::sync`].
     ///
-    /// Every extent keeps its key and its length: later changes may have been made by them already.
+    /// Every extent keeps its key and length, because newer memtables may hold changes that refer
+    /// to these extents.
     pub fn settle(
         &self,
         extents: &Entries<Extents>,
@@ -64,7 +66,8 @@ impl Content {
         let settled = extents.iter().map(|(key, extent)| {
             let extent = match (places.get(key), extent) {
                 (Some(stored), _) => Some(Extent::Stored(*stored)),
-                // A copy, where the run is a small part of a large buffer that would live as long.
+                // A copy, since a slice of a large write buffer would keep the whole buffer in
+                // memory.
                 (None, Some(Extent::Inline(bytes))) => {
                     Some(Extent::Inline(Bytes::copy_from_slice(bytes)))
                 }
@@ -75,7 +78,7 @@ impl Content {
         Ok(settled.collect())
     }
 
-    /// Gives some pieces their places.
+    /// Stores the pieces of one window and adds their locations to `places`.
     fn place(
         &self,
         window: &[Large<'_>],
@@ -96,7 +99,7 @@ impl Content {
             places.insert(piece.key, self.carry_out(piece, plan?)?);
         }
         for piece in again {
-            // The first of them stands among what was stored lately.
+            // Its first occurrence has been appended and is in `recent`.
             let plan = self.plan(piece, known)?;
             places.insert(piece.key, self.carry_out(piece, plan)?);
         }
@@ -133,8 +136,8 @@ impl Content {
         Ok(stored)
     }
 
-    /// The same bytes, where they stand already. They are read back first: what is damaged there is not what
-    /// the writer gave, who has the true bytes at hand.
+    /// Returns a stored extent with the same bytes as `piece`. It is read and compared first: if
+    /// the stored copy is damaged, sharing it would lose bytes that the writer still has.
     fn stored(&self, piece: &Piece<'_>, known: &Known<'_>) -> Option<Stored> {
         let stored = self
             .recent
@@ -147,21 +150,22 @@ impl Content {
         match self.read_whole(&stored) {
             Ok(found) if found == *piece.bytes => Some(stored),
             Ok(_) => {
-                tracing::warn!("stored once more: what stands there is damaged");
+                tracing::warn!("stored again: the existing copy is damaged");
                 None
             }
             Err(error) => {
-                tracing::warn!("stored once more: {}", describe(&error));
+                tracing::warn!("stored again: {}", describe(&error));
                 None
             }
         }
     }
 }
 
-/// A key, and what stands under it.
+/// The key and bytes of an inline extent above [`INLINE_MAX`].
 type Large<'a> = ((ContentId, u64), &'a Bytes);
 
-/// The first of them, as many as a window has, with how many bytes they are; and the rest.
+/// Splits off the first extents, up to about [`WINDOW`] bytes. Returns them, their total length in
+/// bytes, and the rest.
 fn window<'a, 'b>(large: &'a [Large<'b>]) -> (&'a [Large<'b>], usize, &'a [Large<'b>]) {
     let (mut bytes, mut upto) = (0, 0);
     while bytes < WINDOW

@@ -1,4 +1,4 @@
-//! Content goes in and comes back, and nothing else does.
+//! Tests of spilling, reading, sharing and verifying content.
 
 use super::*;
 use crate::disk::LocalDisk;
@@ -18,7 +18,7 @@ fn inline(pieces: &[(u64, usize)]) -> Entries<Extents> {
     pieces.iter().map(piece).collect()
 }
 
-/// The bytes that `extents` say, by the file offset of each run.
+/// Returns the runs of bytes in `extents`, with the file offset of each.
 fn bytes_of(content: &Content, extents: &Entries<Extents>) -> Vec<(u64, Vec<u8>)> {
     let mut found: Vec<(u64, Vec<u8>)> = Vec::new();
     for ((_, start), extent) in extents {
@@ -36,7 +36,7 @@ fn bytes_of(content: &Content, extents: &Entries<Extents>) -> Vec<(u64, Vec<u8>)
 }
 
 #[test]
-fn settling_changes_where_bytes_stand_and_not_what_they_are() {
+fn spill_keeps_keys_and_bytes_of_extents() {
     let dir = tempfile::tempdir().unwrap();
     let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
     let chunk = CHUNK as usize;
@@ -60,7 +60,7 @@ fn settling_changes_where_bytes_stand_and_not_what_they_are() {
 }
 
 #[test]
-fn a_flipped_bit_is_an_error_and_never_a_byte() {
+fn a_flipped_bit_is_an_error_and_never_returned() {
     let dir = tempfile::tempdir().unwrap();
     let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
     let settled = content.settle(&inline(&[(0, 10_000)]), &|_| None).unwrap();
@@ -81,7 +81,7 @@ fn a_flipped_bit_is_an_error_and_never_a_byte() {
 }
 
 #[test]
-fn a_segment_of_an_earlier_run_is_never_written_again() {
+fn a_segment_of_an_earlier_run_is_never_appended_to() {
     let dir = tempfile::tempdir().unwrap();
     for _ in 0..2 {
         let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
@@ -115,7 +115,7 @@ fn equal_bytes_are_stored_once_unless_they_are_damaged_there() {
     assert_eq!(stored(&content, 90_000, &|_| None), first);
     content.sync().unwrap();
     drop(content);
-    // What an earlier run stored is told by the index.
+    // Extents that an earlier run stored are found through the index.
     let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
     let known = |hash: &[u8; 32]| (*hash == first.hash).then_some(first);
     assert_eq!(stored(&content, 0, &known), first);
@@ -131,7 +131,7 @@ fn equal_bytes_are_stored_once_unless_they_are_damaged_there() {
 }
 
 #[test]
-fn a_small_read_of_what_was_verified_reads_and_verifies_a_part() {
+fn a_small_read_of_a_verified_extent_verifies_only_its_groups() {
     let dir = tempfile::tempdir().unwrap();
     let mut noise = vec![0; 300_000];
     blake3::Hasher::new().finalize_xof().fill(&mut noise);
@@ -145,7 +145,7 @@ fn a_small_read_of_what_was_verified_reads_and_verifies_a_part() {
     let part = |skip, len| Stored { skip, len, ..run };
     let read = |run| content.read(&run);
     assert_eq!(read(part(1_000, 10)).unwrap(), noise[1_000..1_010]);
-    // Out of the cache of what was read.
+    // Evicts the extent from the cache.
     for n in 0..20 {
         let filler = Some(Extent::Inline(Bytes::from(vec![n; 1 << 20])));
         let filled = content.settle(&[((C, 0), filler)].into(), &|_| None);
