@@ -1,4 +1,4 @@
-//! The file system of this machine.
+//! [`LocalDisk`]: the [`Disk`] of this machine, one system call or a few per method.
 
 use super::{Disk, DiskFile, Seen, Space};
 use rustix::fs::{Advice, CWD, RenameFlags, fadvise, renameat_with, statvfs};
@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The file system of this machine.
+/// The file system of this machine. Paths are used as they are given.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalDisk;
 
@@ -36,7 +36,8 @@ impl Disk for LocalDisk {
             return fs::rename(from, to);
         }
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // Not every file system has this call; a hard link never replaces either.
+            // Not every file system supports the flag. `link` does not replace an existing file
+            // either.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
                 fs::hard_link(from, to)?;
                 fs::remove_file(from)

@@ -1,11 +1,11 @@
-//! Files of a pond on a disk, and what it takes until they stay there.
+//! File system access for everything that must survive a crash: segments, journal and oplog.
 //!
-//! Role: the few calls by which segments, journal and oplog use a file system, so that all of them can be
-//! run on one that fails. In: paths. Out: bytes, or the error of the operating system. Holds always:
-//! nothing is durable before it was synced: bytes by [`DiskFile::sync_data`], names by [`Disk::sync_dir`].
+//! `content`, `index`, `oplog` and `pond` take a [`Disk`] instead of calling `std::fs`, so that
+//! tests can run them on a disk that fails. [`LocalDisk`] is the file system of this machine.
+//! `sim`, for tests only, simulates power cuts, failed calls and a full disk.
 //!
-//! - [`LocalDisk`]: the file system of this machine.
-//! - [`sim`]: one in memory that loses, delays and refuses as a seed has it. For tests.
+//! Nothing is durable before it is synced: file content by [`DiskFile::sync_data`], directory
+//! entries by [`Disk::sync_dir`].
 
 mod local;
 #[cfg(test)]
@@ -22,83 +22,84 @@ use std::time::SystemTime;
 
 /// A file system. Calls block.
 pub trait Disk: Debug + Send + Sync + 'static {
-    /// Makes a file that must not be there, to read and write.
+    /// Creates a file and opens it for reading and writing. Fails if it exists.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Opens a file to read it.
+    /// Opens a file for reading.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Opens a file to read what is on stable storage. Whoever wrote it may have died before it was
-    /// synced, or not have been able to sync it: then the system shows bytes that no later sync will
-    /// write. So it is synced, and what the system keeps of it in memory is dropped.
+    /// Opens a file to read what is on stable storage. The process that wrote it may have died
+    /// before it synced the file, or its sync may have failed. The page cache then shows bytes that
+    /// no later sync writes. So this call syncs the file and drops its pages from the page cache.
     fn open_cold(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Moves a file. What is at `to` is replaced, or in the way ([`io::ErrorKind::AlreadyExists`]).
+    /// Renames a file. With `replace` an existing `to` is replaced; without it the call fails with
+    /// [`io::ErrorKind::AlreadyExists`].
     fn rename(&self, from: &Path, to: &Path, replace: bool) -> io::Result<()>;
 
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes a folder whose parent is there.
+    /// Creates a directory in an existing parent.
     fn make_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Returns when the names in a folder are on stable storage.
+    /// Makes the entries of a directory durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// The names in a folder, in no order.
+    /// Returns the names in a directory, in no particular order.
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>>;
 
-    /// What stands at a path.
+    /// Returns the attributes of the file or directory at `path`.
     fn look(&self, path: &Path) -> io::Result<Seen>;
 
-    /// How much room there is.
+    /// Returns the capacity and free space of the file system that holds `path`.
     fn space(&self, path: &Path) -> io::Result<Space>;
 }
 
 /// An open file.
 pub trait DiskFile: Debug + Send + Sync {
-    /// Fills `buffer` from `offset` on, or fails with [`io::ErrorKind::UnexpectedEof`].
+    /// Fills `buffer` from `offset`, or fails with [`io::ErrorKind::UnexpectedEof`].
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Returns when what was written is on stable storage.
+    /// Makes everything written to the file durable.
     fn sync_data(&self) -> io::Result<()>;
 
-    /// Its length in bytes.
+    /// Returns the length in bytes.
     fn size(&self) -> io::Result<u64>;
 }
 
-/// What a look at a path tells.
+/// Attributes of a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// Whether it is a folder; if not, it is a file.
+    /// Whether it is a directory; otherwise it is a file.
     pub is_dir: bool,
-    /// Bytes of a file.
+    /// Length in bytes.
     pub len: u64,
-    /// When it was last changed.
+    /// Time of the last modification.
     pub modified: SystemTime,
 }
 
-/// The room on a disk.
+/// Capacity and free space of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// Bytes of a block.
+    /// Size of a block in bytes.
     pub block: u64,
-    /// Blocks in all.
+    /// Total number of blocks.
     pub blocks: u64,
-    /// Blocks that are free.
+    /// Number of free blocks.
     pub free: u64,
-    /// Blocks that are free for all users.
+    /// Number of free blocks that unprivileged users may use.
     pub available: u64,
-    /// Files that the disk could hold.
+    /// Total number of inodes.
     pub files: u64,
-    /// Of them, free.
+    /// Number of free inodes.
     pub files_free: u64,
 }
 
-/// Makes a folder and what leads to it, each durable in its parent before it is used.
+/// Creates `dir` and its missing ancestors. Each is durable in its parent before it is used.
 pub fn make_dirs(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     let parent = match dir.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -110,14 +111,15 @@ pub fn make_dirs(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
             make_dirs(disk, parent)?;
             disk.make_dir(dir)?;
         }
-        // Who made it may have died before the parent was synced.
+        // Its creator may have died before it synced the parent, so the parent is synced below.
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         made => made?,
     }
     disk.sync_dir(parent)
 }
 
-/// All bytes of a file, which is at most `limit` long.
+/// Returns the content of the file at `path`. Fails with [`io::ErrorKind::FileTooLarge`] if it is
+/// longer than `limit` bytes.
 pub fn read(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = disk.open(path)?;
     let len = file.size()?;

@@ -1,11 +1,13 @@
-//! A disk in memory that fails as a seed has it.
+//! A simulated disk in memory for fault-injection tests, driven by a seed.
 //!
-//! Role: show what the code above does when the power is cut, a call fails or the disk is full. In: the
-//! calls of [`Disk`]. Out: what a disk would answer, and after [`SimDisk::power_up`] what one would have
-//! kept: all that was synced, and any part of the rest. Holds always: the same seed and the same calls
-//! that change something give the same disk.
+//! Tests of the pond run on a [`SimDisk`] through its [`Handle`]. It injects failed calls, failed
+//! syncs and a full disk ([`Faults`]), and cuts the power ([`SimDisk::cut_after`]). After
+//! [`SimDisk::power_up`] the disk holds everything that was synced, and any part of the rest.
 //!
-//! [`state`] is what stands on it, and what a power cut leaves.
+//! The same seed, with the same sequence of mutating calls and segment reads, produces the same
+//! disk.
+//!
+//! [`state`] holds the files and directories and decides what a power cut leaves.
 
 mod state;
 
@@ -18,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A random generator (splitmix64): the same seed makes the same test.
+/// A random generator (splitmix64). The same seed produces the same sequence.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng(pub(crate) u64);
 
@@ -35,44 +37,46 @@ impl Rng {
         self.number() % limit.max(1)
     }
 
-    /// True `n` times in a thousand.
+    /// Returns true `n` times in a thousand, on average.
     pub(crate) fn per_mille(&mut self, n: u64) -> bool {
         self.below(1000) < n
     }
 }
 
-/// How often what fails, in a thousand calls.
+/// Fault rates, each per thousand calls, and the capacity of the disk.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
-    /// Writes, creations and renames that do nothing, or only a part, and are an error.
+    /// Writes, creations and renames that fail. A failed write may store a prefix of its bytes.
     pub(crate) writes: u64,
-    /// Renames that are done, and an error all the same.
+    /// Renames that take effect but return an error.
     pub(crate) told_wrong: u64,
-    /// Syncs after which what was to be kept may be lost.
+    /// Syncs that fail and may lose the data that they were to write.
     pub(crate) syncs: u64,
-    /// Reads of segments that are an error.
+    /// Reads of segments that fail.
     pub(crate) reads: u64,
-    /// Files and folders that cannot be opened, nor therefore made or synced, for want of a descriptor.
+    /// Opens, creations and directory syncs that fail with `EMFILE`.
     pub(crate) descriptors: u64,
-    /// Bytes that the disk holds.
+    /// Capacity in bytes; 0 means unlimited.
     pub(crate) room: u64,
-    /// Says that it synced, and did nothing. To see that a test would find it out.
+    /// Syncs return success but do nothing. Shows that a test detects lost data.
     pub(crate) lies: bool,
 }
 
-/// What is told of each call that changes something, before it is made.
+/// Called before each mutating call.
 type Hook = Box<dyn FnMut() + Send>;
 
 pub(crate) struct SimDisk {
     state: Mutex<State>,
     rng: Mutex<Rng>,
-    /// For calls that only read: how many there are, side by side, is up to the scheduler.
+    /// Generator for calls that only read. Their number depends on the scheduler, so they must not
+    /// advance `rng`.
     reading: Mutex<Rng>,
     faults: Mutex<Faults>,
-    /// Calls until the power goes; `None` while it stays.
+    /// Mutating calls until the power cut, `Some(0)` while the power is off; `None` if no cut is
+    /// armed.
     until_cut: Mutex<Option<u64>>,
     hook: Mutex<Option<Hook>>,
-    /// What was lost on purpose, for the test to know that it tested something.
+    /// Number of injected faults, so that a test can assert that it met some.
     met: Mutex<u64>,
 }
 
@@ -103,7 +107,7 @@ impl SimDisk {
         *self.faults.lock() = faults;
     }
 
-    /// Does something while nothing fails.
+    /// Runs `act` with all faults switched off.
     pub(crate) fn without_faults<T>(&self, act: impl FnOnce() -> T) -> T {
         let faults = std::mem::take(&mut *self.faults.lock());
         let done = act();
@@ -111,12 +115,12 @@ impl SimDisk {
         done
     }
 
-    /// Has the power go after so many more calls that change something.
+    /// Cuts the power at the given mutating call, counted from now.
     pub(crate) fn cut_after(&self, calls: u64) {
         *self.until_cut.lock() = Some(calls);
     }
 
-    /// The power stays.
+    /// Disarms the power cut.
     pub(crate) fn disarm(&self) {
         *self.until_cut.lock() = None;
     }
@@ -125,29 +129,30 @@ impl SimDisk {
         *self.until_cut.lock() == Some(0)
     }
 
-    /// Ends the power cut. What was not synced is there, or in part, or not.
+    /// Ends the power cut. Of the data that was not synced, all, a part or nothing is left.
     pub(crate) fn power_up(&self) {
         *self.until_cut.lock() = None;
         let mut rng = self.rng.lock();
         self.state.lock().crash(&mut rng);
     }
 
-    /// Has something called before each call that changes something; nothing, while it runs.
+    /// Sets a hook to call before each mutating call. Mutating calls of the hook itself do not call
+    /// it.
     pub(crate) fn set_hook(&self, hook: Option<Hook>) {
         *self.hook.lock() = hook;
     }
 
-    /// How many faults were met.
+    /// Returns the number of faults injected so far.
     pub(crate) fn met(&self) -> u64 {
         *self.met.lock()
     }
 
-    /// A number that tells two states apart.
+    /// Returns a hash of the state, to compare two runs.
     pub(crate) fn digest(&self) -> u64 {
         self.state.lock().digest()
     }
 
-    /// Flips one bit of a file.
+    /// Flips one bit of a file, in the cache and on the disk.
     pub(crate) fn flip(&self, path: &Path, offset: u64, bit: u8) {
         self.state.lock().flip(path, offset, bit);
     }
@@ -159,7 +164,7 @@ impl SimDisk {
         }
     }
 
-    /// Before a call that changes something: others get their turn, and the power may go.
+    /// Runs before each mutating call: calls the hook, and counts down to the power cut.
     fn changing(&self) -> io::Result<()> {
         let hook = self.hook.lock().take();
         if let Some(mut hook) = hook {
@@ -183,7 +188,7 @@ impl SimDisk {
         met
     }
 
-    /// Whether a descriptor is left.
+    /// Fails with `EMFILE` at the configured rate.
     fn describe(&self) -> io::Result<()> {
         match self.meets(|f| f.descriptors) {
             true => Err(os(libc::EMFILE)),
@@ -191,7 +196,7 @@ impl SimDisk {
         }
     }
 
-    /// The same, for who only reads.
+    /// The same for calls that only read.
     fn describe_reader(&self) -> io::Result<()> {
         let rate = self.faults.lock().descriptors;
         match rate > 0 && self.reading.lock().per_mille(rate) {
@@ -200,7 +205,7 @@ impl SimDisk {
         }
     }
 
-    /// Whether so many more bytes fit.
+    /// Fails with `ENOSPC` if `bytes` more bytes do not fit.
     fn fit(&self, bytes: u64) -> io::Result<()> {
         let room = self.faults.lock().room;
         if room > 0 && self.state.lock().used() + bytes > room {
@@ -224,7 +229,7 @@ impl SimDisk {
     }
 }
 
-/// Handles need the disk that they are of.
+/// An open file of a [`SimDisk`].
 #[derive(Debug)]
 struct SimFile {
     disk: Arc<SimDisk>,
@@ -232,7 +237,7 @@ struct SimFile {
     path: PathBuf,
 }
 
-/// The disk as it is handed out.
+/// A shared handle of a [`SimDisk`] that implements [`Disk`].
 #[derive(Clone, Debug)]
 pub(crate) struct Handle(pub(crate) Arc<SimDisk>);
 
@@ -341,7 +346,7 @@ impl Handle {
 impl DiskFile for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.disk.powered()?;
-        // Of others the order is not that of the calls.
+        // Only segments are read in a deterministic order.
         let segment = self.path.extension().is_some_and(|e| e == "seg");
         if segment && self.disk.meets(|f| f.reads) {
             return Err(os(libc::EIO));
@@ -354,7 +359,7 @@ impl DiskFile for SimFile {
         disk.changing()?;
         disk.fit(bytes.len() as u64)?;
         if disk.meets(|f| f.writes) {
-            // A part may have been written.
+            // A short write: a prefix of the bytes is stored.
             let part = disk.rng.lock().below(bytes.len() as u64) as usize;
             disk.state.lock().write(self.id, &bytes[..part], offset);
             return Err(os(libc::EIO));
@@ -365,7 +370,8 @@ impl DiskFile for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.disk.sync(|state, rng, failed| match failed {
-            // The pages are taken for clean from now on, whatever became of them.
+            // As on Linux: after a failed sync the pages count as clean, so that no later sync
+            // writes them.
             true => state.lose(self.id, rng),
             false => state.sync_file(self.id),
         })
@@ -390,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_synced_stays_and_what_was_not_stays_in_some_worlds_only() {
+    fn synced_data_survives_and_unsynced_data_only_under_some_seeds() {
         let path = Path::new("/d/f");
         let (mut named, mut whole) = (0, 0);
         for seed in 0..200 {
@@ -416,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn the_power_goes_when_it_was_told_to() {
+    fn power_is_cut_at_the_given_call() {
         let (disk, handle) = disk(1);
         let file = handle.create(Path::new("/d/f")).unwrap();
         disk.cut_after(2);

@@ -1,9 +1,10 @@
-//! What stands on a simulated disk, what of it was synced, and what a power cut leaves.
+//! State of a simulated disk: what is visible, what is durable, and what a power cut leaves.
 //!
-//! Names: changes of folders are done at once, and durable when a folder that they concern is synced; a
-//! power cut keeps the first few of the others, or any of them. Bytes: writes are seen at once, and durable
-//! when the file is synced; a power cut keeps any of the pages of the others, and zeros stand where a page
-//! before a kept one was lost.
+//! Changes of directory entries are visible at once, and durable once a directory that they concern
+//! is synced. A power cut keeps a prefix of the pending ones, or any subset.
+//!
+//! Writes are visible at once, and durable once the file is synced. A power cut keeps any subset of
+//! the pages that are not synced. A lost page before a kept one reads as zeros.
 
 use super::super::Seen;
 use super::Rng;
@@ -16,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 const PAGE: u64 = 4096;
 
-/// The number of a file; never used again.
+/// Index of a file; never reused.
 pub(super) type Id = usize;
 
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
@@ -27,21 +28,21 @@ enum Entry {
 
 type Names = BTreeMap<PathBuf, Entry>;
 
-/// A change of names: each path with what stands there then.
+/// A change of directory entries: each path with its new entry, `None` if it is removed.
 type Change = Vec<(PathBuf, Option<Entry>)>;
 
 #[derive(Clone, Debug, Default)]
 struct File {
     bytes: Vec<u8>,
     durable: Vec<u8>,
-    /// Written and not synced: offset and bytes.
+    /// Writes that are not durable: offset and bytes, oldest first.
     pending: Vec<(u64, Vec<u8>)>,
 }
 
 pub(super) struct State {
     names: Names,
     durable: Names,
-    /// Changes that are not durable, oldest first.
+    /// Changes of directory entries that are not durable, oldest first.
     pending: Vec<Change>,
     files: Vec<File>,
 }
@@ -166,7 +167,8 @@ impl State {
         file.pending.push((offset, bytes.to_vec()));
     }
 
-    /// Writes the dirty pages. Those that a failed sync has lost are not among them.
+    /// Makes the pending writes of a file durable. Writes that a failed sync lost are not among
+    /// them.
     pub(super) fn sync_file(&mut self, id: Id) {
         let file = &mut self.files[id];
         for (offset, bytes) in std::mem::take(&mut file.pending) {
@@ -174,7 +176,7 @@ impl State {
         }
     }
 
-    /// What is read from now on comes from the disk.
+    /// Drops the cached pages of a file: reads return durable bytes and pending writes.
     pub(super) fn forget_cache(&mut self, id: Id) {
         let file = &mut self.files[id];
         file.bytes.clone_from(&file.durable);
@@ -183,7 +185,7 @@ impl State {
         }
     }
 
-    /// After a failed sync: the cache shows what was written, and any part of it is on the disk.
+    /// Simulates a failed sync: the cache shows what was written, of which any part is on the disk.
     pub(super) fn lose(&mut self, id: Id, rng: &mut Rng) {
         let file = &mut self.files[id];
         file.keep_some(rng);
@@ -197,7 +199,7 @@ impl State {
         })
     }
 
-    /// What the power cut leaves.
+    /// Simulates a power cut: keeps what is durable and any part of the pending changes.
     pub(super) fn crash(&mut self, rng: &mut Rng) {
         let pending = std::mem::take(&mut self.pending);
         let (in_order, upto) = (rng.below(4) > 0, rng.below(pending.len() as u64 + 1));
@@ -210,7 +212,7 @@ impl State {
                 apply(&mut self.durable, change);
             }
         }
-        // A name without the folder that it stands in is gone.
+        // An entry whose directory is lost is lost too.
         let durable = std::mem::take(&mut self.durable);
         for (path, entry) in durable {
             let parent = path.parent().map(Path::to_path_buf);
@@ -237,7 +239,8 @@ impl State {
         }
     }
 
-    /// Names of files are left out: some are random.
+    /// Returns a hash of the sizes of segments and journals. File names are left out, because some
+    /// are random.
     pub(super) fn digest(&self) -> u64 {
         let mut sizes: Vec<u64> = Vec::new();
         for (path, entry) in &self.names {
@@ -254,7 +257,7 @@ impl State {
 }
 
 impl File {
-    /// Makes some of what was not synced durable.
+    /// Makes none, all or random pages of the pending writes durable.
     fn keep_some(&mut self, rng: &mut Rng) {
         let mode = rng.below(4);
         for (offset, bytes) in &self.pending {
