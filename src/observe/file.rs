@@ -1,4 +1,7 @@
-//! A log file that exists only once there is something to say, and never grows without limit.
+//! A log file that is created with its first line and truncated when it reaches a size limit.
+//!
+//! The daemon logs through it, see [`log_to_file`](super::log_to_file). A write error never reaches
+//! the code that logs.
 
 use parking_lot::Mutex;
 use std::fs::{File, OpenOptions};
@@ -8,10 +11,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// A file that reaches this length is emptied: what matters in a log is its end.
+/// Maximum length in bytes. A line that would exceed it truncates the file first: the newest lines
+/// matter.
 const MAX: u64 = 4 << 20;
 
-/// A log file, made at the first line.
+/// A log file, created by the first line. Clones share it.
 #[derive(Clone)]
 pub(super) struct LogFile(Arc<Mutex<State>>);
 
@@ -23,7 +27,7 @@ struct State {
 }
 
 impl LogFile {
-    /// `path` is asked at the first line.
+    /// Creates a log. `path` is called when the first line is written.
     pub(super) fn new(path: impl Fn() -> Option<PathBuf> + Send + 'static) -> LogFile {
         LogFile(Arc::new(Mutex::new(State {
             path: Box::new(path),
@@ -55,7 +59,7 @@ impl State {
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir)?;
         }
-        // Names of files may stand in it, so it is for its owner only.
+        // Log lines may contain file names, so only the owner may read them.
         let mut options = OpenOptions::new();
         let file = options.create(true).append(true).mode(0o600).open(&path)?;
         self.len = file.metadata()?.len();
@@ -66,7 +70,7 @@ impl State {
 impl Write for LogFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock();
-        // A place that cannot be written is not tried again for every line.
+        // A file that cannot be written is not tried again for every line.
         if !state.failed && state.append(line).is_err() {
             state.failed = true;
         }
@@ -95,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_made_by_the_first_line_and_emptied_at_its_limit() {
+    fn file_is_created_by_the_first_line_and_truncated_at_its_limit() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state/pond.log");
         let mut log = log_at(path.clone());
@@ -103,7 +107,7 @@ mod tests {
         log.write_all(b"one\n").unwrap();
         log.write_all(b"two\n").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\n");
-        // A second program goes on where the first stopped.
+        // Another process appends to the file.
         let mut log = log_at(path.clone());
         log.write_all(b"three\n").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\nthree\n");
@@ -112,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_cannot_be_written_is_no_error() {
+    fn unwritable_log_is_not_an_error() {
         let mut log = log_at("/proc/none/pond.log".into());
         log.write_all(b"lost\n").unwrap();
         log.write_all(b"lost\n").unwrap();

@@ -1,19 +1,20 @@
-//! Keeps a panic of a decoder from ending the program.
+//! Keeps a panic in a library's decoder from ending the process.
 //!
-//! Role: some libraries answer some damaged input by a panic; what is read from a disk must not be
-//! able to do that to us. In: a call of a decoder. Out: what it returned, or nothing. Holds always:
-//! what the call was about to change is not used again after it panicked; such a panic is no news
-//! but for who looks for causes, since the caller says what was damaged.
+//! Some libraries panic on some damaged input, and a damaged file must not stop the daemon. The
+//! modules that read files from a disk call such decoders through [`guarded`].
+//!
+//! After a panic the caller must not use anything that the call was changing. The panic is logged
+//! at debug level only, because the caller reports what is damaged.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
 
 thread_local! {
-    /// Whether a panic of this thread is caught.
+    /// Whether [`guarded`] catches a panic of this thread.
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `decode` returns, or `None` where it panicked.
+/// Returns the result of `decode`, or `None` if it panics.
 pub fn guarded<T>(decode: impl FnOnce() -> T) -> Option<T> {
     let outer = GUARDED.replace(true);
     let decoded = catch_unwind(AssertUnwindSafe(decode)).ok();
@@ -21,10 +22,10 @@ pub fn guarded<T>(decode: impl FnOnce() -> T) -> Option<T> {
     decoded
 }
 
-/// Has all panics but those that are caught here told by `tell`.
+/// Sets a panic hook that calls `tell`, except for panics that [`guarded`] catches.
 pub(super) fn tell_panics(tell: impl Fn(&PanicHookInfo<'_>) + Send + Sync + 'static) {
     set_hook(Box::new(move |panic| match GUARDED.get() {
-        true => tracing::debug!("a library gave up on what it was to decode: {panic}"),
+        true => tracing::debug!("a library panicked while decoding: {panic}"),
         false => tell(panic),
     }));
 }
@@ -34,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_an_answer() {
+    fn panic_of_a_decoder_becomes_none() {
         assert_eq!(guarded(|| 7), Some(7));
         assert_eq!(guarded(|| Vec::<u8>::new()[0]), None);
         assert!(!GUARDED.get());

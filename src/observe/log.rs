@@ -1,4 +1,6 @@
-//! Log lines: how many, and where they go.
+//! Log levels and destinations: standard error, or a file for a daemon without a terminal.
+//!
+//! `cli` calls [`log_to_stderr`] or [`log_to_file`] once when the process starts.
 
 use super::file::LogFile;
 use super::guard::tell_panics;
@@ -6,27 +8,27 @@ use std::io;
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
-/// The variable that chooses log lines more finely than `-v` does.
+/// Environment variable with filter directives. It overrides `-q` and `-v`.
 const VARIABLE: &str = "POND_LOG";
 
-/// How much a user wants to hear.
+/// How much is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verbosity {
-    /// Errors only.
+    /// Errors.
     Quiet,
-    /// Warnings too.
+    /// Errors and warnings.
     #[default]
     Normal,
-    /// What goes on (`-v`).
+    /// Progress (`-v`).
     Info,
-    /// Why (`-vv`).
+    /// Reasons and details (`-vv`).
     Debug,
-    /// Everything, of the libraries as well (`-vvv`).
+    /// Everything, including libraries (`-vvv`).
     Trace,
 }
 
 impl Verbosity {
-    /// From the counts of `-q` and `-v`.
+    /// Returns the verbosity for `-q` and the number of `-v`. `-q` overrides `-v`.
     pub fn new(quiet: bool, verbose: u8) -> Verbosity {
         match (quiet, verbose) {
             (true, _) => Verbosity::Quiet,
@@ -37,7 +39,8 @@ impl Verbosity {
         }
     }
 
-    /// Libraries warn of things that no user of a pond can act on, so they are heard one step later.
+    /// Returns the filter directives. Libraries are logged one level less than pondmount, because a
+    /// user cannot act on most of their warnings.
     fn directives(self) -> &'static str {
         match self {
             Verbosity::Quiet => "off,pondmount=error",
@@ -62,12 +65,13 @@ pub fn log_to_stderr(verbosity: Verbosity) {
         .with_env_filter(verbosity.filter())
         .with_writer(io::stderr)
         .with_ansi(false);
-    // It fails when there is a log already, which then stays.
+    // Fails if a subscriber is set already, which then stays.
     let _ = log.try_init();
     tell_panics(std::panic::take_hook());
 }
 
-/// Sends log lines, and what a panic says, to the file that `path` names when the first line comes.
+/// Sends log lines and panic messages to the file that `path` returns. `path` is called for the
+/// first line.
 pub fn log_to_file(verbosity: Verbosity, path: impl Fn() -> Option<PathBuf> + Send + 'static) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(verbosity.filter())
@@ -82,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quiet_wins_and_every_v_says_more() {
+    fn quiet_overrides_verbose_and_each_v_adds_a_level() {
         assert_eq!(Verbosity::new(true, 3), Verbosity::Quiet);
         assert_eq!(Verbosity::new(false, 0), Verbosity::Normal);
         assert_eq!(Verbosity::new(false, 9), Verbosity::Trace);

@@ -1,7 +1,9 @@
-//! Figures of a running program, in the text format of OpenMetrics, which Prometheus reads.
+//! Metrics of a running process, in the OpenMetrics text format that Prometheus reads.
 //!
-//! In: that something of a kind was done, and how long it took; numbers as they are when somebody asks. Out: text.
-//! Holds always: to note a duration allocates nothing, and waits for nobody but who notes one of the same kind.
+//! `mount` records the duration of each request here, and shows the text as `.pond/metrics`.
+//!
+//! Recording a duration allocates nothing, and contends only with recordings of the same kind and
+//! with the encoding of the text.
 
 use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
@@ -13,24 +15,24 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-/// What all names begin with.
+/// Prefix of all metric names.
 const PREFIX: &str = "pondmount";
-/// The buckets of a histogram: the first ends at a microsecond, each other at twice that of the one before; the
-/// last at eight seconds.
+/// Number of buckets of a histogram. The first ends at one microsecond, each next one at twice the
+/// previous, the last at eight seconds.
 const BUCKETS: u16 = 24;
 
-/// A set of figures that are told together.
+/// A set of metrics that are encoded together.
 pub struct Metrics(Mutex<Registry>);
 
-/// How long things of one kind take: a histogram, which all copies share.
+/// Histogram of the durations of one kind of operation. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Durations(Histogram);
 
-/// A number as it was told last, which all copies share.
+/// A gauge. Clones share its value.
 #[derive(Clone, Debug, Default)]
 pub struct Number(Gauge<u64, AtomicU64>);
 
-/// Something that is being done. It ends when this is dropped.
+/// Measures an operation. Records its duration when dropped.
 #[derive(Debug)]
 pub struct Timer {
     durations: Durations,
@@ -44,7 +46,8 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Histograms, in seconds, of things of several `kinds`, in their order; each is told with its kind as `label`.
+    /// Registers one histogram, in seconds, for each of `kinds`, and returns them in this order.
+    /// The kind is the value of the label `label`.
     pub fn durations(
         &self,
         name: &str,
@@ -61,14 +64,14 @@ impl Metrics {
         durations
     }
 
-    /// A number, which is 0 until it is set.
+    /// Registers a gauge with the value 0.
     pub fn number(&self, name: &str, help: &str) -> Number {
         let number = Number::default();
         self.0.lock().register(name, help, number.0.clone());
         number
     }
 
-    /// All of it as text.
+    /// Returns all metrics as text.
     pub fn text(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.0.lock())?;
@@ -83,7 +86,7 @@ impl fmt::Debug for Metrics {
 }
 
 impl Durations {
-    /// Begins something of this kind.
+    /// Starts measuring an operation of this kind.
     pub fn start(&self) -> Timer {
         Timer {
             durations: self.clone(),
@@ -93,7 +96,7 @@ impl Durations {
 }
 
 impl Number {
-    /// What it is now.
+    /// Sets the value.
     pub fn set(&self, value: u64) {
         self.0.set(value);
     }
@@ -110,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_done_and_what_is_are_told_as_text() {
+    fn durations_and_gauges_are_encoded_as_text() {
         let metrics = Metrics::default();
         let kinds = metrics.durations("request", "Requests", "op", &["read", "write"]);
         let depth = metrics.number("depth", "How deep it is");

@@ -1,9 +1,10 @@
-//! What a running program tells about itself.
+//! Observability of a running process: log lines, panics of libraries, metrics.
 //!
-//! Role: where log lines go and which are kept. In: how much the user wants to hear. Out: lines on
-//! standard error, or in a file for a daemon that has no terminal. Holds always: a log that cannot
-//! be written never stops the work. And [`guarded`]: what of a library's panic is told;
-//! [`Metrics`]: how long what takes.
+//! - [`log_to_stderr`], [`log_to_file`]: where log lines go, and which. Called by `cli`.
+//! - [`guarded`]: contains panics of decoders. Called wherever files are decoded.
+//! - [`Metrics`]: durations and gauges. Used by `mount`.
+//!
+//! A log that cannot be written never stops the work.
 
 mod file;
 mod guard;
