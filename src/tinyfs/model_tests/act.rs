@@ -1,4 +1,4 @@
-//! One operation of a sequence, on the store and on the reference.
+//! Performs one operation of a sequence on the store and on the reference.
 
 use super::Harness;
 use super::drive::Run;
@@ -10,9 +10,9 @@ use crate::tinyfs::{ContentId, Errno, Name, NodeId, Time};
 type Answer = Result<u64, Errno>;
 
 impl<H: Harness> Run<H> {
-    /// The answers of store and reference, and the file whose bytes may have changed.
+    /// Returns the results of store and reference, and the file whose bytes may have changed.
     pub(super) fn both(&mut self, caller: &Caller, op: &Op) -> (Answer, Answer, Option<u64>) {
-        // Drawn beforehand: whether an operation needs one is its own affair.
+        // Drawn before the operation, which decides whether it needs an id.
         let fresh = self.harness.new_id();
         let content = || ContentId(fresh);
         match *op {
@@ -213,7 +213,8 @@ impl<H: Harness> Run<H> {
         offset: u64,
         len: u64,
     ) -> (Answer, Answer, Option<u64>) {
-        // Bytes that tell where and when they were written, none of them zero.
+        // Never zero, and dependent on position and time, so that stale, moved and missing bytes
+        // differ.
         let clock = self.clock as u64;
         let data: Vec<u8> = (0..len).map(|i| ((i + clock) % 251) as u8 + 1).collect();
         let got = self.change(|tx, harness| {

@@ -1,4 +1,4 @@
-//! A tree in a store against the reference, at one version: every name, attribute and byte.
+//! Compares the tree in a store with the reference at a version: every name, attribute and byte.
 
 use super::Harness;
 use super::reference::{Plain, Reference};
@@ -9,7 +9,7 @@ use crate::tinyfs::{
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-/// Whose bytes are compared; the rest of the tree is compared always.
+/// The files whose bytes are compared. The rest of the tree is always compared.
 #[derive(Clone, Copy, Debug)]
 pub enum Bytes {
     All,
@@ -17,7 +17,7 @@ pub enum Bytes {
     None,
 }
 
-/// Panics where the store differs from the reference at version `at`.
+/// Panics if the store differs from the reference at version `at`.
 pub fn compare<H: Harness>(harness: &H, at: Version, reference: &Reference, bytes: Bytes) {
     let store = harness.store();
     let mut ids = BTreeSet::new();
@@ -104,7 +104,7 @@ fn same_xattrs<S: Store>(store: &S, at: Version, id: u64, plain: &Plain) {
     }
 }
 
-/// The bytes of a file, and that its extents are as they always must be.
+/// Compares the bytes of a file, and checks the invariants of its extents.
 fn same_bytes<H: Harness>(harness: &H, at: Version, node: &Node, wanted: &[u8]) {
     let store = harness.store();
     let mut found = vec![0; wanted.len()];

@@ -7,7 +7,7 @@ use super::{Harness, Outcome};
 use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{Changes, Errno, FsResult, Kind, Node, NodeId, Nodes, Time, Tx, Version};
 
-/// Runs a sequence; panics where store and reference differ.
+/// Runs a sequence. Panics if store and reference differ.
 pub fn run<H: Harness>(harness: H, steps: &[Step]) {
     let mut run = Run::new(harness);
     run.step(&Step::Commit(Crash::Nowhere));
@@ -80,7 +80,7 @@ impl<H: Harness> Run<H> {
         for (version, reference) in &self.saved {
             compare(&self.harness, *version, reference, Bytes::All);
         }
-        // Between two versions it is still the earlier one.
+        // Between two versions the earlier one is still visible.
         for pair in self.saved.windows(2) {
             let between = Version(pair[1].0.0 - 1);
             compare(&self.harness, between, &pair[0].1, Bytes::None);
@@ -110,7 +110,7 @@ impl<H: Harness> Run<H> {
                 }
             }
             Outcome::Reopened(version) => {
-                // A commit without an earlier seal sealed everything, and that made it durable.
+                // A commit without an earlier seal sealed everything, which made it durable.
                 if matches!(step, Step::Commit(_)) && self.sealed.is_none() {
                     self.durable = self.now.clone();
                 }

@@ -1,8 +1,8 @@
-//! The model test: random sequences of operations on a store and on a plain reference at once.
+//! The model test: random sequences of operations on a store and on a plain reference.
 //!
-//! After every operation the answer and the tree have to be the same, at the end every version that
-//! was committed on the way. Stores differ in what committing, crashing and opening again does; that
-//! is their [`Harness`]. `PROPTEST_CASES` sets how many sequences there are.
+//! After each operation its result and the tree must be the same; at the end, every version that
+//! was committed. A [`Harness`] adapts a store: it defines what commit, crash and reopening do.
+//! `index` runs the test on its own store. `PROPTEST_CASES` sets the number of sequences.
 
 mod act;
 mod compare;
@@ -19,40 +19,40 @@ use super::{Changes, ContentId, Extent, MemoryStore, Name, NodeId, Store, Versio
 use bytes::Bytes;
 use proptest::prelude::*;
 
-/// A store, and how the open version in it becomes durable and committed.
+/// A store under test, and how its open version becomes durable and committed.
 pub trait Harness {
-    /// The store.
+    /// Type of the store.
     type S: Store;
-    /// The store.
+    /// Returns the store.
     fn store(&self) -> &Self::S;
-    /// An unused id of a node or content.
+    /// Returns an unused id of a node or content.
     fn new_id(&mut self) -> u64;
-    /// Applies an operation.
+    /// Applies the changes of an operation.
     fn apply(&mut self, changes: Changes);
-    /// Puts a write's bytes in place, if the store can.
+    /// Stores a write's bytes without a change of the maps, if possible. Returns whether it did.
     fn place(&self, content: ContentId, offset: u64, data: &[u8], size: u64) -> bool;
-    /// The bytes of an extent.
+    /// Returns the bytes of an extent.
     fn bytes(&self, extent: &Extent) -> Bytes;
-    /// Takes any step but an operation.
+    /// Performs a step other than an operation.
     fn step(&mut self, step: &Step) -> Outcome;
 }
 
-/// What became of the tree in a step.
+/// The effect of a step on the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing that could be seen.
+    /// No visible effect.
     Same,
-    /// All is durable.
+    /// Everything is durable.
     Durable,
-    /// All is durable; what is here now becomes a version later.
+    /// Everything is durable, and the current tree is to be committed later.
     Sealed,
-    /// What was sealed, or all, is that version; or `None`, as it changed nothing.
+    /// The sealed tree, or the current one, is this version; `None` if it changed nothing.
     Committed(Option<Version>),
-    /// What was not durable is gone. If a commit was under way, it did become that version.
+    /// What was not durable is lost. A commit in progress became this version, if any.
     Reopened(Option<Version>),
 }
 
-/// How many sequences, unless the environment says it.
+/// Returns the configuration for this many sequences, unless the environment sets the number.
 pub fn config(cases: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok();
     ProptestConfig {
@@ -63,13 +63,13 @@ pub fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-/// The names there are.
+/// Returns the names that sequences use.
 fn names() -> Vec<Name> {
     let names = [&b"a"[..], b"ab", b"b", b"\xff"];
     names.into_iter().map(|n| Name::new(n).unwrap()).collect()
 }
 
-/// The store in memory: commits at once, never crashes.
+/// A store in memory that commits at once and never crashes.
 #[derive(Default)]
 struct Memory {
     store: MemoryStore,
@@ -120,7 +120,7 @@ proptest! {
     #![proptest_config(config(2_000))]
 
     #[test]
-    fn memory_store_does_as_the_reference(steps in steps()) {
+    fn memory_store_equals_the_reference(steps in steps()) {
         run(Memory::default(), &steps);
     }
 }

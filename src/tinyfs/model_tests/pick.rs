@@ -1,4 +1,4 @@
-//! Which node, directory or entry a number of a sequence means at this moment.
+//! Maps the numbers of a sequence to nodes, directories and entries that exist at the moment.
 
 use super::Harness;
 use super::drive::Run;
@@ -15,7 +15,7 @@ impl<H: Harness> Run<H> {
             .unwrap()
     }
 
-    /// One of the directories; now and then any node at all.
+    /// Returns a directory; for 11 any node, so that errors are tested as well.
     pub(super) fn dir(&self, n: u8) -> u64 {
         if n == 11 {
             return self.node(n);
@@ -29,7 +29,7 @@ impl<H: Harness> Run<H> {
         dirs[usize::from(n) % dirs.len()]
     }
 
-    /// One of the files; now and then any node at all.
+    /// Returns a file; for 11 any node, so that errors are tested as well.
     pub(super) fn file(&self, n: u8) -> u64 {
         let files = self
             .now
@@ -56,8 +56,7 @@ impl<H: Harness> Run<H> {
     }
 }
 
-/// One of the names.
-/// The name of an attribute, which is freer than that of an entry.
+/// Returns one of the attribute names. These may contain bytes that names of entries may not.
 pub(super) fn attr_name(n: u8) -> AttrName {
     let names = [&b"user.a"[..], b"user.a/b", b"/", b"\xff"];
     AttrName::new(names[usize::from(n) % 4]).unwrap()

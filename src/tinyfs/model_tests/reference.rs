@@ -1,13 +1,13 @@
-//! A plain file system to compare with: nodes in a map, bytes in vectors, links counted by looking.
+//! A plain file system as a reference: nodes in a map, bytes in vectors, links counted by a scan.
 //!
-//! Written from the manual pages and not from the code that it judges; nothing of it is clever.
+//! It follows the manual pages, not the code under test, and is kept simple.
 
 use crate::tinyfs::ops::{Caller, RenameMode, SetAttr, SetXattr};
 use crate::tinyfs::{AttrName, Errno, Kind, Name, Time};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// A node, with all that hangs on it.
+/// A node with its data, entries and attributes.
 #[derive(Clone, Debug)]
 pub struct Plain {
     pub kind: Kind,
@@ -24,7 +24,7 @@ pub struct Plain {
     pub xattrs: BTreeMap<AttrName, Vec<u8>>,
 }
 
-/// The file system. Copies share the bytes of files.
+/// The file system. Clones share the bytes of files.
 #[derive(Clone, Debug, Default)]
 pub struct Reference {
     pub nodes: BTreeMap<u64, Plain>,
@@ -33,7 +33,7 @@ pub struct Reference {
 pub(super) type Answer = Result<(), Errno>;
 
 impl Reference {
-    /// An empty file system whose root has the id `root`.
+    /// Returns an empty file system whose root has the id `root`.
     pub fn new(root: u64, caller: &Caller, mode: u16) -> Reference {
         let plain = Plain::new(Kind::Directory, mode, caller);
         Reference {
@@ -41,7 +41,7 @@ impl Reference {
         }
     }
 
-    /// Names that lead to a node; for a directory 2 and one for each directory in it.
+    /// Returns the number of names of a node; for a directory 2 plus the number of subdirectories.
     pub fn nlink(&self, id: u64) -> u32 {
         let is_dir = |id: &u64| self.nodes[id].kind == Kind::Directory;
         let count = if is_dir(&id) {
@@ -78,7 +78,7 @@ impl Reference {
         (dir.mtime, dir.ctime) = (caller.now, caller.now);
     }
 
-    /// After a name of `id` is gone: the node goes with the last one.
+    /// Updates node `id` after it lost a name. The node goes with its last name.
     fn dropped(&mut self, caller: &Caller, id: u64) {
         let names = self.nodes.values().flat_map(|n| n.entries.values());
         match names.filter(|child| **child == id).count() {
@@ -144,7 +144,7 @@ impl Reference {
         Ok(())
     }
 
-    /// Whether `inner` is `outer` or lies somewhere within it.
+    /// Returns whether `inner` is `outer` or lies below it.
     fn within(&self, inner: u64, outer: u64) -> bool {
         inner == outer
             || (self.nodes[&outer].entries.values()).any(|child| self.within(inner, *child))

@@ -1,4 +1,4 @@
-//! The bytes of files in the reference.
+//! Data of files in the reference.
 
 use super::reference::{Answer, Plain, Reference};
 use crate::tinyfs::ops::Caller;
@@ -16,7 +16,7 @@ impl Reference {
         }
     }
 
-    /// Changes a file's bytes.
+    /// Changes the bytes of a file.
     fn change(&mut self, caller: &Caller, id: u64, change: impl FnOnce(&mut Vec<u8>)) -> Answer {
         let node = self.file(id)?;
         change(Rc::make_mut(&mut node.data));

@@ -1,11 +1,11 @@
-//! What a random sequence is made of. Nodes, directories and entries are named by their place among
-//! those that exist at that moment, so that a shortened sequence still does something.
+//! Random sequences of steps. Nodes, directories and entries are numbered among those that exist at
+//! the moment, so that a shrunk sequence still does something.
 
 use crate::tinyfs::Kind;
 use crate::tinyfs::ops::{CHUNK, RenameMode, SetXattr};
 use proptest::prelude::*;
 
-/// An operation of the tree. `dir`, `node` and `entry` count through what there is; a `name` is one
+/// An operation on the tree. `dir`, `node` and `entry` count through existing ones; `name` is one
 /// of a few.
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -26,7 +26,7 @@ pub enum Op {
     Rmdir {
         entry: u8,
     },
-    /// A look-up of a name that is often not there.
+    /// Removes a name that often does not exist.
     Remove {
         dir: u8,
         name: u8,
@@ -39,7 +39,7 @@ pub enum Op {
         mode: RenameMode,
         whiteout: bool,
     },
-    /// Onto an entry that exists.
+    /// Renames onto an existing entry.
     Replace {
         entry: u8,
         onto: u8,
@@ -69,7 +69,7 @@ pub enum Op {
         offset: u64,
         len: u64,
     },
-    /// At the end of the file.
+    /// Writes at the end of the file.
     Append {
         node: u8,
         len: u64,
@@ -102,19 +102,19 @@ pub enum Op {
 /// A step of a sequence.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// An operation, by root or by somebody else.
+    /// An operation, by root (`true`) or by another user.
     Op(Op, bool),
-    /// Ends the open layer.
+    /// Freezes the open layer in memory.
     Freeze,
-    /// Makes everything until now durable.
+    /// Makes all changes durable.
     Flush,
-    /// Ends a generation; it is committed later.
+    /// Ends a generation, which is committed later.
     Seal,
-    /// Commits what was sealed, or everything, and goes as far as the crash lets it.
+    /// Commits what was sealed, or everything, up to the crash.
     Commit(Crash),
-    /// Stops without a word and opens again.
+    /// Kills the process and opens the store again.
     Reopen,
-    /// Loses everything but what was committed, and starts from that.
+    /// Discards everything but the commits, and rebuilds from them.
     Rebuild,
 }
 
@@ -127,7 +127,7 @@ pub enum Crash {
     AfterIndex,
 }
 
-/// Sequences of steps.
+/// Returns sequences of steps.
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 1..70)
 }
@@ -150,7 +150,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Mostly within a page, now and then across the edges of chunks.
+/// Mostly within a page, sometimes across the edges of chunks.
 fn offset() -> impl Strategy<Value = u64> {
     prop_oneof![12 => 0..40_u64, 1 => CHUNK - 3..CHUNK + 3, 1 => 2 * CHUNK - 2..2 * CHUNK + 2]
 }
