@@ -1,31 +1,31 @@
-//! New names: of new nodes (`creat`, `mkdir`, `mknod`, `symlink`), and of nodes that exist (`link`).
+//! Adds names: of new nodes (`creat`, `mkdir`, `mknod`, `symlink`) and of existing ones (`link`).
 
 use super::{Caller, holder, present};
 use crate::tinyfs::{Dentry, Errno, FsResult, Kind, Name, Names, Node, NodeId, Nodes, Store, Tx};
 
-/// The most names that a node can have, as on ext4.
+/// Maximum number of names of a node, as on ext4.
 const MAX_LINKS: u32 = 65_000;
-/// The longest target of a symbolic link, in bytes (`PATH_MAX` less the closing NUL).
+/// Maximum length of a symbolic link's target in bytes (`PATH_MAX` without the closing NUL).
 const MAX_TARGET: usize = 4_095;
 const SET_GID: u16 = 0o2000;
 
-/// What a new node is to be.
+/// The properties of a new node.
 #[derive(Clone, Debug)]
 pub struct NewNode<'a> {
-    /// File, directory, link or special file.
+    /// Kind of the node.
     pub kind: Kind,
-    /// Permission bits, the caller's umask already taken off.
+    /// Permission bits, after the caller's umask.
     pub mode: u16,
-    /// Device number, of devices.
+    /// Device number; ignored unless the node is a device.
     pub rdev: u32,
-    /// Target, of a symbolic link.
+    /// Target; ignored unless the node is a symbolic link.
     pub target: &'a [u8],
 }
 
-/// Makes a node with the unused id `id` under the name `name` in directory `dir`.
+/// Creates a node with the unused id `id` under the name `name` in directory `dir`.
 ///
-/// Errors: `EEXIST`; `ENOENT` or `ENOTDIR` of the directory; `EMLINK` for a directory in a directory
-/// that has too many; `ENAMETOOLONG` and `ENOENT` for a target too long or empty.
+/// Errors: `EEXIST`; `ENOENT` or `ENOTDIR` of the directory; `EMLINK` if the directory has too many
+/// subdirectories; `ENAMETOOLONG` or `ENOENT` if the target is too long or empty.
 pub fn create<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,
@@ -47,7 +47,7 @@ pub fn create<S: Store>(
         }
     }
     let is_dir = new.kind == Kind::Directory;
-    // A link has all permissions and a target; only a device has a number.
+    // A symbolic link has all permissions and a target; only a device has a device number.
     let (mode, target) = match new.kind {
         Kind::Symlink => (0o777, new.target),
         _ => (new.mode & 0o7777, &[][..]),
@@ -56,7 +56,7 @@ pub fn create<S: Store>(
         Kind::CharDevice | Kind::BlockDevice => new.rdev,
         _ => 0,
     };
-    // A set-group-id directory hands its group down, and directories the bit too.
+    // A set-group-id directory passes on its group, and to directories the bit as well.
     let inherits = parent.mode & SET_GID != 0;
     let node = Node {
         kind: new.kind,
@@ -87,7 +87,7 @@ pub fn create<S: Store>(
     Ok(node)
 }
 
-/// Gives node `id` one more name.
+/// Adds a name to node `id`.
 ///
 /// Errors: `EPERM` for a directory; `EEXIST`; `EMLINK`; `ENOENT`.
 pub fn link<S: Store>(
@@ -107,7 +107,7 @@ pub fn link<S: Store>(
         return Err(Errno::EEXIST.into());
     }
     match node.nlink {
-        // The last name is gone; the node only lives on for those who have it open.
+        // The last name is gone; the node exists only as long as it is open.
         0 => return Err(Errno::ENOENT.into()),
         n if n >= MAX_LINKS => return Err(Errno::EMLINK.into()),
         _ => {}

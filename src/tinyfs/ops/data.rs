@@ -1,8 +1,8 @@
-//! Bytes of files, as extents: writing, cutting, sharing and finding them.
+//! Data of files as extents: write, truncate, punch, share and seek.
 //!
-//! Always holds: the extents of a content are disjoint, each lies below the file's size, and each
-//! has at least one byte and at most [`MAX_EXTENT`](crate::tinyfs::MAX_EXTENT). What no extent
-//! covers is a hole and reads as zeros.
+//! The extents of a content are disjoint. Each lies below the size of the file and has 1 to
+//! [`MAX_EXTENT`](crate::tinyfs::MAX_EXTENT) bytes. A range that no extent covers is a hole and
+//! reads as zeros.
 
 use super::setattr::clear_set_id;
 use super::{Caller, file};
@@ -12,23 +12,23 @@ use crate::tinyfs::{
 use bytes::Bytes;
 use std::ops::{ControlFlow, Range};
 
-/// New extents do not cross multiples of this many bytes. It is what a small read fetches and
-/// verifies at least, and what one record describes at most.
+/// Inline extents do not cross multiples of this many bytes: a write is split there, and the index
+/// joins adjacent writes only up to there.
 pub const CHUNK: u64 = 128 << 10;
 
-/// The largest size of a file: what an offset of the system calls can say.
+/// Maximum size of a file: the largest offset of the system calls.
 const MAX_SIZE: u64 = i64::MAX as u64;
 
-/// What [`seek`] looks for.
+/// The target of [`seek`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seek {
     /// The next byte that an extent covers.
     Data,
-    /// The next byte that none covers; the end of the file counts as one.
+    /// The next byte that no extent covers. The end of the file counts as a hole.
     Hole,
 }
 
-/// The extents of `content` that touch `range` at version `at`, in order, whole.
+/// Returns the extents of `content` that overlap `range` at version `at`, whole, sorted by offset.
 pub fn extents_in<S: Store>(
     store: &S,
     at: Version,
@@ -43,7 +43,7 @@ pub fn extents_in<S: Store>(
     Ok(found)
 }
 
-/// Visits the extents of `content` that touch `range`, in order, until `visit` breaks.
+/// Visits the extents of `content` that overlap `range`, sorted by offset, until `visit` breaks.
 fn visit_extents<S: Store>(
     store: &S,
     at: Version,
@@ -60,7 +60,7 @@ fn visit_extents<S: Store>(
         if end > range.start {
             visit(start, extent)?;
         }
-        // No other reaches into the range, and the store need not look for more.
+        // Extents are disjoint, so no later one overlaps the range: the store can stop the scan.
         match end >= range.end {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
@@ -76,8 +76,8 @@ fn visit_extents<S: Store>(
     }
 }
 
-/// Makes `range` of `content` a hole: removes the extents in it and trims those at its edges. Answers
-/// how many bytes they covered of it.
+/// Makes `range` of `content` a hole: removes the extents in it and trims those at its edges.
+/// Returns how many bytes of the range were covered.
 pub fn punch<S: Store>(tx: &mut Tx<'_, S>, content: ContentId, range: Range<u64>) -> FsResult<u64> {
     let mut covered = 0;
     for (start, extent) in extents_in(tx, Version::NOW, content, range.clone())? {
@@ -96,11 +96,12 @@ pub fn punch<S: Store>(tx: &mut Tx<'_, S>, content: ContentId, range: Range<u64>
     Ok(covered)
 }
 
-/// Writes `data` at `offset`. `fresh` gives an unused content id, if the file has none; `place` may
-/// put the bytes where they go without any change of the maps, told the content and the file's size
-/// so far, and says whether it did. Writing nothing changes nothing, wherever it is.
+/// Writes `data` at `offset` and returns the changed node. `fresh` returns an unused content id,
+/// and is called if the file has none. `place` gets the content and the current size of the file.
+/// It may store the bytes without a change of the maps, and returns whether it did. An empty write
+/// changes nothing, at any offset.
 ///
-/// Errors: `EISDIR`, `EINVAL` for what is no regular file, `EFBIG`.
+/// Errors: `EISDIR`; `EINVAL` for other nodes that are not regular files; `EFBIG`.
 pub fn write<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,
@@ -118,7 +119,7 @@ pub fn write<S: Store>(
     let content = *node.content.get_or_insert_with(fresh);
     let placed = place(content, node.size);
     if placed {
-        // Over bytes that are there already, and on from where the file ended.
+        // Placed bytes overwrite covered bytes, or extend the file at its end.
         node.allocated += end.saturating_sub(node.size);
     } else {
         if offset < node.size {
@@ -139,8 +140,8 @@ pub fn write<S: Store>(
     Ok(modified(tx, caller, id, node))
 }
 
-/// Makes the file `size` bytes long. Cutting all of it off costs one record however long it was:
-/// the next write starts a new content.
+/// Sets the size of the file. Truncation to zero writes one record however large the file was: it
+/// drops the content, and the next write starts a new one.
 pub fn truncate<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,
@@ -183,10 +184,10 @@ pub fn zero<S: Store>(
     Ok(modified(tx, caller, id, node))
 }
 
-/// Makes `len` bytes at `to_offset` of file `to` the same as those at `from_offset` of file `from`,
-/// by sharing their extents. Answers how many bytes that were: fewer where `from` ends.
+/// Copies `len` bytes at `from_offset` of file `from` to `to_offset` of file `to` by sharing
+/// extents. Returns the number of bytes copied: fewer than `len` if `from` ends earlier.
 ///
-/// Errors: those of [`write`]; `EINVAL` where both are one file and the ranges overlap.
+/// Errors: those of [`write`]; `EINVAL` if both are one file and the ranges overlap.
 pub fn copy_range<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,
@@ -226,7 +227,8 @@ pub fn copy_range<S: Store>(
     Ok(len)
 }
 
-/// The next data or hole at or after `offset`, or `ENXIO` beyond the end.
+/// Returns the offset of the next data or hole at or after `offset`. `ENXIO` at or beyond the end
+/// of the file, or if no data follows.
 pub fn seek<S: Store>(
     store: &S,
     at: Version,
@@ -260,8 +262,8 @@ pub fn seek<S: Store>(
     }
 }
 
-/// Notes in a file's node that its content changed; drops the set-id bits of a caller who may not
-/// keep them. (A node from elsewhere may have said that less was allocated, or more, than there was.)
+/// Updates the node of a file after its content changed. Clears the set-id bits unless the caller
+/// keeps them. `allocated` is limited to the size, because a damaged node may have a wrong count.
 fn modified<S: Store>(tx: &mut Tx<'_, S>, caller: &Caller, id: NodeId, mut node: Node) -> Node {
     node.allocated = node.allocated.min(node.size);
     node.mtime = caller.now;
@@ -273,7 +275,7 @@ fn modified<S: Store>(tx: &mut Tx<'_, S>, caller: &Caller, id: NodeId, mut node:
     node
 }
 
-/// `offset + len`, or `EFBIG` beyond what a file can hold.
+/// Returns `offset + len`, or `EFBIG` beyond the maximum size of a file.
 fn end_of(offset: u64, len: u64) -> FsResult<u64> {
     match offset.checked_add(len) {
         Some(end) if end <= MAX_SIZE => Ok(end),

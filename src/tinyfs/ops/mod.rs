@@ -1,8 +1,10 @@
-//! What POSIX operations change: one function each, over a [`Tx`](super::Tx).
+//! One function for each POSIX operation, over a [`Tx`](super::Tx).
 //!
-//! In: the operation's view of the maps, who calls and when, and the arguments. Out: changes in the
-//! `Tx`, and what the caller is told. Whether the caller *may* is asked elsewhere (on a mount, by
-//! the kernel); here stands what happens. A function checks everything before it changes anything.
+//! A function gets the operation's view of the maps, the [`Caller`] and the arguments. It records
+//! its changes in the `Tx` and returns the result for the caller. It checks everything before it
+//! changes anything.
+//!
+//! Permissions are not checked here; on a mount the kernel checks them (`default_permissions`).
 
 mod create;
 mod data;
@@ -27,33 +29,34 @@ pub use xattr::{SetXattr, list_xattrs, remove_xattr, set_xattr, xattr, xattrs};
 
 use super::{Errno, FsResult, Node, NodeId, Nodes, Store, Time, Tx};
 
-/// Who asks for an operation, and when.
+/// Credentials of the caller, and the time of the operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller {
     /// Effective user.
     pub uid: u32,
     /// Effective group.
     pub gid: u32,
-    /// Whether they are in the group of the file that is to be changed: who is not does not keep its
-    /// set-group-id bit, even where that does not mean execution.
+    /// Whether the caller is in the group of the file to change. If not, the set-group-id bit is
+    /// cleared even where group execution is off.
     pub member: bool,
-    /// The present moment.
+    /// Current time.
     pub now: Time,
 }
 
 impl Caller {
-    /// Whether set-id bits survive this caller's writes (`CAP_FSETID`, as far as a user id tells).
+    /// Returns whether set-id bits survive writes of this caller: `CAP_FSETID`, taken to be user id
+    /// 0.
     fn keeps_set_id(&self) -> bool {
         self.uid == 0
     }
 }
 
-/// The node `id`, or `ENOENT`.
+/// Returns node `id`. Errors: `ENOENT`.
 fn present<S: Store>(tx: &Tx<'_, S>, id: NodeId) -> FsResult<Node> {
     Ok(tx.get::<Nodes>(&id)?.ok_or(Errno::ENOENT)?)
 }
 
-/// The directory `id`, or `ENOENT`, or `ENOTDIR`.
+/// Returns directory `id`. Errors: `ENOENT`, `ENOTDIR`.
 fn directory<S: Store>(tx: &Tx<'_, S>, id: NodeId) -> FsResult<Node> {
     let node = present(tx, id)?;
     match node.is_dir() {
@@ -62,7 +65,8 @@ fn directory<S: Store>(tx: &Tx<'_, S>, id: NodeId) -> FsResult<Node> {
     }
 }
 
-/// The directory `id`, to put an entry in: `ENOENT` too once it was removed and is only still open.
+/// Returns directory `id` for a new entry. Errors: `ENOENT`, also if it is removed and only still
+/// open; `ENOTDIR`.
 fn holder<S: Store>(tx: &Tx<'_, S>, id: NodeId) -> FsResult<Node> {
     let node = directory(tx, id)?;
     match node.nlink {
@@ -71,7 +75,7 @@ fn holder<S: Store>(tx: &Tx<'_, S>, id: NodeId) -> FsResult<Node> {
     }
 }
 
-/// The regular file `id`, or `ENOENT`, `EISDIR`, `EINVAL`.
+/// Returns regular file `id`. Errors: `ENOENT`; `EISDIR`; `EINVAL` for other kinds.
 fn file<S: Store>(tx: &Tx<'_, S>, id: NodeId) -> FsResult<Node> {
     let node = present(tx, id)?;
     if node.is_dir() {

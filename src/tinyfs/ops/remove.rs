@@ -1,4 +1,4 @@
-//! Names taken away: `unlink` and `rmdir`, and what becomes of the node behind.
+//! Removes names: `unlink` and `rmdir`.
 
 use super::{Caller, directory, present};
 use crate::tinyfs::{
@@ -7,19 +7,19 @@ use crate::tinyfs::{
 use bytes::Bytes;
 use std::ops::ControlFlow;
 
-/// What lost a name.
+/// A node that lost a name.
 #[derive(Clone, Debug)]
 pub struct Unlinked {
-    /// The node.
+    /// Its id.
     pub id: NodeId,
-    /// As it stands now: with `nlink` 0 it is in no map any more, and lives on only for those who
-    /// have it open.
+    /// The node after the removal. With `nlink` 0 it is in no map any more, and exists only as long
+    /// as it is open.
     pub node: Node,
-    /// Its extended attributes, if it is in no map any more.
+    /// Its extended attributes if `nlink` is 0, otherwise empty.
     pub attrs: Vec<(AttrName, Bytes)>,
 }
 
-/// Removes the name of anything but a directory.
+/// Removes a name of a node that is not a directory.
 ///
 /// Errors: `ENOENT`, `ENOTDIR`; `EISDIR` for a directory.
 pub fn unlink<S: Store>(
@@ -68,7 +68,7 @@ pub fn rmdir<S: Store>(
     Ok(unlinked)
 }
 
-/// Whether directory `id` has no entries.
+/// Returns whether directory `id` has no entries.
 pub(super) fn is_empty<S: Store>(tx: &Tx<'_, S>, id: NodeId) -> FsResult<bool> {
     let mut empty = true;
     super::list(tx, Version::NOW, id, None, &mut |_, _| {
@@ -78,7 +78,7 @@ pub(super) fn is_empty<S: Store>(tx: &Tx<'_, S>, id: NodeId) -> FsResult<bool> {
     Ok(empty)
 }
 
-/// Takes one link from a node that is no directory; the last one takes the node with it.
+/// Removes a link of a node that is not a directory. The last link removes the node.
 pub(super) fn drop_link<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,
@@ -95,8 +95,8 @@ pub(super) fn drop_link<S: Store>(
     Ok(Unlinked { id, node, attrs })
 }
 
-/// Removes a node and its attributes. Its extents stay behind without a record: nothing leads to
-/// them, and collection finds them by that.
+/// Removes a node and its attributes. No record removes its extents: no node leads to them, which
+/// is how garbage collection finds them.
 pub(super) fn drop_node<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,

@@ -1,33 +1,33 @@
-//! `rename`, with its flags.
+//! `rename` with its flags.
 
 use super::remove::{Unlinked, drop_link, drop_node, is_empty};
 use super::{Caller, NewNode, create, directory, holder, present};
 use crate::tinyfs::{Dentry, Errno, FsResult, Kind, Name, Names, NodeId, Nodes, Store, Tx};
 
-/// What a rename does where the new name exists.
+/// What a rename does if the new name exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenameMode {
-    /// Replaces it.
+    /// Replaces the entry.
     Replace,
-    /// Refuses with `EEXIST` (`RENAME_NOREPLACE`).
+    /// Fails with `EEXIST` (`RENAME_NOREPLACE`).
     NoReplace,
-    /// Swaps the two (`RENAME_EXCHANGE`).
+    /// Swaps both entries (`RENAME_EXCHANGE`).
     Exchange,
 }
 
-/// What a rename did.
+/// Result of a rename.
 #[derive(Clone, Debug, Default)]
 pub struct Renamed {
-    /// What the new name led to before and lost that name.
+    /// The node that the new name led to before, which lost that name.
     pub replaced: Option<Unlinked>,
 }
 
-/// Moves the entry `name` of `dir` to `new_name` in `new_dir`. With an unused id for a `whiteout`, the
-/// old name leads from then on to what hides a name of a lower layer to an overlay: a character device
-/// of number 0 (`RENAME_WHITEOUT`). An exchange leaves none.
+/// Moves the entry `name` of `dir` to `new_name` in `new_dir`. With an unused id as `whiteout` the
+/// old name then leads to a character device of number 0 (`RENAME_WHITEOUT`), with which overlayfs
+/// hides a name of a lower layer. An exchange leaves no whiteout.
 ///
-/// Errors: `ENOENT`, `ENOTDIR`, `EISDIR`, `ENOTEMPTY`, `EEXIST`; `EINVAL` for a directory that would
-/// come to lie within itself.
+/// Errors: `ENOENT`, `ENOTDIR`, `EISDIR`, `ENOTEMPTY`, `EEXIST`; `EINVAL` if a directory would be
+/// moved into itself; `ELOOP` if `new_dir` lies in a cycle.
 pub fn rename<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,
@@ -44,7 +44,7 @@ pub fn rename<S: Store>(
     match (mode, there) {
         (RenameMode::NoReplace, Some(_)) => return Err(Errno::EEXIST.into()),
         (RenameMode::Exchange, None) => return Err(Errno::ENOENT.into()),
-        // Two names of one node: POSIX wants nothing to happen.
+        // Both names lead to one node: POSIX demands that nothing happens.
         (_, Some(there)) if there.child == moved.child => return Ok(Renamed::default()),
         _ => {}
     }
@@ -80,15 +80,15 @@ pub fn rename<S: Store>(
     Ok(Renamed { replaced })
 }
 
-/// `EINVAL` if the directory `moved` is `into`, or holds it. `ELOOP` where directories from elsewhere are
-/// each other's parents, and no way up ends.
+/// Fails with `EINVAL` if the directory `moved` is `into` or contains it. Fails with `ELOOP` if the
+/// parents of `into` form a cycle, as in damaged data.
 fn refuse_cycle<S: Store>(tx: &Tx<'_, S>, moved: Dentry, into: NodeId) -> FsResult<()> {
     if moved.kind != Kind::Directory {
         return Ok(());
     }
     let mut at = into;
-    // Whoever goes round comes by a place that was noted, however long the way: it is noted anew after
-    // 1, 2, 4, 8 … steps.
+    // Brent's cycle detection: the walk notes the node after 1, 2, 4, 8 … steps. In a cycle it
+    // comes back to the noted node, whatever the length of the cycle.
     let (mut noted, mut steps, mut until) = (None, 0_u64, 1);
     while at != NodeId::ROOT {
         if noted == Some(at) {
@@ -106,7 +106,7 @@ fn refuse_cycle<S: Store>(tx: &Tx<'_, S>, moved: Dentry, into: NodeId) -> FsResu
     Ok(())
 }
 
-/// Takes the name away from what stands in the moved entry's place.
+/// Removes the entry that the moved one replaces.
 fn replace<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,
@@ -133,7 +133,7 @@ fn replace<S: Store>(
     }
 }
 
-/// Notes in the moved node that it moved, and in a directory's old and new parent too.
+/// Updates the moved node, and for a directory its parent and the link counts of both parents.
 fn settle<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,
@@ -156,7 +156,7 @@ fn settle<S: Store>(
     Ok(())
 }
 
-/// Notes in a directory that its entries changed.
+/// Updates the times of a directory whose entries changed.
 fn touch<S: Store>(tx: &mut Tx<'_, S>, caller: &Caller, dir: NodeId) -> FsResult<()> {
     let mut node = directory(tx, dir)?;
     node.mtime = caller.now;

@@ -1,9 +1,11 @@
-//! The past brought back: what a name led to at a version, with all below it, in the place of what it leads
-//! to now.
+//! Restores what a name led to at a version, with everything below it, in place of what it leads to
+//! now.
 //!
-//! Nodes come back as themselves, so that their past goes on, wherever they are not in use elsewhere: those
-//! that were removed, moved or changed within the subtree. What stands outside of it now, or is removed and
-//! still open, stays as it is, and a copy comes back. Content is shared with the past, never copied.
+//! Nodes keep their ids, so that their history continues. This holds for nodes that were removed,
+//! moved within the subtree or changed. A node that is now outside the subtree, or removed and
+//! still open, stays as it is; a copy with a new id is restored instead.
+//!
+//! Content is shared with the past, never copied.
 
 use super::{Unlinked, directory, extents_in, xattrs};
 use crate::tinyfs::{
@@ -13,25 +15,25 @@ use crate::tinyfs::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-/// What a restoration changed, for whoever keeps copies.
+/// What a restoration changed, so that the caller can invalidate caches.
 #[derive(Debug, Default)]
 pub struct Restored {
-    /// Names that lead elsewhere now, or nowhere.
+    /// Names that lead to another node now, or to none.
     pub names: Vec<(NodeId, Name)>,
-    /// Nodes that are not what they were.
+    /// Nodes that changed.
     pub nodes: Vec<NodeId>,
     /// Nodes that lost their last name.
     pub unlinked: Vec<Unlinked>,
 }
 
 impl Restored {
-    /// Whether all was as it was.
+    /// Returns whether nothing changed.
     pub fn is_nothing(&self) -> bool {
         self.names.is_empty() && self.nodes.is_empty()
     }
 }
 
-/// A subtree as it is at a version: its names, and what they lead to.
+/// A subtree at a version: its names, and the nodes that they lead to.
 #[derive(Default)]
 struct Subtree {
     names: BTreeMap<(NodeId, Name), NodeId>,
@@ -39,7 +41,7 @@ struct Subtree {
 }
 
 impl Subtree {
-    /// What `name` in `dir` leads to at `at`, and everything below.
+    /// Collects what `name` in `dir` leads to at version `at`, and everything below it.
     fn of<S: Store>(store: &S, at: Version, dir: NodeId, name: &Name) -> FsResult<Subtree> {
         let mut subtree = Subtree::default();
         if let Some(dentry) = store.get::<Names>(at, &(dir, name.clone()))? {
@@ -49,7 +51,7 @@ impl Subtree {
         Ok(subtree)
     }
 
-    /// A node and everything below.
+    /// Adds a node and everything below it.
     fn add<S: Store>(&mut self, store: &S, at: Version, id: NodeId) -> FsResult<()> {
         let mut waiting = vec![id];
         while let Some(id) = waiting.pop() {
@@ -69,7 +71,7 @@ impl Subtree {
         Ok(())
     }
 
-    /// How many of the names lead to each node.
+    /// Returns the number of names in the subtree that lead to each node.
     fn links(&self) -> BTreeMap<NodeId, u32> {
         let mut links = BTreeMap::new();
         for child in self.names.values() {
@@ -79,21 +81,21 @@ impl Subtree {
     }
 }
 
-/// The place of what is brought back.
+/// Where a subtree is restored.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// The directory that it is in now.
+    /// The directory that contains it now.
     pub dir: NodeId,
-    /// The directory that it was in then, which may be another of that path.
+    /// The directory that contained it at the version: another node, if the path was reused.
     pub dir_then: NodeId,
-    /// Its name.
+    /// The name in that directory.
     pub name: &'a Name,
 }
 
-/// Makes what is at `place` as it was at version `at`; the root itself without one.
-/// `is_open` tells whether somebody holds on to a node, `fresh` gives ids that nothing has.
+/// Restores what is at `place` to its state at version `at`; without a place, the whole tree.
+/// `is_open` returns whether a node is open, `fresh` returns unused ids.
 ///
-/// Errors: `ENOENT` where there was nothing then and is nothing now, `ENOTDIR`.
+/// Errors: `ENOENT` if nothing is there now and nothing was there at the version; `ENOTDIR`.
 pub fn restore<S: Store>(
     tx: &mut Tx<'_, S>,
     now: Time,
@@ -142,7 +144,7 @@ struct Work<'t, 's, S> {
     tx: &'t mut Tx<'s, S>,
     now: Time,
     at: Version,
-    /// The id by which each node of the past comes back.
+    /// The id under which each node of the past is restored.
     comes_as: BTreeMap<NodeId, NodeId>,
     restored: Restored,
 }
@@ -173,7 +175,7 @@ impl<S: Store> Work<'_, '_, S> {
     fn names(&mut self, past: &Subtree, live: &Subtree, place: Option<Place<'_>>) -> FsResult<()> {
         let mut wanted = BTreeMap::new();
         for ((dir, name), child) in &past.names {
-            // The directory around the subtree is no part of it, and stays itself.
+            // The directory around the subtree is not part of it and keeps its id.
             let dir = match place {
                 Some(place) if place.dir_then == *dir && place.name == name => place.dir,
                 _ => self.came_as(*dir),
@@ -207,7 +209,7 @@ impl<S: Store> Work<'_, '_, S> {
                 .parent
                 .map(|parent| match past.nodes.contains_key(&parent) {
                     true => self.came_as(parent),
-                    // The root of the subtree comes back where it is asked for.
+                    // The root of the subtree gets the directory at which it is restored.
                     false => place.map_or(parent, |place| place.dir),
                 });
             if !node.is_dir() {
@@ -246,7 +248,8 @@ impl<S: Store> Work<'_, '_, S> {
         self.around(past, live, place)
     }
 
-    /// A node of the live subtree that was not there then loses the names that it has in it.
+    /// Removes the names that a live node has in the subtree, if the node is not restored. The node
+    /// goes with its last name.
     fn drop(&mut self, id: NodeId, node: &Node, names: u32) -> FsResult<()> {
         let mut node = node.clone();
         node.ctime = self.now;
@@ -268,7 +271,7 @@ impl<S: Store> Work<'_, '_, S> {
         Ok(())
     }
 
-    /// The directory around the subtree, if a name in it changed.
+    /// Updates the directory around the subtree if a name in it changed.
     fn around(&mut self, past: &Subtree, live: &Subtree, place: Option<Place<'_>>) -> FsResult<()> {
         let Some(Place { dir, dir_then, .. }) = place else {
             return Ok(());
@@ -289,7 +292,7 @@ impl<S: Store> Work<'_, '_, S> {
         Ok(())
     }
 
-    /// Brings the content of a node back. Answers which it is then, and whether it was not so.
+    /// Restores the content of a node. Returns its content id, and whether anything changed.
     fn content(
         &mut self,
         id: NodeId,
@@ -299,7 +302,7 @@ impl<S: Store> Work<'_, '_, S> {
         let Some(then) = then else {
             return Ok((None, false));
         };
-        // A copy has a content of its own, drawn from the same numbers as the node.
+        // A copy has its own content id, drawn from the same sequence as the node id.
         let now = match id == id_now {
             true => then,
             false => ContentId(id_now.0),
@@ -327,7 +330,7 @@ impl<S: Store> Work<'_, '_, S> {
         Ok((Some(now), changed))
     }
 
-    /// Brings the attributes of a node back, and tells whether any was not so.
+    /// Restores the attributes of a node. Returns whether any changed.
     fn attrs(&mut self, id: NodeId, id_now: NodeId) -> FsResult<bool> {
         let wanted: BTreeMap<_, _> = xattrs(self.tx.store(), self.at, id)?.into_iter().collect();
         let there: BTreeMap<_, _> = xattrs(self.tx.store(), Version::NOW, id_now)?

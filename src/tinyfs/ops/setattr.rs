@@ -1,4 +1,4 @@
-//! `chmod`, `chown`, `utimensat`: everything that `setattr` changes but the size.
+//! `chmod`, `chown` and `utimensat`: `setattr` except for the size.
 
 use super::{Caller, present};
 use crate::tinyfs::{Errno, FsResult, Kind, Node, NodeId, Nodes, Store, Time, Tx};
@@ -7,7 +7,7 @@ const SET_UID: u16 = 0o4000;
 const SET_GID: u16 = 0o2000;
 const GROUP_EXEC: u16 = 0o0010;
 
-/// New values; `None` leaves one as it is.
+/// New values of attributes. `None` leaves a value unchanged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SetAttr {
     /// Permission, set-id and sticky bits.
@@ -16,16 +16,16 @@ pub struct SetAttr {
     pub uid: Option<u32>,
     /// Group.
     pub gid: Option<u32>,
-    /// Last access.
+    /// Time of the last access.
     pub atime: Option<Time>,
-    /// Last change of the content.
+    /// Time of the last change of the content.
     pub mtime: Option<Time>,
 }
 
-/// Changes a node's attributes; a change of owner or group takes the set-id bits off what is not a
-/// directory, even if they become what they were.
+/// Changes the attributes of a node. A new owner or group clears the set-id bits of a node that is
+/// not a directory, even if both keep their values, unless a mode is set as well.
 ///
-/// Errors: `EOPNOTSUPP` for the mode of a symbolic link, which has none of its own.
+/// Errors: `EOPNOTSUPP` for the mode of a symbolic link.
 pub fn setattr<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,
@@ -53,8 +53,8 @@ pub fn setattr<S: Store>(
     Ok(node)
 }
 
-/// Takes the set-user-id bit off, and the set-group-id bit where it means execution or the caller is
-/// none of the group (`setattr_should_drop_sgid` in Linux).
+/// Clears the set-user-id bit. Clears the set-group-id bit if group execution is on or the caller
+/// is not in the group (`setattr_should_drop_sgid` in Linux).
 pub(super) fn clear_set_id(caller: &Caller, node: &mut Node) {
     node.mode &= !SET_UID;
     if node.mode & GROUP_EXEC != 0 || !caller.member {

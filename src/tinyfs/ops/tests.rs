@@ -1,4 +1,4 @@
-//! Cases with a name; the model test covers the rest.
+//! Tests of single cases. The model test covers the rest.
 
 use super::*;
 use crate::tinyfs::{
@@ -17,7 +17,7 @@ fn name(text: &str) -> Name {
 }
 
 #[test]
-fn a_rename_into_directories_that_are_each_others_parents_comes_to_an_end() {
+fn rename_into_a_cycle_of_directories_fails_with_eloop() {
     let mut store = store();
     let (a, b, d) = (NodeId(50), NodeId(51), NodeId(3));
     let dir = store.get::<Nodes>(Version::NOW, &d).unwrap().unwrap();
@@ -40,7 +40,7 @@ fn a_rename_into_directories_that_are_each_others_parents_comes_to_an_end() {
 }
 
 #[test]
-fn a_name_that_leads_to_no_node_or_one_of_another_kind_is_an_error() {
+fn lookup_of_a_dangling_or_mistyped_name_fails_with_eio() {
     let mut store = store();
     let mut changes = Changes::default();
     for (text, child) in [("missing", 99), ("other", 3)] {
@@ -62,7 +62,7 @@ fn a_name_that_leads_to_no_node_or_one_of_another_kind_is_an_error() {
 }
 
 #[test]
-fn what_a_file_says_of_its_room_never_falls_below_nothing_nor_above_its_size() {
+fn allocated_bytes_stay_between_zero_and_the_size() {
     let mut store = store();
     let f = NodeId(2);
     let fresh = || ContentId(60);
@@ -86,7 +86,8 @@ fn what_a_file_says_of_its_room_never_falls_below_nothing_nor_above_its_size() {
     }
 }
 
-/// A store whose root has one node of each kind under `f`, `d` and `l`, as ids 2, 3 and 4.
+/// Returns a store whose root has one node of each kind under `f`, `d` and `l`, with ids 2, 3 and
+/// 4.
 fn store() -> MemoryStore {
     let mut store = MemoryStore::default();
     let t = Time::default();
@@ -139,7 +140,7 @@ fn store() -> MemoryStore {
 }
 
 #[test]
-fn a_new_node_has_only_what_its_kind_has() {
+fn new_nodes_have_only_the_attributes_of_their_kind() {
     let store = store();
     let seen = |id| {
         let node = node(&store, Version::NOW, NodeId(id)).unwrap();
@@ -157,7 +158,7 @@ fn a_new_node_has_only_what_its_kind_has() {
 }
 
 #[test]
-fn writing_nothing_beyond_the_end_changes_nothing() {
+fn empty_write_beyond_the_end_changes_nothing() {
     let store = store();
     let mut tx = Tx::new(&store);
     let fresh = || ContentId(9);
@@ -167,7 +168,7 @@ fn writing_nothing_beyond_the_end_changes_nothing() {
 }
 
 #[test]
-fn one_operation_after_another_in_one_go_sees_the_first() {
+fn operations_in_one_tx_see_the_earlier_ones() {
     let store = store();
     let mut tx = Tx::new(&store);
     let (f, fresh) = (NodeId(2), || ContentId(9));
@@ -177,7 +178,7 @@ fn one_operation_after_another_in_one_go_sees_the_first() {
     let extents = extents_in(&tx, Version::NOW, ContentId(9), 0..100).unwrap();
     let spans: Vec<(u64, u64)> = extents.iter().map(|(at, e)| (*at, e.len())).collect();
     assert_eq!(spans, [(0, 3), (3, 2), (5, 2)]);
-    // The last extent was removed by this operation, the one before it was not.
+    // This operation removed the last extent, but not the one before it.
     truncate(&mut tx, &CALLER, f, 4).unwrap();
     let node = tx.get::<Nodes>(&f).unwrap().unwrap();
     assert_eq!(seek(&tx, Version::NOW, &node, 0, Seek::Hole).unwrap(), 4);
@@ -193,7 +194,7 @@ fn one_operation_after_another_in_one_go_sees_the_first() {
 }
 
 #[test]
-fn a_file_and_a_directory_change_places() {
+fn exchange_swaps_a_file_and_a_directory() {
     let store = store();
     let mut tx = Tx::new(&store);
     let new = NewNode {

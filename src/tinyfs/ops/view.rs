@@ -1,17 +1,17 @@
-//! Looking: a node, a name, the entries of a directory, at any version.
+//! Reads a node, a name, or the entries of a directory at any version.
 
 use crate::tinyfs::{
     Dentry, Errno, FsError, FsResult, Name, Names, Node, NodeId, Nodes, Store, Version,
 };
 use std::ops::ControlFlow;
 
-/// The node `id` at version `at`, or `ENOENT`.
+/// Returns node `id` at version `at`. Errors: `ENOENT`.
 pub fn node<S: Store>(store: &S, at: Version, id: NodeId) -> FsResult<Node> {
     Ok(store.get::<Nodes>(at, &id)?.ok_or(Errno::ENOENT)?)
 }
 
-/// The node that `name` leads to in directory `dir` at version `at`; `EIO` for a name that leads to no node,
-/// or to one of another kind.
+/// Returns the node that `name` leads to in directory `dir` at version `at`. `EIO` if the name
+/// leads to no node, or to one of another kind.
 pub fn lookup<S: Store>(
     store: &S,
     at: Version,
@@ -24,18 +24,19 @@ pub fn lookup<S: Store>(
     };
     match store.get::<Nodes>(at, &dentry.child)? {
         Some(node) if node.kind == dentry.kind => Ok(Some((dentry.child, node))),
-        // A name can vanish between the two look-ups when the present is asked; then it is gone. One that
-        // stays leads nowhere.
+        // In the present a name may be removed between the two look-ups. A name that is still
+        // there, but whose node is not, is damage.
         None if store.get::<Names>(at, &key)? != Some(dentry) => Ok(None),
         _ => {
-            let why = format!("a name in directory {dir} leads to no node that it could");
+            let why =
+                format!("a name in directory {dir} leads to no node, or to one of another kind");
             Err(FsError::store(why))
         }
     }
 }
 
-/// Visits the entries of directory `dir` at version `at` in the order of their names, from the one
-/// after `after` on, until `visit` breaks.
+/// Visits the entries of directory `dir` at version `at`, sorted by name, starting after `after`,
+/// until `visit` breaks.
 pub fn list<S: Store>(
     store: &S,
     at: Version,

@@ -1,27 +1,27 @@
-//! Extended attributes.
+//! Extended attributes: read, list, set, remove.
 
 use super::{Caller, present};
 use crate::tinyfs::{AttrName, Attrs, Errno, FsResult, NodeId, Nodes, Store, Tx, Version};
 use bytes::Bytes;
 use std::ops::ControlFlow;
 
-/// The longest value of an attribute, in bytes (`XATTR_SIZE_MAX`).
+/// Maximum length of a value in bytes (`XATTR_SIZE_MAX`).
 const MAX_VALUE: usize = 65_536;
 
-/// What setting an attribute demands of the one that is there.
+/// The condition under which an attribute is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetXattr {
-    /// Nothing.
+    /// No condition.
     Any,
-    /// That there is none (`XATTR_CREATE`), else `EEXIST`.
+    /// The attribute does not exist (`XATTR_CREATE`), otherwise `EEXIST`.
     Create,
-    /// That there is one (`XATTR_REPLACE`), else `ENODATA`.
+    /// The attribute exists (`XATTR_REPLACE`), otherwise `ENODATA`.
     Replace,
-    /// Both, which never is.
+    /// Both flags: always an error.
     Neither,
 }
 
-/// The value of an attribute at version `at`.
+/// Returns the value of an attribute at version `at`.
 pub fn xattr<S: Store>(
     store: &S,
     at: Version,
@@ -31,13 +31,13 @@ pub fn xattr<S: Store>(
     store.get::<Attrs>(at, &(id, name.clone()))
 }
 
-/// The names of a node's attributes at version `at`, in order.
+/// Returns the names of a node's attributes at version `at`, sorted.
 pub fn list_xattrs<S: Store>(store: &S, at: Version, id: NodeId) -> FsResult<Vec<AttrName>> {
     let attrs = xattrs(store, at, id)?;
     Ok(attrs.into_iter().map(|(name, _)| name).collect())
 }
 
-/// A node's attributes at version `at`, in the order of their names.
+/// Returns a node's attributes at version `at`, sorted by name.
 pub fn xattrs<S: Store>(store: &S, at: Version, id: NodeId) -> FsResult<Vec<(AttrName, Bytes)>> {
     let from = (id, AttrName::lowest());
     let to = (NodeId(id.0 + 1), AttrName::lowest());
@@ -66,7 +66,7 @@ pub fn set_xattr<S: Store>(
     match (mode, tx.get::<Attrs>(&key)?) {
         (SetXattr::Create | SetXattr::Neither, Some(_)) => return Err(Errno::EEXIST.into()),
         (SetXattr::Replace | SetXattr::Neither, None) => return Err(Errno::ENODATA.into()),
-        // What is there already is no change.
+        // The same value is no change, so it makes no version.
         (_, Some(there)) if there == value => return Ok(()),
         _ => {}
     }
@@ -76,7 +76,7 @@ pub fn set_xattr<S: Store>(
     Ok(())
 }
 
-/// Removes an attribute, or answers `ENODATA`.
+/// Removes an attribute. Errors: `ENODATA`.
 pub fn remove_xattr<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,
