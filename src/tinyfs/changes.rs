@@ -1,4 +1,4 @@
-//! A set of changes to the four maps: what one operation, one open version or one commit changes.
+//! A set of changed entries of the four maps: of one operation, of the open version or of a commit.
 
 use super::{Attrs, Extents, Map, Names, Nodes};
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// Changed entries of one map: the new value, or `None` where the entry was removed.
 pub type Entries<M> = BTreeMap<<M as Map>::Key, Option<<M as Map>::Value>>;
 
-/// Changed entries of all four maps. At most one change a key: the newest one.
+/// Changed entries of all four maps, at most one per key: the newest.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// Changes of the map *nodes*.
@@ -20,27 +20,27 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// The number of changed entries.
+    /// Returns the number of changed entries.
     pub fn len(&self) -> usize {
         self.nodes.len() + self.names.len() + self.extents.len() + self.attrs.len()
     }
 
-    /// Whether nothing is changed.
+    /// Returns whether nothing is changed.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Puts or removes one entry.
+    /// Records that an entry is put, or with `None` removed.
     pub fn set<M: Map>(&mut self, key: M::Key, value: Option<M::Value>) {
         M::of_mut(self).insert(key, value);
     }
 
-    /// What these changes say of a key: nothing, removed, or its new value.
+    /// Returns the change of a key: `None` if there is none, `Some(None)` if the entry is removed.
     pub fn get<M: Map>(&self, key: &M::Key) -> Option<Option<&M::Value>> {
         M::of(self).get(key).map(Option::as_ref)
     }
 
-    /// Takes over `newer` changes; they win over those that are here.
+    /// Adds `newer` changes. They replace older changes of the same keys.
     pub fn absorb(&mut self, newer: Changes) {
         fn one<M: Map>(into: &mut Changes, newer: Entries<M>) {
             let into = M::of_mut(into);

@@ -1,7 +1,9 @@
-//! Bytes of keys and values: compact, of fixed layout, and checked when read back.
+//! Encodes keys and values of the four maps as bytes: compact, of fixed layout, checked when
+//! decoded.
 //!
-//! Integers in keys are big-endian, so that keys sort as their numbers do; in values they are
-//! little-endian. Whatever cannot be read back whole and in range is [`Malformed`].
+//! The implementations of [`Map`](super::Map) use it. Integers in keys are big-endian, so that
+//! encoded keys sort like the keys; integers in values are little-endian. Bytes that do not decode
+//! completely and in range are [`Malformed`].
 
 use super::{
     AttrName, ContentId, Dentry, Extent, Kind, MAX_EXTENT, Name, Node, NodeId, SegmentId, Stored,
@@ -9,7 +11,7 @@ use super::{
 };
 use bytes::Bytes;
 
-/// Bytes that are not what the map they stand in can hold.
+/// The bytes do not encode a key or value of their map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an entry cannot be read: {0}")]
 pub struct Malformed(pub &'static str);
@@ -38,7 +40,7 @@ pub(super) fn put_node(node: &Node, out: &mut Vec<u8>) {
     for t in [node.atime, node.mtime, node.ctime, node.btime] {
         put_time(t, out);
     }
-    // Ids start at 1, so 0 stands for none.
+    // Ids start at 1, so 0 encodes `None`.
     let content = node.content.map_or(0, |c| c.0);
     let parent = node.parent.map_or(0, |p| p.0);
     out.extend_from_slice(&content.to_le_bytes());
@@ -72,7 +74,7 @@ pub(super) fn put_extent(extent: &Extent, out: &mut Vec<u8>) {
     }
 }
 
-/// Runs `read` over `bytes` and demands that it uses all of them.
+/// Decodes `bytes` with `read`, which must consume all of them.
 pub(super) fn whole<'a, T>(
     bytes: &'a [u8],
     read: impl FnOnce(&mut Reader<'a>) -> Result<T, Malformed>,
@@ -85,7 +87,7 @@ pub(super) fn whole<'a, T>(
     }
 }
 
-/// What is left of an entry's bytes.
+/// The bytes of an entry that are not decoded yet.
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
 }
@@ -126,17 +128,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An id of a key, big-endian.
+    /// Reads an id of a key, big-endian.
     pub(super) fn id(&mut self) -> Result<u64, Malformed> {
         self.take().map(u64::from_be_bytes)
     }
 
-    /// All that is left, as a name.
+    /// Reads all remaining bytes as the name of an entry.
     pub(super) fn name(&mut self) -> Result<Name, Malformed> {
         Name::new(self.rest()).map_err(|_| Malformed("it has a name that no entry can have"))
     }
 
-    /// All that is left, as the name of an attribute.
+    /// Reads all remaining bytes as the name of an attribute.
     pub(super) fn attr_name(&mut self) -> Result<AttrName, Malformed> {
         AttrName::new(self.rest())
             .map_err(|_| Malformed("it has a name that no attribute can have"))
@@ -220,7 +222,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Stored {
-    /// This run, if it lies within its stored extent and that is no longer than one may be.
+    /// Returns this run if it lies within its stored extent and the lengths of that are in range.
     pub fn checked(self) -> Result<Stored, Malformed> {
         let end = u64::from(self.skip) + u64::from(self.len);
         if self.len == 0 || end > u64::from(self.stored_len) || self.stored_len > MAX_EXTENT {
@@ -228,7 +230,7 @@ impl Stored {
         }
         if self.packed_len == 0 || self.packed_len > self.stored_len {
             return Err(Malformed(
-                "an extent is packed into no room, or into more than it needs",
+                "an extent is packed into no bytes, or into more than it has",
             ));
         }
         Ok(self)
@@ -301,7 +303,7 @@ mod tests {
     where
         M::Key: PartialEq,
     {
-        // What can be read is written the same again; so nothing is read that was not written.
+        // Decoding is exact: bytes that decode are the bytes that the value encodes to.
         if let Ok(key) = M::decode_key(bytes) {
             let mut again = Vec::new();
             M::encode_key(&key, &mut again);
@@ -316,13 +318,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_an_entry_or_none(
+        fn arbitrary_bytes_decode_exactly_or_are_malformed(
             kind in 0..9u8,
             mode in 0..0o10000u16,
             rest in proptest::collection::vec(any::<u8>(), 0..200),
             small in any::<bool>(),
         ) {
-            // A kind and a mode, where a node has them, and mostly zeros, which most numbers may be.
+            // A kind and a mode, as a node has them, then mostly zeros, which are valid for most
+            // fields.
             let rest = rest.into_iter().map(|byte| if small && byte > 9 { 0 } else { byte });
             let bytes: Vec<u8> = [kind].into_iter().chain(mode.to_le_bytes()).chain(rest).collect();
             for bytes in [&bytes[..], &bytes[1..], &bytes[3..]] {
@@ -335,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_no_map_can_hold() {
+    fn entries_out_of_range_are_malformed() {
         assert!(Nodes::decode_value(&[1, 2, 3]).is_err());
         assert!(Names::decode_key(b"12345678a/b").is_err());
         assert!(Extents::decode_value(&[INLINE]).is_err());

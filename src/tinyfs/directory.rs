@@ -1,21 +1,21 @@
-//! The `Directory` trait: what can be listed and looked up in, be it stored or computed.
+//! The [`Directory`] trait: a stored or computed directory that can be listed and searched.
 
 use super::{Dentry, FsResult, Kind, Name};
 use std::fmt;
 use std::sync::Arc;
 
-/// A directory. One that is computed is *dynamic*: it can be mounted in a working directory
-/// ([`Wd::mount`](super::Wd::mount)) and is walked, listed and globbed as any other.
+/// A directory. A computed one is *dynamic*: [`Wd::mount`](super::Wd::mount) shows it in a working
+/// directory, where it is walked, listed and globbed like a stored one.
 ///
-/// Both methods answer the same for as long as the directory stands for one version.
+/// Both methods return the same results as long as the directory stands for the same version.
 pub trait Directory<'s>: Send + Sync {
-    /// What `name` leads to, if it is there.
+    /// Returns what `name` leads to, if it exists.
     fn get(&self, name: &Name) -> FsResult<Option<Item<'s>>>;
-    /// All entries, in the order of their names.
+    /// Returns all entries, sorted by name.
     fn entries(&self) -> FsResult<Vec<(Name, Item<'s>)>>;
 }
 
-/// What an entry of a directory leads to.
+/// The target of a directory entry.
 #[derive(Clone)]
 pub enum Item<'s> {
     /// A node of the store.
@@ -25,7 +25,7 @@ pub enum Item<'s> {
 }
 
 impl Item<'_> {
-    /// The kind that a listing shows.
+    /// Returns the kind that a listing shows.
     pub fn kind(&self) -> Kind {
         match self {
             Item::Node(dentry) => dentry.kind,

@@ -1,4 +1,4 @@
-//! Errors of the tree: an errno for the caller, and what lies behind it.
+//! Errors of tree operations: an errno for the caller, and the cause for the log.
 
 use std::fmt;
 use std::io;
@@ -12,7 +12,7 @@ macro_rules! errnos {
         impl Errno {
             $(#[doc = concat!("`", stringify!($name), "`.")] pub const $name: Errno = Errno(libc::$name);)*
 
-            /// The symbol, where this is one that the tree itself gives.
+            /// Returns the symbol, such as `ENOENT`, of a number that the tree itself uses.
             pub fn symbol(self) -> Option<&'static str> {
                 $(if self == Errno::$name { return Some(stringify!($name)); })*
                 None
@@ -41,19 +41,18 @@ impl fmt::Display for Errno {
     }
 }
 
-/// Why an operation on the tree failed: by the rules of POSIX, or because the store could not be
-/// read or written.
+/// Why an operation on the tree failed: by the rules of POSIX, or because the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FsError {
-    /// The operation is not possible; nothing is wrong with the pond.
+    /// POSIX refuses the operation; the pond is sound.
     #[error("{0}")]
     Posix(Errno),
-    /// The store failed; `errno` is what the caller gets, `cause` what the log gets.
+    /// The store could not be read or written. The caller gets `errno`, the log gets `cause`.
     #[error("{cause}")]
     Store {
-        /// What the caller is told.
+        /// Error number for the caller.
         errno: Errno,
-        /// What went wrong.
+        /// Cause for the log.
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -63,15 +62,15 @@ pub enum FsError {
 pub type FsResult<T> = Result<T, FsError>;
 
 impl FsError {
-    /// What a system call returns for this error.
+    /// Returns the error number for the system call.
     pub fn errno(&self) -> Errno {
         match self {
             FsError::Posix(errno) | FsError::Store { errno, .. } => *errno,
         }
     }
 
-    /// A failure of the store: the caller gets the operating system's own error number where there
-    /// is one that it can act on (a full disk), else `EIO`.
+    /// Wraps a failure of the store. The caller gets `ENOSPC`, `EDQUOT`, `EMFILE` or `ENFILE` if
+    /// that is the cause, otherwise `EIO`.
     pub fn store(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> FsError {
         let cause = cause.into();
         let errno = os_error(cause.as_ref()).unwrap_or(Errno::EIO);
@@ -85,7 +84,7 @@ impl From<Errno> for FsError {
     }
 }
 
-/// The first "no space", "quota" or "too many files" in a chain of causes.
+/// Returns the first `ENOSPC`, `EDQUOT`, `EMFILE` or `ENFILE` in a chain of causes.
 fn os_error(mut cause: &(dyn std::error::Error + 'static)) -> Option<Errno> {
     loop {
         if let Some(io) = cause.downcast_ref::<io::Error>() {
@@ -98,7 +97,7 @@ fn os_error(mut cause: &(dyn std::error::Error + 'static)) -> Option<Errno> {
     }
 }
 
-/// An error with all that caused it, in one line.
+/// Returns an error and its causes in one line.
 pub fn describe(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

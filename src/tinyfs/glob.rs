@@ -1,18 +1,23 @@
-//! Globs with captures: the text that each wildcard stood for.
+//! Glob patterns with captures.
 //!
-//! Within a component: `*` (any run, the longest first), `$` (any run, the shortest first), `?` (one
-//! character), `[a-z]` and `[!a-z]` (one character of a class), `{a,b*}` (one of several, nested
-//! wildcards and all), `\` before a character taken literally. `**` as a whole component stands for
-//! any number of directories; at the end of a pattern, for everything below. Each of these is one
-//! capture, counted from zero; `(?i)` and `(?-i)` switch case off and on. `.` and `..` are refused.
+//! Within a component: `*` (any run, the longest first), `$` (any run, the shortest first), `?`
+//! (one character), `[a-z]` and `[!a-z]` (one character of a class), and `{a,b*}` (one of several
+//! patterns, which may contain wildcards). `**` as a whole component matches any number of
+//! directories, and at the end of a pattern everything below. Each of these captures the text that
+//! it matches (`{…}` as a whole); captures are counted from zero.
+//!
+//! `\` takes the next character literally. `(?i)` and `(?-i)` switch case-insensitivity on and off.
+//! The components `.` and `..` are refused.
+//!
+//! Resources use patterns to name their inputs; [`Wd::glob`](super::Wd::glob) finds the matches.
 
 use super::Errno;
 use super::matching::match_path;
 
-/// How deep braces may nest.
+/// Maximum nesting depth of braces.
 const MAX_NESTED: u32 = 16;
 
-/// Why bytes are not a pattern.
+/// The bytes are not a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a pattern: {0}")]
 pub struct PatternError(&'static str);
@@ -36,7 +41,7 @@ pub(super) enum Token {
 pub(super) enum Component {
     /// `**`
     Tree,
-    /// A name without any wildcard.
+    /// A name without wildcards.
     Name(Vec<u8>),
     Tokens(Vec<Token>),
 }
@@ -48,13 +53,13 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Parses a pattern. A leading slash is ignored: the pattern begins where it is used.
+    /// Parses a pattern. A leading slash is ignored: the pattern starts where it is used.
     pub fn new(pattern: &[u8]) -> Result<Pattern, PatternError> {
         let mut fold = false;
         let mut components = Vec::new();
         for part in split(pattern)? {
             components.push(match part {
-                b"." | b".." => return Err(PatternError("`.` and `..` are no part of one")),
+                b"." | b".." => return Err(PatternError("it has a component `.` or `..`")),
                 b"**" => Component::Tree,
                 _ => {
                     let mut rest = part;
@@ -74,7 +79,7 @@ impl Pattern {
         }
     }
 
-    /// How many captures a match has.
+    /// Returns the number of captures of a match.
     pub fn captures(&self) -> usize {
         let count = self.components.iter().map(|component| match component {
             Component::Tree => 1,
@@ -87,14 +92,15 @@ impl Pattern {
         count.sum()
     }
 
-    /// Matches a whole path, given as its names, and answers the captures.
+    /// Matches a whole path, given as its names. Returns the captures, or `None` if it does not
+    /// match.
     pub fn matches(&self, path: &[&[u8]]) -> Option<Vec<Vec<u8>>> {
         let mut captures = Vec::new();
         match_path(&self.components, path, &mut captures).then_some(captures)
     }
 }
 
-/// Replaces `$0`, `$1`, … in `template` by the captures; `EINVAL` for one that there is not.
+/// Replaces `$0`, `$1`, … in `template` by the captures. `EINVAL` for a number without a capture.
 pub fn substitute(template: &[u8], captures: &[Vec<u8>]) -> Result<Vec<u8>, Errno> {
     let mut out = Vec::with_capacity(template.len());
     let mut rest = template;
@@ -116,7 +122,7 @@ pub fn substitute(template: &[u8], captures: &[Vec<u8>]) -> Result<Vec<u8>, Errn
     Ok(out)
 }
 
-/// The components of a pattern: what stands between slashes.
+/// Splits a pattern into its components.
 fn split(pattern: &[u8]) -> Result<Vec<&[u8]>, PatternError> {
     let parts = pattern
         .split(|byte| *byte == b'/')
@@ -124,7 +130,8 @@ fn split(pattern: &[u8]) -> Result<Vec<&[u8]>, PatternError> {
     Ok(parts.collect())
 }
 
-/// Reads tokens up to the end of a component, or within `depth` braces to the end of an alternative.
+/// Parses tokens up to the end of a component, or within `depth` braces up to the end of an
+/// alternative.
 fn tokens(rest: &mut &[u8], fold: &mut bool, depth: u32) -> Result<Vec<Token>, PatternError> {
     let nested = depth > 0;
     if depth > MAX_NESTED {

@@ -1,11 +1,11 @@
-//! Patterns, their captures, and what is made of them.
+//! Tests of patterns, captures and substitution.
 
 use super::{Errno, Pattern, substitute};
 use proptest::prelude::*;
 
 proptest! {
     #[test]
-    fn any_bytes_are_a_pattern_or_none(
+    fn arbitrary_bytes_parse_or_are_refused(
         bytes in proptest::collection::vec(any::<u8>(), 0..100),
         odd in r"[*$?{}\[\]!,\\/a.(?i)-]{0,12}",
         name in proptest::collection::vec(any::<u8>(), 1..12),
@@ -21,14 +21,14 @@ proptest! {
 }
 
 #[test]
-fn braces_nest_only_so_deep() {
+fn brace_nesting_is_limited() {
     let nested = |n: usize| format!("{}a{}", "{".repeat(n), "}".repeat(n));
     assert!(Pattern::new(nested(10).as_bytes()).is_ok());
     assert!(Pattern::new(nested(1 << 20).as_bytes()).is_err());
 }
 
 #[test]
-fn captures_are_what_wildcards_stood_for() {
+fn captures_hold_the_text_that_wildcards_match() {
     let captured = |pattern: &str, path: &str| {
         let names: Vec<&[u8]> = path.split('/').map(str::as_bytes).collect();
         let found = Pattern::new(pattern.as_bytes()).unwrap().matches(&names)?;

@@ -1,4 +1,4 @@
-//! Identifiers: one newtype each, so that no number is ever taken for another.
+//! Identifiers: one newtype each, so that the compiler does not accept one for another.
 
 use std::fmt;
 
@@ -24,27 +24,27 @@ id_type! {
 impl NodeId {
     /// The root directory of every pond, in every version.
     pub const ROOT: NodeId = NodeId(1);
-    /// The pond itself: no node, but the owner of attributes that are the pond's.
+    /// The pond itself: not a node, but the owner of the attributes of the pond.
     pub const POND: NodeId = NodeId(0);
 }
 
 id_type! {
-    /// The bytes of one file between two truncations to zero. Drawn from the same sequence as
+    /// The bytes of a file between two truncations to zero. Drawn from the same sequence as
     /// [`NodeId`], so that one partition rule serves both.
     ContentId
 }
 
 id_type! {
-    /// One append-only file of content.
+    /// A segment: an append-only file of content.
     SegmentId
 }
 
 id_type! {
-    /// A version of the tree: the number of the Delta commit that made it.
+    /// A version of the tree: the number of its Delta commit.
     Version
 }
 
 impl Version {
-    /// The present, open version included: later than every commit.
+    /// The present, including the open version: later than every commit.
     pub const NOW: Version = Version(u64::MAX);
 }

@@ -1,13 +1,13 @@
-//! The four maps, as types: what their keys and values are and how both are told apart.
+//! The four maps as types: their keys and values, and the encoding of both.
 //!
-//! Generic code over [`Map`] serves all four alike, in memory, in the index and in the oplog.
+//! Generic code over [`Map`] handles all four in memory, in the index and in the oplog.
 
 use super::codec::{self, Malformed};
 use super::{AttrName, Changes, ContentId, Dentry, Entries, Extent, Name, Node, NodeId};
 use bytes::Bytes;
 use std::fmt::Debug;
 
-/// Names a map in formats and messages. The numbers are on disk and never change.
+/// Identifies a map in formats and messages. The numbers are on disk and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum MapId {
@@ -22,40 +22,41 @@ pub enum MapId {
 }
 
 impl MapId {
-    /// All maps, in the order of their numbers.
+    /// All maps, ordered by number.
     pub const ALL: [MapId; 4] = [MapId::Nodes, MapId::Names, MapId::Extents, MapId::Attrs];
 }
 
 /// One of the four maps.
 pub trait Map: Sized + 'static {
-    /// Which one.
+    /// Its identifier.
     const ID: MapId;
-    /// Its key. The order of encoded keys is the order of keys.
+    /// Its key. Encoded keys sort like the keys.
     type Key: Ord + Clone + Debug + Send + Sync;
     /// Its value.
     type Value: Clone + Debug + PartialEq + Send + Sync;
 
-    /// This map's part of a set of changes.
+    /// Returns this map's part of a set of changes.
     fn of(changes: &Changes) -> &Entries<Self>;
-    /// This map's part of a set of changes, to change it.
+    /// Returns this map's part of a set of changes, mutably.
     fn of_mut(changes: &mut Changes) -> &mut Entries<Self>;
-    /// The node or content that a key belongs to: what partitions and statistics go by.
+    /// Returns the node or content that a key belongs to. Partitions, statistics and reports go by
+    /// it.
     fn owner(key: &Self::Key) -> u64;
 
-    /// Appends the key's bytes; they sort as the keys do.
+    /// Appends the encoded key. Encoded keys sort like the keys.
     fn encode_key(key: &Self::Key, out: &mut Vec<u8>);
-    /// Reads back what [`Map::encode_key`] wrote.
+    /// Decodes what [`Map::encode_key`] wrote.
     fn decode_key(bytes: &[u8]) -> Result<Self::Key, Malformed>;
-    /// Appends the value's bytes.
+    /// Appends the encoded value.
     fn encode_value(value: &Self::Value, out: &mut Vec<u8>);
-    /// Reads back what [`Map::encode_value`] wrote.
+    /// Decodes what [`Map::encode_value`] wrote.
     fn decode_value(bytes: &[u8]) -> Result<Self::Value, Malformed>;
 }
 
 /// An entry of a map: its key and its value.
 pub type Entry<M> = (<M as Map>::Key, <M as Map>::Value);
 
-/// Node id → what `stat` tells.
+/// Node id → node.
 #[derive(Debug)]
 pub enum Nodes {}
 
@@ -120,7 +121,7 @@ impl Map for Names {
     }
 }
 
-/// Content and file offset → a run of bytes. At any one version the runs of a content are disjoint.
+/// Content and file offset → a run of bytes. At each version the runs of a content are disjoint.
 #[derive(Debug)]
 pub enum Extents {}
 

@@ -1,11 +1,12 @@
-//! Matching names and paths with the components of a pattern, by trying what each wildcard can be.
+//! Matches names and paths against the components of a pattern, by backtracking.
 
 use super::glob::{Component, Token};
 
-/// Asked with what tokens left of a text and what they captured; says whether that will do.
+/// Continuation of a match. Gets the rest of the text and the captures so far, and returns whether
+/// the rest matches.
 type Then<'a, 't> = &'a mut dyn FnMut(&'t [u8], &[&'t [u8]]) -> bool;
 
-/// Matches a whole path, and appends the captures.
+/// Matches a whole path and appends the captures.
 pub(super) fn match_path(
     components: &[Component],
     path: &[&[u8]],
@@ -16,7 +17,7 @@ pub(super) fn match_path(
     };
     let before = captures.len();
     if *first == Component::Tree {
-        // All directories that it can be, the most first; at the end it wants at least one name.
+        // Greedy: as many directories as possible first. At the end of a pattern it needs a name.
         let most = if rest.is_empty() {
             path.len()
         } else {
@@ -47,7 +48,7 @@ pub(super) fn match_path(
     matched
 }
 
-/// Matches one name with a component that is not `**`.
+/// Matches one name against a component. `**` matches every name.
 pub(super) fn match_component(of: &Component, name: &[u8], captures: &mut Vec<Vec<u8>>) -> bool {
     match of {
         Component::Tree => true,
@@ -67,7 +68,7 @@ pub(super) fn match_component(of: &Component, name: &[u8], captures: &mut Vec<Ve
     }
 }
 
-/// Matches tokens with the start of `text`; `then` says whether what is left will do.
+/// Matches tokens against the start of `text`. `then` decides whether the rest matches.
 fn match_tokens<'t>(
     tokens: &[Token],
     text: &'t [u8],
@@ -114,7 +115,8 @@ fn match_tokens<'t>(
     }
 }
 
-/// The first character of a text and its length; a byte that is not UTF-8 is none, and one long.
+/// Returns the first character of a text and its length in bytes; `None` and 1 if the text does not
+/// start with valid UTF-8.
 fn character(text: &[u8]) -> (Option<char>, usize) {
     let start = text.split_at(text.len().min(4)).0;
     let valid = start

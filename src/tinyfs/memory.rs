@@ -1,11 +1,11 @@
-//! A store in memory, for tests and for models: every version of every entry, as the format says it.
+//! A [`Store`] in memory for tests and models. It keeps every version of every entry.
 
 use super::{Changes, Entries, Entry, FsResult, Map, Store, Version};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-/// Four versioned maps in memory. Committed versions are kept whole and apart, newest last, so that
-/// a look-up is the definition itself: the newest entry at or before a version.
+/// Four versioned maps in memory. The changes of each version are kept apart, so that a look-up is
+/// the definition itself: the newest entry at or before a version.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     committed: BTreeMap<Version, Changes>,
@@ -13,18 +13,18 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// Applies one operation to the open version.
+    /// Applies the changes of an operation to the open version.
     pub fn apply(&mut self, changes: Changes) {
         self.open.absorb(changes);
     }
 
-    /// Makes the open version the version `number`, which must be newer than all that there are.
+    /// Commits the open version as `number`, which must be newer than every committed version.
     pub fn commit(&mut self, number: Version) {
         self.committed
             .insert(number, std::mem::take(&mut self.open));
     }
 
-    /// All changes that version `at` can see, newest first.
+    /// Returns all changes visible at version `at`, newest first.
     fn layers(&self, at: Version) -> impl Iterator<Item = &Changes> {
         let open = (at == Version::NOW).then_some(&self.open);
         open.into_iter().chain(

@@ -1,12 +1,13 @@
-//! The tree: POSIX semantics as pure functions over four versioned maps.
+//! POSIX semantics as pure functions over four versioned maps.
 //!
-//! Role: decide what a file system operation changes. In: a [`Store`] to look things up in, at a
-//! version, and the arguments of the operation. Out: a set of [`Changes`] to apply as one, or an
-//! [`Errno`]. Holds always: no I/O, no clock, no async, no global state; names are bytes; a failed
-//! operation changes nothing.
+//! `pond` calls one function of [`ops`] for each file system operation. The function reads the maps
+//! through a [`Store`], at a [`Version`], where [`Version::NOW`] is the present. It returns a set
+//! of [`Changes`] to apply atomically, or an [`Errno`].
 //!
-//! The maps are [`Nodes`], [`Names`], [`Extents`] and [`Attrs`]; a read names the version it is
-//! asked at, and [`Version::NOW`] is the present.
+//! The maps are [`Nodes`], [`Names`], [`Extents`] and [`Attrs`].
+//!
+//! There is no I/O, no clock, no async code and no global state, so that tests can compare the
+//! semantics with a reference. Names are bytes. A failed operation changes nothing.
 
 mod changes;
 mod codec;

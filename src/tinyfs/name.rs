@@ -6,7 +6,8 @@ use std::fmt;
 /// The longest name of a directory entry or an extended attribute, in bytes (`NAME_MAX`).
 pub const MAX_NAME: usize = 255;
 
-/// A name of 1 to 255 bytes without `/` and NUL, neither `.` nor `..`. Ordered by bytes.
+/// The name of a directory entry: 1 to 255 bytes without `/` and NUL, not `.` or `..`. Ordered by
+/// bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Box<[u8]>);
 
@@ -28,7 +29,7 @@ pub enum NameError {
     Reserved,
 }
 
-/// Copies `bytes`, if they are neither none nor too many.
+/// Copies `bytes` if there are 1 to [`MAX_NAME`] of them.
 fn of_length(bytes: &[u8]) -> Result<Box<[u8]>, NameError> {
     match bytes.len() {
         0 => Err(NameError::Empty),
@@ -48,12 +49,13 @@ impl Name {
         }
     }
 
-    /// Sorts before every name and is none itself: the lower bound of a directory's entries.
+    /// Returns a value before every name, itself not valid: the lower bound of a directory's
+    /// entries.
     pub fn lowest() -> Name {
         Name([].into())
     }
 
-    /// The bytes of the name.
+    /// Returns the bytes of the name.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -69,12 +71,12 @@ impl AttrName {
         }
     }
 
-    /// Sorts before every name and is none itself: the lower bound of a node's attributes.
+    /// Returns a value before every name, itself not valid: the lower bound of a node's attributes.
     pub fn lowest() -> AttrName {
         AttrName([].into())
     }
 
-    /// The bytes of the name.
+    /// Returns the bytes of the name.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -86,7 +88,7 @@ impl Borrow<[u8]> for Name {
     }
 }
 
-/// Shows names with every byte outside printable ASCII escaped.
+/// Formats names with every byte outside printable ASCII escaped.
 macro_rules! show {
     ($($name:ty)*) => {$(
         impl fmt::Display for $name {
@@ -110,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_what_no_attribute_is_called() {
+    fn invalid_attribute_names_are_refused() {
         assert_eq!(AttrName::new(b""), Err(NameError::Empty));
         assert_eq!(AttrName::new(&[b'x'; 256]), Err(NameError::TooLong));
         assert_eq!(AttrName::new(b"user.a\0"), Err(NameError::Reserved));
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_a_directory_cannot_hold() {
+    fn invalid_entry_names_are_refused() {
         assert_eq!(Name::new(b""), Err(NameError::Empty));
         assert_eq!(Name::new(&[b'x'; 256]), Err(NameError::TooLong));
         for reserved in [&b"."[..], b"..", b"a/b", b"a\0"] {

@@ -1,4 +1,4 @@
-//! Nodes: what `stat` tells of a file, directory, link or special file.
+//! Nodes: the attributes of a file, directory, symbolic link or special file.
 
 use super::{ContentId, NodeId, Time};
 
@@ -14,16 +14,16 @@ pub enum Kind {
     Symlink = 3,
     /// A named pipe.
     Fifo = 4,
-    /// A Unix domain socket's name.
+    /// A Unix domain socket.
     Socket = 5,
-    /// A character device's number.
+    /// A character device.
     CharDevice = 6,
-    /// A block device's number.
+    /// A block device.
     BlockDevice = 7,
 }
 
 impl Kind {
-    /// The kind with that number, if there is one.
+    /// Returns the kind with this number, if there is one.
     pub fn from_u8(n: u8) -> Option<Kind> {
         Some(match n {
             1 => Kind::File,
@@ -37,7 +37,7 @@ impl Kind {
         })
     }
 
-    /// Its name, in the oplog and for users. The names are on disk and never change.
+    /// Returns the name for the oplog and for users. The names are on disk and never change.
     pub fn name(self) -> &'static str {
         match self {
             Kind::File => "file",
@@ -51,48 +51,49 @@ impl Kind {
     }
 }
 
-/// One node, as it stands at one version.
+/// A node at one version: what an inode is in other file systems.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// What the node is; it never changes.
+    /// Kind; never changes.
     pub kind: Kind,
     /// Permission, setuid, setgid and sticky bits (`0o7777`).
     pub mode: u16,
-    /// Owner.
+    /// User id of the owner.
     pub uid: u32,
-    /// Group.
+    /// Group id.
     pub gid: u32,
-    /// Names that lead here; for a directory two and one for each subdirectory.
+    /// Number of names; for a directory 2 plus the number of its subdirectories.
     pub nlink: u32,
-    /// Size in bytes: of the content, of a symbolic link's target, 0 for the rest.
+    /// Size in bytes: of the content, or of a symbolic link's target; otherwise 0.
     pub size: u64,
-    /// Bytes that extents cover, of a regular file: what `st_blocks` counts. At most `size`.
+    /// Bytes of a regular file that extents cover, for `st_blocks`. At most `size`.
     pub allocated: u64,
-    /// Last access: set at creation and by `utimensat`; reading leaves it alone.
+    /// Last access: set at creation and by `utimensat`. Reading does not change it.
     pub atime: Time,
     /// Last change of the content.
     pub mtime: Time,
-    /// Last change of the node.
+    /// Last change of the node (`st_ctime`).
     pub ctime: Time,
     /// Creation.
     pub btime: Time,
-    /// Device number, of devices only.
+    /// Device number of a device, otherwise 0.
     pub rdev: u32,
-    /// Where the bytes of a regular file stand in the extents; none while it was never written.
+    /// Content of a regular file in the map *extents*. `None` if nothing was written since the file
+    /// was created or truncated to zero.
     pub content: Option<ContentId>,
-    /// Target of a symbolic link, empty for all else.
+    /// Target of a symbolic link, otherwise empty.
     pub target: Box<[u8]>,
-    /// The directory that holds this directory (the root holds itself); none for all else.
+    /// Parent of a directory, which for the root is the root itself; otherwise `None`.
     pub parent: Option<NodeId>,
 }
 
 impl Node {
-    /// Whether this is a directory.
+    /// Returns whether this is a directory.
     pub fn is_dir(&self) -> bool {
         self.kind == Kind::Directory
     }
 
-    /// Whether this is a regular file.
+    /// Returns whether this is a regular file.
     pub fn is_file(&self) -> bool {
         self.kind == Kind::File
     }

@@ -1,43 +1,44 @@
-//! Path walk: from bytes with slashes to a node, at a version.
+//! Path resolution: from a path in bytes to a node at a version.
 //!
-//! The rules are those of POSIX path resolution: a symbolic link on the way is followed, the last
-//! one as asked or when a slash comes after it; `..` of the root is the root; an absolute path, in a
-//! link too, starts at the root of the tree.
+//! The rules are those of POSIX. A symbolic link on the way is followed. The last component is
+//! followed on request ([`Last`]), or if a slash comes after it. `..` of the root is the root. An
+//! absolute path, also as the target of a link, starts at the root of the tree.
 
 use super::{Errno, FsResult, Kind, Name, NameError, Names, Node, NodeId, Nodes, Store, Version};
 
-/// The most symbolic links that one walk follows, as on Linux.
+/// Maximum number of symbolic links that one walk follows, as on Linux.
 const MAX_FOLLOWED: u32 = 40;
 
-/// What a walk does with a symbolic link at the end of the path.
+/// What a walk does with a symbolic link as the last component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Last {
-    /// Goes where it leads.
+    /// Follows the link.
     Follow,
-    /// Answers the link itself.
+    /// Returns the link itself.
     Stay,
 }
 
-/// What can be walked: places, and ways between them.
+/// A tree in which paths can be resolved: the stored nodes, or a [`Wd`](super::Wd) with dynamic
+/// directories.
 pub(super) trait Tree {
-    /// A place in it.
+    /// A node of the tree.
     type Place: Clone;
-    /// The root.
+    /// Returns the root.
     fn root(&self) -> FsResult<Self::Place>;
-    /// What kind of node the place is.
+    /// Returns the kind of node at a place.
     fn kind(&self, place: &Self::Place) -> Kind;
-    /// The directory above a directory.
+    /// Returns the parent of a directory.
     fn up(&self, place: &Self::Place) -> FsResult<Self::Place>;
-    /// Where `name` in a directory leads.
+    /// Returns what `name` in a directory leads to, if it exists.
     fn child(&self, place: &Self::Place, name: &Name) -> FsResult<Option<Self::Place>>;
-    /// The target of a link.
+    /// Returns the target of a symbolic link.
     fn target(&self, place: &Self::Place) -> FsResult<Vec<u8>>;
 }
 
-/// The node that `path` leads to from directory `from`, at version `at`.
+/// Resolves `path` from directory `from` at version `at`.
 ///
-/// Errors: `ENOENT`, also for an empty path; `ENOTDIR`, also where a slash follows what is no
-/// directory; `ELOOP`; `ENAMETOOLONG`; `EINVAL` for a path with a NUL in it.
+/// Errors: `ENOENT`, also for an empty path; `ENOTDIR`, also if a slash follows a node that is not
+/// a directory; `ELOOP`; `ENAMETOOLONG`; `EINVAL` for a path that contains NUL.
 pub fn walk<S: Store>(
     store: &S,
     at: Version,
@@ -50,7 +51,7 @@ pub fn walk<S: Store>(
     walk_tree(&nodes, from, path, last)
 }
 
-/// [`walk`], in anything that can be walked.
+/// Does the same as [`walk`] in any [`Tree`].
 pub(super) fn walk_tree<T: Tree>(
     tree: &T,
     from: T::Place,
@@ -104,10 +105,10 @@ pub(super) fn walk_tree<T: Tree>(
     }
 }
 
-/// Splits a path that names something new into the path of its directory, its name, and whether a
-/// slash says that it is to be a directory.
+/// Splits the path of a new entry into the path of its directory, its name, and whether a slash
+/// follows, which demands a directory.
 ///
-/// Errors: `EEXIST` where the last component is `.` or `..` or missing; `ENOENT` for an empty path;
+/// Errors: `EEXIST` if the last component is `.` or `..` or missing; `ENOENT` for an empty path;
 /// `ENAMETOOLONG`, `EINVAL`.
 pub fn split(path: &[u8]) -> FsResult<(&[u8], Name, bool)> {
     if path.is_empty() {
@@ -126,7 +127,7 @@ pub fn split(path: &[u8]) -> FsResult<(&[u8], Name, bool)> {
     Ok((parent, checked(name)?, trimmed.len() < path.len()))
 }
 
-/// A component as a name.
+/// Converts a path component to a name. Errors: `ENOENT` if it is empty, `ENAMETOOLONG`, `EINVAL`.
 pub(super) fn checked(component: &[u8]) -> FsResult<Name> {
     Name::new(component).map_err(|error| match error {
         NameError::TooLong => Errno::ENAMETOOLONG.into(),
@@ -156,7 +157,7 @@ impl TrimSlashes for [u8] {
     }
 }
 
-/// The nodes of a store, as a tree to walk.
+/// The nodes of a store at one version, as a [`Tree`].
 struct Stored<'s, S> {
     store: &'s S,
     at: Version,

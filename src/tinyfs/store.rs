@@ -1,11 +1,11 @@
-//! The small trait that all semantics stand on, and the read-your-writes view that operations use.
+//! The [`Store`] trait that the semantics are built on, and [`Tx`], the view of one operation.
 
 use super::{Changes, Entry, FsResult, Map, Version};
 use std::ops::{ControlFlow, Range, RangeInclusive};
 
-/// Four versioned maps. A look-up names a version, and gets the newest entry at or before it.
+/// Four versioned maps. A look-up at a version returns the newest entry at or before it.
 pub trait Store {
-    /// The value of `key` at version `at`, or `None` where there was none.
+    /// Returns the value of `key` at version `at`, or `None` if there is none.
     fn get<M: Map>(&self, at: Version, key: &M::Key) -> FsResult<Option<M::Value>>;
 
     /// Visits the entries with keys in `from..to` at version `at`, in order, until `visit` breaks.
@@ -17,11 +17,12 @@ pub trait Store {
         visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
     ) -> FsResult<()>;
 
-    /// The last entry with a key in `from..=to` at version `at`.
+    /// Returns the last entry with a key in `from..=to` at version `at`.
     fn last<M: Map>(&self, at: Version, from: &M::Key, to: &M::Key) -> FsResult<Option<Entry<M>>>;
 
-    /// Visits the last entry in `before`, and then those in `range`, all as they are at one moment. One after
-    /// the other is enough where nothing changes in between, as nothing does under an operation.
+    /// Visits the last entry in `before`, then the entries in `range`, as one consistent read. The
+    /// default makes two reads, which is enough if nothing changes in between, as within an
+    /// operation.
     fn scan_with_last<M: Map>(
         &self,
         at: Version,
@@ -38,15 +39,15 @@ pub trait Store {
     }
 }
 
-/// One operation under way: it sees the present and its own changes, and nobody else sees them
-/// before they are applied.
+/// An operation in progress. It reads the present and its own changes. Others see its changes only
+/// after they are applied.
 pub struct Tx<'s, S> {
     store: &'s S,
     changes: Changes,
 }
 
 impl<'s, S: Store> Tx<'s, S> {
-    /// An operation on the present of `store`.
+    /// Begins an operation on the present of `store`.
     pub fn new(store: &'s S) -> Self {
         Tx {
             store,
@@ -54,12 +55,12 @@ impl<'s, S: Store> Tx<'s, S> {
         }
     }
 
-    /// The maps as they were before this operation.
+    /// Returns the maps without the changes of this operation.
     pub fn store(&self) -> &'s S {
         self.store
     }
 
-    /// The value of `key`, this operation's own changes included.
+    /// Returns the value of `key`, including this operation's own changes.
     pub fn get<M: Map>(&self, key: &M::Key) -> FsResult<Option<M::Value>> {
         match self.changes.get::<M>(key) {
             Some(changed) => Ok(changed.cloned()),
@@ -77,18 +78,18 @@ impl<'s, S: Store> Tx<'s, S> {
         self.changes.set::<M>(key, None);
     }
 
-    /// The operation's own changes so far.
+    /// Returns the operation's own changes so far.
     pub fn changes(&self) -> &Changes {
         &self.changes
     }
 
-    /// What the operation changes, to be applied as one.
+    /// Returns the changes of the operation, to be applied atomically.
     pub fn finish(self) -> Changes {
         self.changes
     }
 }
 
-/// The present as the operation sees it, its own changes included; the past as it is.
+/// Reads of the present include the operation's own changes; reads of the past do not.
 impl<S: Store> Store for Tx<'_, S> {
     fn get<M: Map>(&self, at: Version, key: &M::Key) -> FsResult<Option<M::Value>> {
         match at {
@@ -146,7 +147,7 @@ impl<S: Store> Store for Tx<'_, S> {
             (Some(stored), Some((key, _))) if stored.0 > *key => Ok(Some(stored)),
             (stored, None) => Ok(stored),
             (_, Some((key, Some(value)))) => Ok(Some((key.clone(), value.clone()))),
-            // The last one is removed: the one before it is found from the front.
+            // The operation removed the last entry: scan forward for the one before it.
             (_, Some((key, None))) => {
                 let mut last = None;
                 self.scan::<M>(at, from, key, &mut |key, value| {

@@ -1,13 +1,15 @@
-//! When many small pieces in a row become one: what is appended to files, and to the log.
+//! Size-tiered compaction: decides when adjacent small pieces are merged into one.
 //!
-//! Each time enough pieces of one class of size stand at the end, they and what is smaller and later become
-//! one piece of a greater class. So a byte is rewritten as often as there are classes, however slowly the
-//! whole grows, and what is left is a few pieces of each class.
+//! `content` merges the extents that appends leave behind, `oplog` merges small data files. Once
+//! enough pieces of one size class are at the end, they and the smaller ones behind them become one
+//! piece of a greater class. So each byte is rewritten at most once per class, however slowly the
+//! whole grows, and few pieces of each class remain.
 
 use std::cmp::Ordering;
 
-/// The first of the last pieces that are to become one, if there are `fanout` of one class. A class is
-/// `fanout` times the one below. `sizes` are in the order of the pieces.
+/// Returns the index of the first piece to merge; the merge takes all pieces from there to the end.
+/// Returns `None` if no class has `fanout` pieces. Each class is `fanout` times the one below.
+/// `sizes` are in the order of the pieces.
 pub fn first_to_join(sizes: &[u64], fanout: u64) -> Option<usize> {
     let mut best = None;
     let (mut class, mut in_class) = (0, 0);
@@ -30,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_stay_few_and_bytes_are_seldom_rewritten() {
+    fn pieces_stay_few_and_rewrites_are_bounded() {
         let (mut pieces, mut rewritten) = (Vec::new(), 0);
         for n in 0..100_000u64 {
             pieces.push(60 + n % 40);

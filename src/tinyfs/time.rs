@@ -1,4 +1,4 @@
-//! Points in time as POSIX has them: seconds and nanoseconds, before and after the epoch.
+//! Points in time as in POSIX: seconds and nanoseconds, before and after the epoch.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ pub struct Time {
 }
 
 impl Time {
-    /// A time from microseconds since the epoch.
+    /// Converts from microseconds since the epoch.
     pub fn from_micros(micros: i64) -> Time {
         Time {
             sec: micros.div_euclid(1_000_000),
@@ -22,7 +22,8 @@ impl Time {
         }
     }
 
-    /// Microseconds since the epoch, rounded down; saturates some 290,000 years away.
+    /// Returns microseconds since the epoch, rounded down. Saturates about 290,000 years from the
+    /// epoch.
     pub fn micros(self) -> i64 {
         self.sec
             .saturating_mul(1_000_000)

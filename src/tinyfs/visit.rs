@@ -1,4 +1,4 @@
-//! Visiting what a glob matches: in the order of names, looking only where a match can be.
+//! Finds what a glob matches, in the order of names. Lists only directories that can have matches.
 
 use super::glob::{Component, Pattern};
 use super::matching::match_component;
@@ -7,26 +7,27 @@ use super::{Errno, FsResult, Item, Kind, Name, Place, Store, Wd};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-/// How deep a tree is visited. A deeper one has a directory within itself, and was made elsewhere.
+/// Maximum depth of a visit. Bounds the visit of a damaged tree in which a directory contains
+/// itself.
 const MAX_DEPTH: usize = 512;
 
 /// One match of a glob.
 #[derive(Clone)]
 pub struct Match<'s> {
-    /// The names on the way, from the working directory on.
+    /// Names from the working directory to the match.
     pub path: Vec<Name>,
-    /// What the wildcards stood for.
+    /// Text that each wildcard matched.
     pub captures: Vec<Vec<u8>>,
-    /// What was found. A symbolic link that a wildcard matched is itself; one that was named, what it
-    /// leads to.
+    /// The node that was found. A symbolic link is followed if the pattern names it literally, and
+    /// not if a wildcard matches it.
     pub place: Place<'s>,
 }
 
 impl<'s, S: Store> Wd<'s, S> {
-    /// Visits everything that `pattern` matches from here, each once, until `visit` breaks.
+    /// Visits everything that `pattern` matches from here, each match once, until `visit` breaks.
     ///
-    /// A symbolic link is entered only where the pattern names it literally. `ENOTDIR` and missing
-    /// names are no errors: then nothing matches.
+    /// A symbolic link is entered only if the pattern names it literally. `ENOTDIR` and missing
+    /// names are not errors: nothing matches then.
     pub fn glob(
         &self,
         pattern: &Pattern,
@@ -36,7 +37,7 @@ impl<'s, S: Store> Wd<'s, S> {
         descend(self, pattern, &states, &mut Vec::new(), visit).map(|_| ())
     }
 
-    /// All that `pattern` matches from here.
+    /// Returns everything that `pattern` matches from here.
     pub fn matches(&self, pattern: &Pattern) -> FsResult<Vec<Match<'s>>> {
         let mut all = Vec::new();
         self.glob(pattern, &mut |found| {
@@ -47,8 +48,8 @@ impl<'s, S: Store> Wd<'s, S> {
     }
 }
 
-/// Components that the next name may belong to. `**` may stand for no directory, so what follows it
-/// is possible where it is; the last `**` wants a name.
+/// Returns the components that the next name may match. `**` may match no directory, so the
+/// component behind it is possible too; a `**` at the end needs a name.
 fn closed(components: &[Component], mut states: BTreeSet<usize>) -> BTreeSet<usize> {
     let trees: Vec<usize> = (states.iter().copied())
         .filter(|i| components.get(*i) == Some(&Component::Tree) && i + 1 < components.len())
@@ -71,7 +72,7 @@ fn descend<'s, S: Store>(
     for (name, item) in candidates(wd, components, states)? {
         let kind = item.kind();
         let mut next = BTreeSet::new();
-        // By a literal name a link is followed, by a wildcard it is not.
+        // A literal name follows a symbolic link, a wildcard does not.
         let mut named = false;
         for i in states.iter().copied() {
             match components.get(i) {
@@ -87,7 +88,7 @@ fn descend<'s, S: Store>(
             }
         }
         if kind == Kind::Symlink {
-            // A `**` passes a link as its last name, but not through it.
+            // `**` matches a symbolic link as its last name, but does not enter it.
             next.retain(|i| named || *i >= components.len() - 1);
         }
         let ends = next.contains(&components.len())
@@ -128,7 +129,7 @@ fn descend<'s, S: Store>(
     Ok(ControlFlow::Continue(()))
 }
 
-/// The entries that may match: looked up where all that is wanted has a name, listed otherwise.
+/// Returns the entries that may match: looked up if all candidates are literal names, else listed.
 fn candidates<'s, S: Store>(
     wd: &Wd<'s, S>,
     components: &[Component],

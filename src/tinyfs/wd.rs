@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// A directory to work in. Cheap to copy; it holds no entry, so it always sees what the store sees.
+/// A directory from which paths are resolved. Cheap to clone. It caches no entries, so it always
+/// sees what the store sees.
 ///
-/// On a [`Tx`] at [`Version::NOW`] it sees what the operation changed so far.
+/// On a [`Tx`] at [`Version::NOW`] it sees the operation's own changes.
 pub struct Wd<'s, S> {
     store: &'s S,
     at: Version,
@@ -19,17 +20,17 @@ pub struct Wd<'s, S> {
     mounts: Arc<BTreeMap<(NodeId, Name), Arc<dyn Directory<'s> + 's>>>,
 }
 
-/// Where a path leads.
+/// The target of a path.
 #[derive(Clone)]
 pub enum Place<'s> {
     /// A node of the store.
     Node(NodeId, Node),
-    /// A dynamic directory, and the place that it was entered from.
+    /// A dynamic directory, and the place from which it was entered.
     Dynamic(Arc<dyn Directory<'s> + 's>, Arc<Place<'s>>),
 }
 
 impl Place<'_> {
-    /// What kind of node it is.
+    /// Returns the kind of the node.
     pub fn kind(&self) -> Kind {
         match self {
             Place::Node(_, node) => node.kind,
@@ -39,12 +40,12 @@ impl Place<'_> {
 }
 
 impl<'s, S: Store> Wd<'s, S> {
-    /// The root of the tree at version `at`.
+    /// Returns the root of the tree at version `at`.
     pub fn root(store: &'s S, at: Version) -> FsResult<Self> {
         Wd::at(store, at, NodeId::ROOT)
     }
 
-    /// The directory `dir` at version `at`; `ENOENT`, `ENOTDIR`.
+    /// Returns the directory `dir` at version `at`. Errors: `ENOENT`, `ENOTDIR`.
     pub fn at(store: &'s S, at: Version, dir: NodeId) -> FsResult<Self> {
         let node = ops::node(store, at, dir)?;
         let wd = Wd {
@@ -57,7 +58,8 @@ impl<'s, S: Store> Wd<'s, S> {
     }
 
     /// Shows a dynamic directory under `name` in this directory, for this working directory and
-    /// those opened from it. A stored entry of that name is hidden.
+    /// those opened from it. It hides a stored entry of that name. Errors: `EROFS` in a dynamic
+    /// directory.
     pub fn mount(mut self, name: Name, dir: Arc<dyn Directory<'s> + 's>) -> FsResult<Self> {
         let Place::Node(here, _) = &self.here else {
             return Err(Errno::EROFS.into());
@@ -68,22 +70,22 @@ impl<'s, S: Store> Wd<'s, S> {
         Ok(self)
     }
 
-    /// Where this is.
+    /// Returns the place of this directory.
     pub fn place(&self) -> &Place<'s> {
         &self.here
     }
 
-    /// Where `path` leads from here. Errors: those of [`walk`](super::walk).
+    /// Resolves `path` from here. Errors: those of [`walk`](super::walk).
     pub fn open_path(&self, path: &[u8], last: Last) -> FsResult<Place<'s>> {
         path::walk_tree(self, self.here.clone(), path, last)
     }
 
-    /// The directory that `path` leads to, to work in.
+    /// Returns the directory that `path` leads to.
     pub fn open_dir(&self, path: &[u8]) -> FsResult<Self> {
         self.entered(self.open_path(path, Last::Follow)?)
     }
 
-    /// A place as a directory to work in, or `ENOTDIR`.
+    /// Returns a place as a working directory. Errors: `ENOTDIR`.
     pub fn entered(&self, place: Place<'s>) -> FsResult<Self> {
         match place.kind() {
             Kind::Directory => Ok(Wd {
@@ -96,7 +98,7 @@ impl<'s, S: Store> Wd<'s, S> {
         }
     }
 
-    /// The place that an entry of this directory leads to.
+    /// Returns the place that an entry of this directory leads to.
     pub(super) fn place_of(&self, item: Item<'s>) -> FsResult<Place<'s>> {
         Ok(match item {
             Item::Node(Dentry { child, .. }) => {
@@ -143,7 +145,7 @@ impl<'s, S: Store + Sync> Directory<'s> for Wd<'s, S> {
 }
 
 impl<'s, S: Store> Wd<'s, S> {
-    /// All entries, in the order of their names.
+    /// Returns all entries, sorted by name.
     pub fn list(&self) -> FsResult<Vec<(Name, Item<'s>)>> {
         let id = match &self.here {
             Place::Dynamic(dir, _) => return dir.entries(),
@@ -161,7 +163,7 @@ impl<'s, S: Store> Wd<'s, S> {
         Ok(entries.into_iter().collect())
     }
 
-    /// What `name` in this directory leads to.
+    /// Returns what `name` in this directory leads to.
     pub fn entry(&self, name: &Name) -> FsResult<Option<Item<'s>>> {
         self.item(&self.here, name)
     }
@@ -204,10 +206,10 @@ impl<'s, S: Store> Tree for Wd<'s, S> {
     }
 }
 
-/// Makes a node at `path`, relative to directory `dir`, as part of an operation.
+/// Creates a node at `path`, relative to directory `dir`, as part of an operation.
 ///
-/// Errors: those of [`walk`](super::walk) and of [`ops::create`]; `EEXIST` for a path that ends in
-/// no name; `ENOENT` where a slash follows the name of what is to be no directory.
+/// Errors: those of [`walk`](super::walk) and [`ops::create`]; `EEXIST` if the path does not end in
+/// a name; `ENOENT` if a slash follows the name of a node that is not to be a directory.
 pub fn create_path<S: Store>(
     tx: &mut Tx<'_, S>,
     caller: &Caller,

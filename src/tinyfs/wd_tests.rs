@@ -1,4 +1,4 @@
-//! Paths, working directories, globs, and the two dynamic directories: reversed and visiting.
+//! Tests of paths, working directories, globs, and two dynamic directories: reversed and visiting.
 
 use super::ops::{self, Caller, NewNode};
 use super::*;
@@ -12,7 +12,8 @@ const CALLER: Caller = Caller {
     now: Time { sec: 1, nsec: 0 },
 };
 
-/// A tree from paths: `name/` is a directory, `name@target` a link, all else a file.
+/// Returns a tree with these paths: `name/` is a directory, `name@target` a symbolic link, all else
+/// a file.
 fn tree(paths: &[&str]) -> MemoryStore {
     let mut store = MemoryStore::default();
     let mut tx = Tx::new(&store);
@@ -65,7 +66,7 @@ fn walked(store: &MemoryStore, path: &str, last: Last) -> Result<u64, Errno> {
 }
 
 #[test]
-fn paths_are_walked_as_posix_says() {
+fn path_walk_follows_posix() {
     // Ids count from 2.
     let long = "x".repeat(256);
     let store = tree(&[
@@ -114,7 +115,7 @@ fn forty_links_are_followed_and_no_more() {
 }
 
 #[test]
-fn an_operation_sees_what_it_did_so_far() {
+fn an_operation_sees_its_own_changes() {
     let mut store = tree(&["d/"]);
     store.commit(Version(1));
     let mut tx = Tx::new(&store);
@@ -129,7 +130,7 @@ fn an_operation_sees_what_it_did_so_far() {
     assert_eq!(again.unwrap_err().errno(), Errno::EEXIST);
     let none = create_path(&mut tx, &CALLER, NodeId::ROOT, b"d/x/", NodeId(51), &file);
     assert_eq!(none.unwrap_err().errno(), Errno::ENOENT);
-    // Not empty any more, though the store does not know yet.
+    // The operation's own entry counts, although the store does not have it yet.
     let d = Name::new(b"d").unwrap();
     let removed = ops::rmdir(&mut tx, &CALLER, NodeId::ROOT, &d);
     assert_eq!(removed.unwrap_err().errno(), Errno::ENOTEMPTY);
@@ -224,7 +225,7 @@ impl<'s> Directory<'s> for Reversed<'s> {
     }
 }
 
-/// Shows what a pattern matches, flat, under names made of the captures.
+/// Shows what a pattern matches in one flat directory, under names made of the captures.
 struct Visiting<'s, S> {
     wd: Wd<'s, S>,
     pattern: Pattern,
@@ -313,7 +314,7 @@ fn dynamic_directories_are_mounted_listed_walked_and_globbed() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_a_path_or_an_error(
+    fn arbitrary_bytes_are_a_path_or_an_error(
         bytes in proptest::collection::vec(any::<u8>(), 0..100),
         odd in r"[ab/.\x00l]{0,20}",
     ) {
@@ -339,7 +340,7 @@ proptest! {
 }
 
 #[test]
-fn a_directory_within_itself_is_not_visited_for_ever() {
+fn glob_over_a_cycle_of_directories_fails_with_eloop() {
     let mut store = tree(&["a/", "a/b/"]);
     let mut changes = Changes::default();
     let a = Dentry {
