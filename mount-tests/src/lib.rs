@@ -31,6 +31,7 @@
 //! | `POND_TEST_LARGE_MB` | 256 | the size of the file that is written under it (the full run takes 4096) |
 //! | `POND_TEST_SOAK` | 10 | seconds of the mixed load (the full run takes 2700; raise `POND_TEST_LIMIT` with it) |
 //! | `POND_TEST_REMOUNT_MS` | 2000 | how long a mount after a kill may take |
+//! | `POND_TEST_DIRECT` | 400 | asynchronous direct writes of each kind that are read back |
 //! | `POND_TEST_SEED` | from the clock | repeats a random test; every such test prints its seed |
 //! | `POND_TEST_LIMIT` | 900 | seconds after which a mount is killed, so that a hang is a failure |
 //! | `POND_TEST_PYTHON` | the venv of `scripts/setup` | a Python with `deltalake`, `pyarrow`, `pandas`, `duckdb` and `blake3` |

@@ -31,10 +31,12 @@ const MAX_NAME: u32 = crate::tinyfs::MAX_NAME as u32;
 /// What is asked of the kernel, as far as it offers it. Of the rest:
 /// - no write-back cache and no remote locks: what is acknowledged is in the pond, and locks are
 ///   the kernel's own;
+/// - no `ASYNC_DIO`: the kernel does not drop cached pages after an asynchronous direct write, so
+///   that buffered reads would return old bytes for ever;
 /// - `EXPLICIT_INVAL_DATA` and not `AUTO_INVAL_DATA`: nobody else writes, so pages stay valid;
 /// - `HANDLE_KILLPRIV_V2`: without it each write asks for `security.capability` first;
 /// - `fuser` 0.18 cannot serve `SETXATTR_EXT`, `ALLOW_IDMAP`, `CREATE_SUPP_GROUP`, `SECURITY_CTX`.
-const WANTED: [InitFlags; 10] = [
+const WANTED: [InitFlags; 9] = [
     InitFlags::FUSE_ASYNC_READ,
     InitFlags::FUSE_BIG_WRITES,
     InitFlags::FUSE_MAX_PAGES,
@@ -42,7 +44,6 @@ const WANTED: [InitFlags; 10] = [
     InitFlags::FUSE_DO_READDIRPLUS,
     InitFlags::FUSE_READDIRPLUS_AUTO,
     InitFlags::FUSE_CACHE_SYMLINKS,
-    InitFlags::FUSE_ASYNC_DIO,
     InitFlags::FUSE_EXPLICIT_INVAL_DATA,
     InitFlags::FUSE_HANDLE_KILLPRIV_V2,
 ];
