@@ -1,10 +1,18 @@
 //! Why something could not be derived: one sentence each.
+//!
+//! Inside `derive` a sentence has [`mark`]s in the place of its inputs' paths, since it is shared by all who wait for
+//! equal content. What leaves it is [`named`](DeriveError::named) for its reader.
 
+use super::mark;
+use super::node::{Input, Recipe};
 use crate::query::QueryError;
 use crate::tinyfs::{Errno, FsError};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+
+/// What stands for an input in a directory that the reader may not list.
+pub(super) const HIDDEN: &str = "(hidden input)";
 
 /// A failure to derive something. It can be told to all who wait for the same result.
 #[derive(Clone, Debug)]
@@ -28,6 +36,38 @@ impl DeriveError {
         DeriveError {
             errno: Errno::ESTALE,
             why: "its inputs have changed meanwhile".into(),
+        }
+    }
+
+    /// The same, told of whoever has this file as input `n`.
+    pub(super) fn within(self, n: usize) -> DeriveError {
+        let why = format!("{}: {}", mark::mark(n), mark::within(&self.why, n));
+        DeriveError {
+            why: why.into(),
+            ..self
+        }
+    }
+
+    /// The same for a reader, with the paths of the inputs of `recipe` that the reader `sees`.
+    pub(super) fn named(self, recipe: &Recipe, sees: &dyn Fn(&Input) -> bool) -> DeriveError {
+        let name = |place: &[usize]| {
+            let input = recipe.input_at(place)?;
+            Some(match sees(input) {
+                true => input.path(),
+                false => HIDDEN.to_owned(),
+            })
+        };
+        DeriveError {
+            why: mark::named(&self.why, &name).into(),
+            ..self
+        }
+    }
+
+    /// The same with a mark in the place of a path.
+    pub(super) fn marked(self, path: &str, mark: &str) -> DeriveError {
+        DeriveError {
+            why: self.why.replace(path, mark).into(),
+            ..self
         }
     }
 

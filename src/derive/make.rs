@@ -16,6 +16,7 @@ use std::sync::Arc;
 /// The inputs of a recipe, in its order.
 #[derive(Default)]
 pub(super) struct Opened {
+    /// Each with its mark.
     pub(super) blobs: Vec<(String, Arc<dyn Blob>)>,
     pub(super) sources: Vec<Arc<Source>>,
 }
@@ -39,7 +40,8 @@ impl Opened {
         draft: &mut Draft<'_>,
     ) -> Result<Written, Wrong> {
         let format = file.format.unwrap_or(Format::Parquet);
-        let (schema, rows): (_, Rows) = match &*file.recipe {
+        let recipe = &*file.recipe;
+        let (schema, rows): (_, Rows) = match recipe {
             Recipe::Query {
                 query,
                 tables,
@@ -54,9 +56,12 @@ impl Opened {
                     }
                     named.insert(name.clone(), sources.by_ref().take(inputs.len()).collect());
                 }
-                let files: Vec<_> = sources.collect();
-                let query = match file {
-                    Some(input) => query.replace("$1", &input.path().replace('\'', "''")),
+                let called = file.as_ref().map(|input| input.path());
+                let called = called.filter(|path| recipe.told_path().as_ref() == Some(path));
+                let called = |source: &Source| called.clone().unwrap_or(source.name().into());
+                let files: Vec<_> = sources.map(|source| (called(&source), source)).collect();
+                let query = match files.first() {
+                    Some((called, _)) => query.replace("$1", &called.replace('\'', "''")),
                     None => query.clone(),
                 };
                 works.engine.query(&query, &named, &files)?

@@ -8,7 +8,8 @@
 //!
 //! - [`document`], [`spec`]: what files of resources say. [`registry`]: which there are.
 //! - [`patterns`], [`view`], [`build`]: which files a resource shows, and of what each is made.
-//! - [`stored`], [`make`], [`render`]: making one. [`cache`], [`memory`]: what was made before.
+//! - [`stored`], [`make`], [`render`]: making one. [`cache`], [`memory`]: what was made before. [`mark`]: what stands
+//!   for the paths of inputs meanwhile.
 //! - [`apply`]: putting resources into a pond.
 //! - [`template`], [`picture`], [`chart`], [`wave`]: what is not a question about rows alone.
 
@@ -21,6 +22,7 @@ mod duration;
 mod error;
 mod inline;
 mod make;
+mod mark;
 mod memory;
 mod node;
 mod patterns;

@@ -6,9 +6,10 @@ use super::template::asks_for_times;
 use crate::query::{Aggregate, Format, Hash, Width, key};
 use crate::tinyfs::{Name, NodeId, Time, Version};
 use parking_lot::Mutex;
+use regex::Regex;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// An entry of a derived directory.
 #[derive(Clone)]
@@ -183,6 +184,29 @@ impl Recipe {
         }
     }
 
+    /// An input of an input, and so on: the first number counts the inputs of this recipe.
+    pub(super) fn input_at(&self, place: &[usize]) -> Option<&Input> {
+        let (first, rest) = place.split_first()?;
+        let input = self.inputs().into_iter().nth(*first)?;
+        match (rest, input) {
+            ([], input) => Some(input),
+            (rest, Input::Derived(file)) => file.recipe.input_at(rest),
+            (_, Input::Stored { .. }) => None,
+        }
+    }
+
+    /// The path that what is made depends on besides content: that of the file of a query that does not only read it.
+    pub(super) fn told_path(&self) -> Option<String> {
+        match self {
+            Recipe::Query {
+                query,
+                file: Some(input),
+                ..
+            } if tells_path(query) => Some(input.path()),
+            _ => None,
+        }
+    }
+
     /// Whether its rows can be had in any format.
     pub(super) fn is_table(&self) -> bool {
         match self {
@@ -213,7 +237,9 @@ impl Recipe {
                 file,
             } => {
                 let tables: Vec<_> = tables.iter().map(|(name, of)| (name, of.len())).collect();
-                write!(text, "query {query:?} {tables:?} {}", file.is_some())
+                let told = self.told_path().map(|path| format!(" {path:?}"));
+                let told = told.unwrap_or_default();
+                write!(text, "query {query:?} {tables:?} {}{told}", file.is_some())
             }
             Recipe::Join {
                 groups: of,
@@ -266,5 +292,43 @@ impl Recipe {
     }
 }
 
+/// Whether the path of `$1` may be in what a query says: it is anywhere but where the file is read, or the query reads
+/// a file by a path of its own.
+fn tells_path(query: &str) -> bool {
+    static READ: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(?:read_[a-z_]+\s*\(\s*|(?:from|join)\s+)'(\$1')?").ok()
+    });
+    let Some(read) = &*READ else {
+        return true;
+    };
+    let mut all = read.captures_iter(query);
+    all.any(|read| read.get(1).is_none()) || read.replace_all(query, "").contains("$1")
+}
+
 /// What keys of results begin with. The number grows whenever a recipe makes something else than before.
 const RESULT: &str = "result 2";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_that_only_reads_its_file_is_known_by_content_alone() {
+        for query in [
+            "SELECT * FROM read_csv('$1')",
+            "select a from READ_CSV_AUTO( '$1', header = true) x join '$1' y using (a)",
+            "FROM '$1'",
+        ] {
+            assert!(!tells_path(query), "{query}");
+        }
+        for query in [
+            "SELECT '$1' AS source, * FROM read_csv('$1')",
+            "SELECT * FROM read_csv('$1') WHERE name = '$1.old'",
+            "SELECT * FROM read_csv('/data/a.csv'), read_csv('$1')",
+            "SELECT * FROM '/data/a.csv'",
+            "SELECT * FROM read_csv('$1x')",
+        ] {
+            assert!(tells_path(query), "{query}");
+        }
+    }
+}

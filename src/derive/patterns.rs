@@ -36,6 +36,13 @@ impl Pattern {
             .map_err(|error| DeriveError::new(format!("{rest:?}: {error}")))
     }
 
+    /// Whether what stands `n` components behind the names is found by listing a directory.
+    pub(super) fn is_wild(&self, n: usize) -> bool {
+        let behind = self.components.get(self.names..).unwrap_or_default();
+        // Nothing tells which names `**` stands for.
+        behind.iter().any(|part| part == "**") || behind.get(n).is_some_and(|part| !is_name(part))
+    }
+
     /// How many captures come from directories, not from the last component.
     pub(super) fn directory_captures(&self) -> usize {
         let last = self.components.len().saturating_sub(1);
@@ -91,6 +98,15 @@ mod tests {
         assert!(!reach("/*/tides/x"), "a wildcard before it");
         assert!(!reach("/**/*.csv"));
         assert!(!reach("/Combine/tides/x"));
+    }
+
+    #[test]
+    fn only_wildcards_need_a_directory_to_be_listed() {
+        let wild = |pattern: &str, n| Pattern::new(pattern).unwrap().is_wild(n);
+        assert!(!wild("/a/b.csv", 0));
+        assert!(wild("/a/*.csv", 0));
+        assert!(wild("/a/*/b.csv", 0) && !wild("/a/*/b.csv", 1));
+        assert!(wild("/a/**/b.csv", 0) && wild("/a/**/b.csv", 7));
     }
 
     #[test]

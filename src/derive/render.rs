@@ -2,14 +2,17 @@
 
 use super::DeriveError;
 use super::cache::{Cache, Cached};
+use super::error::HIDDEN;
 use super::make::{Opened, Wrong};
+use super::mark::{label, mark};
 use super::memory::Results;
 use super::node::{DerivedFile, Input, Recipe};
 use super::registry::Parsed;
 use super::stored::{Identities, StoredFile, is_stale};
-use super::view::{View, find_file};
+use super::view::{View, find_file, may_list};
 use crate::pond::Pond;
 use crate::query::{Before, Blob, Engine, Format, Hash, Keep, QueryError, Source, key};
+use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{FsError, FsResult, NodeId, Version};
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
@@ -130,7 +133,7 @@ impl Derive {
 
     /// What a file is known by: equal recipes and inputs have equal keys.
     pub fn key(&self, file: &DerivedFile) -> FsResult<Hash> {
-        Ok(self.known_key(file)?)
+        Ok(self.known_key(file).map_err(named(file))?)
     }
 
     fn known_key(&self, file: &DerivedFile) -> Result<Hash, DeriveError> {
@@ -144,16 +147,17 @@ impl Derive {
 
     /// The key by what is there now.
     fn fresh_key(&self, file: &DerivedFile) -> Result<Hash, DeriveError> {
-        let inputs = file.recipe.inputs().into_iter();
-        let inputs = inputs.map(|input| self.identity_of(input, file.at));
+        let inputs = file.recipe.inputs().into_iter().enumerate();
+        let inputs = inputs.map(|(n, input)| self.identity_of(n, input, file.at));
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         Ok(file.recipe.key(file.format, &inputs))
     }
 
-    fn identity_of(&self, input: &Input, at: Version) -> Result<Hash, DeriveError> {
+    /// The identity of input `n`.
+    fn identity_of(&self, n: usize, input: &Input, at: Version) -> Result<Hash, DeriveError> {
         match input {
-            Input::Stored { path, id } => identity_as(path, &self.stored(at, *id)?),
-            Input::Derived(file) => self.fresh_key(file),
+            Input::Stored { path, id } => identity_as(n, path, &self.stored(at, *id)?),
+            Input::Derived(file) => self.fresh_key(file).map_err(|error| error.within(n)),
         }
     }
 
@@ -167,8 +171,11 @@ impl Derive {
 
     /// What was made of a file before, if it was and is still there.
     pub fn made(&self, file: &DerivedFile) -> FsResult<Option<Arc<Cached>>> {
-        let key = self.known_key(file)?;
-        Ok(self.find(file.instead.get().unwrap_or(&key))?)
+        let made = || {
+            let key = self.known_key(file)?;
+            self.find(file.instead.get().unwrap_or(&key))
+        };
+        Ok(made().map_err(named(file))?)
     }
 
     fn find(&self, key: &Hash) -> Result<Option<Arc<Cached>>, DeriveError> {
@@ -209,6 +216,18 @@ impl Derive {
     /// The bytes of a file. Waits until they are made. One whose inputs do not stay what they are until then is read
     /// as it is in a version that is made of them.
     pub fn render(&self, file: &DerivedFile) -> Result<Arc<Cached>, DeriveError> {
+        self.render_marked(file).map_err(named(file))
+    }
+
+    /// Why a file cannot be made, if it cannot, as far as `asker` may list its inputs.
+    pub fn failure(&self, file: &DerivedFile, asker: &Caller) -> Option<DeriveError> {
+        let error = self.render_marked(file).err()?;
+        let sees = |input: &Input| may_list(&self.pond, file.at, input, asker);
+        Some(error.named(&file.recipe, &sees))
+    }
+
+    /// The bytes of a file; an error has marks in the place of paths.
+    fn render_marked(&self, file: &DerivedFile) -> Result<Arc<Cached>, DeriveError> {
         let key = self.known_key(file)?;
         if let Some(made) = self.find(file.instead.get().unwrap_or(&key))? {
             return Ok(made);
@@ -226,7 +245,7 @@ impl Derive {
         let version = self.pond.sync().map_err(DeriveError::new)?;
         let view = self.view(version)?;
         let standing = find_file(&view, &file.path).ok_or_else(DeriveError::stale)?;
-        let made = self.render(&standing)?;
+        let made = self.render_marked(&standing)?;
         let other = self.known_key(&standing)?;
         file.instead.get_or_init(|| other);
         Ok(made)
@@ -289,9 +308,10 @@ impl Derive {
         let recipe = &*file.recipe;
         // First the inputs, since what waits for others must not keep them from their turn.
         let (mut opened, mut identities) = (Opened::default(), Vec::new());
-        for input in recipe.inputs() {
-            let (blob, identity) = self.blob(input, file.at)?;
-            opened.blobs.push((input.path(), blob));
+        let inputs = recipe.inputs();
+        for (n, input) in inputs.iter().enumerate() {
+            let (blob, identity) = self.blob(n, input, file.at)?;
+            opened.blobs.push((mark(n), blob));
             identities.push(identity);
         }
         // What is open stays what it is, or cannot be read; so whatever is made of it is of these identities.
@@ -302,8 +322,11 @@ impl Derive {
         let began = Instant::now();
         let works = self.works()?;
         if !matches!(recipe, Recipe::Concat { .. }) {
-            for (path, blob) in &opened.blobs {
-                let source = Source::open(path, blob.clone(), works.keep.as_ref())?;
+            for (n, ((_, blob), input)) in opened.blobs.iter().zip(&inputs).enumerate() {
+                let format = Format::of_file(&input.path(), blob.as_ref());
+                let format = format.map_err(|error| unreadable(n, &error))?;
+                let (name, blob) = (label(n, format), blob.clone());
+                let source = Source::open(&name, format, blob, works.keep.as_ref())?;
                 opened.sources.push(Arc::new(source));
             }
         }
@@ -333,7 +356,13 @@ impl Derive {
                         return Err(QueryError::Input { name, why }.into());
                     }
                 }
-                Err(Wrong::Query(error)) => return Err(error.into()),
+                Err(Wrong::Query(error)) => {
+                    let error = DeriveError::from(error);
+                    return Err(match (recipe.told_path(), opened.sources.last()) {
+                        (Some(path), Some(source)) => error.marked(&path, source.name()),
+                        _ => error,
+                    });
+                }
                 Err(Wrong::Else(error)) => return Err(error),
             }
         }
@@ -362,18 +391,23 @@ impl Derive {
         last.insert(file.path.clone(), made.clone());
     }
 
-    /// An input, and the identity of its content.
-    fn blob(&self, input: &Input, at: Version) -> Result<(Arc<dyn Blob>, Hash), DeriveError> {
+    /// Input `n`, and the identity of its content.
+    fn blob(
+        &self,
+        n: usize,
+        input: &Input,
+        at: Version,
+    ) -> Result<(Arc<dyn Blob>, Hash), DeriveError> {
         match input {
             Input::Stored { path, id } => {
                 let file = self.stored(at, *id)?;
-                let identity = identity_as(path, &file)?;
+                let identity = identity_as(n, path, &file)?;
                 Ok((Arc::new(file), identity))
             }
             Input::Derived(file) => {
-                let path = input.path();
-                let made = self.render(file).map_err(|error| error.about(&path))?;
-                let key = self.known_key(file)?;
+                let within = |error: DeriveError| error.within(n);
+                let made = self.render_marked(file).map_err(within)?;
+                let key = self.known_key(file).map_err(within)?;
                 match file.instead.get().is_some() {
                     // It is of other inputs than its key says.
                     true => Err(DeriveError::stale()),
@@ -393,30 +427,44 @@ impl Derive {
         Turn(self)
     }
 
-    /// What a file was made of, and what it took, if it is made.
-    pub fn lineage(&self, file: &DerivedFile) -> FsResult<Option<Lineage>> {
+    /// What a file was made of, as far as `asker` may list it, and what it took, if it is made.
+    pub fn lineage(&self, file: &DerivedFile, asker: &Caller) -> FsResult<Option<Lineage>> {
         let Some(made) = self.made(file)? else {
             return Ok(None);
         };
         let told: Lineage = serde_json::from_slice(&made.note).map_err(FsError::store)?;
+        let path = |input: &Input| match may_list(&self.pond, file.at, input, asker) {
+            true => input.path(),
+            false => HIDDEN.to_owned(),
+        };
         Ok(Some(Lineage {
-            inputs: file.recipe.inputs().into_iter().map(Input::path).collect(),
+            inputs: file.recipe.inputs().into_iter().map(path).collect(),
             version: (file.at != Version::NOW).then_some(file.at.0),
             ..told
         }))
     }
 }
 
-/// The identity of a stored input: of its content, and of the format that its name tells.
-fn identity_as(path: &str, file: &StoredFile) -> Result<Hash, DeriveError> {
+/// An error of a file for those who may know all of its inputs: the daemon and its log.
+fn named(file: &DerivedFile) -> impl Fn(DeriveError) -> DeriveError {
+    |error| error.named(&file.recipe, &|_| true)
+}
+
+/// Input `n` cannot be read.
+fn unreadable(n: usize, error: &std::io::Error) -> DeriveError {
+    match is_stale(error) {
+        true => DeriveError::stale(),
+        false => DeriveError::new(format!("{}: {error}", mark(n))),
+    }
+}
+
+/// The identity of stored input `n`: of its content, and of the format that its name tells.
+fn identity_as(n: usize, path: &str, file: &StoredFile) -> Result<Hash, DeriveError> {
     let of = || -> std::io::Result<Hash> {
         let format = format!("{:?}", Format::of_file(path, file)?);
         Ok(key("input", &[&file.identity()?, format.as_bytes()]))
     };
-    of().map_err(|error| match is_stale(&error) {
-        true => DeriveError::stale(),
-        false => DeriveError::new(format!("{path}: {error}")),
-    })
+    of().map_err(|error| unreadable(n, &error))
 }
 
 /// Sees to it that whoever waits for a file does not wait for ever.

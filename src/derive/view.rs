@@ -5,6 +5,7 @@ use super::patterns::{self, Pattern};
 use super::registry::{Overlay, Parsed, Registry, Resource};
 use super::{DeriveError, build};
 use crate::pond::Pond;
+use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{self, FsResult, Kind, Name, NodeId, Place, Time, Version};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -167,7 +168,7 @@ impl Finder<'_> {
             let Place::Node(id, node) = &found.place else {
                 continue;
             };
-            if node.kind != Kind::File || !self.reaches(dir, &found.path)? {
+            if node.kind != Kind::File || !self.reaches(dir, pattern, &found.path)? {
                 continue;
             }
             let names: Vec<&[u8]> = found.path.iter().map(Name::as_bytes).collect();
@@ -186,21 +187,26 @@ impl Finder<'_> {
         Ok(all)
     }
 
-    /// Whether the owner gets as far as the last directory of a path.
-    fn reaches(&self, mut dir: NodeId, path: &[Name]) -> Result<bool, DeriveError> {
-        let (view, folders) = (
-            self.view,
-            path.split_last().map_or(&[][..], |(_, folders)| folders),
-        );
+    /// Whether the owner finds the match of a pattern from a directory on: each directory may be searched, and listed
+    /// where a wildcard stands for the name in it.
+    fn reaches(
+        &self,
+        mut dir: NodeId,
+        pattern: &Pattern,
+        path: &[Name],
+    ) -> Result<bool, DeriveError> {
+        let view = self.view;
         if self.reader.uid == 0 {
             return Ok(true);
         }
-        if !self.may(&view.pond.node(view.at, dir)?, 0o1) {
+        if !self.passes(&view.pond.node(view.at, dir)?, pattern.is_wild(0)) {
             return Ok(false);
         }
-        for name in folders {
+        let folders = path.split_last().map_or(&[][..], |(_, folders)| folders);
+        for (n, name) in folders.iter().enumerate() {
+            let wild = pattern.is_wild(n + 1);
             match view.pond.lookup(view.at, dir, name)? {
-                Some((id, node)) if node.is_dir() && self.may(&node, 0o1) => dir = id,
+                Some((id, node)) if node.is_dir() && self.passes(&node, wild) => dir = id,
                 // A link was followed; what it leads to was looked at by its own modes.
                 Some((_, node)) if !node.is_dir() => return Ok(true),
                 _ => return Ok(false),
@@ -209,16 +215,14 @@ impl Finder<'_> {
         Ok(true)
     }
 
+    /// Whether the owner gets on from a directory, to a name or, with `lists`, to all of them.
+    fn passes(&self, dir: &tinyfs::Node, lists: bool) -> bool {
+        self.may(dir, 0o1) && (!lists || self.may(dir, 0o4))
+    }
+
     /// Whether the owner of the resource has a permission on a node.
     fn may(&self, node: &tinyfs::Node, bit: u16) -> bool {
-        let Owner { uid, gid, .. } = self.reader;
-        let bits = match () {
-            () if uid == 0 => return true,
-            () if uid == node.uid => node.mode >> 6,
-            () if gid == node.gid => node.mode >> 3,
-            () => node.mode,
-        };
-        bits & bit != 0
+        may((self.reader.uid, self.reader.gid), node, bit)
     }
 
     /// Files of a resource that match behind component `at` of the pattern.
@@ -260,6 +264,59 @@ impl Finder<'_> {
             Ok(())
         })
     }
+}
+
+/// Whether a user has a permission on a node. Of the user's other groups nothing is known.
+fn may((uid, gid): (u32, u32), node: &tinyfs::Node, bit: u16) -> bool {
+    let bits = match () {
+        () if uid == 0 => return true,
+        () if uid == node.uid => node.mode >> 6,
+        () if gid == node.gid => node.mode >> 3,
+        () => node.mode,
+    };
+    bits & bit != 0
+}
+
+/// Whether a user may list the directory of an input, and so may learn its name.
+pub(super) fn may_list(pond: &Arc<Pond>, at: Version, input: &Input, asker: &Caller) -> bool {
+    asker.uid == 0 || lists(pond, at, input, asker).unwrap_or(false)
+}
+
+fn lists(pond: &Arc<Pond>, at: Version, input: &Input, asker: &Caller) -> FsResult<bool> {
+    let user = (asker.uid, asker.gid);
+    let path = input.path();
+    let mut names = path.split('/').filter(|name| !name.is_empty()).peekable();
+    let mut dir = (NodeId::ROOT, pond.node(at, NodeId::ROOT)?);
+    while let Some(name) = names.next() {
+        if !may(user, &dir.1, 0o1) {
+            return Ok(false);
+        }
+        if names.peek().is_none() {
+            return Ok(may(user, &dir.1, 0o4));
+        }
+        dir = match pond
+            .directory(at, dir.0)?
+            .open_path(name.as_bytes(), tinyfs::Last::Follow)
+        {
+            Ok(Place::Node(id, node)) if node.is_dir() => (id, node),
+            // From here on it is derived, and as open as its resource.
+            Ok(_) | Err(tinyfs::FsError::Posix(_)) => {
+                let Input::Derived(file) = input else {
+                    return Ok(false);
+                };
+                let Owner { uid, gid, mode, .. } = file.owner;
+                let node = tinyfs::Node {
+                    uid,
+                    gid,
+                    mode,
+                    ..dir.1
+                };
+                return Ok(may(user, &node, 0o4));
+            }
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(false)
 }
 
 /// The resource of an overlay.

@@ -184,8 +184,15 @@ impl Adapter {
         reply.opened(FileHandle(self.mirror.handles.open()), flags);
     }
 
-    fn answer_xattr(&self, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        match self.mirror.xattr(ino.0, name.as_bytes()) {
+    fn answer_xattr(
+        &self,
+        caller: &Caller,
+        ino: INodeNo,
+        name: &OsStr,
+        size: u32,
+        reply: ReplyXattr,
+    ) {
+        match self.mirror.xattr(caller, ino.0, name.as_bytes()) {
             Ok(value) => sized(&value, size, reply),
             Err(error) => reply.error(self.failed("getxattr", ino, &error)),
         }
@@ -645,13 +652,16 @@ impl Filesystem for Adapter {
         self.changed_empty("setxattr", ino, done, reply);
     }
 
-    fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+    fn getxattr(&self, req: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         let timer = self.timer(Op::Getxattr);
+        let caller = caller(req.uid(), req.gid());
         if self.mirror.is_derived(ino.0) {
             let name = name.to_owned();
-            return self.apart(timer, move |own| own.answer_xattr(ino, &name, size, reply));
+            return self.apart(timer, move |own| {
+                own.answer_xattr(&caller, ino, &name, size, reply);
+            });
         }
-        self.answer_xattr(ino, name, size, reply);
+        self.answer_xattr(&caller, ino, name, size, reply);
     }
 
     fn listxattr(&self, req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {

@@ -11,7 +11,7 @@ use super::mirror::{Found, Mirror};
 use super::names::Lookup;
 use super::own::Content;
 use crate::derive::{self, DerivedFile, Dir, Overlay, Owner, spec};
-use crate::tinyfs::ops::Restored;
+use crate::tinyfs::ops::{Caller, Restored};
 use crate::tinyfs::{Errno, FsResult, Kind, Name, Node, NodeId, Version};
 use bytes::Bytes;
 use fuser::FileAttr;
@@ -371,7 +371,12 @@ impl Mirror {
     }
 
     /// What derived files tell of themselves.
-    pub(super) fn derived_xattr(&self, view: View, name: &[u8]) -> FsResult<Bytes> {
+    pub(super) fn derived_xattr(
+        &self,
+        caller: &Caller,
+        view: View,
+        name: &[u8],
+    ) -> FsResult<Bytes> {
         let Some(Shown::File(file)) = self.inodes.shown(view) else {
             return Err(Errno::ENODATA.into());
         };
@@ -380,13 +385,14 @@ impl Mirror {
             KIND => return told("derived".into()),
             RECIPE => return told(derive::recipe_file(&file.path)),
             ERROR => {
-                let failure = self.derive.render(&file).err().ok_or(Errno::ENODATA)?;
+                let failure = self.derive.failure(&file, caller).ok_or(Errno::ENODATA)?;
                 return told(failure.to_string());
             }
             _ => {}
         }
         self.derive.render(&file)?;
-        let lineage = self.derive.lineage(&file)?.ok_or(Errno::ENODATA)?;
+        let lineage = self.derive.lineage(&file, caller)?;
+        let lineage = lineage.ok_or(Errno::ENODATA)?;
         let at = lineage
             .version
             .map_or(String::new(), |version| format!("@{version}"));

@@ -24,10 +24,10 @@ const SELINUX: &[u8] = b"security.selinux";
 const BOTH: i32 = libc::XATTR_CREATE | libc::XATTR_REPLACE;
 
 impl Mirror {
-    pub(super) fn xattr(&self, ino: u64, name: &[u8]) -> FsResult<Bytes> {
+    pub(super) fn xattr(&self, caller: &Caller, ino: u64, name: &[u8]) -> FsResult<Bytes> {
         let view = self.view(ino)?;
         if let View::Derived { .. } = view {
-            return self.derived_xattr(view, name);
+            return self.derived_xattr(caller, view, name);
         }
         let (at, id) = self.node_of(ino).map_err(|_| Errno::ENODATA)?;
         if name == ID {

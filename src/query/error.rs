@@ -11,7 +11,7 @@ pub enum QueryError {
     /// An input is not what it must be.
     #[error("{name}: {why}")]
     Input {
-        /// The input's path.
+        /// What the caller calls the input.
         name: String,
         /// What is wrong with it.
         why: String,
@@ -19,7 +19,7 @@ pub enum QueryError {
     /// A value in an input is of another type than those before it.
     #[error("{name}: {why}")]
     Mistyped {
-        /// The input's path.
+        /// What the caller calls the input.
         name: String,
         /// The value and where it stands.
         why: String,

@@ -34,7 +34,7 @@ pub use blob::{Blob, Hash, Memory, WINDOW, windows_identity};
 pub use columns::{Numbers, Renamed, computed, numbers, renamed};
 pub use datafusion::arrow::datatypes::SchemaRef;
 pub use error::QueryError;
-pub use format::Format;
+pub use format::{Format, Packing};
 pub use keep::{Everything, Keep, Nothing, key};
 pub use output::write;
 pub use reduce::{Aggregate, Reduction, Scope, Sections};

@@ -59,12 +59,12 @@ impl Engine {
         Ok(Engine { threads, resources })
     }
 
-    /// The rows of a query. Tables go by name; the files that it reads by path are `files`.
+    /// The rows of a query. Tables go by name; `files` are those that it reads itself, by what it calls them.
     pub fn query(
         self: &Arc<Engine>,
         query: &str,
         tables: &BTreeMap<String, Vec<Arc<Source>>>,
-        files: &[Arc<Source>],
+        files: &[(String, Arc<Source>)],
     ) -> Result<(SchemaRef, Rows), QueryError> {
         let mut config = SessionConfig::new()
             .with_target_partitions(1)
@@ -88,10 +88,10 @@ impl Engine {
             session.register_table(quoted(name), Arc::new(table))?;
         }
         let mut paths = BTreeMap::new();
-        for source in files {
+        for (path, source) in files {
             let table = FileTable::new(vec![source.clone()])?;
             note(&table);
-            paths.insert(source.name().to_owned(), table);
+            paths.insert(path.clone(), table);
         }
         let reader = Arc::new(Reader(paths));
         for name in READERS {

@@ -86,10 +86,14 @@ enum Layout {
 }
 
 impl Source {
-    /// Opens a file. What it takes to know its columns is remembered in `keep`.
-    pub fn open(name: &str, blob: Arc<dyn Blob>, keep: &dyn Keep) -> Result<Source, QueryError> {
-        let told = Format::of_file(name, blob.as_ref()).map_err(QueryError::io(name))?;
-        let (format, packing) = told.ok_or_else(|| {
+    /// Opens a file of a format, which errors call `name`. What it takes to know its columns is remembered in `keep`.
+    pub fn open(
+        name: &str,
+        format: Option<(Format, Packing)>,
+        blob: Arc<dyn Blob>,
+        keep: &dyn Keep,
+    ) -> Result<Source, QueryError> {
+        let (format, packing) = format.ok_or_else(|| {
             let why = "its name tells no format of rows; call it .csv, .jsonl, .parquet or .arrow";
             QueryError::input(name, why)
         })?;
@@ -120,7 +124,7 @@ impl Source {
         })
     }
 
-    /// The file's path.
+    /// What errors call it.
     pub fn name(&self) -> &str {
         &self.name
     }

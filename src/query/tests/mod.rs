@@ -19,7 +19,8 @@ fn file_kept(
     keep: &dyn Keep,
 ) -> Result<Arc<Source>, QueryError> {
     let blob: Arc<dyn Blob> = Arc::new(Memory(bytes.into().into()));
-    Source::open(name, blob, keep).map(Arc::new)
+    let format = Format::of_file(name, blob.as_ref()).map_err(QueryError::io(name))?;
+    Source::open(name, format, blob, keep).map(Arc::new)
 }
 
 fn member(source: Arc<Source>) -> Member {

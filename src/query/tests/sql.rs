@@ -19,7 +19,7 @@ fn ask(query: &str) -> Result<String, QueryError> {
     let one = file("/in/1.csv", "Timestamp,a\n1,2\n2,3\n")?;
     let two = file("/in/2.csv", "Timestamp,b\n3,4\n")?;
     let tables = BTreeMap::from([("t".to_owned(), vec![one, two])]);
-    csv(engine.query(query, &tables, &[long])?)
+    csv(engine.query(query, &tables, &[("/in/long.csv".into(), long)])?)
 }
 
 #[test]

@@ -13,6 +13,7 @@ use mount_tests::run::{arrow, need_root, python, tool};
 use rustix::io::Errno;
 
 mod old_kinds;
+mod reasons;
 
 /// Three months of two measurements, some missing, as CSV, JSON lines and Parquet.
 const SOW: &str = r#"

@@ -1,0 +1,109 @@
+//! Marks: what stands for an input in text that is remembered by content.
+//!
+//! A result or a failure is shared by all derived files with equal recipes and inputs of equal content, whatever
+//! their paths and whoever may list them. So while a file is made its inputs have no paths, only marks: `⟦2⟧` is the
+//! third input of the recipe, `⟦2.0⟧` the first input of the derived file that is the third. The reader of the text
+//! puts the paths of its own inputs in their place ([`DeriveError::named`](super::DeriveError::named)).
+
+use crate::query::{Format, Packing};
+
+const OPEN: char = '⟦';
+const CLOSE: char = '⟧';
+
+/// The mark of input `n`.
+pub(super) fn mark(n: usize) -> String {
+    format!("{OPEN}{n}{CLOSE}")
+}
+
+/// What the input with a mark is called as a table of rows: queries tell its format by the ending.
+pub(super) fn label(n: usize, format: Option<(Format, Packing)>) -> String {
+    let ending = |(format, packing)| ENDINGS.iter().find(|e| (e.0, e.1) == (format, packing));
+    let ending = format.and_then(ending).map_or("", |ending| ending.2);
+    format!("{OPEN}{n}{CLOSE}{ending}")
+}
+
+/// What labels of each format end in: one ending a format, so that a label tells no more than the content does.
+const ENDINGS: [(Format, Packing, &str); 11] = [
+    (CSV, Packing::Gzip, ".csv.gz"),
+    (CSV, Packing::Zstd, ".csv.zst"),
+    (CSV, Packing::None, ".csv"),
+    (TSV, Packing::Gzip, ".tsv.gz"),
+    (TSV, Packing::Zstd, ".tsv.zst"),
+    (TSV, Packing::None, ".tsv"),
+    (Format::JsonLines, Packing::Gzip, ".jsonl.gz"),
+    (Format::JsonLines, Packing::Zstd, ".jsonl.zst"),
+    (Format::JsonLines, Packing::None, ".jsonl"),
+    (Format::Parquet, Packing::None, ".parquet"),
+    (Format::Arrow, Packing::None, ".arrow"),
+];
+const CSV: Format = Format::Csv { separator: b',' };
+const TSV: Format = Format::Csv { separator: b'\t' };
+
+/// A text about an input `n`, with that input's own marks counted from here.
+pub(super) fn within(text: &str, n: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    each(text, &mut out, &mut |place, ending| {
+        let place: Vec<String> = place.iter().map(usize::to_string).collect();
+        Some(format!("{OPEN}{n}.{}{CLOSE}{ending}", place.join(".")))
+    });
+    out
+}
+
+/// A text with names in the place of its marks. A mark that `name` knows nothing of stays.
+pub(super) fn named(text: &str, name: &dyn Fn(&[usize]) -> Option<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    each(text, &mut out, &mut |place, _| name(place));
+    out
+}
+
+/// Copies a text, with `instead` in the place of each mark and of the ending behind it.
+fn each(text: &str, out: &mut String, instead: &mut dyn FnMut(&[usize], &str) -> Option<String>) {
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(OPEN) {
+        out.push_str(before);
+        let mark = after.split_once(CLOSE).and_then(|(numbers, behind)| {
+            let place = numbers.split('.').map(|n| n.parse().ok());
+            let place: Vec<usize> = place.collect::<Option<_>>()?;
+            let ending = ENDINGS.iter().find(|e| behind.starts_with(e.2));
+            let ending = ending.map_or("", |ending| ending.2);
+            Some((instead(&place, ending)?, behind.strip_prefix(ending)?))
+        });
+        match mark {
+            Some((name, behind)) => {
+                out.push_str(&name);
+                rest = behind;
+            }
+            None => {
+                out.push(OPEN);
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_get_the_names_of_the_reader() {
+        let name = |place: &[usize]| match place {
+            [0] => Some("/a.csv".to_owned()),
+            [1, 2] => Some("/b".to_owned()),
+            _ => None,
+        };
+        let csv = label(0, Some((CSV, Packing::None)));
+        let text = format!("{csv}: line 2 of {csv}; {}: empty", within(&mark(2), 1));
+        assert_eq!(named(&text, &name), "/a.csv: line 2 of /a.csv; /b: empty");
+        for odd in ["⟦", "⟦⟧", "⟦x⟧", "⟦9⟧ ⟧⟦", "⟦1.⟧"] {
+            assert_eq!(named(odd, &name), odd);
+        }
+    }
+
+    #[test]
+    fn marks_of_nested_inputs_lead_through_the_input() {
+        let inner = format!("{}: it is empty", label(3, Some((CSV, Packing::Gzip))));
+        assert_eq!(within(&within(&inner, 1), 0), "⟦0.1.3⟧.csv.gz: it is empty");
+    }
+}
