@@ -1,7 +1,4 @@
-//! DuckDB's names for functions that DataFusion has under other names.
-//!
-//! In: a session with DataFusion's own functions. Out: second names for some of them; the functions and
-//! their first names stay what they were.
+//! Registers DuckDB's names for functions that DataFusion has under other names.
 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::FunctionRegistry;
@@ -21,7 +18,8 @@ const AGGREGATES: [(&str, &[&str]); 5] = [
 ];
 
 pub(super) fn register(session: &SessionContext) -> Result<(), DataFusionError> {
-    // The function itself is put back: under its first name the planner knows it by its type.
+    // The original is registered again: the planner recognises it by its type, which the aliased
+    // one lacks.
     for (name, aliases) in SCALARS {
         let own = session.state_ref().read().udf(name)?;
         session.register_udf(own.as_ref().clone().with_aliases(aliases.iter().copied()));
@@ -40,7 +38,7 @@ mod tests {
     use super::super::testing::{expect, rows};
 
     #[test]
-    fn second_names_mean_the_first() {
+    fn aliases_call_the_same_function() {
         let table = "FROM (VALUES (1, NULL), (2, 'a'), (3, 'b')) AS t(n, s)";
         expect(&[
             (&format!("list(n ORDER BY n DESC) {table}"), "[3, 2, 1]"),

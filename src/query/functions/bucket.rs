@@ -1,8 +1,8 @@
-//! The start of the bucket that holds an instant: `time_bucket`.
+//! `time_bucket`: the start of the bucket that contains an instant.
 //!
-//! In: a width, an instant, perhaps an origin. Out: the start of its bucket, microseconds in the
-//! instant's zone, or a date for a date. Widths below a month count from Monday 2000-01-03, widths of
-//! months and years by the calendar from 2000-01-01, both in UTC; an instant is never before its bucket.
+//! It takes a width, an instant and perhaps an origin. It returns microseconds in the instant's
+//! zone, or for a date a date. Widths below a month count from Monday 2000-01-03, months and years
+//! as in the calendar from 2000-01-01, both in UTC. No bucket begins after its instant.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ fn taken(types: &[DataType]) -> Result<Vec<DataType>> {
     Ok(taken)
 }
 
-/// The interval that stands for an argument.
+/// Returns the type of interval to which an argument is converted.
 pub(super) fn interval(given: &DataType) -> Result<DataType> {
     match given {
         DataType::Interval(_) | DataType::Duration(_) | DataType::Null => {}
@@ -101,7 +101,7 @@ fn starts(args: &[ArrayRef], given: &DataType) -> Result<ArrayRef> {
     }
 }
 
-/// How buckets of one width lie from one origin.
+/// How the buckets of one width lie relative to an origin.
 #[derive(Clone, Copy)]
 enum Rule {
     Even { width: i64, origin: i64 },
@@ -151,7 +151,7 @@ impl Rule {
     }
 }
 
-/// The month of an instant, counted from year 0.
+/// Returns the month of an instant, counted from year 0.
 pub(super) fn months(us: i64) -> Result<i64> {
     let date = calendar(us)?;
     Ok(i64::from(date.year()) * 12 + i64::from(date.month()) - 1)
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn widths_that_make_no_buckets_are_refused() {
+    fn invalid_widths_are_refused() {
         let at = "TIMESTAMP '2024-01-01 00:00:00'";
         for width in ["0 days", "-1 hour", "-1 month", "1 month 1 day"] {
             let error = error(&format!("SELECT time_bucket(INTERVAL '{width}', {at})"));

@@ -1,14 +1,14 @@
-//! From DuckDB's grammar to DataFusion's.
+//! Translates DuckDB's grammar to DataFusion's.
 //!
-//! In: the text of one statement. Out: a text that DataFusion parses, or one sentence that says what to
-//! write instead. The text is parsed as DuckDB's and changed as a tree; when DataFusion's parser reads the
-//! same tree in the text, the text comes back as it is. Else the tree is printed, and comes back only
-//! when DataFusion reads it so: no text ever comes back that DataFusion reads otherwise. What is no
-//! query, and what only DataFusion parses, comes back as it is.
+//! The text of a statement is parsed as DuckDB's and rewritten as a tree. If DataFusion parses the
+//! text to the same tree, the text is returned unchanged. Otherwise the tree is printed, and
+//! returned only if DataFusion parses the print to it. So DataFusion never reads a returned text in
+//! another way. Statements that are no queries, and texts that only DataFusion parses, are returned
+//! unchanged. An error is one sentence that says what to write instead.
 //!
-//! Named arguments of a table function, `read_csv(path, header = true)`, become pairs of plain ones,
-//! `read_csv(path, 'header', true)`: DataFusion hands only those to a table function. A file's name in
-//! the place of a table, `FROM 'x.csv'`, becomes the table function of its ending.
+//! Named arguments of a table function, `read_csv(path, header = true)`, become pairs of unnamed
+//! ones, `read_csv(path, 'header', true)`, because DataFusion passes only those. A file name as a
+//! table, `FROM 'x.csv'`, becomes the table function for its ending.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -24,7 +24,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use super::grammar::Grammar;
 use super::{select, types, units};
 
-/// Rewrites what DuckDB's grammar allows and DataFusion's does not, or says what to write instead.
+/// Translates a query to DataFusion's grammar, or returns what to write instead.
 pub fn translate(query: &str) -> Result<String, String> {
     let own = DFParser::parse_sql(query);
     let mut statements = match Parser::parse_sql(&Grammar, query) {
@@ -57,12 +57,12 @@ pub fn translate(query: &str) -> Result<String, String> {
     }
 }
 
-/// Whether DataFusion's parser read the very statement.
+/// Returns whether DataFusion's parser read exactly this statement.
 fn reads_as<E>(own: &Result<VecDeque<Parsed>, E>, statement: &Statement) -> bool {
     let Ok(own) = own else {
         return false;
     };
-    // DataFusion parses EXPLAIN itself, and what is explained as the parser does.
+    // DataFusion parses EXPLAIN itself, and the statement in it with the common parser.
     let (mut own, mut statement) = (own.front(), statement);
     while let Some(Parsed::Explain(explain)) = own {
         own = Some(explain.statement.as_ref());
@@ -77,7 +77,8 @@ fn reads_as<E>(own: &Result<VecDeque<Parsed>, E>, statement: &Statement) -> bool
     matches!(own, Some(Parsed::Statement(own)) if own.as_ref() == statement)
 }
 
-/// Why a text that does not parse is refused: by the construct it shows, or by the parser's words.
+/// Returns why a text that does not parse is refused: by the construct in it, or by the parser's
+/// error.
 fn refusal(query: &str, error: &str) -> String {
     let words: Vec<String> = query
         .split(|c: char| !c.is_alphanumeric() && c != '_')
@@ -121,7 +122,7 @@ const LAMBDA: &str = "DataFusion reads no lambda in this dialect; write unnest()
 const COMPREHENSION: &str = "DataFusion has no list comprehension; write unnest() and an aggregate";
 const COLUMNS: &str = "DataFusion has no COLUMNS(…); write the columns by name, or * EXCLUDE (…)";
 
-/// Changes a statement in place; breaks with the sentence of what cannot be changed.
+/// Rewrites a statement in place. Breaks with a sentence if that is not possible.
 struct Rewriter;
 
 fn flow(result: Result<(), String>) -> ControlFlow<String> {
@@ -146,7 +147,7 @@ impl VisitorMut for Rewriter {
         flow(relation(table))
     }
 
-    // DataFusion would take the `_000` of `1_000` for an alias.
+    // DataFusion would read the `_000` of `1_000` as an alias.
     fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<String> {
         if let Value::Number(digits, _) = &mut value.value {
             digits.retain(|digit| digit != '_');
@@ -154,7 +155,7 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
-    // After its parts, so that a part is never changed twice.
+    // After its parts, so that no part is rewritten twice.
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
         flow(expression(expr))
     }
@@ -174,7 +175,7 @@ fn relation(table: &mut TableFactor) -> Result<(), String> {
         } => select::joins(&table_with_joins.relation, &mut table_with_joins.joins),
         TableFactor::Table { name, args, .. } => {
             if let Some(args) = args {
-                // DataFusion looks a table function up exactly as it is written.
+                // DataFusion looks up table functions by exact case.
                 *name = Ident::new(name.to_string().to_lowercase()).into();
                 args.args = pairs(std::mem::take(&mut args.args));
             } else if let Some((function, path)) = file(name) {
@@ -190,7 +191,7 @@ fn relation(table: &mut TableFactor) -> Result<(), String> {
     }
 }
 
-/// The table function and the path that a table's name in single quotes stands for.
+/// Returns the table function and the path for a table's name in single quotes.
 fn file(name: &ObjectName) -> Option<(&'static str, String)> {
     let [part] = name.0.as_slice() else {
         return None;
@@ -209,7 +210,7 @@ fn file(name: &ObjectName) -> Option<(&'static str, String)> {
     Some((function, part.value.clone()))
 }
 
-/// Named arguments as pairs of a name and a value.
+/// Converts named arguments to pairs of a name and a value.
 fn pairs(args: Vec<FunctionArg>) -> Vec<FunctionArg> {
     let unnamed = |name: &Ident, arg| {
         let name = FunctionArgExpr::Expr(text(name.value.to_lowercase()));
@@ -231,7 +232,7 @@ fn pairs(args: Vec<FunctionArg>) -> Vec<FunctionArg> {
         .collect()
 }
 
-/// The two sides of `name = value`, which parses as a condition.
+/// Returns both sides of `name = value`, which the parser reads as a condition.
 fn equation(arg: &FunctionArg) -> Option<(&Ident, &Expr)> {
     match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::BinaryOp {

@@ -1,5 +1,5 @@
-//! What the grammar's translation gives back, text by text. Values that come out are tested beside the
-//! functions and in `select` and `types`.
+//! Tests of the translation, text by text. Values are tested with the functions, and in `select`
+//! and `types`.
 
 use super::testing::{error, expect, rows};
 use super::translate;
@@ -9,7 +9,7 @@ fn to(query: &str) -> String {
 }
 
 #[test]
-fn what_datafusion_reads_comes_back() {
+fn text_that_datafusion_parses_is_unchanged() {
     for query in [
         "SELECT a, \"B\" FROM t WHERE a = 'x''y' -- a comment",
         "SELECT count(*) FILTER (WHERE a > 1), sum(a) OVER (PARTITION BY b ORDER BY c) FROM t",
@@ -51,7 +51,7 @@ fn conditions_in_arguments_stay_conditions() {
 }
 
 #[test]
-fn small_liberties() {
+fn duckdb_forms_are_translated() {
     for (given, expected) in [
         (
             "SELECT a, b, FROM t GROUP BY a, b,",
@@ -122,7 +122,7 @@ fn small_liberties() {
 }
 
 #[test]
-fn liberties_keep_their_values() {
+fn translated_forms_keep_their_values() {
     expect(&[
         ("EXTRACT('isodow' FROM DATE '2024-03-03')", "7"),
         ("EXTRACT('dayofweek' FROM DATE '2024-03-03')", "0"),
@@ -144,7 +144,7 @@ fn liberties_keep_their_values() {
 }
 
 #[test]
-fn what_has_no_equal_is_refused_by_name() {
+fn forms_without_equivalent_are_refused_by_name() {
     for (query, word) in [
         ("SELECT x::HUGEINT FROM t", "HUGEINT"),
         ("SUMMARIZE t", "SUMMARIZE"),

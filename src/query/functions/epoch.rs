@@ -1,8 +1,8 @@
-//! Between instants and numbers: `epoch`, `epoch_ms`, `epoch_us`, `epoch_ns`.
+//! Converts between instants and numbers: `epoch`, `epoch_ms`, `epoch_us`, `epoch_ns`.
 //!
-//! In: timestamps, differences of timestamps, or (`epoch_ms`) integers. Out: numbers since 1970 in UTC,
-//! or (`epoch_ms` of an integer) the timestamp without a zone, as in DuckDB. Always exact, `epoch` to
-//! what an f64 of seconds holds.
+//! They take timestamps, differences of timestamps, or integers (`epoch_ms`). They return numbers
+//! since 1970 in UTC, or for an integer (`epoch_ms`) a timestamp without a zone, as in DuckDB.
+//! Results are exact; `epoch` as far as an f64 of seconds is.
 
 use std::sync::Arc;
 
@@ -72,11 +72,11 @@ fn milliseconds(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     Ok(Arc::new(stamps))
 }
 
-/// Counts units of so many nanoseconds.
+/// Returns the count of units of `unit` nanoseconds.
 fn whole(array: &ArrayRef, unit: i64) -> Result<ArrayRef> {
     let counted = match array.data_type() {
         DataType::Timestamp(..) if unit == 1 => nanos(array)?,
-        // Through microseconds, which hold every year that nanoseconds do not.
+        // Microseconds cover years that nanoseconds do not.
         DataType::Timestamp(..) => micros(array)?.unary(|us| us.div_euclid(unit / 1_000)),
         _ => span(array)?.unary(|ns: i64| ns.div_euclid(unit)),
     };
@@ -95,12 +95,12 @@ fn seconds(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     Ok(Arc::new(counted))
 }
 
-// The whole seconds apart from the rest: the sum keeps more of a nanosecond than one division.
+// Whole seconds are added separately: more exact than one division.
 fn divided(count: i64, per_second: i64) -> f64 {
     count.div_euclid(per_second) as f64 + count.rem_euclid(per_second) as f64 / per_second as f64
 }
 
-/// The nanoseconds of a difference. A month counts 30 days and a year 365.25, as in DuckDB.
+/// Returns the nanoseconds of a difference. A month has 30 days and a year 365.25, as in DuckDB.
 fn span(array: &ArrayRef) -> Result<Int64Array> {
     if array.data_type() == &DataType::Interval(IntervalUnit::MonthDayNano) {
         let intervals = array.as_primitive::<IntervalMonthDayNanoType>();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn units_and_zones_are_all_taken() {
+    fn all_units_and_zones_are_accepted() {
         for unit in ["Second", "Millisecond", "Microsecond", "Nanosecond"] {
             for zone in ["None", "Some(\"+02:00\")"] {
                 let cast = format!("arrow_cast(1000000 * 86400, 'Timestamp({unit}, {zone})')");
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn differences_count_too() {
+    fn differences_become_numbers() {
         expect(&[
             (
                 "epoch(TIMESTAMP '2024-01-02' - TIMESTAMP '2024-01-01')",

@@ -1,7 +1,7 @@
-//! The value beside the greatest or least key: `arg_max`, `arg_min`.
+//! `arg_max` and `arg_min`: the value of the row with the greatest or least key.
 //!
-//! In: a value and a key. Out: the value of the row whose key is greatest or least; of equal keys the
-//! first row that is seen. Rows where either is null do not count; no row, no value.
+//! Of rows with equal keys the first one wins. Rows whose value or key is null do not count;
+//! without rows the result is null.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -23,7 +23,7 @@ pub(super) struct Extreme {
     name: &'static str,
     aliases: Vec<String>,
     signature: Signature,
-    /// How a better key compares with the best so far.
+    /// How a better key compares with the best one so far.
     better: Ordering,
 }
 
@@ -94,7 +94,7 @@ impl AggregateUDFImpl for Extreme {
     }
 }
 
-/// The best row so far; its key is null while there is none.
+/// The best row so far. Its key is null as long as there is none.
 #[derive(Debug)]
 struct Best {
     value: ScalarValue,
@@ -121,7 +121,7 @@ impl Best {
                 return Ok(());
             }
         }
-        // Compacted: a slice of a text would keep its whole batch in memory.
+        // Compacted, because a slice of a string would keep its whole batch in memory.
         self.value = ScalarValue::try_from_array(values, best)?;
         self.value.compact();
         self.key = ScalarValue::try_from_array(keys, best)?;
@@ -161,7 +161,7 @@ mod tests {
     const TABLE: &str = "FROM (VALUES ('a', 3.0, 1), ('b', 5.0, 1), ('c', NULL, 2), (NULL, 9.0, 1), ('d', 1.0, 2)) AS t(x, k, g)";
 
     #[test]
-    fn the_best_row_gives_its_value() {
+    fn value_comes_from_the_best_row() {
         expect(&[
             (&format!("arg_max(x, k) {TABLE}"), "b"),
             (&format!("arg_min(x, k) {TABLE}"), "d"),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn partial_states_meet() {
+    fn partial_states_merge() {
         let query = "SELECT arg_max(v, v % 1000), arg_min(v, v % 1000) FROM range(1, 1000) AS t(v)";
         assert_eq!(rows(query), ["999|1"]);
         assert!(error("SELECT arg_max(1)").contains("arg_max"));

@@ -1,9 +1,8 @@
-//! Texts of instants: `strftime`, `strptime`, `try_strptime`.
+//! Formats and parses instants: `strftime`, `strptime`, `try_strptime`.
 //!
-//! In: a format in DuckDB's specifiers, and an instant or a text. Out: the text, or the instant in
-//! microseconds; with `%z` or `%Z` in a constant format it has the zone UTC. Parts that the format does
-//! not name are those of 1900-01-01T00:00:00. A text that does not fit is an error, for `try_strptime`
-//! null.
+//! Formats consist of DuckDB's specifiers. Parsing returns microseconds, and with `%z` or `%Z` in a
+//! constant format the zone UTC. Parts that the format does not name are those of
+//! 1900-01-01T00:00:00. A string that does not match is an error, or null for `try_strptime`.
 
 use std::sync::Arc;
 
@@ -39,7 +38,7 @@ pub(super) fn functions() -> Vec<Plain> {
 
 fn instant_and_format(types: &[DataType]) -> Result<Vec<DataType>> {
     match types {
-        // DuckDB takes both orders; a text with a text is an instant and its format.
+        // DuckDB accepts both orders. Of two strings the first is the instant.
         [format, at] if is_text(format) && !is_text(at) && !at.is_null() => {
             Ok(vec![DataType::Utf8, instant(at)?])
         }
@@ -106,7 +105,7 @@ fn write(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
 }
 
 fn instants(array: &ArrayRef) -> Result<Vec<Option<jiff::Timestamp>>> {
-    // Through nanoseconds where they reach, for `%n`; seconds of far years only in microseconds.
+    // Nanoseconds where they suffice, for `%n`; far years fit into microseconds only.
     let convert = |seconds: i64, rest: i64| {
         jiff::Timestamp::new(seconds, rest as i32)
             .map_err(|error| fail(format!("strftime: {error}")))
@@ -143,7 +142,7 @@ fn read(args: &[ArrayRef], given: &DataType, lenient: bool) -> Result<ArrayRef> 
             Some((known, spelled)) if known == format => spelled,
             _ => spell(format, false, false)?,
         };
-        // An offset has two spellings, with a colon and without.
+        // An offset is written with or without a colon.
         let found = instant_of(&spelled, text).or_else(|error| match spelled.contains("%:::z") {
             true => instant_of(&spelled.replace("%:::z", "%z"), text),
             false => Err(error),
@@ -185,7 +184,7 @@ fn instant_of(format: &str, text: &str) -> std::result::Result<i64, jiff::Error>
     }
     let day = parts.to_date()?;
     let at = match parts.hour() {
-        // An hour brings its minute and second; jiff wants each that stands before a given one.
+        // With an hour, jiff builds the time itself, and demands each unit above a given one.
         Some(_) => day.to_datetime(parts.to_time()?),
         None => day.at(
             0,
@@ -202,7 +201,7 @@ fn instant_of(format: &str, text: &str) -> std::result::Result<i64, jiff::Error>
     Ok(zone.to_timestamp(at)?.as_microsecond())
 }
 
-/// DuckDB's format in jiff's specifiers.
+/// Translates a format from DuckDB's to jiff's specifiers.
 fn spell(format: &str, writing: bool, naive: bool) -> Result<String> {
     let mut spelled = String::with_capacity(format.len());
     let mut rest = format.chars();
@@ -226,7 +225,7 @@ fn spell(format: &str, writing: bool, naive: bool) -> Result<String> {
             'f' if writing => "%6f",
             'n' if writing => "%9f",
             'g' | 'f' | 'n' => "%f",
-            // A timestamp without a zone is one of UTC, without a name for it.
+            // A timestamp without a zone counts as UTC, but has no name of a zone.
             'z' if naive => "+00",
             'Z' if naive => "",
             'z' => "%:::z",
@@ -234,7 +233,7 @@ fn spell(format: &str, writing: bool, naive: bool) -> Result<String> {
             'a' | 'A' | 'b' | 'B' | 'd' | 'G' | 'H' | 'I' | 'j' | 'm' | 'M' | 'p' | 'S' | 'u'
             | 'U' | 'V' | 'w' | 'W' | 'y' | 'Y' | 'Z' | '%' => {
                 spelled.push('%');
-                // Reading takes one digit or two as it stands.
+                // Parsing accepts one or two digits without a flag.
                 if dash && writing {
                     spelled.push('-');
                 }

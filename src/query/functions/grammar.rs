@@ -1,14 +1,14 @@
-//! What the parser allows in a query written for DuckDB.
+//! Parser dialect for queries written for DuckDB.
 //!
-//! What DataFusion's own dialect allows, so that what both read is the same tree, and what queries
-//! written for DuckDB need beside it. `name = value` is no named argument here, though DuckDB has it: it
-//! would make one of the condition in `bool_or(a = 1)`. Nothing is decided here but what parses.
+//! It allows what DataFusion's own dialect allows, so that both parse common texts to the same
+//! tree, and DuckDB's additions. It decides only what parses. `name = value` is no named argument
+//! here, although it is in DuckDB: it would turn the condition in `bool_or(a = 1)` into one.
 
 use std::any::TypeId;
 
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 
-/// The grammar of old queries.
+/// DuckDB's grammar, as far as queries use it.
 #[derive(Debug)]
 pub(super) struct Grammar;
 
@@ -21,7 +21,7 @@ macro_rules! allows {
 }
 
 impl Dialect for Grammar {
-    // For what the parser ties to a dialect itself: that of DataFusion.
+    // Where the parser itself checks for a dialect, this one counts as DataFusion's.
     fn dialect(&self) -> TypeId {
         TypeId::of::<GenericDialect>()
     }
@@ -38,7 +38,7 @@ impl Dialect for Grammar {
         GenericDialect {}.is_identifier_part(ch)
     }
 
-    // DuckDB's.
+    // Additions of DuckDB.
     allows! {
         supports_lambda_functions
         supports_notnull_operator
@@ -47,8 +47,8 @@ impl Dialect for Grammar {
         supports_trailing_commas
     }
 
-    // DataFusion's, of queries; but for the precision of an interval's type, which takes the count of
-    // `INTERVAL (7) DAY` for itself.
+    // DataFusion's, for queries. Left out is the precision of an interval's type, which would take
+    // the count of `INTERVAL (7) DAY`.
     allows! {
         allow_extract_custom
         allow_extract_single_quotes

@@ -1,8 +1,9 @@
-//! From parts to instants: `make_timestamp`, `make_timestamptz`.
+//! Makes instants from parts: `make_timestamp`, `make_timestamptz`.
 //!
-//! In: a count of microseconds, or year, month, day, hour, minute and seconds with a fraction, and for
-//! `make_timestamptz` perhaps a zone. Out: microseconds, for `make_timestamptz` with the zone UTC.
-//! Parts that name no instant are an error, as in DuckDB; nothing is carried into the next part.
+//! They take microseconds, or year, month, day, hour, minute and seconds with a fraction, and
+//! `make_timestamptz` perhaps a zone. They return microseconds, `make_timestamptz` with the zone
+//! UTC. Parts that are no instant are an error, as in DuckDB; nothing is carried into the next
+//! part.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use jiff::tz::TimeZone;
 
 use super::plain::{Plain, count, fail, stamp};
 
-/// The zone that DataFusion itself gives to instants.
+/// Zone of instants, written as DataFusion writes it.
 pub(super) const UTC: &str = "+00:00";
 
 pub(super) fn functions() -> Vec<Plain> {
@@ -111,8 +112,8 @@ fn civil(year: i64, month: i64, day: i64, hour: i64, minute: i64) -> Result<Date
     made.ok_or_else(|| fail(format!("no minute is {year}-{month}-{day} {hour}:{minute}")))
 }
 
-// Rounded as a whole: 59.9999999 is the next minute's start, and no microsecond is lost to binary
-// fractions.
+// Rounded as a whole, so that 59.9999999 is the start of the next minute, and binary fractions lose
+// no microsecond.
 fn microseconds(seconds: f64) -> Result<i64> {
     if !(0.0..60.0).contains(&seconds) {
         return Err(fail(format!("{seconds} are no seconds of a minute")));
@@ -120,14 +121,14 @@ fn microseconds(seconds: f64) -> Result<i64> {
     Ok((seconds * 1e6).round() as i64)
 }
 
-/// Zones by name, the last one kept: a column mostly names one.
+/// Looks up zones by name. Caches the last one, because a column mostly has one zone.
 #[derive(Default)]
 pub(super) struct Zones {
     last: Option<(String, TimeZone)>,
 }
 
 impl Zones {
-    /// The zone of an IANA name or an offset such as `+02:00`.
+    /// Returns the zone of an IANA name or of an offset such as `+02:00`.
     pub(super) fn named(&mut self, name: &str) -> Result<TimeZone> {
         if let Some((last, zone)) = &self.last
             && last == name
@@ -142,14 +143,14 @@ impl Zones {
     }
 }
 
-/// The calendar's time of microseconds since 1970, in UTC.
+/// Converts microseconds since 1970 to a time of the calendar in UTC.
 pub(super) fn calendar(us: i64) -> Result<DateTime> {
     let instant = jiff::Timestamp::from_microsecond(us)
         .map_err(|error| fail(format!("{us} microseconds since 1970: {error}")))?;
     Ok(TimeZone::UTC.to_datetime(instant))
 }
 
-/// The microseconds since 1970 of the first day of a month that is counted from year 0.
+/// Returns the microseconds since 1970 of the first day of a month that is counted from year 0.
 pub(super) fn month_start(months: i64) -> Result<i64> {
     let start = civil(months.div_euclid(12), months.rem_euclid(12) + 1, 1, 0, 0)?;
     let instant = TimeZone::UTC

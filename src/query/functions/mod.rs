@@ -1,21 +1,16 @@
-//! What queries written for DuckDB call and DataFusion has not.
+//! DuckDB's functions and grammar for DataFusion.
 //!
-//! In: a session, and the text of a query. Out: the session knows the functions, and the text is one
-//! that DataFusion parses. A function means here what DuckDB's documentation says, and a null among its
-//! arguments makes its result null; what DataFusion has under the same name stays DataFusion's. Times are
-//! taken in every unit, with a zone and without; where a day or a month has to begin, it begins in UTC.
+//! [`register`] adds the functions to a session, [`translate`] rewrites a query so that DataFusion
+//! parses it. A function does what DuckDB documents, and returns null if an argument is null. What
+//! DataFusion has under the same name stays DataFusion's, also `/` of integers, `^` and `~`. Times
+//! may have any unit, with or without a zone; days and months begin in UTC.
 //!
-//! What no text can settle is the session's: DuckDB keeps the case of names where DataFusion lowers it
-//! (`datafusion.sql_parser.enable_ident_normalization`), puts nulls last in every order
-//! (`datafusion.sql_parser.default_null_ordering`), and gives TIMESTAMPTZ a zone
-//! (`datafusion.execution.time_zone`). What is spelled alike and means something else stays DataFusion's:
-//! `/` of integers, `^`, `~`.
+//! The session must be set as in [`session`](super::session): names keep their case, nulls sort
+//! last, and TIMESTAMPTZ has a zone.
 //!
-//! One file per family: `epoch` between instants and numbers, `make` from parts to instants, `parts`
-//! from instants to parts, `bucket` to the start of a bucket, `spans` differences and intervals, `format`
-//! texts of instants, `text` and `numbers` the rest of the scalars, `extreme` and `ranked` aggregates,
-//! `aliases` second names. `plain` is what the scalars share. [`dialect`] translates a text: what parses
-//! is in `grammar`, types are in `types`, parts and intervals in `units`, SELECT in `select`.
+//! Scalars are in `epoch`, `make`, `parts`, `bucket`, `spans`, `format`, `text` and `numbers`, over
+//! `plain`. Aggregates are in `extreme` and `ranked`, second names in `aliases`. The translation is
+//! in [`dialect`], over `grammar` (what parses), `types`, `units` and `select`.
 
 mod aliases;
 mod bucket;
@@ -45,7 +40,7 @@ use datafusion::prelude::SessionContext;
 
 /// Registers all functions in a session.
 ///
-/// A second registration replaces the first. It fails only when the session lacks a function of
+/// A second registration replaces the first. Fails only if the session lacks a function of
 /// DataFusion's that gets a second name here.
 pub fn register(session: &SessionContext) -> Result<(), DataFusionError> {
     let scalars = [
@@ -69,19 +64,20 @@ pub fn register(session: &SessionContext) -> Result<(), DataFusionError> {
     aliases::register(session)
 }
 
-/// What the tests of the families share: one value of one expression, by SQL.
+/// Shared by the tests of the functions: evaluates SQL to text.
 #[cfg(test)]
 pub(crate) mod testing {
     use datafusion::arrow::array::Array;
     use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
     use datafusion::prelude::SessionContext;
 
-    /// The rows of a translated query, cells parted by `|` and null written `NULL`, or the error.
+    /// Returns the rows of a translated query or the error. Cells are separated by `|`, null is
+    /// `NULL`.
     pub(crate) fn try_rows(query: &str) -> Result<Vec<String>, String> {
         rows_in(&SessionContext::new(), query)
     }
 
-    /// As [`try_rows`], in a session of the test's own.
+    /// Does the same as [`try_rows`] in a given session.
     pub(crate) fn rows_in(session: &SessionContext, query: &str) -> Result<Vec<String>, String> {
         super::register(session).map_err(|error| error.to_string())?;
         let query = super::translate(query)?;
@@ -116,7 +112,7 @@ pub(crate) mod testing {
         try_rows(query).unwrap_or_else(|error| panic!("{query}\n{error}"))
     }
 
-    /// The only value of `SELECT <expression>`.
+    /// Returns the only value of `SELECT <expression>`.
     pub(crate) fn value(expression: &str) -> String {
         rows(&format!("SELECT {expression}")).join("\n")
     }
@@ -140,7 +136,7 @@ mod tests {
     use super::testing::{expect, rows, rows_in};
 
     #[test]
-    fn what_datafusion_has_is_there() {
+    fn functions_of_datafusion_stay_available() {
         expect(&[
             ("ifnull(NULL, 2)", "2"),
             ("greatest(1, 3, 2)", "3"),
@@ -162,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_queries_of_old_resources_run() {
+    fn queries_of_existing_resources_run() {
         let query = "SELECT EPOCH(MAKE_TIMESTAMPTZ(EXTRACT('year' FROM t), EXTRACT('month' FROM t), \
                      EXTRACT('day' FROM t), EXTRACT('hour' FROM t), EXTRACT('minute' FROM t), \
                      EXTRACT('second' FROM t))) AS s, EPOCH_MS(t) / 1000.0 AS m, \
@@ -179,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_can_be_set_to_duckdbs_ways() {
+    fn session_settings_match_duckdb() {
         let config = SessionConfig::new()
             .set_bool("datafusion.sql_parser.enable_ident_normalization", false)
             .set_str("datafusion.sql_parser.default_null_ordering", "nulls_last")

@@ -1,7 +1,7 @@
-//! Numbers: `divide`, `isinf`, `isfinite`.
+//! Numeric functions: `divide`, `isinf`, `isfinite`.
 //!
-//! In: numbers. Out: `divide` the integer quotient, cut towards zero, null when the divisor is zero: the
-//! grammar writes `a // b` so. The others a truth.
+//! `divide` returns the integer quotient, truncated towards zero, or null if the divisor is zero.
+//! The translation writes `a // b` as a call of it. The others return a boolean.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
-//! From instants to parts: `year`, `month`, `day` and their like.
+//! Extracts date parts of instants: `year`, `month`, `day` and others.
 //!
-//! In: a timestamp, a date or a time. Out: an integer, of the calendar of the timestamp's own zone.
-//! Weeks are those of ISO 8601; `dayofweek` counts from Sunday 0, `isodow` from Monday 1.
+//! They take a timestamp, a date or a time, and return an integer, in the calendar of the
+//! timestamp's own zone. Weeks are those of ISO 8601; `dayofweek` counts from Sunday 0, `isodow`
+//! from Monday 1.
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::compute::{DatePart, cast, date_part};

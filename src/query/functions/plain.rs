@@ -1,7 +1,7 @@
-//! What the scalar functions share: one implementation that differs by name, types and body.
+//! Implements the scalar functions, which differ by name, types and body only.
 //!
-//! In: arguments of any types. Out: the types the body takes, and its result. The body always sees
-//! arrays of one length; constants alone are computed once, as arrays of length one.
+//! Arguments are converted to the types that the body takes. The body always gets arrays of one
+//! length. A call with constants only is computed once, with arrays of length one.
 
 use std::hash::{Hash, Hasher};
 
@@ -16,11 +16,11 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-/// The types that the body takes for arguments of these types, or why it takes none.
+/// Returns the types to which arguments of these types are converted, or why there are none.
 pub(super) type Takes = fn(&[DataType]) -> Result<Vec<DataType>>;
-/// The type of the result for taken arguments.
+/// Returns the type of the result for converted arguments.
 pub(super) type Gives = fn(&ReturnFieldArgs) -> Result<DataType>;
-/// The result, of the type that is given beside the arguments.
+/// Computes the result, which has the given type.
 pub(super) type Body = fn(&[ArrayRef], &DataType) -> Result<ArrayRef>;
 
 /// A scalar function without state.
@@ -52,7 +52,7 @@ impl Plain {
     }
 }
 
-// A name stands for one function here, and function pointers have no dependable equality.
+// Each name is one function, and function pointers cannot be compared reliably.
 impl PartialEq for Plain {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -86,7 +86,7 @@ impl ScalarUDFImpl for Plain {
 
     fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
         Err(DataFusionError::Internal(format!(
-            "{}: its type hangs on its arguments",
+            "{}: its type depends on its arguments",
             self.name
         )))
     }
@@ -112,22 +112,23 @@ impl ScalarUDFImpl for Plain {
     }
 }
 
-/// An error in the query, in one sentence.
+/// Returns an error in the query, from one sentence.
 pub(super) fn refuse(sentence: &str) -> DataFusionError {
     DataFusionError::Plan(sentence.to_string())
 }
 
-/// An error in the data, in one sentence.
+/// Returns an error in the data, from one sentence.
 pub(super) fn fail(sentence: String) -> DataFusionError {
     DataFusionError::Execution(sentence)
 }
 
-/// The error for a wrong number of arguments.
+/// Returns the error for a wrong number of arguments.
 pub(super) fn count(expected: &str, types: &[DataType]) -> DataFusionError {
     refuse(&format!("takes {expected}, not {} arguments", types.len()))
 }
 
-/// The timestamp that stands for an argument: itself, or that of a date or a text.
+/// Returns the type of timestamp to which an argument is converted. Dates and strings become
+/// microseconds without a zone.
 pub(super) fn instant(given: &DataType) -> Result<DataType> {
     match given {
         DataType::Timestamp(..) => Ok(given.clone()),
@@ -137,7 +138,7 @@ pub(super) fn instant(given: &DataType) -> Result<DataType> {
     }
 }
 
-/// The type of DuckDB's timestamps: microseconds.
+/// Returns the type of DuckDB's timestamps: microseconds.
 pub(super) fn stamp(zone: Option<&str>) -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into))
 }
@@ -149,7 +150,7 @@ pub(super) fn is_text(given: &DataType) -> bool {
     )
 }
 
-/// The type of the first argument's zone, in microseconds.
+/// Returns the type of timestamps in microseconds with the zone of `given`.
 pub(super) fn stamp_like(given: &DataType) -> DataType {
     match given {
         DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
@@ -157,13 +158,13 @@ pub(super) fn stamp_like(given: &DataType) -> DataType {
     }
 }
 
-/// The microseconds since 1970 of an array of timestamps, of UTC when they have a zone. Parts of a
-/// microsecond are cut towards the past, so that an instant never leaves its bucket.
+/// Returns the microseconds since 1970 of timestamps, in UTC if they have a zone. Fractions are
+/// rounded towards the past, so that an instant never leaves its bucket.
 pub(super) fn micros(array: &ArrayRef) -> Result<Int64Array> {
     scaled(array, 1_000_000)
 }
 
-/// The nanoseconds since 1970, as [`micros`].
+/// Does the same as [`micros`] in nanoseconds.
 pub(super) fn nanos(array: &ArrayRef) -> Result<Int64Array> {
     scaled(array, 1_000_000_000)
 }

@@ -1,8 +1,9 @@
-//! Aggregates over all values of a group: `mode`, `quantile_disc`.
+//! Aggregates over all values of a group: `mode` and `quantile_disc`.
 //!
-//! In: values of one ordered type. Out: one of them: `mode` the most frequent, of equally frequent ones
-//! the least, so that the result does not hang on the order of rows; `quantile_disc` the value at
-//! `max(ceil(q * n) - 1, 0)` of the ordered values. Nulls do not count. Memory grows with the values.
+//! `mode` returns the most frequent value, of equally frequent ones the least, so that the result
+//! does not depend on the order of rows. `quantile_disc` returns the value at index
+//! `max(ceil(q * n) - 1, 0)` of the sorted values. Nulls do not count. Memory grows with the
+//! values.
 
 use std::collections::HashMap;
 use std::mem::size_of_val;
@@ -50,7 +51,7 @@ impl Quantile {
     }
 }
 
-/// The type of the values. DISTINCT would make another result, and is refused.
+/// Returns the type of the values. Refuses DISTINCT, which would change the result.
 fn of(name: &str, args: &AccumulatorArgs) -> Result<DataType> {
     match args.is_distinct {
         true => Err(refuse(&format!(
@@ -96,7 +97,7 @@ impl AggregateUDFImpl for Mode {
     }
 }
 
-/// How often each value was seen.
+/// How often each value occurred.
 #[derive(Debug)]
 struct Counts {
     given: DataType,
@@ -219,7 +220,7 @@ impl AggregateUDFImpl for Quantile {
     }
 }
 
-/// All values seen, and which part of them is asked for once a row said so.
+/// All values, and the requested quantile once a row contained it.
 #[derive(Debug)]
 struct Values {
     given: DataType,

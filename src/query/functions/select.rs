@@ -1,7 +1,7 @@
-//! DuckDB's grammar of SELECT: `FROM` first, `GROUP BY ALL`, `ORDER BY ALL`, its joins.
+//! Rewrites DuckDB's SELECT to standard SQL: `FROM` first, `GROUP BY ALL`, `ORDER BY ALL`, joins.
 //!
-//! In: a query or a SELECT of it. Out: the same in standard SQL, or one sentence that says what to write.
-//! The columns of a `*` are not known here, so `ALL` beside a `*` is refused.
+//! An error is one sentence that says what to write instead. The columns of a `*` are not known
+//! here, so `ALL` beside a `*` is refused.
 
 use std::ops::ControlFlow;
 
@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     visit_expressions,
 };
 
-/// Names that a call makes an aggregate, DataFusion's and DuckDB's.
+/// Aggregate functions of DataFusion and DuckDB.
 const AGGREGATES: &str = " any_value approx_count_distinct approx_distinct approx_median \
     approx_percentile_cont approx_percentile_cont_with_weight approx_quantile arbitrary arg_max \
     arg_min argmax argmin array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar \
@@ -21,7 +21,7 @@ const AGGREGATES: &str = " any_value approx_count_distinct approx_distinct appro
     regr_syy stddev stddev_pop stddev_samp string_agg sum var var_pop var_population var_samp \
     var_sample variance ";
 
-/// Spells out the `ORDER BY ALL` of a query.
+/// Replaces `ORDER BY ALL` by the columns of the query.
 pub(super) fn query(query: &mut Query) -> Result<(), String> {
     let Some(order) = &mut query.order_by else {
         return Ok(());
@@ -43,7 +43,7 @@ pub(super) fn query(query: &mut Query) -> Result<(), String> {
     Ok(())
 }
 
-/// How many columns a query has, if that shows.
+/// Returns the number of columns of a query, or `None` if it depends on a `*`.
 fn columns(body: &SetExpr) -> Option<usize> {
     match body {
         SetExpr::Select(select) if select.projection.iter().any(wild) => None,
@@ -55,7 +55,7 @@ fn columns(body: &SetExpr) -> Option<usize> {
     }
 }
 
-/// Puts a SELECT into standard SQL.
+/// Rewrites a SELECT to standard SQL.
 pub(super) fn select(select: &mut Select) -> Result<(), String> {
     if select.flavor == SelectFlavor::FromFirstNoSelect {
         select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
@@ -91,11 +91,11 @@ pub(super) fn select(select: &mut Select) -> Result<(), String> {
     Ok(())
 }
 
-/// Puts the joins of one table into standard SQL.
+/// Rewrites the joins of one table to standard SQL.
 pub(super) fn joins(table: &TableFactor, joins: &mut [Join]) -> Result<(), String> {
     let mut left = table;
     for join in joins {
-        // The words stand where an alias may, and would silently be taken for one.
+        // The parser takes these words for an alias, without an error.
         match bare_alias(left).as_deref() {
             Some("ASOF") => return Err(ASOF.into()),
             Some("POSITIONAL") => return Err(POSITIONAL.into()),
@@ -112,10 +112,10 @@ pub(super) fn joins(table: &TableFactor, joins: &mut [Join]) -> Result<(), Strin
     Ok(())
 }
 
-/// What stands for an ASOF join.
+/// The error for an ASOF join.
 pub(super) const ASOF: &str = "DataFusion has no ASOF JOIN; write a LEFT JOIN on a.t >= b.t, grouped by \
     the left row, with arg_max(b.value, b.t)";
-/// What stands for a positional join.
+/// The error for a positional join.
 pub(super) const POSITIONAL: &str =
     "DataFusion has no POSITIONAL JOIN; write a JOIN on row_number() OVER () of both sides";
 
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn all_is_spelled_out() {
+    fn group_by_all_and_order_by_all_are_expanded() {
         let query =
             format!("SELECT k, sum(v) AS s, k || 'x', FROM {TABLE} GROUP BY ALL ORDER BY ALL");
         assert_eq!(rows(&query), ["a|20|ax", "b|40|bx"]);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn joins_are_known_or_refused() {
+    fn joins_are_translated_or_refused() {
         let semi = format!("SELECT n FROM {TABLE} SEMI JOIN (VALUES (2)) AS u(m) ON t.n = u.m");
         assert_eq!(rows(&semi), ["2"]);
         let anti =

@@ -1,8 +1,8 @@
-//! Differences and intervals: `date_diff`, `date_add`, `to_hours` and its like.
+//! Differences and intervals: `date_diff`, `date_add`, `to_hours` and others.
 //!
-//! In: instants, intervals, counts. Out: `date_diff` how many boundaries of a part lie between two
-//! instants (23:59 and 00:01 are one day apart), in UTC; `date_add` a timestamp; `to_…` an interval.
-//! The grammar writes `INTERVAL (n) HOUR` as `to_hours(n)`, see [`super::dialect`].
+//! `date_diff` counts the boundaries of a part between two instants in UTC: 23:59 and 00:01 are one
+//! day apart. `date_add` returns a timestamp, `to_…` returns an interval. The translation writes
+//! `INTERVAL (n) HOUR` as `to_hours(n)`, see [`super::dialect`].
 
 use std::sync::Arc;
 
@@ -81,14 +81,14 @@ fn difference(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     Ok(Arc::new(differences.finish()))
 }
 
-/// What a difference counts.
+/// The unit that a difference counts.
 #[derive(Clone, Copy)]
 enum Part {
-    /// So many months.
+    /// This many months.
     Months(i64),
     /// Weeks, from Monday to Monday.
     Weeks,
-    /// So many microseconds.
+    /// This many microseconds.
     Even(i64),
 }
 
@@ -112,11 +112,11 @@ impl Part {
         })
     }
 
-    /// The number of the part that holds an instant.
+    /// Returns the number of the unit that contains an instant.
     fn number(self, at: i64) -> Result<i64> {
         Ok(match self {
             Self::Months(length) => months(at)?.div_euclid(length),
-            // 1970 began on a Thursday.
+            // 1970-01-01 was a Thursday.
             Self::Weeks => (at.div_euclid(DAY) + 3).div_euclid(7),
             Self::Even(length) => at.div_euclid(length),
         })

@@ -1,8 +1,8 @@
-//! Texts: `len`, `string_split`, `string_split_regex`, `regexp_extract`, `regexp_extract_all`.
+//! String functions: `len`, `string_split`, `string_split_regex`, `regexp_extract`,
+//! `regexp_extract_all`.
 //!
-//! In: texts and patterns. Out: texts, lists, lengths. A pattern is found anywhere in the text; what is
-//! not found is the empty text, as in DuckDB, and only a null argument makes null. `len` also takes a
-//! list.
+//! A pattern may match anywhere in the string. Without a match the result is the empty string, as
+//! in DuckDB; it is null only for a null argument. `len` also takes a list.
 
 use std::sync::Arc;
 
@@ -122,7 +122,8 @@ fn pattern(types: &[DataType]) -> Result<Vec<DataType>> {
     }
 }
 
-/// Calls `found` with each row's text, pattern and group, or with none when one of them is null.
+/// Calls `found` with the text, pattern and group of each row, or with `None` if one of them is
+/// null.
 fn each(
     args: &[ArrayRef],
     mut found: impl FnMut(Option<(&str, &Regex, usize)>) -> Result<()>,

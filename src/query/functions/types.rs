@@ -1,7 +1,7 @@
-//! DuckDB's names of types.
+//! Translates DuckDB's type names.
 //!
-//! In: the type that a cast names. Out: the type that DataFusion knows by another name, or one sentence
-//! that says what to write. Types that both know stay as they are.
+//! The type of a cast gets the name that DataFusion knows, or is refused with a sentence that says
+//! what to write. Types that both know stay as they are.
 
 use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType, ObjectName, TimezoneInfo};
 
@@ -52,7 +52,7 @@ fn named(name: &ObjectName) -> Result<Option<DataType>, String> {
         "SIGNED" => DataType::Integer(None),
         "LONG" | "OID" => DataType::BigInt(None),
         "UINTEGER" => DataType::IntegerUnsigned(None),
-        // Where the grammar has no word of its own for them.
+        // For places where the grammar has no keyword for them.
         "UTINYINT" => DataType::TinyIntUnsigned(None),
         "USMALLINT" => DataType::SmallIntUnsigned(None),
         "UBIGINT" => DataType::BigIntUnsigned(None),
@@ -81,7 +81,7 @@ mod tests {
     use super::super::testing::{error, expect};
 
     #[test]
-    fn types_have_names_of_both() {
+    fn duckdb_type_names_are_translated() {
         for (name, expected) in [
             ("TINYINT", "Int8"),
             ("INT1", "Int8"),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn types_without_equal_are_refused() {
+    fn types_without_equivalent_are_refused() {
         for (name, instead) in [
             ("HUGEINT", "DECIMAL(38, 0)"),
             ("UHUGEINT", "DECIMAL(38, 0)"),

@@ -1,11 +1,12 @@
-//! Parts of instants and units of intervals, as the grammar names them.
+//! Translates date parts and units of intervals.
 //!
-//! In: the part of an EXTRACT or the unit of an INTERVAL. Out: the part that DataFusion knows, or the
-//! function that makes an interval of a count. A constant interval is DataFusion's own to read.
+//! The part of an EXTRACT becomes one that DataFusion knows. An INTERVAL of a computed count, or of
+//! quarters, becomes a call of a function. Other constant intervals stay, because DataFusion parses
+//! them.
 
 use datafusion::sql::sqlparser::ast::{DateTimeField, Expr, Interval};
 
-/// The part that DataFusion extracts, without the quotes that DuckDB allows.
+/// Returns the part for DataFusion, without the quotes that DuckDB allows.
 pub(super) fn part(field: &DateTimeField) -> Result<DateTimeField, String> {
     let written = field.to_string();
     let bare = written.trim_matches('\'').to_lowercase();
@@ -39,7 +40,7 @@ fn known(part: &str) -> Option<DateTimeField> {
     })
 }
 
-/// The function that makes an interval of a computed count, or none when DataFusion reads it as it is.
+/// Returns the function that makes the interval, or `None` if DataFusion parses it as it is.
 pub(super) fn length(interval: &Interval) -> Result<Option<&'static str>, String> {
     use DateTimeField as Unit;
     let Some(unit) = &interval.leading_field else {
