@@ -1,29 +1,29 @@
-//! What is told of the values in a bucket.
+//! Aggregates of the values in a bucket, and the statistics from which they are computed.
 
 use std::fmt;
 
-/// What is computed of the values of one column in one bucket.
+/// An aggregate of the values of one column in one bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Aggregate {
     /// The mean.
     Avg,
-    /// The least.
+    /// The minimum.
     Min,
-    /// The greatest.
+    /// The maximum.
     Max,
     /// The sum.
     Sum,
-    /// How many there are.
+    /// The number of values.
     Count,
-    /// The earliest.
+    /// The earliest value.
     First,
-    /// The latest.
+    /// The latest value.
     Last,
-    /// The one in the middle.
+    /// The median.
     Median,
-    /// The standard deviation of a sample.
+    /// The sample standard deviation.
     Stddev,
-    /// The one that so many thousandths of a percent are not above: 0 to 100,000.
+    /// A percentile, in thousandths of a percent: 0 to 100,000.
     Percentile(u32),
 }
 
@@ -40,7 +40,7 @@ const NAMED: [(&str, Aggregate); 9] = [
 ];
 
 impl Aggregate {
-    /// Reads the name of an aggregate.
+    /// Parses the name of an aggregate.
     pub fn new(text: &str) -> Result<Aggregate, String> {
         let named = NAMED.iter().find(|(name, _)| *name == text);
         let aggregate = named.map(|(_, aggregate)| *aggregate);
@@ -52,12 +52,13 @@ impl Aggregate {
         })
     }
 
-    /// Whether all values have to be kept to tell it.
+    /// Returns whether all values are needed to compute it.
     pub(super) fn needs_values(self) -> bool {
         self.fraction().is_some()
     }
 
-    /// The part of the values that a percentile is not below, from 0 to 1; 0.5 for the median.
+    /// Returns the quantile from 0 to 1: 0.5 for the median, `None` unless it is the median or a
+    /// percentile.
     pub(super) fn fraction(self) -> Option<f64> {
         match self {
             Aggregate::Percentile(thousandths) => Some(f64::from(thousandths) / 100_000.0),
@@ -98,7 +99,7 @@ impl fmt::Display for Aggregate {
     }
 }
 
-/// What is known of the values of one column in one bucket.
+/// Statistics of the values of one column in one bucket. Statistics of parts can be added.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Stat {
     pub(super) count: u64,
@@ -107,13 +108,13 @@ pub(super) struct Stat {
     pub(super) max: f64,
     /// The sum of squared differences from the mean.
     pub(super) spread: f64,
-    /// The first and the last in time, with their times.
+    /// The earliest and the latest value, with their times.
     pub(super) first: (i64, f64),
     pub(super) last: (i64, f64),
 }
 
 impl Stat {
-    /// Of no value.
+    /// Statistics of no value.
     pub(super) const NONE: Stat = Stat {
         count: 0,
         sum: 0.0,
@@ -128,7 +129,7 @@ impl Stat {
         self.sum / self.count as f64
     }
 
-    /// Of values that follow each other, with their times.
+    /// Returns the statistics of values that follow each other, with their times.
     pub(super) fn of(values: &[(i64, f64)]) -> Stat {
         let mut stat = Stat::NONE;
         for (_, value) in values {
@@ -150,7 +151,8 @@ impl Stat {
         stat
     }
 
-    /// Adds values that come later among the inputs. (The spread: Chan, Golub, LeVeque 1979.)
+    /// Adds the statistics of values that come later among the inputs. (The spread: Chan, Golub,
+    /// LeVeque 1979.)
     pub(super) fn add(&mut self, other: &Stat) {
         if other.count == 0 {
             return;
@@ -174,7 +176,8 @@ impl Stat {
         }
     }
 
-    /// What an aggregate tells, of these values if it needs them, sorted; nothing where there is no value.
+    /// Returns an aggregate, or `None` without values. `sorted` are the values, if the aggregate
+    /// needs them.
     pub(super) fn tell(&self, aggregate: Aggregate, sorted: &[f64]) -> Option<f64> {
         if self.count == 0 {
             return None;
@@ -194,7 +197,7 @@ impl Stat {
     }
 }
 
-/// The value that a part of the values is not above, with linear interpolation between neighbours.
+/// Returns the quantile `part` of sorted values, interpolated linearly between neighbours.
 fn below(sorted: &[f64], part: f64) -> Option<f64> {
     let at = part * sorted.len().checked_sub(1)? as f64;
     let below = *sorted.get(at.floor() as usize)?;
@@ -207,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_tell_what_the_whole_tells() {
+    fn statistics_of_parts_add_up_to_those_of_the_whole() {
         let values: Vec<(i64, f64)> = (0..50)
             .map(|n| (n, f64::from((n * 37 % 23) as u32) - 7.5))
             .collect();
@@ -240,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn names_come_back() {
+    fn aggregate_names_round_trip() {
         let percentiles = ["p0", "p5", "p50", "p99.9", "p99.999", "p100", "p0.05"];
         for name in NAMED.map(|(name, _)| name).iter().chain(&percentiles) {
             assert_eq!(Aggregate::new(name).unwrap().to_string(), *name);
@@ -251,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_refused() {
+    fn unknown_aggregates_are_refused() {
         for name in [
             "mean", "p", "p101", "p100.1", "p-1", "p1.", "p.5", "p05", "p1.2345", "P5", "", "p+5",
             "p1e1",

@@ -1,8 +1,8 @@
-//! What is computed of the pieces of a group: partial results, each once, and kept.
+//! Computes and caches the partial results of the pieces of a group.
 //!
-//! In: files that share columns. Out: sets of pieces in the order of time, and the partial result of each. Holds
-//! always: a row can stand in for another only within a set; equal sets have equal partial results, whatever else
-//! there is.
+//! [`Sections`](super::Sections) asks for sets of pieces in time order, and for the partial
+//! result of each set. A row can replace another only within a set. Equal sets have equal partial
+//! results, whatever else the group contains; so they are cached by the identity of the set.
 
 use super::partial::Partial;
 use super::plan::{Group, GroupMember, Reduction};
@@ -17,10 +17,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// So many buckets are made wider in less time than it takes to keep what that makes.
+/// Rolling up this many buckets takes less time than caching the result.
 const FEW: usize = 1_024;
 
-/// A piece of a group, with what is known of its times.
+/// A piece of a group, and the summary of its times.
 struct Known {
     member: usize,
     piece: Piece,
@@ -29,29 +29,30 @@ struct Known {
 
 /// Pieces that are computed together.
 pub(super) struct Set {
-    /// The first and the last of their times.
+    /// Its first and its last time.
     pub(super) span: (i64, i64),
-    /// The identity of their partial result.
+    /// Identity of its partial result.
     pub(super) id: Hash,
-    /// Their numbers, in the order of the inputs.
+    /// Indices of its pieces, in the order of the inputs.
     pub(super) pieces: Vec<usize>,
 }
 
-/// The pieces of a group, and what it takes to compute partial results of them.
+/// The pieces of a group, and the parameters of their partial results.
 pub(super) struct Computing {
     pub(super) group: Group,
     base: Width,
     width: Width,
     values: bool,
     all_rows: bool,
-    /// What distinguishes partial results of one content, for each file.
+    /// For each file, what distinguishes partial results of the same content.
     recipes: Vec<Vec<u8>>,
     keep: Arc<dyn Keep>,
     known: Vec<Known>,
 }
 
 impl Computing {
-    /// What is not known of the group's pieces yet is computed by this, by as many threads as there are processors.
+    /// Summarises the pieces of a group. Pieces whose summary is not cached are computed, by as
+    /// many threads as there are processors.
     pub(super) fn new(
         group: Group,
         of: &Reduction,
@@ -140,7 +141,8 @@ impl Computing {
         Ok(known.collect())
     }
 
-    /// The pieces that have rows, by first time: those together that overlap, unless all rows count.
+    /// Returns the pieces that have rows, in sets by first time. Pieces that overlap are in one
+    /// set, unless all rows count.
     pub(super) fn sets(&self) -> Vec<Set> {
         let mut order: Vec<(usize, (i64, i64))> = Vec::new();
         for (n, piece) in self.known.iter().enumerate() {
@@ -187,13 +189,13 @@ impl Computing {
         self.recipes.get(member).map_or(&[], Vec::as_slice)
     }
 
-    /// What was known of a piece's times before.
+    /// Returns the cached summary of a piece.
     fn kept_facts(&self, member: usize, piece: &Piece) -> Option<Facts> {
         let kept = self.keep.get(&self.piece_key("piece", member, piece))?;
         serde_json::from_slice(&kept).ok()
     }
 
-    /// What is known of a piece's times. Its partial result is kept on the way.
+    /// Returns the summary of a piece. Computes and caches its partial result for that.
     fn facts(&self, member: usize, piece: &Piece) -> Result<Facts, QueryError> {
         let key = self.piece_key("piece", member, piece);
         let partial = self.piece(member, piece)?;
@@ -203,13 +205,13 @@ impl Computing {
         Ok(partial.facts)
     }
 
-    /// The partial result of a set, in buckets of the final width or, where all values are needed, in those of the
-    /// base.
+    /// Returns the partial result of a set, in buckets of the final width or, if all values are
+    /// needed, in buckets of the base.
     pub(super) fn partial(&self, set: &Set) -> Result<Partial, QueryError> {
         if self.values || self.width == self.base {
             return self.at_base(set);
         }
-        // Not made of the base each time: after an append a decade's buckets would cost all of its minutes.
+        // Cached, because otherwise an append to decades of minutes would read all minutes.
         let key = key("rolled", &[&set.id, format!("{:?}", self.width).as_bytes()]);
         let kept = self.keep.get(&key);
         if let Some(partial) = kept.and_then(|kept| Partial::decode(&kept)) {
@@ -242,14 +244,14 @@ impl Computing {
         })
     }
 
-    /// The partial result of one piece, with the columns of the group.
+    /// Returns the partial result of one piece, with the columns of the group.
     fn piece(&self, member: usize, piece: &Piece) -> Result<Partial, QueryError> {
         self.kept(&self.piece_key("partial", member, piece), || {
             let partial = self.add(self.rows(member, piece)?)?;
             if partial.facts.strict || self.all_rows {
                 return Ok(partial);
             }
-            // In this piece itself rows stand in for others.
+            // Rows of this piece replace other rows of it.
             let rows = series::sorted(self.rows(member, piece)?, &self.group.schema)?;
             let once = rows.map(|batch| one_a_time(&self.group.schema, &[batch?]));
             let facts = partial.facts;
@@ -273,7 +275,8 @@ impl Computing {
         Ok(partial)
     }
 
-    /// What was kept under a key. What was not is computed, and kept if it is much smaller than what it was made of.
+    /// Returns the result that is cached under `key`, or computes it. It is cached if it is much
+    /// smaller than its input.
     fn kept(
         &self,
         key: &Hash,
@@ -290,7 +293,7 @@ impl Computing {
     }
 }
 
-/// Whether a result is much smaller than what it was made of.
+/// Returns whether a result is much smaller than its input.
 fn is_small(partial: &Partial) -> bool {
     partial.starts.len() as u64 <= (partial.facts.rows / 4).max(FEW as u64)
 }

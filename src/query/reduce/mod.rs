@@ -1,11 +1,13 @@
-//! A series in buckets of time: downsampling.
+//! Downsampling: a series reduced to aggregates in buckets of time.
 //!
-//! What is computed of a piece (sums, least and greatest values, …, in buckets of the finest width) is kept by the
-//! piece's identity. Coarser buckets are made of finer ones. So an append computes the last piece, and late rows
-//! those pieces whose times they overlap: only there can a row stand in for another. What is told of them comes in
-//! sections of time, so that what an append does not touch need not be written anew. NaN counts as no value.
+//! `derive` renders Reduce resources with a [`Reduction`]. The partial result of a piece (sums,
+//! minima, maxima, … in buckets of the finest width) is cached by the identity of the piece.
+//! Coarser buckets are computed from finer ones. So an append computes only the last piece, and
+//! late rows the pieces whose times they overlap: only there can a row replace another.
 //!
-//! Files whose columns differ altogether have no rows to replace in each other, and are reduced apart.
+//! The result comes in [`Sections`] of time, so that sections that an append does not change can be
+//! copied. NaN counts as no value. Files without common columns cannot replace each other's rows
+//! and are reduced separately.
 
 mod aggregate;
 mod compute;

@@ -1,4 +1,4 @@
-//! What is kept of a piece: statistics of each column in buckets of the finest width.
+//! Partial results: statistics of each column in buckets of time.
 
 use super::aggregate::Stat;
 use crate::query::series::Facts;
@@ -14,21 +14,21 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Partial {
     pub(super) facts: Facts,
-    /// Where the buckets that have rows begin, in order.
+    /// Start of each bucket that has rows, in order.
     pub(super) starts: Vec<i64>,
     pub(super) columns: Vec<Column>,
 }
 
-/// One column: a statistic for each bucket.
+/// One column: the statistics of each bucket.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Column {
     pub(super) stats: Vec<Stat>,
-    /// All values of each bucket, where they are needed.
+    /// All values of each bucket, if an aggregate needs them.
     pub(super) values: Option<Vec<Vec<f64>>>,
 }
 
 impl Partial {
-    /// Of no row.
+    /// Returns the partial result of no rows.
     pub(super) fn empty(columns: usize, values: bool) -> Partial {
         let column = Column {
             stats: Vec::new(),
@@ -41,7 +41,7 @@ impl Partial {
         }
     }
 
-    /// Adds rows: times first, then a number for each column.
+    /// Adds rows: the time, then a number for each column.
     pub(super) fn add(&mut self, batch: &RecordBatch, width: &Width) -> Result<(), QueryError> {
         let times = merge::times(batch)?;
         self.facts.add(times);
@@ -81,13 +81,13 @@ impl Partial {
         Ok(())
     }
 
-    /// Of no row, with the same columns.
+    /// Returns the partial result of no rows, with the same columns.
     pub(super) fn like(&self) -> Partial {
         let values = self.columns.iter().any(|column| column.values.is_some());
         Partial::empty(self.columns.len(), values)
     }
 
-    /// Adds some buckets of another, which are as wide as these or divide them.
+    /// Adds some buckets of another partial result. Those must be as wide as these, or divide them.
     pub(super) fn absorb(&mut self, other: &Partial, buckets: Range<usize>, width: &Width) {
         for n in buckets {
             let Some(start) = other.starts.get(n) else {
@@ -108,7 +108,7 @@ impl Partial {
         }
     }
 
-    /// The same in wider buckets.
+    /// Returns the same in wider buckets.
     pub(super) fn rolled(&self, width: &Width) -> Partial {
         let mut rolled = self.like();
         rolled.absorb(self, 0..self.starts.len(), width);
@@ -118,7 +118,7 @@ impl Partial {
         }
     }
 
-    /// The place of a bucket, which is made if it is new.
+    /// Returns the index of the bucket that begins at `start`. Inserts it if it is new.
     fn bucket(&mut self, start: i64) -> usize {
         let place = match self.starts.last() {
             Some(last) if *last == start => return self.starts.len() - 1,
@@ -138,7 +138,7 @@ impl Partial {
         place
     }
 
-    /// As bytes, of which [`Partial::decode`] makes the same.
+    /// Encodes the partial result for [`Partial::decode`].
     pub(super) fn encode(&self) -> Bytes {
         let mut out = Encoder(Vec::new());
         let (first, last) = self.facts.span.unwrap_or((1, 0));
@@ -175,7 +175,7 @@ impl Partial {
         out.0.into()
     }
 
-    /// What [`Partial::encode`] wrote; nothing if these bytes are something else.
+    /// Decodes what [`Partial::encode`] wrote; `None` if the bytes are invalid.
     pub(super) fn decode(bytes: &[u8]) -> Option<Partial> {
         let (words, rest) = bytes.as_chunks::<8>();
         let mut from = Decoder(words.iter());
@@ -241,10 +241,10 @@ impl Decoder<'_> {
         self.u64().map(f64::from_bits)
     }
 
-    /// A count of things that are yet to come.
+    /// Reads the number of items that follow.
     fn len(&mut self) -> Option<usize> {
         let len = usize::try_from(self.u64()?).ok()?;
-        // Each takes one word at least.
+        // An item has at least one word, which bounds the allocation.
         (len <= self.0.len()).then_some(len)
     }
 
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_into_their_buckets_in_any_order() {
+    fn rows_in_any_order_reach_their_buckets() {
         let rows = [
             (1, Some(1.0)),
             (25, Some(4.0)),
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn it_comes_back_from_its_bytes() {
+    fn partial_result_round_trips() {
         for values in [true, false] {
             let partial = of(&[(1, Some(1.0)), (25, None), (27, Some(-0.5))], values);
             let bytes = partial.encode();

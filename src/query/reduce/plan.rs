@@ -1,4 +1,4 @@
-//! Which files make which columns, and what of it is computed together.
+//! Decides which files make which columns, and which are computed together.
 
 use super::aggregate::Aggregate;
 use super::compute::Computing;
@@ -10,33 +10,34 @@ use crate::query::{QueryError, schema, time};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
-/// Files that are one series: where they have the same columns, a row of one can stand in for one of another.
+/// Files that form one series: among files with common columns, a row can replace another file's
+/// row.
 pub struct Scope {
-    /// What stands before the names of its columns.
+    /// Prefix of the names of its columns; empty for none.
     pub prefix: String,
     /// The files.
     pub members: Vec<Member>,
 }
 
-/// A series that is to be reduced.
+/// Parameters of a reduction.
 pub struct Reduction {
-    /// The files.
+    /// The files, by scope.
     pub scopes: Vec<Scope>,
-    /// Which columns, by patterns in which `*` stands for anything; all numbers without it.
+    /// Patterns of columns in which `*` stands for any text; `None` for all numbers.
     pub columns: Option<Vec<String>>,
-    /// What is told of each.
+    /// Aggregates of each column.
     pub aggregates: Vec<Aggregate>,
     /// Whether all rows count, and not only the last of each time.
     pub all_rows: bool,
-    /// The width that is computed of rows; that of the result must be made of it.
+    /// Width of the buckets that are computed from rows. It must divide `width`.
     pub base: Width,
-    /// How wide buckets are.
+    /// Width of the buckets of the result.
     pub width: Width,
 }
 
 /// Files of one scope that share columns.
 pub(super) struct Group {
-    /// The columns by their names in the files, after the times, with types that hold all values.
+    /// The time, then the columns by their names in the files, with types that hold all values.
     pub(super) schema: SchemaRef,
     pub(super) members: Vec<GroupMember>,
 }
@@ -44,12 +45,12 @@ pub(super) struct Group {
 /// A file of a group.
 pub(super) struct GroupMember {
     pub(super) member: Member,
-    /// Which of its columns are wanted.
+    /// Indices of its selected columns.
     pub(super) columns: Vec<usize>,
 }
 
 impl Reduction {
-    /// The reduced rows, in sections of time.
+    /// Returns the reduced rows, in sections of time.
     pub fn sections(&self, keep: &Arc<dyn Keep>) -> Result<Sections, QueryError> {
         let mut groups: Vec<(Group, Vec<Field>)> = Vec::new();
         for scope in &self.scopes {
@@ -63,7 +64,7 @@ impl Reduction {
                 "no file has any column to reduce".into(),
             ));
         };
-        // The same, of however many files.
+        // All files share one time column, called as in the first.
         let times = Field::new(first.schema.field(0).name(), time::KIND, false);
         let all = groups.iter().flat_map(|(_, columns)| columns.clone());
         let schema = Schema::new(
@@ -100,7 +101,7 @@ impl Reduction {
         fields
     }
 
-    /// Whether a column is reduced.
+    /// Returns whether a column is reduced.
     fn wants(&self, field: &Field) -> bool {
         match &self.columns {
             Some(patterns) => patterns
@@ -110,7 +111,7 @@ impl Reduction {
         }
     }
 
-    /// The files of a scope by what columns they share.
+    /// Returns the files of a scope in groups with common columns.
     fn groups(&self, scope: &Scope) -> Result<Vec<Group>, QueryError> {
         let mut sets: Vec<(Vec<usize>, Vec<String>)> = Vec::new();
         let mut wanted: Vec<Vec<usize>> = Vec::new();
@@ -154,7 +155,7 @@ impl Reduction {
             sets.push(set);
             wanted.push(columns);
         }
-        // As the files have them, from left to right.
+        // In the order of the files.
         sets.sort();
         sets.retain(|(_, names)| !names.is_empty());
         sets.into_iter()
@@ -182,7 +183,7 @@ fn group(
                 .iter()
                 .map(|column| own.field(*column).clone().with_nullable(true)),
         );
-        // Times are one column, whatever each file calls them.
+        // There is one time column, called as in the first file.
         if let (Some(all), Some(first)) = (&all, fields.first_mut()) {
             *first = all.field(0).clone();
         }

@@ -1,8 +1,9 @@
-//! A reduced series in sections of time, each of which can be told alone.
+//! A reduced series in sections of time, each of which can be computed alone.
 //!
-//! Holds always: a section's key is that of all that its rows are made of, so rows that were written once need not
-//! be told again; sections begin where the calendar and the width say, wherever the series begins, so that an
-//! append changes the last one; only partial results that reach into the section at hand are in memory.
+//! The writer copies sections whose keys it has written before. The key of a section covers
+//! everything that its rows depend on. Sections begin where the calendar and the width say,
+//! wherever the series begins, so that an append changes only the last one. Only partial results
+//! that reach into the current section are in memory.
 
 use super::aggregate::Aggregate;
 use super::compute::{Computing, Set};
@@ -20,22 +21,23 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Buckets of a section: few enough that an append writes little anew, many enough for a row group of Parquet. In
-/// tests few, so that there are several.
+/// Buckets per section: few, so that an append rewrites little; enough for a Parquet row group. In
+/// tests few enough for several sections.
 const BUCKETS: u32 = if cfg!(test) { 4 } else { 2_048 };
-/// How often a set may reach into a section, over all of them. Where time is long, sections are.
+/// Maximum number of pairs of a section and a set that reaches into it. Long series have longer
+/// sections.
 const MOST: usize = 1 << 16;
 
-/// A group of files, and what it takes to tell its rows.
+/// A group of files, and its sets.
 pub(super) struct Part {
-    /// Times, then of each column all aggregates.
+    /// The time, then all aggregates of each column.
     schema: SchemaRef,
     computing: Computing,
     sets: Vec<Set>,
 }
 
 impl Part {
-    /// A group whose rows are of this schema.
+    /// Returns a group whose rows have this schema.
     pub(super) fn new(schema: Schema, computing: Computing) -> Part {
         Part {
             schema: Arc::new(schema),
@@ -52,15 +54,15 @@ pub struct Sections {
     width: Width,
     parts: Vec<Part>,
     all: Vec<Section>,
-    /// Partial results that reach into the section that was told last, by part and set.
+    /// Partial results that reach into the section computed last, by part and set.
     held: BTreeMap<(usize, usize), Partial>,
 }
 
-/// A span of time, and what reaches into it.
+/// A span of time, and the sets that reach into it.
 struct Section {
     times: Range<i64>,
     key: Hash,
-    /// By part and set.
+    /// As part and set.
     sets: Vec<(usize, usize)>,
 }
 
@@ -97,18 +99,18 @@ impl Sections {
         }
     }
 
-    /// The columns, times first.
+    /// Returns the columns. The first is the time.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// The sections' keys, in the order of time.
+    /// Returns the keys of the sections, in time order.
     pub fn keys(&self) -> Vec<Hash> {
         self.all.iter().map(|section| section.key).collect()
     }
 
-    /// The rows of a section: a row for each bucket, in the order of time, or nothing if there is none. Sections
-    /// that are told in their order are told fastest.
+    /// Returns the rows of a section, one per bucket in time order; `None` if it has none.
+    /// Calls in the order of the sections are fastest.
     pub(in crate::query) fn rows(&mut self, n: usize) -> Result<Option<RecordBatch>, QueryError> {
         let Some(section) = self.all.get(n) else {
             return Ok(None);
@@ -159,13 +161,13 @@ impl Sections {
         Ok(Some(concat_batches(&self.schema, &merged)?))
     }
 
-    /// All rows.
+    /// Returns all rows.
     pub(in crate::query) fn into_rows(mut self) -> Rows {
         let all = 0..self.all.len();
         Box::new(all.filter_map(move |n| self.rows(n).transpose()))
     }
 
-    /// Buckets as rows.
+    /// Converts buckets to rows.
     fn tell(&self, schema: &SchemaRef, mut buckets: Partial) -> Result<RecordBatch, QueryError> {
         let times = TimestampMicrosecondArray::from_iter_values(buckets.starts.iter().copied());
         let mut columns: Vec<ArrayRef> = vec![Arc::new(times)];
@@ -194,10 +196,11 @@ impl Sections {
     }
 }
 
-/// A span of time, and the sets that reach into it, by part and set.
+/// A span of time, and the sets that reach into it, as part and set.
 type Span = (Range<i64>, Vec<(usize, usize)>);
 
-/// Which sets reach into which spans of time: spans of so many buckets that there are not too many.
+/// Returns which sets reach into which spans of time. Spans have as many buckets as it takes to
+/// limit their number.
 fn spans(parts: &[Part], width: &Width) -> Vec<Span> {
     let count: usize = parts.iter().map(|part| part.sets.len()).sum();
     let mut buckets = BUCKETS;
@@ -215,11 +218,11 @@ fn spans(parts: &[Part], width: &Width) -> Vec<Span> {
     }
 }
 
-/// The same for spans of one width, if there are no more than `most` pairs of a span and a set.
+/// The same for spans of one width; `None` if there are more than `most` pairs of a span and a set.
 fn spans_of(parts: &[Part], width: &Width, most: usize) -> Option<Vec<Span>> {
     let (mut found, mut pairs) = (BTreeMap::new(), 0);
     for (p, part) in parts.iter().enumerate() {
-        // What comes later among the inputs is added later.
+        // Sets are added in the order of the inputs.
         let mut order: Vec<usize> = (0..part.sets.len()).collect();
         order.sort_by_key(|n| part.sets.get(*n).map(|set| set.pieces.first().copied()));
         for n in order {
@@ -230,7 +233,7 @@ fn spans_of(parts: &[Part], width: &Width, most: usize) -> Option<Vec<Span>> {
                 let (_, sets) = found.entry(start).or_insert((start..end, Vec::new()));
                 sets.push((p, n));
                 pairs += 1;
-                // All keys are noted with the result.
+                // All keys are stored with the result.
                 if pairs > most || (found.len() > MOST && most < usize::MAX) {
                     return None;
                 }
@@ -244,7 +247,7 @@ fn spans_of(parts: &[Part], width: &Width, most: usize) -> Option<Vec<Span>> {
     Some(found.into_values().collect())
 }
 
-/// Which of sorted times are in a span. The last moment of all is in the last span.
+/// Returns the range of sorted times within a span. The last span includes `i64::MAX`.
 fn within(starts: &[i64], times: &Range<i64>) -> Range<usize> {
     let from = starts.partition_point(|start| *start < times.start);
     let to = match times.end {

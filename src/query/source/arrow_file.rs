@@ -1,4 +1,4 @@
-//! Arrow IPC files: columns by the footer, pieces by record batch.
+//! Arrow IPC files: the columns are in the footer, and each record batch is a piece.
 
 use super::{File, Layout, Part, Rows, Shape};
 use crate::query::QueryError;
@@ -7,7 +7,7 @@ use datafusion::arrow::ipc::reader::{FileReader, FileReaderBuilder};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-/// A blob as a file with a position.
+/// A blob with a position, for `Read` and `Seek`.
 struct Cursor {
     blob: Arc<dyn Blob>,
     at: u64,
@@ -63,7 +63,7 @@ pub(super) fn shape(file: &File<'_>) -> Result<Shape, QueryError> {
     })
 }
 
-/// The rows of a record batch.
+/// Returns the rows of a record batch.
 pub(super) fn scan(file: &File<'_>, part: &Part, columns: &[usize]) -> Result<Rows, QueryError> {
     let mut reader = reader(file, Some(columns))?;
     let rows: Vec<_> = match part {

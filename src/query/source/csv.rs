@@ -1,4 +1,4 @@
-//! CSV: a header line, and rows whose types are told by a sample until a value says otherwise.
+//! CSV: a header line, and rows. A sample decides the types until a value contradicts it.
 
 use super::{BATCH, File, Layout, Part, Rows, Shape, lines};
 use crate::query::QueryError;
@@ -14,12 +14,13 @@ use datafusion::arrow::error::ArrowError;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
-/// How much of a file tells its types at first, in bytes.
+/// Size in bytes of the sample that decides the types.
 const SAMPLE: u64 = 256 << 10;
-/// What some programs begin a text with.
+/// Byte order mark, with which some programs start a file.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// The columns of a file, by its header and its first rows. What those tell is remembered in `keep`.
+/// Returns the columns of a file from its header and its first rows. The result is cached in
+/// `keep`.
 pub(super) fn shape(file: &File<'_>, separator: u8, keep: &dyn Keep) -> Result<Shape, QueryError> {
     let mut sample = Vec::new();
     let read = file.unpacked()?.take(SAMPLE).read_to_end(&mut sample);
@@ -32,7 +33,7 @@ pub(super) fn shape(file: &File<'_>, separator: u8, keep: &dyn Keep) -> Result<S
     };
     let text = sample.get(bom..).unwrap_or_default();
     let end = match text.iter().rposition(|byte| *byte == b'\n') {
-        // The last line of a sample may be cut.
+        // The last line of a sample may be incomplete.
         Some(newline) if !whole => newline + 1,
         None if !whole => {
             return Err(file.wrong("its first line is longer than any header should be"));
@@ -67,7 +68,7 @@ pub(super) fn shape(file: &File<'_>, separator: u8, keep: &dyn Keep) -> Result<S
     })
 }
 
-/// Bytes of the first line, which may have line ends in quotes.
+/// Returns the length of the first line in bytes. A line end within quotes does not end it.
 fn header_len(text: &[u8]) -> usize {
     let mut quoted = false;
     for (at, byte) in text.iter().enumerate() {
@@ -90,7 +91,7 @@ fn infer(file: &File<'_>, separator: u8, text: &[u8], header: bool) -> Result<Sc
     Ok(schema)
 }
 
-/// The rows of a part.
+/// Returns the rows of a part.
 pub(super) fn scan(
     file: &File<'_>,
     (separator, body, splits): (u8, u64, bool),
@@ -133,7 +134,8 @@ pub(super) fn scan(
     })))
 }
 
-/// The schema that a parser can read: a column without values as text, so that one that has some is noticed.
+/// Returns the schema for the parser. It reads a column without values as text, so that a value in
+/// it is noticed.
 fn readable(schema: &SchemaRef) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| match field.data_type() {
         DataType::Null => Field::new(field.name(), DataType::Utf8, true),
@@ -142,14 +144,14 @@ fn readable(schema: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// Which of the columns that are read are those without values.
+/// Returns the positions among `columns` of the columns without values.
 fn unknown(schema: &SchemaRef, columns: &[usize]) -> Vec<usize> {
     let is = |column: &usize| schema.field(*column).data_type() == &DataType::Null;
     let places = columns.iter().enumerate().filter(|(_, column)| is(column));
     places.map(|(place, _)| place).collect()
 }
 
-/// Rows in which these columns have no values.
+/// Sets the type of these columns to `Null`. Fails if one of them has a value.
 fn without_values(
     name: &str,
     batch: RecordBatch,
@@ -187,7 +189,7 @@ fn without_values(
     )?)
 }
 
-/// What a failure of the parser means: most often that the sample did not tell the type.
+/// Converts an error of the parser. Most often a value does not have the type that the sample has.
 fn failed(name: &str, from: u64, error: ArrowError) -> QueryError {
     let why = match from {
         0 => plain(&error),
@@ -202,7 +204,7 @@ fn failed(name: &str, from: u64, error: ArrowError) -> QueryError {
     }
 }
 
-/// The library's text without the name of its error.
+/// Returns the library's message without the name of its error.
 fn plain(error: &ArrowError) -> String {
     match error {
         ArrowError::ParseError(text)
@@ -212,7 +214,7 @@ fn plain(error: &ArrowError) -> String {
     }
 }
 
-/// The shape of a file by all of its values; nothing if it was that already.
+/// Returns the shape of a file from all of its values; `None` if it is from these already.
 pub(super) fn learn(
     file: &File<'_>,
     separator: u8,

@@ -1,4 +1,4 @@
-//! JSON lines: one object a line. Columns are the keys of all lines.
+//! JSON lines: one object per line. The columns are the keys of all lines.
 
 use super::{BATCH, File, Layout, Part, Rows, Shape, lines, otel};
 use crate::query::QueryError;
@@ -11,12 +11,12 @@ use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use std::io::{BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
 
-/// Of what kind the lines are is told by this many bytes of the first.
+/// Number of bytes at the start of a file that decide the kind of its lines.
 const HEAD: u64 = 4 << 10;
-/// A key that only exports of OpenTelemetry's metrics have.
+/// A key that occurs only in exports of OpenTelemetry metrics.
 const METRICS: &[u8] = b"\"resourceMetrics\"";
 
-/// The columns of a file, by all of its lines.
+/// Returns the columns of a file from all of its lines. Those of each piece are cached in `keep`.
 pub(super) fn shape(file: &File<'_>, keep: &dyn Keep) -> Result<Shape, QueryError> {
     let mut head = Vec::new();
     let read = file.unpacked()?.take(HEAD).read_to_end(&mut head);
@@ -74,7 +74,7 @@ pub(super) fn shape(file: &File<'_>, keep: &dyn Keep) -> Result<Shape, QueryErro
     })
 }
 
-/// The lines of a part.
+/// Returns a reader of the lines of a part.
 pub(super) fn lines_of(
     file: &File<'_>,
     part: &Part,
@@ -85,7 +85,7 @@ pub(super) fn lines_of(
     })
 }
 
-/// The rows of a part.
+/// Returns the rows of a part.
 pub(super) fn scan(
     file: &File<'_>,
     part: &Part,
@@ -96,7 +96,7 @@ pub(super) fn scan(
     let name = file.name.to_owned();
     let rows = ReaderBuilder::new(schema)
         .with_batch_size(BATCH)
-        // A number among texts is the text of it.
+        // A number in a column of strings becomes a string.
         .with_coerce_primitive(true)
         .build(lines_of(file, part)?)
         .map_err(|error| file.wrong(error))?;

@@ -1,6 +1,6 @@
-//! Cutting a file of lines into pieces, at places that an append does not move.
+//! Splits a file of lines into pieces, at positions that an append does not move.
 //!
-//! Piece `n` has the lines that begin in the `n`-th [`PIECE`] bytes of the file.
+//! Piece `n` contains the lines that begin in the `n`-th [`PIECE`] bytes of the file.
 
 use super::{Part, Piece};
 use crate::query::blob::{Blob, Hash, WINDOW};
@@ -8,13 +8,14 @@ use crate::query::keep::{Keep, key};
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// How far apart pieces begin, in bytes; a multiple of the window of identities.
+/// Distance in bytes at which pieces begin; a multiple of the window of blob identities.
 pub(super) const PIECE: u64 = 4 * WINDOW;
-/// How much is read to find the end of a line.
+/// Number of bytes that are read at a time to find a line end.
 const LOOK: u64 = 64 << 10;
 
-/// The pieces of a file whose lines begin at `body`; one for all of it where it does not split. Where a file that
-/// began with the same bytes was cut is remembered in `keep`, so that after an append only the end is looked at.
+/// Returns the pieces of a file whose lines begin at `body`, or one piece if it cannot be split.
+/// Where a file with the same start was split is cached in `keep`, so that after an append only the
+/// end is read.
 pub(super) fn pieces(
     blob: &dyn Blob,
     body: u64,
@@ -26,7 +27,7 @@ pub(super) fn pieces(
         let all = || Ok(piece((body, len, identity(blob, &[], &head, body, len)?)));
         return (body < len).then(all).into_iter().collect();
     }
-    // What an append does not change: as far as whole pieces go, and where a line reaches over the last, one less.
+    // An append does not change whole pieces, but for the last one if a line reaches beyond it.
     let whole = len / PIECE;
     let windows = (0..whole * PIECE / WINDOW).map(|n| blob.window(n));
     let windows = windows.collect::<io::Result<Vec<Hash>>>()?;
@@ -65,13 +66,13 @@ pub(super) fn pieces(
     Ok(cuts.pieces.into_iter().map(piece).collect())
 }
 
-/// Where the beginning of a file is cut.
+/// Where the start of a file is split.
 #[derive(Serialize, Deserialize)]
 struct Cuts {
-    /// The number of the next piece, and where it begins.
+    /// Index and offset of the next piece.
     next: u64,
     start: u64,
-    /// Beginning, end and identity.
+    /// Start, end and identity of each piece.
     pieces: Vec<(u64, u64, Hash)>,
 }
 
@@ -82,7 +83,8 @@ fn piece((start, end, id): (u64, u64, Hash)) -> Piece {
     }
 }
 
-/// Keys for a file that begins with these windows, of whole pieces, and with those of one piece less, if there are any.
+/// Returns the cache keys of a file that begins with these windows: one for all whole pieces, and
+/// before it one for a piece less, if there is any.
 fn beginnings(head: &[u8], windows: &[Hash]) -> Vec<Hash> {
     let pieces = windows.chunks((PIECE / WINDOW) as usize);
     let (mut hasher, whole, mut keys) = (blake3::Hasher::new(), pieces.len(), Vec::new());
@@ -95,7 +97,7 @@ fn beginnings(head: &[u8], windows: &[Hash]) -> Vec<Hash> {
     keys
 }
 
-/// Where the first line begins at or behind `at`.
+/// Returns the offset of the first line that begins at or behind `at`.
 fn line_from(blob: &dyn Blob, at: u64) -> io::Result<u64> {
     let mut from = at.saturating_sub(1);
     while from < blob.len() {
@@ -108,8 +110,9 @@ fn line_from(blob: &dyn Blob, at: u64) -> io::Result<u64> {
     Ok(blob.len())
 }
 
-/// The identity of lines: of the file's head, of the windows that they lie in, and where in those. `windows` are those
-/// that are known, from the first on.
+/// Returns the identity of the lines from `start` to `end`: a hash of the file's head, of the
+/// windows that contain the lines, and of their position in these. `windows` are the known hashes,
+/// from the first window on.
 fn identity(
     blob: &dyn Blob,
     windows: &[Hash],
@@ -129,7 +132,7 @@ fn identity(
             None => hasher.update(&blob.window(window)?),
         };
     }
-    // The last lines reach into a window that goes on changing, unless it is the file's last.
+    // The last window is only in part of this piece, unless the file ends here.
     match end == blob.len() && !end.is_multiple_of(WINDOW) {
         true => hasher.update(&blob.window(last)?),
         false => hasher.update(&blob.read(last * WINDOW..end)?),
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_whole_lines_and_all_of_them() {
+    fn pieces_are_whole_lines_and_cover_the_file() {
         let bytes = file(700_000);
         let mut at = 0;
         let pieces = cut(&bytes);
@@ -185,10 +188,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_of_a_shorter_file_cuts_a_longer_one_as_it_would_be() {
+    fn cached_splits_of_a_shorter_file_fit_a_longer_one() {
         let piece = PIECE as usize;
         let long = vec![b'x'; 2 * piece];
-        // Lines that end before, at and behind the ends of pieces, and one that reaches over some.
+        // Lines that end before, at and behind the ends of pieces, and one that spans several
+        // pieces.
         let whole = [
             &file(700_000)[..],
             &long,
@@ -209,7 +213,7 @@ mod tests {
             let remembered = pieces(&Memory(part.to_vec().into()), 0, true, &keep);
             assert_eq!(remembered.unwrap(), cut(part), "{len}");
         }
-        // Another beginning is another file.
+        // A file with another start is another file.
         let mut other = whole.clone();
         other[3] ^= 1;
         let remembered = pieces(&Memory(other.clone().into()), 0, true, &keep);

@@ -1,8 +1,9 @@
-//! A file as rows: its columns, and the pieces that its rows are read in.
+//! A file as rows: its columns, and the pieces in which its rows are read.
 //!
-//! A piece is what is read, computed and remembered at a time: some megabytes of lines, or a row group of Parquet.
-//! Its identity is that of its content, so what was computed from it holds wherever and whenever it is met again,
-//! and an append costs the last piece.
+//! A piece is the unit of reading, computing and caching: some megabytes of lines, a Parquet row
+//! group or an Arrow record batch. Its identity depends on content only, so a cached result of a
+//! piece is valid wherever the piece occurs again. An append to a file of lines changes only the
+//! last piece.
 
 mod arrow_file;
 mod csv;
@@ -24,29 +25,29 @@ use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Rows, some thousands at a time, all of one schema.
+/// Batches of rows of one schema, of some thousand rows each.
 pub type Rows = Box<dyn Iterator<Item = Result<RecordBatch, QueryError>> + Send>;
 
-/// How many rows come at a time.
+/// Maximum number of rows in a batch.
 pub(super) const BATCH: usize = 16_384;
 
 /// A piece of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Where it is.
+    /// Its location in the file.
     pub(super) part: Part,
     /// The identity of its content.
     pub(super) id: Hash,
 }
 
-/// Where in a file a piece is.
+/// Location of a piece in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// All of it.
+    /// The whole file.
     Whole,
-    /// These bytes, which are whole lines.
+    /// A range of bytes that contains whole lines.
     Bytes(Range<u64>),
-    /// The row group or record batch of this number.
+    /// Index of the row group or record batch.
     Group(usize),
 }
 
@@ -59,22 +60,22 @@ pub struct Source {
     shape: Mutex<Shape>,
 }
 
-/// What is known of a file's rows.
+/// The columns of a file, and where its rows are.
 #[derive(Clone)]
 struct Shape {
     schema: SchemaRef,
     layout: Layout,
 }
 
-/// How a file is read.
+/// How the rows of a file are found.
 #[derive(Clone)]
 enum Layout {
     Csv {
-        /// Where the rows begin.
+        /// Offset of the first row, in uncompressed bytes.
         body: u64,
-        /// Whether lines can be told apart without reading from the start.
+        /// Whether the file can be split at line ends: no quoted value contains one.
         splits: bool,
-        /// Whether the types are those of all values, not of a sample.
+        /// Whether the types come from all values, not from a sample.
         certain: bool,
     },
     Json,
@@ -86,7 +87,8 @@ enum Layout {
 }
 
 impl Source {
-    /// Opens a file of a format, which errors call `name`. What it takes to know its columns is remembered in `keep`.
+    /// Opens a file of a format. Errors call the file `name`. What is computed to know its columns is
+    /// cached in `keep`.
     pub fn open(
         name: &str,
         format: Option<(Format, Packing)>,
@@ -124,12 +126,12 @@ impl Source {
         })
     }
 
-    /// What errors call it.
+    /// Returns the name by which errors call the file.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The names of its columns.
+    /// Returns the names of the columns.
     pub fn columns(&self) -> Vec<String> {
         let schema = self.schema();
         schema
@@ -139,7 +141,7 @@ impl Source {
             .collect()
     }
 
-    /// Its columns.
+    /// Returns the columns.
     pub fn schema(&self) -> SchemaRef {
         self.shape.lock().schema.clone()
     }
@@ -152,7 +154,7 @@ impl Source {
         }
     }
 
-    /// Its pieces, in the order of its rows. Where it was cut is remembered in `keep`.
+    /// Returns the pieces in the order of their rows. Where the file is split is cached in `keep`.
     pub fn pieces(&self, keep: &dyn Keep) -> Result<Vec<Piece>, QueryError> {
         let shape = self.shape.lock().clone();
         let failed = QueryError::io(&self.name);
@@ -185,9 +187,10 @@ impl Source {
         Ok((0..count).map(piece).collect())
     }
 
-    /// The rows of a piece: all columns, or those of these numbers, in this order.
+    /// Returns the rows of a piece with the columns of these indices, in this order.
     ///
-    /// [`QueryError::Mistyped`] asks to [`learn`](Source::learn) and to begin anew.
+    /// After [`QueryError::Mistyped`] the caller has to call [`learn`](Source::learn) and start
+    /// again.
     pub fn scan(&self, piece: &Piece, columns: &[usize]) -> Result<Rows, QueryError> {
         let shape = self.shape.lock().clone();
         let (file, schema) = (self.file(), shape.schema);
@@ -211,7 +214,7 @@ impl Source {
         }
     }
 
-    /// Looks at all values, after a sample has told a wrong type. Answers whether that changed anything.
+    /// Reads all values, after a sample led to a wrong type. Returns false if that was done before.
     pub fn learn(&self, keep: &dyn Keep) -> Result<bool, QueryError> {
         let shape = self.shape.lock().clone();
         let (
@@ -240,7 +243,7 @@ impl Source {
     }
 }
 
-/// What the formats get to see of a file.
+/// The view of a file for the modules of the formats.
 struct File<'f> {
     name: &'f str,
     blob: &'f Arc<dyn Blob>,
@@ -248,7 +251,7 @@ struct File<'f> {
 }
 
 impl File<'_> {
-    /// Unpacked bytes, from the beginning.
+    /// Returns a reader of the uncompressed bytes, from the start.
     fn unpacked(&self) -> Result<Box<dyn Read + Send>, QueryError> {
         let packed = BlobReader::new(self.blob.clone(), 0..u64::MAX);
         Ok(match self.packing {
@@ -260,7 +263,7 @@ impl File<'_> {
         })
     }
 
-    /// The bytes of a part that is made of lines.
+    /// Returns the bytes of a range of lines.
     fn bytes(&self, range: &Range<u64>) -> Result<bytes::Bytes, QueryError> {
         self.blob
             .read(range.clone())

@@ -1,6 +1,8 @@
-//! OpenTelemetry metrics as JSON lines, the form that the collector's file exporter writes: one row a time, one
-//! column a metric. Of gauges and sums the points; of two points of one time and metric the later stands.
-//! Attributes and resources make no difference.
+//! OpenTelemetry metrics as JSON lines, as the collector's file exporter writes them.
+//!
+//! Each time is a row and each metric a column. Points of gauges and sums are read, other metrics
+//! are not. Of two points of one time and metric the later one wins. Attributes and resources are
+//! ignored.
 //!
 //! Source of the format: opentelemetry-proto, `metrics.proto`, in the JSON mapping of OTLP.
 
@@ -13,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 use std::sync::Arc;
 
-/// The name of the column of times.
+/// Name of the time column.
 const TIME: &str = "timestamp";
 
 #[derive(Deserialize)]
@@ -58,7 +60,7 @@ struct Point {
     as_int: Option<Nanos>,
 }
 
-/// A 64-bit number, which JSON of OTLP writes as text.
+/// A 64-bit number, which OTLP's JSON writes as a string.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(untagged)]
 enum Nanos {
@@ -80,7 +82,7 @@ impl Nanos {
     }
 }
 
-/// Has `take` take all points of all lines: time in ns, metric, value.
+/// Calls `take` for all points of all lines: time in ns, metric, value.
 fn points(
     file: &File<'_>,
     lines: &mut dyn BufRead,
@@ -102,7 +104,7 @@ fn points(
         for metric in scopes.flat_map(|scope| &scope.metrics) {
             let kinds = metric.gauge.iter().chain(&metric.sum);
             for point in kinds.flat_map(|points| &points.data_points) {
-                // Counts beyond 2^53 lose their last digits, as in every program that draws them.
+                // Integers beyond 2^53 lose their last digits.
                 let whole = point.as_int.map(|value| value.value() as f64);
                 if let Some(value) = point.as_double.or(whole) {
                     take(point.time_unix_nano.value(), &metric.name, value);
@@ -112,7 +114,7 @@ fn points(
     }
 }
 
-/// The columns of some lines.
+/// Returns the columns of some lines.
 pub(super) fn infer(file: &File<'_>, lines: &mut dyn BufRead) -> Result<Schema, QueryError> {
     let mut names = BTreeSet::new();
     points(file, lines, &mut |_, name, _| {
@@ -126,7 +128,7 @@ pub(super) fn infer(file: &File<'_>, lines: &mut dyn BufRead) -> Result<Schema, 
     Ok(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The rows of a part, in the order of time.
+/// Returns the rows of a part, in time order.
 pub(super) fn scan(
     file: &File<'_>,
     part: &Part,

@@ -1,4 +1,4 @@
-//! Parquet: columns by the footer, pieces by row group.
+//! Parquet: the columns are in the footer, and each row group is a piece.
 
 use super::{BATCH, File, Layout, Part, Rows, Shape};
 use crate::observe::guarded;
@@ -13,21 +13,21 @@ use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
 use datafusion::parquet::file::reader::{ChunkReader, Length};
 use std::sync::Arc;
 
-/// What is said of a file that the library panics on.
+/// Reason in the error for a file on which the library panics.
 const UNSOUND: &str = "it is no sound Parquet file";
 
-/// What the footer of a file says.
+/// The decoded footer of a file.
 #[derive(Clone)]
 pub(super) struct Footer(ArrowReaderMetadata);
 
 impl Footer {
-    /// How many row groups there are.
+    /// Returns the number of row groups.
     pub(super) fn groups(&self) -> usize {
         self.0.metadata().num_row_groups()
     }
 }
 
-/// A blob as the library reads it.
+/// A blob for the Parquet library.
 pub(in crate::query) struct Chunks(pub(in crate::query) Arc<dyn Blob>);
 
 impl Length for Chunks {
@@ -64,7 +64,7 @@ pub(super) fn shape(file: &File<'_>) -> Result<Shape, QueryError> {
     })
 }
 
-/// The rows of a row group.
+/// Returns the rows of a row group.
 pub(super) fn scan(
     file: &File<'_>,
     footer: &Footer,
@@ -79,7 +79,7 @@ pub(super) fn scan(
         footer.0.clone(),
     );
     let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
-    // The library answers columns in the order of the file.
+    // The library returns columns in the order of the file.
     let mut sorted = columns.to_vec();
     sorted.sort_unstable();
     let order: Vec<usize> = columns
