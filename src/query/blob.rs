@@ -1,4 +1,4 @@
-//! Bytes that rows are read from, and the identity of their content.
+//! Sources of bytes that rows are read from, and the identity of their content.
 
 use blake3::Hasher;
 use bytes::Bytes;
@@ -9,32 +9,33 @@ use std::sync::Arc;
 /// A BLAKE3 hash.
 pub type Hash = [u8; 32];
 
-/// The unit in which the content of a blob is identified, in bytes: what was appended costs what is new.
+/// Unit of content identity, in bytes. An append changes only the hashes of the windows that it
+/// touches.
 pub const WINDOW: u64 = 1 << 20;
 
-/// Bytes at rest. For as long as one is in use, its content does not change.
+/// Immutable bytes: the content does not change as long as the blob is in use.
 pub trait Blob: Send + Sync {
-    /// How many there are.
+    /// Returns the length in bytes.
     fn len(&self) -> u64;
-    /// Exactly the bytes of a range that lies within.
+    /// Returns exactly the bytes of `range`, which must lie within the blob.
     fn read(&self, range: Range<u64>) -> io::Result<Bytes>;
-    /// The hash of window `n`: the bytes from `n * WINDOW` on, up to [`WINDOW`] of them.
+    /// Returns the hash of window `n`: of up to [`WINDOW`] bytes from `n * WINDOW`.
     fn window(&self, n: u64) -> io::Result<Hash> {
         let start = n * WINDOW;
         let bytes = self.read(start..self.len().min(start + WINDOW))?;
         Ok(*blake3::hash(&bytes).as_bytes())
     }
-    /// The identity of all of its content: of its length and its windows.
+    /// Returns the identity of the content: a hash of its length and of the hashes of its windows.
     fn identity(&self) -> io::Result<Hash> {
         windows_identity(self.len(), |n| self.window(n))
     }
-    /// Whether there are none.
+    /// Returns whether there are no bytes.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// The identity of content of a length, of the hashes of its windows.
+/// Returns the identity of content of length `len` from the hashes of its windows.
 pub fn windows_identity(len: u64, window: impl Fn(u64) -> io::Result<Hash>) -> io::Result<Hash> {
     let mut hasher = Hasher::new();
     hasher.update(&len.to_le_bytes());
@@ -44,7 +45,7 @@ pub fn windows_identity(len: u64, window: impl Fn(u64) -> io::Result<Hash>) -> i
     Ok(*hasher.finalize().as_bytes())
 }
 
-/// Reads a range of a blob from its beginning to its end.
+/// Reads a range of a blob from start to end.
 pub struct BlobReader {
     blob: Arc<dyn Blob>,
     rest: Range<u64>,
@@ -52,7 +53,7 @@ pub struct BlobReader {
 }
 
 impl BlobReader {
-    /// A reader of a range, which is cut at the end of the blob.
+    /// Returns a reader of a range, which is cut at the end of the blob.
     pub fn new(blob: Arc<dyn Blob>, range: Range<u64>) -> BlobReader {
         let end = range.end.min(blob.len());
         BlobReader {
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_gives_the_bytes_of_its_range() {
+    fn reader_returns_the_bytes_of_its_range() {
         let bytes: Vec<u8> = (0..3 * WINDOW + 5).map(|n| (n % 251) as u8).collect();
         let blob: Arc<dyn Blob> = Arc::new(Memory(bytes.clone().into()));
         for range in [0..5, 7..WINDOW + 9, 0..u64::MAX, 9..9] {
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_appended_changes_the_identity() {
+    fn an_append_changes_the_identity() {
         let of = |bytes: &[u8]| Memory(bytes.to_vec().into()).identity().unwrap();
         assert_eq!(of(b"abc"), of(b"abc"));
         assert_ne!(of(b"abc"), of(b"abcd"));

@@ -1,4 +1,4 @@
-//! Rows with other columns: renamed, computed, or taken apart as numbers.
+//! Rows with other columns: renamed, computed, or extracted as numbers.
 
 use super::keep::Nothing;
 use super::source::{BATCH, Rows, Source};
@@ -10,15 +10,15 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
 use std::sync::Arc;
 
-/// A column under another name.
+/// The new name and type of a column.
 pub struct Renamed {
     /// The new name.
     pub name: String,
-    /// Whether its values become times.
+    /// Whether its values are converted to times.
     pub as_time: bool,
 }
 
-/// The rows of a file as they stand, each column under the name that `rename` gives it.
+/// Returns the rows of a file in their order, with columns renamed by `rename`.
 pub fn renamed(
     source: Arc<Source>,
     rename: &dyn Fn(&str) -> Renamed,
@@ -64,7 +64,8 @@ pub fn renamed(
     Ok((schema, Box::new(batches)))
 }
 
-/// Rows of computed numbers: at times in µs since 1970, of each column the value that `compute` gives it.
+/// Returns one row for each of `times`, in µs since 1970. `compute` gets the index of a column and
+/// a time, and returns the value.
 pub fn computed(
     names: &[String],
     mut times: impl Iterator<Item = i64> + Send + 'static,
@@ -91,21 +92,22 @@ pub fn computed(
     (schema, Box::new(std::iter::from_fn(next)))
 }
 
-/// A column of numbers: its name, and its values with their times in µs since 1970.
+/// A column of numbers with their times.
 pub struct Numbers {
-    /// The column's name.
+    /// Name of the column.
     pub name: String,
-    /// Times and values, in the order of time; what is null is left out.
+    /// Times in µs since 1970 with values, in time order. Nulls are left out.
     pub values: Vec<(i64, f64)>,
 }
 
-/// How many values of a column are kept at most before neighbours are thinned.
+/// Maximum number of values kept of a column. Above it neighbours are thinned.
 const MOST: usize = 1 << 18;
-/// Of so many neighbours only the least and the greatest stay.
+/// Thinning keeps only the minimum and the maximum of this many neighbours.
 const NEIGHBOURS: usize = 8;
 
-/// The columns of numbers that `wants` a name of, of rows whose first column is times, from one time to another.
-/// Of very many values those that a drawing would not show are left out.
+/// Returns the numeric columns that `wants` accepts, with times from `from` to before `to`. The
+/// first column of `rows` must be the time. Columns with very many values are thinned to what a
+/// chart can show.
 pub fn numbers(
     schema: &SchemaRef,
     rows: Rows,
@@ -157,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn computed_rows_are_taken_apart_again() {
+    fn computed_rows_round_trip_as_numbers() {
         let names = ["a".to_owned(), "b".to_owned()];
         let compute = |column, time| if column == 0 { time as f64 } else { 1.0 };
         let (schema, rows) = computed(&names, 0..40_000, compute);
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn thinning_keeps_what_stands_out() {
+    fn thinning_keeps_extremes() {
         let mut values: Vec<(i64, f64)> = (0..1_000).map(|n| (n, 0.0)).collect();
         (values[500].1, values[777].1) = (9.0, -9.0);
         let thin = thinned(&values);

@@ -5,26 +5,27 @@ use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 use std::io;
 
-/// A failure of a question about rows.
+/// An error of this module.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// An input is not what it must be.
+    /// An input is invalid.
     #[error("{name}: {why}")]
     Input {
-        /// What the caller calls the input.
+        /// The name of the input for errors.
         name: String,
-        /// What is wrong with it.
+        /// What is wrong.
         why: String,
     },
-    /// A value in an input is of another type than those before it.
+    /// A value has another type than the values before it. See
+    /// [`Source::learn`](super::Source::learn).
     #[error("{name}: {why}")]
     Mistyped {
-        /// What the caller calls the input.
+        /// The name of the input for errors.
         name: String,
-        /// The value and where it stands.
+        /// The value and its position.
         why: String,
     },
-    /// What is asked cannot be answered.
+    /// The recipe asks for something impossible.
     #[error("{0}")]
     Recipe(String),
     /// The query failed.
@@ -33,21 +34,21 @@ pub enum QueryError {
     /// An input could not be read, or the result not written.
     #[error("{what}: {source}")]
     Io {
-        /// What was to be done.
+        /// What was attempted.
         what: String,
-        /// Why it failed.
+        /// Cause.
         source: io::Error,
     },
 }
 
 impl QueryError {
-    /// A function that tells what an I/O error is about.
+    /// Returns a function that adds to an I/O error what was attempted.
     pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> QueryError {
         let what = what.into();
         move |source| QueryError::Io { what, source }
     }
 
-    /// Something wrong with an input.
+    /// Returns an error about an input.
     pub(super) fn input(name: &str, why: impl ToString) -> QueryError {
         QueryError::Input {
             name: name.into(),
@@ -58,7 +59,7 @@ impl QueryError {
 
 impl From<DataFusionError> for QueryError {
     fn from(error: DataFusionError) -> QueryError {
-        // One of ours comes back through the library as it was.
+        // A `QueryError` that passed through the library is unwrapped again.
         match error {
             DataFusionError::External(inner) => match inner.downcast::<QueryError>() {
                 Ok(ours) => *ours,
@@ -71,7 +72,7 @@ impl From<DataFusionError> for QueryError {
     }
 }
 
-/// One line of what may be several.
+/// Joins several lines into one.
 fn line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

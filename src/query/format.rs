@@ -1,12 +1,12 @@
-//! The formats that rows are read and written in, told by a file's name, or by its first bytes.
+//! File formats of rows, recognised by a file's name or its first bytes.
 
 use super::blob::Blob;
 use std::io;
 
-/// How bytes are packed.
+/// Compression of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Packing {
-    /// Not at all.
+    /// Uncompressed.
     None,
     /// gzip, `.gz`.
     Gzip,
@@ -19,20 +19,20 @@ pub enum Packing {
 pub enum Format {
     /// Apache Parquet.
     Parquet,
-    /// Text with a header line, columns separated by this byte.
+    /// Text with a header line and this separator between columns.
     Csv {
-        /// A comma, or a tabulator in `.tsv`.
+        /// A comma, or a tab in `.tsv`.
         separator: u8,
     },
-    /// One JSON object a line; of OpenTelemetry's metrics, their points.
+    /// One JSON object per line, or OpenTelemetry metrics as JSON lines.
     JsonLines,
-    /// One JSON array of objects. Only written.
+    /// One JSON array of objects. Write only.
     JsonArray,
     /// An Arrow IPC file.
     Arrow,
 }
 
-/// What the names of formats end in.
+/// Endings of names, with the format that each stands for.
 const ENDINGS: [(&str, Format); 11] = [
     (".parquet", Format::Parquet),
     (".series", Format::Parquet),
@@ -48,7 +48,7 @@ const ENDINGS: [(&str, Format); 11] = [
 ];
 
 impl Format {
-    /// The format that a name ends in, and the name without that.
+    /// Returns the format that the ending of a name stands for, and the name without the ending.
     pub fn of_name(name: &str) -> Option<(Format, &str)> {
         ENDINGS.iter().find_map(|(ending, format)| {
             let stem = name.strip_suffix(ending).filter(|stem| !stem.is_empty())?;
@@ -56,8 +56,8 @@ impl Format {
         })
     }
 
-    /// The format of a file that is to be read, and how it is packed. A name that tells nothing leaves it to the
-    /// first bytes; `None` where these tell nothing either.
+    /// Returns the format and the compression of a file to read. If its name has no known ending,
+    /// the first bytes decide. `None` if both leave the format unknown.
     pub fn of_file(name: &str, blob: &dyn Blob) -> io::Result<Option<(Format, Packing)>> {
         let (name, packing) = match (name.strip_suffix(".gz"), name.strip_suffix(".zst")) {
             (Some(name), _) => (name, Packing::Gzip),
@@ -65,7 +65,7 @@ impl Format {
             _ => (name, Packing::None),
         };
         match Format::of_name(name) {
-            // A file of JSON lines is often called so, too.
+            // Files of JSON lines are often named so.
             Some((Format::JsonArray, _)) => Ok(Some((Format::JsonLines, packing))),
             Some((format, _)) => Ok(Some((format, packing))),
             None if packing != Packing::None => Ok(None),
@@ -80,7 +80,7 @@ impl Format {
         }
     }
 
-    /// What a recipe's hash says of the format.
+    /// Returns the word for the format in the hash of a recipe.
     pub fn word(self) -> &'static str {
         match self {
             Format::Parquet => "parquet",
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_formats() {
+    fn names_and_first_bytes_decide_formats() {
         let of =
             |name: &str, head: &'static [u8]| Format::of_file(name, &Memory(head.into())).unwrap();
         let csv = Format::Csv { separator: b',' };

@@ -1,19 +1,20 @@
-//! What is remembered of what was computed.
+//! The interface of the cache of computed results.
 
 use super::blob::Hash;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 
-/// A memory of results by what they were computed from. It may forget anything at any time.
+/// A cache of results by the hash of what they were computed from. It may evict anything at any
+/// time.
 pub trait Keep: Send + Sync {
-    /// What was kept under a key.
+    /// Returns the value that is cached under `key`.
     fn get(&self, key: &Hash) -> Option<Bytes>;
-    /// Keeps something.
+    /// Caches a value.
     fn put(&self, key: &Hash, value: Bytes);
 }
 
-/// Remembers nothing.
+/// A cache that is always empty.
 pub struct Nothing;
 
 impl Keep for Nothing {
@@ -24,7 +25,7 @@ impl Keep for Nothing {
     fn put(&self, _: &Hash, _: Bytes) {}
 }
 
-/// Remembers everything, in memory.
+/// A cache in memory that evicts nothing.
 #[derive(Default)]
 pub struct Everything(Mutex<BTreeMap<Hash, Bytes>>);
 
@@ -38,7 +39,7 @@ impl Keep for Everything {
     }
 }
 
-/// A key: the hash of a word that tells what it is for, and of what goes into it.
+/// Returns a key: the hash of `word`, which names the kind of result, and of its inputs.
 pub fn key(word: &str, parts: &[&[u8]]) -> Hash {
     let mut hasher = blake3::Hasher::new();
     for part in std::iter::once(word.as_bytes()).chain(parts.iter().copied()) {

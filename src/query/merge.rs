@@ -1,7 +1,8 @@
-//! Runs of rows in the order of time as one, a row a time.
+//! Merges runs of rows in time order into one row per time.
 //!
-//! Holds always: a run is opened only when its first time is reached, and of each open run some thousand rows are
-//! in memory. Where one run alone has the next rows, they go through as they are.
+//! `series` merges pieces of files with it, `reduce` merges pieces and sections. A run is opened
+//! only when the merge reaches its first time, and an open run buffers about a batch. Rows that
+//! only one run has at the moment pass through uncopied.
 
 use super::QueryError;
 use super::source::Rows;
@@ -10,37 +11,37 @@ use datafusion::arrow::compute::{concat_batches, interleave};
 use datafusion::arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use std::collections::VecDeque;
 
-/// Rows in the order of time that are yet to be read.
+/// Rows in time order that are not opened yet.
 pub(super) struct Run {
-    /// A time that none of them is before.
+    /// Lower bound of their times.
     pub(super) first: i64,
-    /// Whether no two have the same time.
+    /// Whether each time is later than the one before.
     pub(super) strict: bool,
-    /// Reads them.
+    /// Opens the rows.
     pub(super) open: Box<dyn FnOnce() -> Result<Rows, QueryError> + Send>,
 }
 
 /// An open run.
 struct Head {
-    /// Where it stands among the inputs: of two rows of one time, the later input has its way.
+    /// Position among the inputs: of rows with one time, the later input takes precedence.
     order: usize,
     strict: bool,
     rows: Rows,
-    /// What was read and not taken.
+    /// Rows that are read and not yet taken.
     buffer: Option<RecordBatch>,
     ended: bool,
 }
 
-/// The rows of several runs, by time.
+/// The merged rows of several runs.
 pub(super) struct Merge {
     schema: SchemaRef,
-    /// Runs that are not open, by first time.
+    /// Runs that are not open yet, by first time.
     waiting: VecDeque<(usize, Run)>,
     heads: Vec<Head>,
     failed: bool,
 }
 
-/// The times of rows, which are their first column.
+/// Returns the times of rows, which are their first column.
 pub(super) fn times(batch: &RecordBatch) -> Result<&[i64], QueryError> {
     let column = batch.columns().first();
     let times = column.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
@@ -49,7 +50,7 @@ pub(super) fn times(batch: &RecordBatch) -> Result<&[i64], QueryError> {
 }
 
 impl Head {
-    /// Reads on until there is something, or nothing more.
+    /// Reads until the buffer has rows or the run ends.
     fn fill(&mut self) -> Result<(), QueryError> {
         while !self.ended
             && self
@@ -63,7 +64,7 @@ impl Head {
         Ok(())
     }
 
-    /// Reads one batch more, behind what there is.
+    /// Reads one more batch and appends it to the buffer.
     fn extend(&mut self, schema: &SchemaRef) -> Result<(), QueryError> {
         match self.rows.next().transpose()? {
             None => self.ended = true,
@@ -77,7 +78,7 @@ impl Head {
         Ok(())
     }
 
-    /// The last time that is known.
+    /// Returns the last buffered time.
     fn last(&self) -> Result<Option<i64>, QueryError> {
         match &self.buffer {
             Some(batch) => Ok(times(batch)?.last().copied()),
@@ -85,7 +86,7 @@ impl Head {
         }
     }
 
-    /// Takes the rows before `limit`, or all.
+    /// Takes the buffered rows before `limit`, or all.
     fn take(&mut self, limit: Option<i64>) -> Result<Option<RecordBatch>, QueryError> {
         let Some(batch) = &self.buffer else {
             return Ok(None);
@@ -102,7 +103,7 @@ impl Head {
 }
 
 impl Merge {
-    /// Merges runs, which are given in the order of the inputs.
+    /// Merges runs, which are in the order of the inputs.
     pub(super) fn new(schema: SchemaRef, runs: Vec<Run>) -> Merge {
         let mut waiting: Vec<(usize, Run)> = runs.into_iter().enumerate().collect();
         waiting.sort_by_key(|(order, run)| (run.first, *order));
@@ -127,7 +128,7 @@ impl Merge {
         Ok(())
     }
 
-    /// The time before which all rows are known; nothing when all are.
+    /// Returns the time before which all rows are buffered, or `None` if all rows are.
     fn limit(&mut self) -> Result<Option<i64>, QueryError> {
         loop {
             let mut limit: Option<i64> = None;
@@ -142,7 +143,7 @@ impl Merge {
             self.heads
                 .retain(|head| !head.ended || head.buffer.is_some());
             match self.waiting.front().map(|(_, run)| run.first) {
-                // Its rows come before what the others are known to have.
+                // The next run may have rows before that time, so it has to be open.
                 Some(first)
                     if self.heads.is_empty() || limit.is_some_and(|limit| first <= limit) =>
                 {
@@ -179,7 +180,7 @@ impl Merge {
         }
     }
 
-    /// All rows known so far have the time of the limit: more of them may follow.
+    /// Reads on if all buffered rows have the time of the limit: more rows of that time may follow.
     fn read_on(&mut self, limit: Option<i64>) -> Result<(), QueryError> {
         if let Some(limit) = limit
             && self
@@ -211,8 +212,8 @@ impl Iterator for Merge {
     }
 }
 
-/// The rows of several parts, each in the order of time, as one row a time: each column with its last value that
-/// is not null.
+/// Returns the rows of several parts, each in time order, as one row per time. Each column
+/// has its last value that is not null.
 pub(super) fn one_a_time(
     schema: &SchemaRef,
     parts: &[RecordBatch],
@@ -308,7 +309,7 @@ mod tests {
     proptest! {
         /// Against a map of times.
         #[test]
-        fn each_time_has_the_last_values(
+        fn each_time_has_the_last_valid_values(
             mut runs in proptest::collection::vec(proptest::collection::vec(row(), 0..30), 0..5),
             size in 1..7usize,
         ) {

@@ -1,15 +1,15 @@
-//! Tables: files of any known format as rows, series of them, and SQL over them.
+//! Reads files of known formats as Arrow rows, and computes over them: series, buckets and SQL.
 //!
-//! Role: turn the bytes of files into Arrow rows and back. In: [`Blob`]s with names, recipes, and SQL. Out: rows
-//! written as Parquet, CSV, JSON or Arrow, or facts about them. Holds always: besides `oplog` the only room that
-//! names Arrow, Parquet and DataFusion; no row is left out in silence; equal inputs give equal bytes.
+//! `derive` renders with it. Apart from `oplog` it is the only module that names Arrow, Parquet and
+//! DataFusion. Equal inputs produce equal bytes, because results are cached by the hash of
+//! their inputs. A row that cannot be read is an error.
 //!
-//! - [`blob`], [`format`], [`source`]: a file as pieces of rows, each with an identity of its content.
-//! - [`schema`], [`time`]: what several files have in common: columns by name, types widened, time in one form.
-//! - [`series`], [`merge`]: many files as one series, a row a time.
-//! - [`reduce`]: a series in buckets of time, from partial results that are kept.
-//! - [`session`], [`functions`]: SQL, with the functions that old recipes use.
-//! - [`output`], [`splice`]: rows as a file, of which parts may have been written before.
+//! - [`blob`], [`format`], [`source`]: a file as pieces of rows, each identified by its content.
+//! - [`schema`], [`time`]: a common schema of several files, and one form of time.
+//! - [`series`], [`merge`]: many files as one series with one row per time.
+//! - [`reduce`]: a series in buckets of time, from cached partial results.
+//! - [`session`], [`functions`]: SQL, with the DuckDB functions that recipes use.
+//! - [`output`], [`splice`]: rows as a file, with unchanged parts copied from the file before.
 
 mod blob;
 mod columns;

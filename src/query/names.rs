@@ -1,11 +1,13 @@
-//! Names of columns in any case of letters: `timestamp` finds `Timestamp`, as in DuckDB.
+//! Matches column names in queries regardless of case, as DuckDB does: `timestamp` finds
+//! `Timestamp`.
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, visit_expressions_mut};
 use datafusion::sql::sqlparser::dialect::DuckDbDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use std::ops::ControlFlow;
 
-/// A query in which each name that is a column's, but for the case of its letters, is that column's name.
+/// Returns the query with each unquoted identifier replaced by the column that it names in another
+/// case. An identifier that fits several columns stays as it is.
 pub(super) fn resolve(query: &str, columns: &[String]) -> Result<String, String> {
     let mut statements = Parser::parse_sql(&DuckDbDialect {}, query)
         .map_err(|error| format!("the query cannot be read: {error}"))?;
@@ -47,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_found_in_any_case() {
+    fn column_names_match_in_any_case() {
         let columns = ["Timestamp".to_owned(), "a".to_owned(), "A".to_owned()];
         let of = |query: &str| resolve(query, &columns).unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Rows as a file.
+//! Writes rows as a file of any format.
 
 use super::QueryError;
 use super::format::Format;
@@ -10,18 +10,19 @@ use datafusion::parquet::basic::Compression;
 use datafusion::parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use std::io::Write;
 
-/// Who wrote a Parquet file. No version in it: equal rows are equal bytes, whoever wrote them.
+/// Writer name in Parquet files. It contains no version, so that equal rows produce equal bytes in
+/// every release.
 const WRITER: &str = "pondmount";
 
-/// How Parquet files are written.
+/// Returns the properties of Parquet files that every writer here uses.
 pub(super) fn properties() -> WriterPropertiesBuilder {
-    // What readers in browsers know without a library more.
+    // Readers in browsers support Snappy without another library.
     WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_created_by(WRITER.into())
 }
 
-/// Writes all rows in a format. Answers how many there were.
+/// Writes all rows in a format. Returns their number.
 pub fn write(
     schema: &SchemaRef,
     rows: Rows,
@@ -46,7 +47,7 @@ pub fn write(
                 .with_header(true)
                 .with_delimiter(separator)
                 .build(to);
-            // The header, even if no row follows.
+            // The header is written even if there are no rows.
             writer.write(&datafusion::arrow::array::RecordBatch::new_empty(
                 schema.clone(),
             ))?;

@@ -1,7 +1,8 @@
-//! Columns of several files in one table: by name, absent ones null, types widened so that every value fits.
+//! Common schema of several files: columns by name, absent ones null, types widened.
 //!
-//! Wider than a type are: of whole numbers 64 bits, of any two numbers a double, of dates and times of any unit
-//! times in µs, of texts the long form, of all else that differs a text.
+//! Two different types widen to one that holds the values of both: integers to `Int64`, integers
+//! with `UInt64` and other numbers to `Float64`, times and dates to µs, strings to large strings,
+//! and anything else to strings.
 
 use super::QueryError;
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use datafusion::arrow::ipc::writer::StreamWriter;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Refuses a file in which two columns have one name.
+/// Fails if two columns of a file have the same name.
 pub(super) fn distinct(name: &str, schema: &Schema) -> Result<(), QueryError> {
     let mut seen = BTreeSet::new();
     match schema
@@ -29,7 +30,7 @@ pub(super) fn distinct(name: &str, schema: &Schema) -> Result<(), QueryError> {
     }
 }
 
-/// The types of a schema's columns.
+/// Returns the types of a schema's columns.
 pub(super) fn types_of(schema: &Schema) -> Vec<DataType> {
     let types = schema
         .fields()
@@ -38,14 +39,14 @@ pub(super) fn types_of(schema: &Schema) -> Vec<DataType> {
     types.collect()
 }
 
-/// Widens types, column by column.
+/// Widens `types` by the types `by`, column by column.
 pub(super) fn widen_all(types: &mut [DataType], by: &[DataType]) {
     for (kind, by) in types.iter_mut().zip(by) {
         *kind = widen(kind, by);
     }
 }
 
-/// The narrowest type that holds all values of both.
+/// Returns the type to which the values of both are converted.
 pub(super) fn widen(a: &DataType, b: &DataType) -> DataType {
     use DataType::{Date32, Date64, Float64, Int64, LargeUtf8, Null, Timestamp, Utf8, Utf8View};
     match (a, b) {
@@ -53,7 +54,7 @@ pub(super) fn widen(a: &DataType, b: &DataType) -> DataType {
         (Null, other) | (other, Null) => other.clone(),
         (a, b) if a.is_signed_integer() && b.is_signed_integer() => Int64,
         (a, b) if a.is_integer() && b.is_integer() => match (a, b) {
-            // Some of these values are beyond the others' range.
+            // `Int64` does not hold the range of `UInt64`.
             (DataType::UInt64, _) | (_, DataType::UInt64) => Float64,
             _ => Int64,
         },
@@ -71,7 +72,8 @@ pub(super) fn widen(a: &DataType, b: &DataType) -> DataType {
     }
 }
 
-/// The columns of two schemas by name, those of the first in front.
+/// Returns the columns of two schemas by name, those of the first in front. `name` is the file of
+/// the second, for errors.
 pub(super) fn union(name: &str, a: &Schema, b: &Schema) -> Result<Schema, QueryError> {
     let mut fields: Vec<Field> = a.fields().iter().map(|field| (**field).clone()).collect();
     for field in b.fields() {
@@ -99,7 +101,8 @@ pub(super) fn union(name: &str, a: &Schema, b: &Schema) -> Result<Schema, QueryE
     Ok(Schema::new(fields))
 }
 
-/// A schema with another first column: that of times is one, whatever each file calls it.
+/// Returns the schema with `first` as its first column, because files may name their times
+/// differently.
 pub(super) fn led_by(first: &Field, schema: &Schema) -> Schema {
     let rest = schema
         .fields()
@@ -113,7 +116,7 @@ pub(super) fn led_by(first: &Field, schema: &Schema) -> Schema {
     )
 }
 
-/// A schema in which columns that have no value anywhere are texts.
+/// Returns the schema with columns that have no values anywhere as text.
 pub(super) fn known(schema: &Schema) -> Schema {
     let fields = schema.fields().iter().map(|field| match field.data_type() {
         DataType::Null => Field::new(field.name(), DataType::Utf8, true),
@@ -122,7 +125,7 @@ pub(super) fn known(schema: &Schema) -> Schema {
     Schema::new(fields.collect::<Vec<_>>())
 }
 
-/// Rows as those of a wider schema: absent columns null, others cast.
+/// Converts rows to a wider schema: absent columns become null, others are cast.
 pub(super) fn adapt(batch: &RecordBatch, to: &SchemaRef) -> Result<RecordBatch, QueryError> {
     let strict = CastOptions {
         safe: false,
@@ -144,7 +147,7 @@ pub(super) fn adapt(batch: &RecordBatch, to: &SchemaRef) -> Result<RecordBatch, 
     )?)
 }
 
-/// Columns, in their order, as those of a schema of as many.
+/// Casts columns, by position, to the types of a schema.
 pub(super) fn cast_to(
     columns: &[ArrayRef],
     rows: usize,
@@ -170,20 +173,20 @@ pub(super) fn cast_to(
     )?)
 }
 
-/// A schema as bytes.
+/// Encodes a schema as bytes.
 pub(super) fn encode(schema: &Schema) -> Result<Bytes, QueryError> {
     let mut writer = StreamWriter::try_new(Vec::new(), schema)?;
     writer.finish()?;
     Ok(writer.into_inner()?.into())
 }
 
-/// A schema of [`encode`]; nothing if these bytes are none.
+/// Decodes what [`encode`] wrote; `None` if the bytes are invalid.
 pub(super) fn decode(bytes: &[u8]) -> Option<Schema> {
     let reader = StreamReader::try_new(bytes, None).ok()?;
     Some(reader.schema().as_ref().clone())
 }
 
-/// Whether a column's name fits a pattern in which `*` stands for anything.
+/// Returns whether a column's name matches a pattern in which `*` stands for any text.
 pub fn column_matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
@@ -213,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_come_by_name_and_become_wider() {
+    fn columns_are_matched_by_name_and_widened() {
         let a = schema(&[("t", DataType::Int64), ("x", DataType::Int64)]);
         let b = schema(&[("x", DataType::Float64), ("y", DataType::Utf8)]);
         let both = union("b", &a, &b).unwrap();
@@ -248,14 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_comes_back_from_its_bytes() {
+    fn schema_round_trips() {
         let schema = schema(&[("a", DataType::Utf8), ("b", DataType::Boolean)]);
         assert_eq!(decode(&encode(&schema).unwrap()), Some(schema));
         assert_eq!(decode(b"nonsense"), None);
     }
 
     #[test]
-    fn stars_stand_for_anything() {
+    fn stars_match_any_text() {
         for (glob, column) in [
             ("a.b", "a.b"),
             ("*", ""),

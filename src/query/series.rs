@@ -1,8 +1,9 @@
-//! Many files as one series: columns by name, rows in the order of time, one row a time.
+//! Many files as one series: columns by name, rows in time order, one row per time.
 //!
-//! Of several rows of one time, each column has the last value that is not null, in the order of the inputs and of
-//! the rows in them: what was sent again changes nothing, what was corrected is corrected, and what came in two
-//! files with different columns is one row. Rows without a time are left out.
+//! `derive` makes Combine, Reduce, Pivot and Chart from series. Of several rows of one time, each
+//! column has the last value that is not null, in the order of the inputs and of their rows. So
+//! rows that were sent again change nothing, corrections replace values, and rows of two files with
+//! different columns become one row. Rows without a time are left out.
 
 use super::blob::Hash;
 use super::keep::{Keep, key};
@@ -15,19 +16,19 @@ use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A file in a series.
+/// A file of a series.
 #[derive(Clone)]
 pub struct Member {
     /// The file.
     pub source: Arc<Source>,
-    /// What stands before the names of its columns.
+    /// Prefix of the names of its columns; empty for none.
     pub prefix: String,
 }
 
-/// What is known of the times in a piece.
+/// Summary of the times in a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Facts {
-    /// Rows with a time.
+    /// Number of rows with a time.
     pub(super) rows: u64,
     /// The first and the last time, if there is any.
     pub(super) span: Option<(i64, i64)>,
@@ -42,7 +43,7 @@ impl Facts {
         strict: true,
     };
 
-    /// Adds rows that follow.
+    /// Adds the times of rows that follow.
     pub(super) fn add(&mut self, times: &[i64]) {
         let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
             return;
@@ -63,14 +64,14 @@ impl Facts {
 /// Several files as one series.
 pub struct Series {
     members: Vec<Member>,
-    /// What of the schema is shown, in this order.
+    /// Indices of the selected columns, in the order of output.
     shown: Vec<usize>,
-    /// Times first, under the name that the first member gives them.
+    /// All columns. The first is the time, under the name that the first member has for it.
     schema: SchemaRef,
 }
 
 impl Series {
-    /// A series of these files. Each must have a column of times.
+    /// Returns the series of these files. Fails if a file has no time column.
     pub fn new(members: Vec<Member>) -> Result<Series, QueryError> {
         let mut all: Option<Schema> = None;
         for member in &members {
@@ -92,7 +93,7 @@ impl Series {
         })
     }
 
-    /// Only these columns, by patterns in which `*` stands for anything.
+    /// Selects columns by patterns in which `*` stands for any text. The time is always selected.
     pub fn only(mut self, patterns: &[String]) -> Series {
         let name = |n: &usize| self.schema.field(*n).name();
         let wanted = |n: &usize| {
@@ -104,14 +105,14 @@ impl Series {
         self
     }
 
-    /// With the columns in the order of their names.
+    /// Sorts the columns by name. The time stays the first.
     pub fn sorted(mut self) -> Series {
         let name = |n: &usize| (*n != 0, self.schema.field(*n).name());
         self.shown.sort_by(|a, b| name(a).cmp(&name(b)));
         self
     }
 
-    /// Refuses a series in which two of these sets of files have a column of the same name.
+    /// Fails if two of these sets of files have a column of the same name.
     pub fn distinct(sets: &[&[Member]]) -> Result<(), QueryError> {
         let mut seen: std::collections::BTreeMap<String, usize> = Default::default();
         for (n, set) in sets.iter().enumerate() {
@@ -131,12 +132,12 @@ impl Series {
         Ok(())
     }
 
-    /// The columns, times first.
+    /// Returns the selected columns. The first is the time.
     pub fn schema(&self) -> Result<SchemaRef, QueryError> {
         Ok(Arc::new(self.schema.project(&self.shown)?))
     }
 
-    /// All rows in the order of time.
+    /// Returns all rows in time order.
     pub fn rows(&self, keep: &dyn Keep) -> Result<Rows, QueryError> {
         let mut runs = Vec::new();
         for member in &self.members {
@@ -154,7 +155,8 @@ impl Series {
     }
 }
 
-/// The first and the last time of a file's rows, in microseconds since 1970, if any row has one.
+/// Returns the first and the last time of a file's rows in µs since 1970; `None` if no row has
+/// one.
 pub fn span(source: &Arc<Source>, keep: &dyn Keep) -> Result<Option<(i64, i64)>, QueryError> {
     let member = Member {
         source: source.clone(),
@@ -170,7 +172,7 @@ pub fn span(source: &Arc<Source>, keep: &dyn Keep) -> Result<Option<(i64, i64)>,
     Ok(whole)
 }
 
-/// The name that a member's column has in the series.
+/// Returns the name of a member's column in the series.
 fn name_of(member: &Member, field: &Field) -> String {
     match member.prefix.is_empty() {
         true => field.name().clone(),
@@ -178,7 +180,7 @@ fn name_of(member: &Member, field: &Field) -> String {
     }
 }
 
-/// The column of times of a member.
+/// Returns the index of a file's time column.
 pub(super) fn time_of(source: &Source) -> Result<usize, QueryError> {
     time::column(&source.schema()).ok_or_else(|| {
         let why = "it has no column called timestamp, so its rows are no series";
@@ -186,7 +188,7 @@ pub(super) fn time_of(source: &Source) -> Result<usize, QueryError> {
     })
 }
 
-/// The columns of a member as they are in the series: times first, in their one form.
+/// Returns the columns of a member as they are in the series: times first, in µs.
 fn columns_of(member: &Member) -> Result<Schema, QueryError> {
     let (schema, times) = (member.source.schema(), time_of(&member.source)?);
     let mut fields = vec![Field::new(schema.field(times).name(), time::KIND, false)];
@@ -202,7 +204,7 @@ fn columns_of(member: &Member) -> Result<Schema, QueryError> {
     Ok(Schema::new(fields))
 }
 
-/// What is known of a piece, which only the times have to be read for.
+/// Returns the summary of a piece, from the cache or by reading its times.
 fn facts(member: &Member, piece: &Piece, keep: &dyn Keep) -> Result<Facts, QueryError> {
     let times = time_of(&member.source)?;
     let kind = member.source.schema().field(times).data_type().to_string();
@@ -225,8 +227,8 @@ fn facts(member: &Member, piece: &Piece, keep: &dyn Keep) -> Result<Facts, Query
     Ok(facts)
 }
 
-/// A piece as a run of rows in the order of time, with the columns of `schema`; of the file's own columns only
-/// these numbers are read, or all.
+/// Returns a piece as a run in time order, with the columns of `schema`. `columns` are the
+/// indices of the file's columns to read; `None` reads all.
 pub(super) fn run(
     member: &Member,
     piece: &Piece,
@@ -249,7 +251,7 @@ pub(super) fn run(
     }
 }
 
-/// The rows of a piece that have a time, as they stand, with the columns of `schema`.
+/// Returns the rows of a piece that have a time, in their order, with the columns of `schema`.
 pub(super) fn timed(
     member: &Member,
     piece: &Piece,
@@ -296,19 +298,19 @@ pub(super) fn timed(
     })))
 }
 
-/// Rows in the order of their times; those of one time stay in the order that they have.
+/// Sorts rows by time. Rows of one time keep their order.
 pub(super) fn sorted(rows: Rows, schema: &SchemaRef) -> Result<Rows, QueryError> {
     let batches = rows.collect::<Result<Vec<_>, _>>()?;
     let all = concat_batches(schema, &batches)?;
     let times = super::merge::times(&all)?;
-    // A piece has no more rows than fit.
+    // A piece has fewer than 2^32 rows.
     let mut order: Vec<u32> = (0..all.num_rows() as u32).collect();
     order.sort_by_key(|row| times.get(*row as usize).copied());
     let sorted = take_record_batch(&all, &UInt32Array::from(order))?;
     Ok(Box::new(std::iter::once(Ok(sorted))))
 }
 
-/// The identity of pieces that are taken together, in this order.
+/// Returns the identity of several pieces in this order.
 pub(super) fn together<'p>(pieces: impl IntoIterator<Item = &'p Hash>) -> Hash {
     let parts: Vec<&[u8]> = pieces.into_iter().map(|id| &id[..]).collect();
     key("together", &parts)

@@ -1,8 +1,9 @@
-//! SQL over named tables.
+//! SQL over named tables, run by DataFusion.
 //!
-//! Holds always: a query reads its tables and nothing else, in bounded memory, and changes nothing; one partition,
-//! so that equal inputs give equal rows in equal order; names of columns are found in any case of letters, and kept
-//! as they are written, as DuckDB does.
+//! `derive` runs the queries of recipes on one [`Engine`]. A query reads only its tables, changes
+//! nothing, and runs in bounded memory. It runs in one partition, so that equal inputs produce
+//! equal rows in equal order. Column names match regardless of case and keep their spelling, as in
+//! DuckDB.
 
 use super::QueryError;
 use super::functions;
@@ -26,7 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
-/// The names by which queries read a file.
+/// Table functions that read a file.
 const READERS: [&str; 6] = [
     "read_csv",
     "read_csv_auto",
@@ -36,14 +37,15 @@ const READERS: [&str; 6] = [
     "read_file",
 ];
 
-/// What queries run on, all of them together in its memory.
+/// Runs queries. All queries share its threads and its memory limit.
 pub struct Engine {
     threads: Runtime,
     resources: Arc<RuntimeEnv>,
 }
 
 impl Engine {
-    /// An engine that takes `memory` bytes for what is not passed on, and more than that on disk in `spill`.
+    /// Returns an engine that holds at most `memory` bytes of intermediate results, and spills the
+    /// rest to files in `spill`.
     pub fn new(memory: usize, spill: &Path) -> Result<Engine, QueryError> {
         std::fs::create_dir_all(spill).map_err(QueryError::io(spill.display().to_string()))?;
         let threads = Builder::new_multi_thread()
@@ -59,7 +61,8 @@ impl Engine {
         Ok(Engine { threads, resources })
     }
 
-    /// The rows of a query. Tables go by name; `files` are those that it reads itself, by what it calls them.
+    /// Returns the rows of a query. It reads `tables` by name, and each of `files` by the path that
+    /// precedes it, for example with `read_csv`.
     pub fn query(
         self: &Arc<Engine>,
         query: &str,
@@ -70,7 +73,7 @@ impl Engine {
             .with_target_partitions(1)
             .with_batch_size(BATCH)
             .with_information_schema(false);
-        // What DuckDB does, which the queries of old recipes are written for.
+        // DuckDB's behaviour, which existing recipes rely on.
         let options = config.options_mut();
         options.sql_parser.enable_ident_normalization = false;
         options.sql_parser.default_null_ordering = "nulls_last".into();
@@ -117,12 +120,12 @@ impl Engine {
     }
 }
 
-/// A table's name as SQL has to have it.
+/// Returns a reference to a table whose name is not normalised.
 fn quoted(name: &str) -> TableReference {
     TableReference::bare(name.to_owned())
 }
 
-/// `read_csv('/path')` and the like.
+/// The table function `read_csv('/path')` and its like.
 struct Reader(BTreeMap<String, FileTable>);
 
 impl fmt::Debug for Reader {

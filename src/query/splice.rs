@@ -1,8 +1,10 @@
-//! Sections of a series as a file; what was written of them before is copied.
+//! Writes the sections of a series as a file, and copies sections that were written before.
 //!
-//! In: sections, and the file that was made of the series last. Out: for Parquet a file with a row group for each
-//! section that has rows. Holds always: the bytes are the same, whatever there was before. So each row group is
-//! written as a file of its own first, and copied from there as it is copied from the file before.
+//! `derive` passes the previous file of the series as [`Before`]. Of Parquet, each section that has
+//! rows becomes one or more row groups. Other formats are always written as a whole.
+//!
+//! The bytes are the same whatever was there before: a new section is written as a Parquet file of
+//! its own first, and copied from there as others are copied from the previous file.
 
 use super::blob::{Blob, Hash, Memory};
 use super::format::Format;
@@ -29,23 +31,23 @@ use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A file that was made of sections, some of which may be those of another.
+/// A file that was written before, and its sections.
 pub struct Before {
-    /// The file, as this wrote it.
+    /// The file, as [`write_sections`] wrote it.
     pub file: Arc<dyn Blob>,
-    /// The keys of its sections, each with how many row groups it has there, in their order.
+    /// The keys of its sections in their order, each with its number of row groups.
     pub sections: Vec<(Hash, usize)>,
 }
 
-/// What was written.
+/// The result of [`write_sections`].
 pub struct Spliced {
-    /// How many rows.
+    /// Number of rows.
     pub rows: u64,
-    /// Of Parquet, the keys of the sections with how many row groups each has.
+    /// Keys and numbers of row groups for the next [`Before`]; empty unless the format is Parquet.
     pub sections: Vec<(Hash, usize)>,
 }
 
-/// A file whose row groups are copied.
+/// A Parquet file whose row groups are copied.
 struct Written {
     file: Arc<dyn Blob>,
     footer: ParquetMetaData,
@@ -57,7 +59,7 @@ impl Written {
         Ok(Written { file, footer })
     }
 
-    /// The bytes of a row group.
+    /// Reads the bytes of a row group.
     fn bytes(&self, group: &RowGroupMetaData) -> Result<GroupBytes, QueryError> {
         let ranges = || group.columns().iter().map(|column| column.byte_range());
         let start = ranges().map(|(start, _)| start).min().unwrap_or(0);
@@ -68,7 +70,7 @@ impl Written {
     }
 }
 
-/// Bytes of a file from some place on.
+/// Bytes of a file from offset `start`.
 struct GroupBytes {
     start: u64,
     bytes: Bytes,
@@ -99,7 +101,7 @@ impl ChunkReader for GroupBytes {
     }
 }
 
-/// Writes all sections in a format.
+/// Writes all sections in a format. Copies what `before` has of them.
 pub fn write_sections(
     sections: Sections,
     format: Format,
@@ -122,8 +124,8 @@ fn parquet(
     to: impl Write + Send,
 ) -> Result<Spliced, QueryError> {
     let schema = sections.schema().clone();
-    // Where row groups are small, an index of their pages tells nothing that they do not, and a dictionary of their
-    // numbers takes more room than it saves.
+    // For small row groups an index of pages says no more than the statistics of the group, and a
+    // dictionary of numbers takes more space than it saves.
     let mut properties = output::properties()
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
@@ -163,7 +165,7 @@ fn parquet(
     Ok(spliced)
 }
 
-/// Rows as a file of their own.
+/// Writes rows as a Parquet file in memory.
 fn write(
     schema: &SchemaRef,
     rows: &RecordBatch,
@@ -176,7 +178,7 @@ fn write(
     Written::open(Arc::new(Memory(bytes.into())))
 }
 
-/// Row groups that were copied.
+/// Numbers of copied row groups and rows.
 #[derive(Default)]
 struct Copied {
     count: usize,

@@ -1,4 +1,4 @@
-//! Files as one table of SQL: rows as they stand, columns by name.
+//! Files as an SQL table: rows in their order, columns by name.
 
 use super::keep::Nothing;
 use super::source::Source;
@@ -16,7 +16,7 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use std::fmt;
 use std::sync::Arc;
 
-/// How many batches are read ahead.
+/// Number of batches that are read ahead.
 const AHEAD: usize = 2;
 
 /// One or several files as a table.
@@ -27,7 +27,7 @@ pub(super) struct FileTable {
 }
 
 impl FileTable {
-    /// A table of these files, one after the other.
+    /// Returns a table of these files, one after the other.
     pub(super) fn new(sources: Vec<Arc<Source>>) -> Result<FileTable, QueryError> {
         let mut all: Option<Schema> = None;
         for source in &sources {
@@ -44,7 +44,7 @@ impl FileTable {
         })
     }
 
-    /// Has `take` take all rows, with the columns of `to`, until it does not want more.
+    /// Passes all rows, with the columns of `to`, to `take` until it returns false.
     fn read(
         &self,
         to: &SchemaRef,
@@ -107,7 +107,7 @@ impl TableProvider for FileTable {
     }
 }
 
-/// The rows of a table, in the order of the files: always the same.
+/// Reads the rows of a table, always in the order of the files.
 #[derive(Debug)]
 struct Scan {
     table: FileTable,

@@ -1,8 +1,9 @@
-//! Times in one form: µs since 1970, UTC.
+//! Converts times to one form: µs since 1970, UTC.
 //!
-//! A column called `timestamp`, in any case of letters, is that of times. It may hold times of any unit, dates,
-//! texts as ISO 8601 has them, or numbers: seconds since 1970; from 10^11 on milliseconds, from 10^14 on
-//! microseconds, from 10^17 on nanoseconds. (In seconds, 10^11 is the year 5138.) A time without a zone is UTC.
+//! The time column is called `timestamp`, in any case. It may contain times of any unit, dates,
+//! ISO 8601 texts, or numbers: seconds since 1970, from 10^11 milliseconds, from 10^14
+//! microseconds, from 10^17 nanoseconds. (10^11 seconds are the year 5138.) A time without a zone
+//! is UTC.
 
 use super::QueryError;
 use datafusion::arrow::array::types::{Float64Type, Int64Type};
@@ -10,19 +11,19 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArr
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Schema, TimeUnit};
 
-/// What a column of times is called.
+/// Name of the time column.
 pub(super) const NAME: &str = "timestamp";
 
-/// The type that times have in here.
+/// Type of converted times.
 pub(super) const KIND: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 
-/// The number of the column of times.
+/// Returns the index of the time column.
 pub(super) fn column(schema: &Schema) -> Option<usize> {
     let is = |name: &str| name.eq_ignore_ascii_case(NAME);
     schema.fields().iter().position(|field| is(field.name()))
 }
 
-/// A column of times in their one form.
+/// Converts a time column. Fails if its type is no time.
 pub(super) fn normal(times: &ArrayRef) -> Result<TimestampMicrosecondArray, QueryError> {
     let cast = |array: &ArrayRef, to: &DataType| {
         let strict = CastOptions {
@@ -36,7 +37,7 @@ pub(super) fn normal(times: &ArrayRef) -> Result<TimestampMicrosecondArray, Quer
         DataType::Timestamp(_, None) | DataType::Date32 | DataType::Date64 => {
             cast(times, &KIND)?.as_primitive().clone()
         }
-        // Counted from 1970 in UTC already: the zone is for display only.
+        // The value counts from 1970 in UTC; the zone only concerns display.
         DataType::Timestamp(_, Some(_)) => {
             let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
             let times = cast(times, &utc)?;
@@ -73,7 +74,7 @@ pub(super) fn normal(times: &ArrayRef) -> Result<TimestampMicrosecondArray, Quer
     })
 }
 
-/// How many µs one of the unit is that a number of this size is in; below one, how many make a µs.
+/// Returns a factor and a divisor that convert a number of this size to µs.
 fn scale(size: f64) -> (f64, f64) {
     match size {
         size if size < 1e11 => (1e6, 1.0),
@@ -85,7 +86,7 @@ fn scale(size: f64) -> (f64, f64) {
 
 fn of_whole(number: i64) -> Option<i64> {
     let (times, by) = scale(number.unsigned_abs() as f64);
-    // Both are small whole numbers.
+    // Exact: both are small whole numbers.
     number
         .checked_mul(times as i64)
         .map(|us| us.div_euclid(by as i64))
@@ -94,7 +95,7 @@ fn of_whole(number: i64) -> Option<i64> {
 fn of_float(number: f64) -> Option<i64> {
     let (times, by) = scale(number.abs());
     let us = (number * times / by).round();
-    // Far from the ends of the range, by the scale.
+    // The cast saturates for numbers beyond the range.
     us.is_finite().then_some(us as i64)
 }
 
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn all_forms_are_one() {
+    fn all_forms_convert_to_the_same_time() {
         let want = vec![Some(1_704_067_200_000_000), None];
         assert_eq!(of(Int64Array::from(vec![Some(1_704_067_200), None])), want);
         assert_eq!(
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_column_of_times_is_found_by_its_name() {
+    fn the_time_column_is_found_by_its_name() {
         use datafusion::arrow::datatypes::Field;
         let field = |name: &str| Field::new(name, DataType::Int64, true);
         assert_eq!(

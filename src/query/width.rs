@@ -1,9 +1,10 @@
 //! Buckets of time: where they begin and end.
 //!
-//! Buckets of one width cover all times without gap or overlap, and depend on nothing but the width: fixed widths
-//! count from 1970-01-01T00:00 UTC, weeks from Monday 1970-01-05, months from January of the year 0, so that
-//! quarters, years and decades begin where the calendar has them. (The calendar's arithmetic is Howard Hinnant's
-//! `chrono`-compatible low-level date algorithms.)
+//! Buckets of one width cover all times without gap or overlap, and depend on nothing but the
+//! width. Fixed widths count from 1970-01-01T00:00 UTC, weeks from Monday 1970-01-05, months from
+//! January of the year 0. So quarters, years and decades begin as in the calendar.
+//!
+//! The arithmetic is Howard Hinnant's `chrono`-compatible low-level date algorithms.
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -11,20 +12,20 @@ const WEEK: i64 = 7 * DAY;
 /// The first Monday after the epoch.
 const MONDAY: i64 = 4 * DAY;
 
-/// How wide a bucket is.
+/// Width of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Width {
-    /// So many microseconds, at least one.
+    /// Microseconds, at least one.
     Fixed(i64),
-    /// So many weeks, that begin on Monday.
+    /// Weeks, which begin on Monday.
     Weeks(u32),
-    /// So many months of the calendar.
+    /// Months of the calendar.
     Months(u32),
 }
 
 impl Width {
-    /// The start of the bucket that `micros` lies in. The first bucket of all reaches further back than
-    /// `i64` does: its start is given as `i64::MIN`.
+    /// Returns the start of the bucket that contains `micros`. The first bucket begins before the
+    /// range of `i64`; its start is returned as `i64::MIN`.
     pub fn start_of(&self, micros: i64) -> i64 {
         let origin = match self {
             Width::Fixed(_) => 0,
@@ -39,7 +40,7 @@ impl Width {
         clamp(i128::from(micros) - into.rem_euclid(self.length()))
     }
 
-    /// The start of the bucket after the one that starts at `start`; `i64::MAX` if that is too late.
+    /// Returns the start of the next bucket after `start`, or `i64::MAX` if that is out of range.
     pub fn next(&self, start: i64) -> i64 {
         match self {
             Width::Fixed(_) | Width::Weeks(_) => clamp(i128::from(start) + self.length()),
@@ -50,7 +51,8 @@ impl Width {
         }
     }
 
-    /// So many times as wide, as far as numbers reach. Each bucket lies inside one of these.
+    /// Returns a width `count` times as wide, as far as numbers reach. Each bucket lies inside one
+    /// of the wider buckets.
     pub fn times(&self, count: u32) -> Width {
         match self {
             Width::Fixed(micros) => Width::Fixed(micros.saturating_mul(i64::from(count))),
@@ -59,8 +61,9 @@ impl Width {
         }
     }
 
-    /// Whether each bucket of this width lies inside one bucket of `coarser`, so that the latter can be
-    /// computed from the former. May say no where it is yes for spans of 400 years and more.
+    /// Returns whether each bucket of this width lies inside one bucket of `coarser`, so that the
+    /// latter can be computed from the former. For spans of 400 years and more it may return false
+    /// where true is right.
     pub fn divides(&self, coarser: &Width) -> bool {
         let whole = |large: i128| large % self.length() == 0;
         match (self, coarser) {
@@ -68,7 +71,7 @@ impl Width {
             (Width::Fixed(_), Width::Weeks(_)) => {
                 whole(coarser.length()) && whole(i128::from(MONDAY))
             }
-            // Months begin on any day, and on no finer grid.
+            // A month begins on any day, but always at midnight.
             (Width::Fixed(_), Width::Months(_)) => whole(i128::from(DAY)),
             (Width::Weeks(fine), Width::Weeks(coarse))
             | (Width::Months(fine), Width::Months(coarse)) => coarse % (*fine).max(1) == 0,
@@ -76,7 +79,7 @@ impl Width {
         }
     }
 
-    /// The length of a width other than months, in microseconds: at least one, whoever made the width.
+    /// Returns the length in microseconds, at least 1. For months it is an upper bound.
     fn length(&self) -> i128 {
         match self {
             Width::Fixed(micros) => i128::from((*micros).max(1)),
@@ -94,7 +97,7 @@ fn clamp(micros: i128) -> i64 {
     }
 }
 
-/// The number of the month, from January of the year 0, that a day since 1970-01-01 is in.
+/// Returns the month, counted from January of the year 0, of a day counted from 1970-01-01.
 fn month_of(day: i64) -> i64 {
     // Counted from 0000-03-01 in eras of 400 years, so that the leap day is the last of its year.
     let day = day + 719_468;
@@ -106,7 +109,7 @@ fn month_of(day: i64) -> i64 {
     (era * 400 + year) * 12 + from_march + 2
 }
 
-/// The day since 1970-01-01 that a month, counted from January of the year 0, begins with.
+/// Returns the first day, counted from 1970-01-01, of a month counted from January of the year 0.
 fn first_day(month: i64) -> i64 {
     let from_march = month - 2;
     let (years, month) = (from_march.div_euclid(12), from_march.rem_euclid(12));
@@ -120,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_lie_inside_those_that_are_so_many_times_as_wide() {
+    fn buckets_lie_inside_buckets_of_a_multiple_width() {
         let widths = [Width::Fixed(7 * SECOND), Width::Weeks(2), Width::Months(3)];
         for width in widths {
             for count in [1, 4, 2_048] {

@@ -1,4 +1,4 @@
-//! Reading and writing of files.
+//! Tests of reading and writing files.
 
 use super::*;
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::io::Write;
 const TEXT: &str = "timestamp,a,b\n2024-01-01T00:00:00,1,x\n2024-01-02T00:00:00,2.5,\n";
 
 #[test]
-fn csv_is_read_packed_or_not() {
+fn csv_is_read_compressed_or_not() {
     let want = "timestamp,a,b\n2024-01-01T00:00:00,1.0,x\n2024-01-02T00:00:00,2.5,\n";
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(TEXT.as_bytes()).unwrap();
@@ -24,8 +24,8 @@ fn csv_is_read_packed_or_not() {
 }
 
 #[test]
-fn a_type_that_a_sample_does_not_tell_is_learned() {
-    // More than is looked at, in several pieces.
+fn a_type_that_contradicts_the_sample_is_learned() {
+    // More rows than the sample, in several pieces.
     let mut text = "timestamp,a\n".to_owned();
     for n in 0..600_000 {
         text += &format!("{n},{}\n", n % 10);
@@ -53,7 +53,7 @@ fn quoted_values_may_have_line_ends() {
 }
 
 #[test]
-fn json_lines_have_the_keys_of_all() {
+fn json_columns_are_the_keys_of_all_lines() {
     let text = "{\"timestamp\": 1, \"a\": 1}\n\n{\"timestamp\": 2, \"b\": \"x\", \"a\": 0.5}\n";
     let source = file("a.jsonl", text).unwrap();
     assert_eq!(all(&source).unwrap(), "a,timestamp,b\n1.0,1,\n0.5,2,x\n");
@@ -62,7 +62,7 @@ fn json_lines_have_the_keys_of_all() {
 }
 
 #[test]
-fn metrics_are_a_row_a_time() {
+fn metrics_have_one_row_per_time() {
     let point = |name: &str, time: u64, value: &str| {
         format!(
             "{{\"resourceMetrics\":[{{\"scopeMetrics\":[{{\"metrics\":[{{\"name\":\"{name}\",\
@@ -83,7 +83,7 @@ fn metrics_are_a_row_a_time() {
 }
 
 #[test]
-fn rows_come_back_from_every_format() {
+fn rows_round_trip_in_every_format() {
     let source = file("a.csv", TEXT).unwrap();
     for (name, format) in [
         ("a.parquet", Format::Parquet),
@@ -100,7 +100,7 @@ fn rows_come_back_from_every_format() {
         assert_eq!(write(&schema, rows, format, &mut out).unwrap(), 2);
         let again = file(name, out).unwrap();
         let want = match format {
-            // Keys of an object have no order.
+            // The keys of a JSON object have no order.
             Format::JsonLines => {
                 "a,b,timestamp\n1.0,x,2024-01-01T00:00:00\n2.5,,2024-01-02T00:00:00\n".into()
             }
@@ -111,7 +111,7 @@ fn rows_come_back_from_every_format() {
 }
 
 #[test]
-fn what_is_no_table_is_refused_in_one_sentence() {
+fn invalid_files_are_refused_in_one_sentence() {
     for (name, bytes) in [
         ("README", &b"Read me"[..]),
         ("a.csv", b""),
@@ -134,7 +134,7 @@ fn a_column_without_values_takes_the_type_of_another_file() {
     let two = file("2.csv", "timestamp,a\n2,0.5\n").unwrap();
     let want = "timestamp,a\n1970-01-01T00:00:01,\n1970-01-01T00:00:02,0.5\n";
     assert_eq!(series(&[one, two]).unwrap(), want);
-    // Values come behind what is looked at.
+    // The first value comes after the sample.
     let mut text = "timestamp,a\n".to_owned();
     (0..100_000).for_each(|n| text += &format!("{n},\n"));
     text += "100000,7\n";
@@ -145,7 +145,7 @@ fn a_column_without_values_takes_the_type_of_another_file() {
 }
 
 #[test]
-fn a_series_has_a_row_a_time() {
+fn a_series_has_one_row_per_time() {
     let one = file("1.csv", "Timestamp,a,b\n20,1,1\n10,2,2\n10,3,\n").unwrap();
     let two = file(
         "2.csv",

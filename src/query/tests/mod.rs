@@ -1,4 +1,4 @@
-//! Files of every format as rows, and what is made of them.
+//! Tests of files of every format as rows, and of series, reductions and queries over them.
 
 mod files;
 mod reduced;
@@ -8,7 +8,7 @@ use super::source::Rows;
 use super::*;
 use std::sync::Arc;
 
-/// A file in memory.
+/// Opens a file in memory.
 fn file(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Arc<Source>, QueryError> {
     file_kept(name, bytes, &Nothing)
 }
@@ -30,14 +30,14 @@ fn member(source: Arc<Source>) -> Member {
     }
 }
 
-/// Rows as CSV.
+/// Returns rows as CSV.
 fn csv((schema, rows): (SchemaRef, Rows)) -> Result<String, QueryError> {
     let mut out = Vec::new();
     write(&schema, rows, Format::Csv { separator: b',' }, &mut out)?;
     Ok(String::from_utf8(out).unwrap())
 }
 
-/// The rows of a file as they stand.
+/// Returns the rows of a file in their order, as CSV.
 fn all(source: &Arc<Source>) -> Result<String, QueryError> {
     let same = |name: &str| Renamed {
         name: name.to_owned(),
@@ -46,7 +46,7 @@ fn all(source: &Arc<Source>) -> Result<String, QueryError> {
     csv(renamed(source.clone(), &same)?)
 }
 
-/// The rows of files as one series.
+/// Returns the rows of files as one series, as CSV.
 fn series(sources: &[Arc<Source>]) -> Result<String, QueryError> {
     let series = Series::new(sources.iter().cloned().map(member).collect())?;
     csv((series.schema()?, series.rows(&Nothing)?))

@@ -1,4 +1,4 @@
-//! Reducing, against a plain computation over all rows.
+//! Tests of reductions, against a plain computation over all rows.
 
 use super::*;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 type Row = (i64, Option<i32>, Option<i32>);
 
-/// A file of rows with the times in seconds.
+/// Returns a CSV file of rows, with times in seconds.
 fn text(rows: &[Row], columns: [&str; 2]) -> String {
     let mut text = format!("timestamp,{},{}\n", columns[0], columns[1]);
     let cell = |value: Option<i32>| value.map_or(String::new(), |value| format!("{value}.5"));
@@ -39,17 +39,17 @@ fn rows(reduction: &Reduction, keep: &Arc<dyn Keep>) -> (SchemaRef, Rows) {
     (sections.schema().clone(), sections.into_rows())
 }
 
-/// The bytes of a file, and what its sections are.
+/// The bytes of a file, and its sections.
 type Written = (Vec<u8>, Vec<(Hash, usize)>);
 
-/// The series as Parquet.
+/// Returns the series as Parquet.
 fn parquet(reduction: &Reduction, keep: &Arc<dyn Keep>, before: Option<Before>) -> Written {
     let (mut bytes, sections) = (Vec::new(), reduction.sections(keep).unwrap());
     let spliced = write_sections(sections, Format::Parquet, before, &mut bytes).unwrap();
     (bytes, spliced.sections)
 }
 
-/// What each bucket has of a column: values in the order of time.
+/// Returns the values of both columns in each bucket, in time order.
 fn plain(files: &[Vec<Row>], width: i64, all_rows: bool) -> BTreeMap<i64, [Vec<f64>; 2]> {
     let mut rows: Vec<(i64, usize, Option<i32>, Option<i32>)> = Vec::new();
     for row in files.iter().flatten() {
@@ -71,7 +71,7 @@ fn plain(files: &[Vec<Row>], width: i64, all_rows: bool) -> BTreeMap<i64, [Vec<f
     for (time, _, a, b) in rows {
         let bucket = buckets.entry(time.div_euclid(width) * width).or_default();
         for (values, value) in bucket.iter_mut().zip([a, b]) {
-            // As the text has it: "-3.5" is below zero by more than three.
+            // As in the file: -3 is written as "-3.5".
             let parsed = value.map(|value| format!("{value}.5").parse::<f64>().unwrap());
             values.extend(parsed);
         }
@@ -116,9 +116,10 @@ fn row() -> impl Strategy<Value = Row> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// The same files again and again, with one more row or file each time, and what was kept before.
+    /// Reduces the same files repeatedly, each time with one more row or file, and with the cache
+    /// and the output of the previous time.
     #[test]
-    fn it_tells_what_all_rows_tell(
+    fn reduction_equals_a_computation_over_all_rows(
         mut files in proptest::collection::vec(proptest::collection::vec(row(), 1..40), 1..4),
         more in proptest::collection::vec((any::<prop::sample::Index>(), row()), 0..4),
         sorted in any::<bool>(),
@@ -137,7 +138,7 @@ proptest! {
             for width in [10, 60] {
                 let reduction = reduction(&sources, Width::Fixed(width * 1_000_000), all_rows);
                 let found = rows_of(&csv(rows(&reduction, &keep)).unwrap());
-                // First and last of several rows of one time depend on the order of files alone.
+                // `first` and `last` of rows of one time depend on the order of the files only.
                 let want: Vec<String> = plain(&files, width, all_rows)
                     .values()
                     .map(|[a, b]| format!("{},{}", told(a), told(b)))
@@ -163,7 +164,7 @@ proptest! {
 }
 
 #[test]
-fn scopes_and_columns_stand_beside_each_other() {
+fn scopes_and_columns_are_prefixed_and_selected() {
     let one = file(
         "1.csv",
         text(&[(0, Some(1), None), (70, Some(2), Some(3))], ["x", "y"]),
@@ -189,9 +190,10 @@ fn scopes_and_columns_stand_beside_each_other() {
     assert_eq!(csv(rows(&reduction, &keep)).unwrap(), want);
 }
 
-/// A byte of what was written before that is changed comes through, where nothing was added.
+/// A changed byte in the previous file shows up in the result: the section was copied, not
+/// computed.
 #[test]
-fn what_is_not_touched_is_copied() {
+fn unchanged_sections_are_copied() {
     let keep: Arc<dyn Keep> = Arc::new(Everything::default());
     let mut files = vec![(0..200).map(|n| (n, Some(n as i32), None)).collect()];
     let make = |files: &[Vec<Row>], before| {
@@ -203,7 +205,7 @@ fn what_is_not_touched_is_copied() {
         parquet(&reduction, &keep, before)
     };
     let (mut bytes, sections) = make(&files, None);
-    // Five sections of four buckets of ten seconds, and the first number of the first.
+    // Five sections of four buckets of ten seconds. Changes the first number of the first section.
     assert_eq!(sections.len(), 5);
     let at = bytes
         .windows(8)

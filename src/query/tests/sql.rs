@@ -1,4 +1,4 @@
-//! Queries as old recipes have them.
+//! Tests of queries as existing recipes have them.
 
 use super::*;
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ fn long_rows_become_wide() {
 }
 
 #[test]
-fn files_of_a_table_are_one() {
+fn files_of_a_table_are_concatenated() {
     let query = "SELECT timestamp, a, b FROM t WHERE TIMESTAMP > 1 ORDER BY timestamp";
     assert_eq!(ask(query).unwrap(), "Timestamp,a,b\n2,3,\n3,,4\n");
 }
@@ -59,7 +59,7 @@ fn a_query_reads_its_inputs_and_changes_nothing() {
 }
 
 #[test]
-fn equal_queries_give_equal_bytes() {
+fn equal_queries_produce_equal_bytes() {
     let query = "SELECT a, count(*) AS n FROM t GROUP BY a";
     let first = ask(query).unwrap();
     (0..5).for_each(|_| assert_eq!(ask(query).unwrap(), first));
