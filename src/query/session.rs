@@ -61,8 +61,8 @@ impl Engine {
         Ok(Engine { threads, resources })
     }
 
-    /// Returns the rows of a query. It reads `tables` by name, and each of `files` by the path that
-    /// precedes it, for example with `read_csv`.
+    /// Returns the rows of a query. It reads `tables` by name. `files` are paths with the sources
+    /// that the query reads under them, for example with `read_csv`.
     pub fn query(
         self: &Arc<Engine>,
         query: &str,

@@ -87,8 +87,8 @@ enum Layout {
 }
 
 impl Source {
-    /// Opens a file of a format. Errors call the file `name`. What is computed to know its columns is
-    /// cached in `keep`.
+    /// Opens a file of a format. Errors call the file `name`. What is computed to know its columns
+    /// is cached in `keep`.
     pub fn open(
         name: &str,
         format: Option<(Format, Packing)>,
