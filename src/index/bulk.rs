@@ -1,9 +1,11 @@
-//! Many versions at once: what they come to is kept in memory, and written to tables in the order of its keys.
+//! Applies many versions at once, as they are read back from the oplog.
 //!
-//! In: versions that are read back from the oplog, one after the other. Out: the index with all of them. Holds
-//! always: little is one batch, which is there whole or not at all. Much goes past the store's journal and memory,
-//! straight into tables, where sorting, compacting and journaling it would cost more than to read it; an index that
-//! this did not finish is noted as that, and made anew.
+//! Entries are gathered in memory, sorted, and ingested into tables by a thread of its own. That
+//! bypasses fjall's journal, memtables and compaction, which would cost more than reading the oplog
+//! ([decision 16](../../docs/decisions/0016-bulk-loaded-index.md)).
+//!
+//! Invariant: after a crash the index is as before, complete, or marked as unfinished and then
+//! rebuilt. Up to [`LITTLE`] bytes are one atomic batch and need no such mark.
 
 use super::disk::{Disk, MARK, META_MAKING};
 use super::parts::Parts;
@@ -16,30 +18,30 @@ use std::ops::{Bound, RangeInclusive};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// Bytes of entries in memory, roughly, before they are written.
+/// Rough bytes of entries in memory at which they are written to tables.
 const FULL: usize = if cfg!(test) { 20_000 } else { 48 << 20 };
-/// What is written as one batch.
+/// Greatest number of bytes that are written as one batch instead of tables.
 const LITTLE: usize = if cfg!(test) { 5_000 } else { 4 << 20 };
-/// What an entry takes besides its bytes.
+/// Rough memory of an entry besides its key and value, in bytes.
 const OVERHEAD: usize = 100;
 
-/// Entries of one room that are not written: `None` where something is to be taken away.
+/// Unwritten entries of one keyspace; `None` is a removal.
 type Entries = BTreeMap<Slice, Option<Slice>>;
 
-/// Versions that are not written yet.
+/// A bulk load: versions whose entries are not all written.
 #[derive(Default)]
 pub(super) struct Bulk {
     rooms: [Entries; ROOMS],
-    /// What a thread is writing.
+    /// Entries that a thread is writing.
     writing: Option<Writing>,
     bytes: usize,
     next_id: Option<u64>,
     last: Option<Version>,
-    /// Whether something of it is in tables.
+    /// Whether tables have entries of it, so that it must be finished or the index rebuilt.
     begun: bool,
 }
 
-/// Entries on their way to tables.
+/// Entries that a thread is writing to tables.
 struct Writing {
     rooms: Arc<[Entries; ROOMS]>,
     thread: JoinHandle<Result<(), IndexError>>,
@@ -55,7 +57,7 @@ impl Writing {
 }
 
 impl Bulk {
-    /// Takes in a version, later than all before.
+    /// Applies a version, which must be later than all before it.
     pub(super) fn take(
         &mut self,
         disk: &Disk,
@@ -70,7 +72,7 @@ impl Bulk {
         Ok(())
     }
 
-    /// Writes what is left. Without this the index is as it was, or has to be made anew.
+    /// Writes the rest. Without this call the index is as before, or must be rebuilt.
     pub(super) fn finish(mut self, disk: &Disk) -> Result<(), IndexError> {
         let Some(last) = self.last else {
             return Ok(());
@@ -101,7 +103,8 @@ impl Bulk {
         Ok(disk.db.persist(PersistMode::SyncData)?)
     }
 
-    /// Begins to write what is in memory to tables, but for what tells how far the index is: that comes last.
+    /// Begins to write the gathered entries to tables, except those of `meta`: the last batch
+    /// writes them.
     fn write(&mut self, disk: &Disk) -> Result<(), IndexError> {
         if !self.begun {
             disk.meta.insert(META_MAKING, [])?;
@@ -109,7 +112,7 @@ impl Bulk {
             disk.clean.spent(false);
             self.begun = true;
         }
-        // No more than two are in memory.
+        // Bounds memory to two sets of entries.
         if let Some(before) = self.writing.take() {
             before.wait()?;
         }
@@ -137,7 +140,7 @@ impl Bulk {
 }
 
 impl Drop for Bulk {
-    /// Nothing is written any more when it is gone.
+    /// Waits for the thread, so that nothing writes to the store afterwards.
     fn drop(&mut self) {
         if let Some(writing) = self.writing.take() {
             let _ = writing.thread.join();
@@ -156,14 +159,14 @@ fn into_tables(keyspace: &Keyspace, entries: &Entries) -> Result<(), IndexError>
     Ok(tables.finish()?)
 }
 
-/// A bulk that is being filled.
+/// A bulk load as the target of one version.
 struct Filling<'f> {
     disk: &'f Disk,
     bulk: &'f mut Bulk,
 }
 
 impl Filling<'_> {
-    /// What is not in tables, or may not be: later entries first.
+    /// Returns the entries that may not be in tables yet, newest first.
     fn entries(&self, room: Room) -> impl DoubleEndedIterator<Item = &Entries> {
         let writing = self.bulk.writing.as_ref().map(|writing| &*writing.rooms);
         let rooms = [Some(&self.bulk.rooms), writing].into_iter().flatten();

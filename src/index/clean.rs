@@ -1,12 +1,12 @@
-//! Whether the key-value store's journal is what it was when the index was closed.
+//! Detects changes of fjall's journal while the index was closed, and truncates it on close.
 //!
-//! Role: the store checks its tables block by block, but its journal has parts that no checksum covers (where
-//! a batch stands among the others), and cuts itself off silently at what it cannot decode. In: the folder of
-//! the index, before it is opened and after it was closed. Out: whether the journal was changed by anybody
-//! else meanwhile. Holds always: after a crash there is no mark, and the store is taken as it is found.
+//! fjall's tables have checksums for each block. Parts of its journal have none, and fjall silently
+//! truncates the journal at what it cannot decode. A close in order writes the hash of the journal
+//! to a mark; an open compares it and removes the mark. After a crash there is no mark, and the
+//! store is opened as it is.
 //!
-//! Where tables hold all that the journal says, it is cut to nothing: the store does so only with journals of 64 MB,
-//! and reads all of one when it is opened, however little of it is news.
+//! If tables hold everything, the journal is truncated on close: fjall does so only at 64 MB, and
+//! replays all of it on open.
 
 use super::IndexError;
 use std::fs::{self, File};
@@ -14,19 +14,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Holds the hash of the journal while nobody has the index open.
+/// File with the hash of the journal, present while the index is closed in order.
 const MARK: &str = "CLEAN";
 
-/// Writes the mark when it is dropped, which must be after the store was.
+/// Writes the mark when dropped, which must happen after the store is closed.
 pub(super) struct Clean {
     dir: PathBuf,
     armed: AtomicBool,
-    /// Whether tables hold all that the journal says.
+    /// Whether tables hold everything that is in the journal.
     spent: AtomicBool,
 }
 
 impl Clean {
-    /// Refuses an index whose journal is not as it was left, and takes the mark away.
+    /// Removes the mark. Fails if the journal does not match it.
     pub(super) fn open(dir: &Path) -> Result<Clean, IndexError> {
         let mark = dir.join(MARK);
         match fs::read(&mark) {
@@ -50,12 +50,12 @@ impl Clean {
         })
     }
 
-    /// The index is being closed in order.
+    /// Has the mark written on drop: the index is being closed in order.
     pub(super) fn arm(&self) {
         self.armed.store(true, Ordering::Release);
     }
 
-    /// Tables hold all that the journal says, or do so no longer.
+    /// Sets whether tables hold everything that is in the journal.
     pub(super) fn spent(&self, spent: bool) {
         self.spent.store(spent, Ordering::Release);
     }
@@ -73,13 +73,13 @@ impl Drop for Clean {
         if self.armed.load(Ordering::Acquire)
             && let Err(error) = self.mark()
         {
-            // As after a crash.
+            // Without a mark, the next open treats it as after a crash.
             tracing::debug!("the index is not marked as closed: {error}");
         }
     }
 }
 
-/// The files of the journal by their numbers, the newest last.
+/// Returns the journal files with their numbers, oldest first.
 fn journal(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -92,7 +92,7 @@ fn journal(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(files)
 }
 
-/// The hash of all files of the journal.
+/// Returns the hash of all journal files.
 fn hash(dir: &Path) -> io::Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
     for (number, path) in journal(dir)? {
@@ -102,7 +102,8 @@ fn hash(dir: &Path) -> io::Result<blake3::Hash> {
     Ok(hasher.finalize())
 }
 
-/// Leaves an empty journal: without any, the store would begin to count its batches anew.
+/// Truncates the journal but keeps its newest file: without one, fjall would restart its sequence
+/// numbers.
 fn cut(dir: &Path) -> io::Result<()> {
     let mut files = journal(dir)?;
     if let Some((_, newest)) = files.pop() {
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_journal_that_was_changed_meanwhile_is_not_believed() {
+    fn a_journal_that_changed_while_closed_is_damage() {
         let dir = tempfile::tempdir().unwrap();
         let journal = dir.path().join("0.jnl");
         fs::write(&journal, "entries").unwrap();
@@ -135,11 +136,11 @@ mod tests {
         fs::write(&journal, "entrieS").unwrap();
         assert!(Clean::open(dir.path()).is_err_and(|e| e.is_damage()));
         fs::write(&journal, "entries").unwrap();
-        // After a crash there is no mark.
+        // A crash leaves no mark.
         drop(Clean::open(dir.path()).unwrap());
         fs::write(&journal, "more entries").unwrap();
         close();
-        // What is spent is cut, and an older file goes first.
+        // A journal whose entries are in tables is truncated, and its older files are removed.
         let older = journal.with_file_name("1.jnl");
         fs::rename(&journal, &older).unwrap();
         fs::remove_file(dir.path().join(MARK)).unwrap();

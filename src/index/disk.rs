@@ -1,14 +1,14 @@
-//! Committed entries on disk.
+//! Committed entries, in keyspaces of fjall.
 //!
-//! For each map a keyspace *present*: key → begun (u64, little-endian) and the value. One keyspace
-//! *past* for all maps: map, key, a zero byte, ended (u64, big-endian) → begun and the value, of an
-//! entry that stood from version `begun` until `ended` replaced or removed it. So at version V an
-//! entry is the present one if it had begun by then, else the past one with the least `ended` above V,
-//! if that had begun. Names and attribute names hold no zero byte, so that past keys sort by key.
+//! Each map has a keyspace *present*: key → begun (u64, little-endian), value. All maps share a
+//! keyspace *past*: map, key, a zero byte, ended (u64, big-endian) → begun, value. Its entries held
+//! from version `begun` until `ended` replaced or removed them. At version V, the entry of a key is
+//! the present one if it had begun by V. Otherwise it is the past one with the least `ended` above
+//! V, if that one had begun. Names hold no zero byte, so past keys sort by key.
 //!
-//! Every batch of a commit also notes in each keyspace how far it is. The store writes its keyspaces to
-//! tables one by one, and cuts its journal off silently at what it cannot decode: a keyspace may come
-//! back without what others still have. Then the notes differ, and the index is made anew.
+//! Every batch of a commit writes a mark to each keyspace. fjall flushes keyspaces one by one and
+//! silently truncates its journal at what it cannot decode, so one keyspace can lose what another
+//! has. Then the marks differ, and the index is rebuilt.
 
 use super::IndexError;
 use super::clean::Clean;
@@ -24,46 +24,46 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// The format of the index; another one is deleted and rebuilt, never converted.
+/// Format of the index. An index of another format is deleted and rebuilt, not converted.
 const FORMAT: u64 = 4;
-/// Versions between two syncs of the store's own journal.
+/// Versions between two syncs of fjall's journal.
 const SYNC_EVERY: u64 = 32;
-/// Bytes of tables that are kept in memory.
+/// Bytes of fjall's block cache.
 const CACHE: u64 = 24 << 20;
-/// Tables that are kept open.
+/// Greatest number of table files that are kept open.
 const OPEN_TABLES: usize = 32;
-/// Bytes of one keyspace in memory; there are ten, and a board with 2 GB has other work too.
+/// Greatest size of a keyspace's memtable in bytes. There are ten, and boards with 2 GB of memory.
 const MEMTABLE: u64 = 4 << 20;
-/// Threads that write and compact tables. Of two or more (fjall 3.1) the first would keep a processor busy with
-/// handing on what there is to compact for as long as another compacts.
+/// Threads that flush and compact tables. With two or more (fjall 3.1), the first would hand on
+/// compaction requests in a busy loop while another compacts.
 const WORKERS: usize = 1;
-/// How long the process that had the pond before may take to close the index.
+/// How long to wait for the process that had the pond before to close the index.
 const CLOSING: Duration = Duration::from_secs(30);
-/// How long to wait between looks at tables that are being written.
+/// Interval between checks of whether memtables are written to tables.
 const ROTATING: Duration = Duration::from_millis(2);
 
-/// The names of the rooms.
+/// Names of the keyspaces.
 const KEYSPACES: [&str; ROOMS] = [
     "nodes", "names", "extents", "attrs", "past", "links", "trail", "stored", "versions", "meta",
 ];
 const META_POND: &[u8] = b"pond";
 const META_FORMAT: &[u8] = b"format";
-/// Stands while tables have what the index does not know of.
+/// Present while a bulk load has tables that the marks do not cover.
 pub(super) const META_MAKING: &[u8] = b"making";
 pub(super) const META_APPLIED: &[u8] = b"applied";
 pub(super) const META_NEXT_ID: &[u8] = b"next_id";
-/// How far a keyspace is, as version and batch. Keys of all maps begin with an id below this, and keys of
-/// the past with the number of a map.
+/// Key of the mark of a keyspace: version and number of its last batch. Keys of all maps begin with
+/// a smaller id, and keys of *past* with the number of a map.
 pub(super) const MARK: &[u8] = &[0xFF; 8];
 
-/// One version, as the index notes it.
+/// A version, as the index records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VersionInfo {
     /// Its number.
     pub version: Version,
-    /// When it was committed; to the microsecond, and never before an earlier version.
+    /// Commit time, to the microsecond; never before that of an earlier version.
     pub committed: Time,
-    /// How many entries it changed.
+    /// Number of entries that it changed.
     pub changes: u64,
 }
 
@@ -71,15 +71,15 @@ pub(super) struct Disk {
     pub(super) db: Database,
     present: [Keyspace; 4],
     pub(super) past: Keyspace,
-    /// Who has which names, and had: see [`trail`](super::trail).
+    /// Names of each node, present and past: see [`trail`](super::trail).
     pub(super) links: Keyspace,
-    /// When what changed.
+    /// Versions that changed a file or a subtree.
     pub(super) trail: Keyspace,
-    /// Where what is stored stands, by its hash: see [`stored`](super::stored).
+    /// Locations of stored extents by hash: see [`stored`](super::stored).
     pub(super) stored: Keyspace,
     pub(super) versions: Keyspace,
     pub(super) meta: Keyspace,
-    /// The last field: it is dropped when the store is closed.
+    /// The last field, so that it is dropped after the store is closed.
     pub(super) clean: Clean,
 }
 
@@ -88,7 +88,7 @@ impl Disk {
         let start = Instant::now();
         let (db, clean) = loop {
             let clean = Clean::open(dir)?;
-            // Damaged files make it panic here and there.
+            // fjall panics on some damaged files.
             let opened = guarded(|| {
                 Database::builder(dir)
                     .cache_size(CACHE)
@@ -98,9 +98,9 @@ impl Disk {
                     .manual_journal_persist(true)
                     .open()
             });
-            let opened = opened.ok_or(IndexError::Damaged("its files make no sense"))?;
+            let opened = opened.ok_or(IndexError::Damaged("its files cannot be decoded"))?;
             match opened {
-                // Whoever had the pond has let it go, and the index a moment later.
+                // The process that had the pond releases its lock a moment before the index.
                 Err(fjall::Error::Locked) if start.elapsed() < CLOSING => {
                     std::thread::sleep(ROTATING);
                 }
@@ -114,16 +114,16 @@ impl Disk {
                     .manual_journal_persist(true)
             })
         };
-        // A part whose files are lost is a new and empty one to the store.
+        // fjall creates a keyspace whose files are lost as a new, empty one.
         let whole = KEYSPACES.iter().all(|name| db.keyspace_exists(name));
         let meta = keyspace("meta")?;
         match meta.get(META_POND)? {
             Some(_) if meta.get(META_MAKING)?.is_some() => {
-                return Err(IndexError::Damaged("it was not finished"));
+                return Err(IndexError::Damaged("a bulk load was not finished"));
             }
-            Some(_) if !whole => return Err(IndexError::Damaged("a part of it is lost")),
+            Some(_) if !whole => return Err(IndexError::Damaged("a keyspace is lost")),
             None if keyspace("nodes")?.first_key_value().is_some() => {
-                return Err(IndexError::Damaged("what tells whose it is is lost"));
+                return Err(IndexError::Damaged("the id of its pond is lost"));
             }
             _ => {}
         }
@@ -159,7 +159,7 @@ impl Disk {
         let mark = disk.meta.get(MARK)?;
         for keyspace in disk.maps() {
             if keyspace.get(MARK)? != mark {
-                return Err(IndexError::Damaged("its parts are of different versions"));
+                return Err(IndexError::Damaged("its keyspaces are of different versions"));
             }
         }
         Ok(disk)
@@ -181,14 +181,14 @@ impl Disk {
         }
     }
 
-    /// The keyspaces that every batch of a commit notes itself in, but for `meta`.
+    /// Returns the keyspaces that carry a mark, except `meta`.
     pub(super) fn maps(&self) -> impl Iterator<Item = &Keyspace> {
         let derived = [&self.past, &self.links, &self.trail, &self.stored];
         self.present.iter().chain(derived)
     }
 
-    /// All keyspaces as they are at one moment: an entry on its way from *present* to *past* is seen
-    /// once, and what a commit wrote is seen whole or not at all by who still sees the open version.
+    /// Returns a snapshot of all keyspaces. An entry that a commit moves from *present* to *past*
+    /// is seen exactly once, and each batch of a commit entirely or not at all.
     pub(super) fn snapshot(&self) -> Snapshot {
         self.db.snapshot()
     }
@@ -204,7 +204,7 @@ impl Disk {
         Ok(self.number(META_APPLIED)?.map(Version))
     }
 
-    /// The least id that was never given out, as far as the disk knows.
+    /// Returns the least id that was never allocated, as far as committed versions tell.
     pub(super) fn next_id(&self) -> Result<u64, IndexError> {
         Ok(self.number(META_NEXT_ID)?.unwrap_or(2))
     }
@@ -213,7 +213,7 @@ impl Disk {
         self.room(Room::present(map))
     }
 
-    /// The entry of `key` at version `at`.
+    /// Returns the entry of `key` at version `at`.
     pub(super) fn get<M: Map>(
         &self,
         at: Version,
@@ -243,7 +243,7 @@ impl Disk {
         }
     }
 
-    /// Visits the entries in `from..to` at version `at`, in order.
+    /// Visits the entries in `from..to` at version `at`, in order of their keys.
     pub(super) fn scan<M: Map>(
         &self,
         snapshot: &Snapshot,
@@ -258,7 +258,7 @@ impl Disk {
         self.scan_bytes::<M>(snapshot, at, (first, end), visit)
     }
 
-    /// Visits all entries at version `at`.
+    /// Visits all entries at version `at`, in order of their keys.
     pub(super) fn visit_all<M: Map>(
         &self,
         at: Version,
@@ -277,7 +277,7 @@ impl Disk {
         )
     }
 
-    /// Visits all entries that stand, and all that stood before.
+    /// Visits all entries, present and past.
     pub(super) fn visit_history<M: Map>(
         &self,
         visit: &mut dyn FnMut(M::Key, M::Value),
@@ -335,7 +335,7 @@ impl Disk {
         Ok(())
     }
 
-    /// The entries in `from..to` that stood at version `at` and do not stand any more.
+    /// Returns the entries in `from..to` that held at version `at` and are superseded.
     fn past_entries<M: Map>(
         &self,
         snapshot: &Snapshot,
@@ -356,7 +356,7 @@ impl Disk {
         Ok(found)
     }
 
-    /// The last entry in `from..=to` at version `at`, of those that `skip` does not pass over.
+    /// Returns the last entry in `from..=to` at version `at` for whose key `skip` is false.
     pub(super) fn last<M: Map>(
         &self,
         snapshot: &Snapshot,
@@ -398,7 +398,8 @@ impl Disk {
         Ok(last)
     }
 
-    /// Removes from `changes` what is already so. Nothing with an id from `born` on is on disk.
+    /// Removes changes that are equal to the committed entry. No committed entry has an id of
+    /// `born` or above.
     pub(super) fn drop_unchanged(
         &self,
         changes: &mut Changes,
@@ -426,7 +427,7 @@ impl Disk {
         one::<Attrs>(self, changes, born)
     }
 
-    /// Writes a version's changes. May be repeated after a crash: what is there is left alone.
+    /// Writes a version's changes. Idempotent, so that a commit can be repeated after a crash.
     pub(super) fn commit(
         &self,
         info: &VersionInfo,
@@ -435,7 +436,7 @@ impl Disk {
     ) -> Result<(), IndexError> {
         let target = Batches::new(self, info.version);
         Parts::new(target, info.version, changes)?.write_all(info, next_id)?;
-        // What a crash takes is replayed from the oplog, and should not be much.
+        // What a crash takes is replayed from the oplog, so a sync now and then bounds the replay.
         let mode = match info.version.0 % SYNC_EVERY {
             0 => PersistMode::SyncData,
             _ => PersistMode::Buffer,
@@ -475,15 +476,15 @@ impl Disk {
         self.clean.arm();
     }
 
-    /// Writes memory to tables, so that the journal is cut when the store is closed, and the next open need not read
-    /// it. Nobody may write meanwhile.
+    /// Writes fjall's memtables to tables, so that its journal is emptied on close and the next
+    /// open does not replay it. No write may run meanwhile.
     pub(super) fn rotate(&self) -> Result<(), IndexError> {
         let keyspaces = || self.maps().chain([&self.versions, &self.meta]);
         for keyspace in keyspaces() {
             keyspace.rotate_memtable()?;
         }
         while keyspaces().any(|keyspace| keyspace.sealed_memtable_count() > 0) {
-            // Fails once the threads that write tables met an error; they will never write them.
+            // Fails once a worker thread has met an error: then the tables will never be written.
             self.db.persist(PersistMode::Buffer)?;
             std::thread::sleep(ROTATING);
         }
@@ -492,7 +493,7 @@ impl Disk {
     }
 }
 
-/// The least id above all that `changes` give to nodes and contents.
+/// Returns the least id above all node and content ids in `changes`.
 pub(super) fn next_id_after(changes: &Changes) -> u64 {
     let ids = changes.nodes.iter().flat_map(|(id, node)| {
         let content = node.as_ref().and_then(|node| node.content);
@@ -521,7 +522,7 @@ pub(super) fn u64_at_start(bytes: &[u8]) -> Result<(u64, &[u8]), Malformed> {
     Ok((u64::from_le_bytes(*number), rest))
 }
 
-/// Sorts before every past entry of `key` and after those of every lesser key.
+/// Returns a prefix that sorts before all past entries of `key` and after those of lesser keys.
 pub(super) fn past_prefix(map: MapId, key: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(key.len() + 10);
     bytes.push(map as u8);
@@ -536,7 +537,7 @@ pub(super) fn past_key(map: MapId, key: &[u8], ended: u64) -> Vec<u8> {
     bytes
 }
 
-/// The key and the ending version of a past entry.
+/// Splits the key of a past entry into the map's key and the version that ended it.
 pub(super) fn split_past_key(bytes: &[u8]) -> Result<(&[u8], u64), Malformed> {
     let (rest, ended) = bytes.split_last_chunk().ok_or(CUT)?;
     let key = rest.get(1..rest.len().saturating_sub(1)).ok_or(CUT)?;

@@ -1,60 +1,60 @@
-//! Why the index could not be read or written.
+//! Errors of the index and of the journal.
 
 use super::Damage;
 use crate::tinyfs::{FsError, Malformed};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A failure of the index, or of the journal of what no commit holds yet. One of the index never means
-/// that anything is lost: it can be rebuilt.
+/// An error of the index or the journal. Errors of the index never mean data loss: it can be
+/// rebuilt.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     /// The key-value store failed.
     #[error("the index cannot be read or written")]
     Database(#[from] fjall::Error),
-    /// Its files are not what they were.
+    /// The files of the index do not hold what was written.
     #[error("the index is damaged: {0}")]
     Damaged(&'static str),
-    /// After a write that failed it could not be opened again.
+    /// The index is closed, or could not be reopened after a failed write.
     #[error(
         "the index is closed: it could not be opened again after a write of its own had failed"
     )]
     Closed,
-    /// An entry is not what its map can hold.
+    /// An entry cannot be decoded.
     #[error("the index holds an entry that no pond can hold")]
     Malformed(#[from] Malformed),
-    /// The index is not this pond's, or not of this format.
+    /// The index belongs to another pond or has another format.
     #[error("the index is of another pond or another format")]
     Foreign,
     /// A file of the index could not be read or written.
     #[error("cannot {what} {}", path.display())]
     Files {
-        /// What was tried.
+        /// The operation, as a verb.
         what: &'static str,
-        /// With which file.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// A file of the journal could not be read or written; what was to be written is not kept yet, and
-    /// can be written again.
+    /// A file of the journal could not be read or written. The records are not durable, and can be
+    /// written again.
     #[error("cannot {what} {}", path.display())]
     Journal {
-        /// What was tried.
+        /// The operation, as a verb.
         what: &'static str,
-        /// With which file.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The journal could not be synced: what it was to keep may be lost.
+    /// A sync of the journal failed: the records that it should make durable may be lost.
     #[error("cannot sync {}", path.display())]
     JournalSync {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -64,14 +64,14 @@ pub enum IndexError {
 }
 
 impl IndexError {
-    /// Whether it is the index that is damaged, so that making it anew helps.
+    /// Returns whether the index is damaged, so that rebuilding it helps.
     pub fn is_damage(&self) -> bool {
         use fjall::Error as Store;
         match self {
             IndexError::Damaged(_) | IndexError::Malformed(_) | IndexError::Foreign => true,
             IndexError::Database(Store::Io(e) | Store::Storage(fjall::LsmError::Io(e))) => {
-                // Without a number it was the library that did not like what it read; and a file that is
-                // made anew and is there shows that the one that tells of it was lost.
+                // An error without errno comes from fjall's own checks. ENOENT and EEXIST mean that
+                // the files and the list of them disagree.
                 matches!(e.raw_os_error(), None | Some(libc::ENOENT | libc::EEXIST))
             }
             IndexError::Database(Store::Locked | Store::Poisoned) => false,
@@ -80,7 +80,7 @@ impl IndexError {
         }
     }
 
-    /// Whether the index takes no more writes until it is opened anew.
+    /// Returns whether the index takes no more writes until it is reopened.
     pub fn is_stuck(&self) -> bool {
         matches!(
             self,

@@ -1,9 +1,14 @@
-//! The open version, in memory: layers of changes, the newest on top.
+//! The open version in memory: a memtable, and immutable memtables below it.
 //!
-//! Operations change the fresh layer. A frozen layer never changes what it says; it is *settled* when
-//! its content stands in segments, *journaled* when it is durable, and goes when the commit that
-//! holds its generation is on disk. Removed nodes that somebody still has open live in a layer of
-//! their own that is never written anywhere.
+//! Operations change the memtable. A flush, a spill or a commit freezes it. An immutable memtable
+//! is *settled* when its content is spilled to segments, *journaled* when it is durable, and
+//! dropped when the commit of its generation is on disk. `Index` holds the lock around all of this.
+//!
+//! Invariant: what an immutable memtable says never changes. Its extents may be replaced by others
+//! that hold the same bytes.
+//!
+//! Orphans, which are removed nodes that are still open, have a memtable of their own. It is
+//! neither journaled nor committed.
 
 use super::Dirty;
 use crate::tinyfs::{
@@ -14,16 +19,16 @@ use bytes::{Bytes, BytesMut};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Memory that an entry takes besides its content, roughly, in bytes.
+/// Rough memory of an entry without its content, in bytes.
 const ENTRY: u64 = 256;
 
-/// A frozen layer, shared with whoever flushes or commits it.
+/// An immutable memtable, shared with the flush, spill or commit that works on it.
 #[derive(Clone, Debug)]
 pub struct Frozen {
     id: u64,
     /// The generation that it belongs to.
     pub generation: u64,
-    /// What it changes.
+    /// Its changes.
     pub changes: Arc<Changes>,
     inline: u64,
     settled: bool,
@@ -31,25 +36,25 @@ pub struct Frozen {
 }
 
 impl Frozen {
-    /// Whether the journal has it.
+    /// Returns whether it is in the journal.
     pub fn is_journaled(&self) -> bool {
         self.journaled
     }
 }
 
-/// A run of bytes of one content, in pieces.
+/// Consecutive bytes of one content, in chunks.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// The content.
     pub content: ContentId,
-    /// Where in it the run begins.
+    /// Offset of the first byte in the content.
     pub start: u64,
-    /// Its bytes.
+    /// The chunks, in order.
     pub pieces: Vec<Bytes>,
 }
 
 impl Run {
-    /// Where it ends.
+    /// Returns the offset behind the last byte.
     pub fn end(&self) -> u64 {
         let len: usize = self.pieces.iter().map(Bytes::len).sum();
         self.start + len as u64
@@ -65,19 +70,19 @@ struct Fresh {
 
 #[derive(Default)]
 struct Orphans {
-    /// The nodes themselves, and what of their content changed since they lost their last name.
+    /// The nodes, and the changes of their content since they lost their last name.
     layer: Fresh,
-    /// Their contents.
+    /// Their content ids.
     contents: HashSet<ContentId>,
 }
 
 /// Sealed generations.
 pub(super) struct Sealed {
-    /// Their layers, oldest first.
+    /// Changes of their memtables, oldest first.
     pub(super) layers: Vec<Arc<Changes>>,
-    /// Contents of removed files that somebody still has open.
+    /// Content ids of orphans.
     pub(super) open_orphans: HashSet<ContentId>,
-    /// Nothing on disk has this id or a greater one.
+    /// No committed entry has this id or a greater one.
     pub(super) born: u64,
 }
 
@@ -86,12 +91,12 @@ pub(super) struct Layers {
     fresh: Fresh,
     /// Oldest first.
     frozen: Vec<Frozen>,
-    /// The generation of the fresh layer.
+    /// The generation of the memtable.
     generation: u64,
     next_frozen: u64,
-    /// Nothing on disk has this id or a greater one.
+    /// No committed entry has this id or a greater one.
     born: u64,
-    /// What `born` becomes when a sealed generation is committed.
+    /// A sealed generation, and the value of `born` once it is committed.
     born_at_seal: Vec<(u64, u64)>,
 }
 
@@ -108,7 +113,7 @@ impl Layers {
         }
     }
 
-    /// The open version as the journal had it.
+    /// Builds the open version from what the journal holds.
     pub(super) fn recovered(next_id: u64, generation: u64, changes: Changes) -> Layers {
         let mut layers = Layers::new(next_id);
         layers.generation = generation;
@@ -127,24 +132,24 @@ impl Layers {
         layers
     }
 
-    /// Nothing on disk has this id or a greater one.
+    /// Returns the least id that no committed entry has.
     pub(super) fn born(&self) -> u64 {
         self.born
     }
 
-    /// Notes that the disk now has ids below `next_id`.
+    /// Records that committed entries have ids below `next_id`.
     pub(super) fn raise_born(&mut self, next_id: u64) {
         self.born = self.born.max(next_id);
     }
 
-    /// All layers, the newest first.
+    /// Returns the changes of all memtables, newest first.
     pub(super) fn newest_first(&self) -> impl Iterator<Item = &Changes> {
         [&self.orphans.layer.changes, &self.fresh.changes]
             .into_iter()
             .chain(self.frozen.iter().rev().map(|frozen| &*frozen.changes))
     }
 
-    /// What the open version says of a key: nothing, removed, or its value.
+    /// Returns what the open version says of a key: nothing, removed, or its value.
     pub(super) fn get<M: Map>(&self, key: &M::Key) -> Option<Option<&M::Value>> {
         self.newest_first().find_map(|layer| layer.get::<M>(key))
     }
@@ -184,7 +189,7 @@ impl Layers {
         };
         if let Some(content) = node.content {
             orphans.contents.remove(&content);
-            // Nobody can read these any more, so what was not flushed never needs to be.
+            // No handle can read these any more, so they need not be flushed.
             orphans.layer.forget(content);
             self.fresh.forget(content);
         }
@@ -196,7 +201,7 @@ impl Layers {
         }
     }
 
-    /// The extents that orphans changed, and how many bytes of theirs stand in memory.
+    /// Returns the extents of orphans, and how many bytes of them are in memory.
     pub(super) fn orphan_extents(&self) -> (Entries<Extents>, u64) {
         let layer = &self.orphans.layer;
         (layer.changes.extents.clone(), layer.inline)
@@ -232,8 +237,8 @@ impl Layers {
             return;
         }
         let mut fresh = std::mem::take(&mut self.fresh);
-        // Nothing lies above the fresh layer but orphans, so that the extents of all others may be
-        // joined in it; in a frozen one, later changes go by the extents as they were.
+        // Only the orphans' memtable is above this one, so all other extents may be joined. In an
+        // immutable memtable, newer changes refer to the extents as they are.
         fresh.join(&self.orphans.contents);
         self.frozen.push(Frozen {
             id: self.next_frozen,
@@ -262,7 +267,7 @@ impl Layers {
         self.select(|frozen| !frozen.journaled)
     }
 
-    /// Bytes of content in frozen layers that are neither settled nor journaled.
+    /// Returns the bytes of content in immutable memtables that are neither spilled nor journaled.
     pub(super) fn unflushed(&self) -> u64 {
         let unflushed = |frozen: &&Frozen| !frozen.settled && !frozen.journaled;
         self.frozen.iter().filter(unflushed).map(|f| f.inline).sum()
@@ -297,7 +302,7 @@ impl Layers {
         };
         drop(std::mem::take(&mut frozen.changes));
         let extents = &mut Arc::make_mut(&mut layer.changes).extents;
-        // What stands under these keys in a layer below is covered, so that it is removed, not forgotten.
+        // Removal marks, since an older memtable may have entries under these keys.
         for (_, old) in extents.range_mut(range) {
             *old = None;
         }
@@ -326,7 +331,7 @@ impl Layers {
         self.frozen.iter().map(|f| f.changes.clone()).collect()
     }
 
-    /// What was journaled is to be so once more.
+    /// Marks all immutable memtables to be journaled again.
     pub(super) fn unjournal(&mut self) {
         for layer in &mut self.frozen {
             layer.journaled = false;
@@ -341,9 +346,9 @@ impl Layers {
         self.merge(true);
     }
 
-    /// Folds neighbours of one generation that are equally far into one, so that a look-up has few
-    /// layers to ask. Those whose content stands in memory only with `unsettled`, where nobody is about to
-    /// settle one of them.
+    /// Merges adjacent immutable memtables of one generation and state, so that a look-up visits
+    /// few. Those that are not spilled are merged only with `unsettled`: then no spill may be
+    /// working on one of them.
     fn merge(&mut self, unsettled: bool) {
         let mut merged: Vec<Frozen> = Vec::with_capacity(self.frozen.len());
         for layer in std::mem::take(&mut self.frozen) {
@@ -356,7 +361,7 @@ impl Layers {
                 {
                     let newer = Arc::unwrap_or_clone(layer.changes);
                     Arc::make_mut(&mut below.changes).absorb(newer);
-                    // What was overwritten is counted on until the layer goes: it only makes the
+                    // Overwritten bytes count until the memtable is dropped. That only makes the
                     // next commit come sooner.
                     below.inline += layer.inline;
                 }
@@ -366,7 +371,7 @@ impl Layers {
         self.frozen = merged;
     }
 
-    /// What the generations up to `generation` hold.
+    /// Returns the changes of the generations up to `generation`.
     pub(super) fn sealed(&self, generation: u64) -> Sealed {
         let layers = self.frozen.iter().filter(|f| f.generation <= generation);
         Sealed {
@@ -413,12 +418,12 @@ impl Fresh {
         let skip = offset - start;
         let end = skip + data.len() as u64;
         let len = bytes.len() as u64;
-        // What the run does not hold yet may be another extent's, unless the file ends with it.
+        // Bytes behind the run may belong to another extent, unless the file ends with the run.
         let grows = end > len;
         if skip > len || grows && (start + len < size || end > CHUNK - start % CHUNK) {
             return false;
         }
-        // In place, unless a reader or a copy holds the same bytes.
+        // In place, unless a reader or a copy shares the buffer.
         let mut buffer = match std::mem::take(bytes).try_into_mut() {
             Ok(buffer) => buffer,
             Err(shared) => BytesMut::from(&shared[..]),
@@ -431,13 +436,13 @@ impl Fresh {
         true
     }
 
-    /// Joins inline runs that follow each other within one chunk, but those of `apart`.
+    /// Joins adjacent inline runs within one [`CHUNK`], except those of the contents in `apart`.
     fn join(&mut self, apart: &HashSet<ContentId>) {
         let mut runs: Vec<((ContentId, u64), Vec<u64>)> = Vec::new();
         let mut last: Option<((ContentId, u64), (ContentId, u64))> = None;
         for (&(content, start), extent) in &self.changes.extents {
             let bytes = match extent {
-                // A removed entry says nothing of the bytes around it.
+                // A removal mark says nothing of the bytes around it.
                 None => continue,
                 Some(_) if apart.contains(&content) => continue,
                 Some(Extent::Stored(_)) => {
@@ -448,7 +453,7 @@ impl Fresh {
             };
             let end = start + bytes.len() as u64;
             match last {
-                // Copied runs begin anywhere, so that both ends have to lie in one chunk.
+                // Copied runs can begin anywhere, so both ends have to be in the same chunk.
                 Some((first, upto))
                     if upto == (content, start) && first.1 / CHUNK == (end - 1) / CHUNK =>
                 {
@@ -464,8 +469,7 @@ impl Fresh {
         for ((content, first), more) in runs {
             let mut joined = BytesMut::new();
             for start in std::iter::once(first).chain(more) {
-                // What the run covers may stand under its key in a layer below, so that it is
-                // removed, not forgotten.
+                // A removal mark, since an older memtable may have an entry under this key.
                 if let Some(Some(Extent::Inline(bytes))) =
                     self.changes.extents.insert((content, start), None)
                 {
@@ -488,7 +492,7 @@ impl Fresh {
 }
 
 impl Orphans {
-    /// Takes what belongs to orphans out of `changes`.
+    /// Moves the changes of orphans from `changes` to their memtable.
     fn take_from(&mut self, changes: &mut Changes) {
         let mut own = Changes::default();
         let nodes = &self.layer.changes.nodes;

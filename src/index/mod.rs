@@ -1,19 +1,17 @@
-//! The local index: the four maps on an embedded key-value store, and the open version above them.
+//! The local index: the four maps on an embedded key-value store, with the open version above it.
 //!
-//! Role: answer every look-up of the tree, at any version, and take every change. In: sets of
-//! [`Changes`](crate::tinyfs::Changes). Out: [`Store`](crate::tinyfs::Store). Holds always: it can be
-//! deleted and rebuilt from the oplog and the journal; what [`Index::journal`] was told to keep survives a
-//! crash, and nothing of a later operation without all earlier ones.
+//! `pond` applies the [`Changes`] of each operation, freezes and journals them on `fsync`, and
+//! commits a sealed generation as a version. Readers use it as a [`Store`](crate::tinyfs::Store).
 //!
-//! - [`disk`]: committed entries. The newest of each key stands in a keyspace of its own, so that the
-//!   present costs one get however long its history is; entries that were superseded stand in
-//!   another, by the version that ended them.
-//! - [`parts`]: a version on its way to the disk. [`trail`]: when what changed, and under which names.
-//!   [`stored`]: where which bytes stand.
-//! - [`slot`]: their store, which may have to be opened anew.
-//! - [`layers`]: the open version, in memory: the fresh layer that operations change, and frozen ones
-//!   below it that are being flushed or committed.
-//! - [`journal`]: what of the open version was flushed, in files of its own until it is committed.
+//! Invariants: the index can be rebuilt from the oplog and the journal. What [`Index::journal`]
+//! made durable survives a crash, and no operation does without all earlier ones.
+//!
+//! - [`disk`], [`slot`], [`target`], [`parts`], [`bulk`]: committed entries, the store that holds
+//!   them, and writing versions one by one or many at once. Why two keyspaces a map:
+//!   [decision 1](../../docs/decisions/0001-present-and-past-keyspaces.md).
+//! - [`layers`], [`journal`]: the memtables of the open version, and what of them was flushed.
+//! - [`trail`], [`stored`]: the history of paths, and stored extents by hash.
+//! - [`rebuild`], [`clean`]: a second index that replaces this one; damage while it was closed.
 
 mod bulk;
 mod clean;
@@ -51,21 +49,22 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
-/// The index of one pond. All methods may be called from any thread; [`Index::freeze`] to
-/// [`Index::committed`] by one thread at a time, which the pond sees to.
+/// The index of one pond. All methods may be called from any thread. Those of a flush or a commit,
+/// [`Index::freeze`] to [`Index::committed`], must be called by one thread at a time; `pond`
+/// serialises them.
 pub struct Index {
     disk: Slot,
     journal: Journal,
     layers: RwLock<Layers>,
     next_id: AtomicU64,
-    /// How often anything was applied.
+    /// Number of calls of [`Index::apply`].
     changes: AtomicU64,
 }
 
 impl Index {
-    /// Opens the index in `dir`, or makes an empty one there, over what `journal` holds.
+    /// Opens the index in `dir`, or creates an empty one there, above `journal`.
     ///
-    /// Errors: [`IndexError::Foreign`] where it belongs to another pond or was written in another
+    /// Fails with [`IndexError::Foreign`] if the index belongs to another pond or has another
     /// format; then it has to be deleted and rebuilt.
     pub fn open(dir: &Path, pond: Uuid, journal: Journal) -> Result<Index, IndexError> {
         let disk = Slot::open(dir, pond)?;
@@ -79,22 +78,22 @@ impl Index {
         })
     }
 
-    /// The newest version whose changes are all here; `None` in an empty index.
+    /// Returns the newest version that is applied in full; `None` for an empty index.
     pub fn applied(&self) -> Result<Option<Version>, IndexError> {
         self.disk.get()?.applied()
     }
 
-    /// The newest version that is known to have been committed.
+    /// Returns the newest version that the index or the journal knows to be committed.
     pub fn known(&self) -> Result<Version, IndexError> {
         let applied = self.applied()?.unwrap_or(Version(0));
         Ok(applied.max(self.journal.known()?))
     }
 
-    /// Brings back what was flushed and not committed before the last close or crash. `committed` is
-    /// the newest generation that the oplog holds. To be called once, when all commits are applied.
+    /// Restores the open version from the journal. `committed` is the newest generation that the
+    /// oplog holds. Must be called once, when all commits are applied.
     ///
-    /// Where the journal is damaged, what stands before the damage is brought back, and the damage is
-    /// answered: what comes after it may have been promised.
+    /// If the journal is damaged, everything before the damage is restored, and the damage is
+    /// returned: records behind it may have been acknowledged by `fsync`.
     pub fn recover(&self, committed: u64) -> Result<Option<Damage>, IndexError> {
         let Loaded {
             generations,
@@ -116,8 +115,8 @@ impl Index {
         Ok(damage)
     }
 
-    /// Gives the damaged files of the journal other names, and keeps what was brought back of them.
-    /// Answers those names.
+    /// Renames the damaged journal files and journals again what was restored of them. Returns the
+    /// new names.
     pub fn set_aside(&self, damage: &Damage, known: Version) -> Result<Vec<PathBuf>, IndexError> {
         let moved = self.journal.set_aside(damage)?;
         self.layers.write().unjournal();
@@ -125,33 +124,35 @@ impl Index {
         Ok(moved)
     }
 
-    /// An id that no node and no content has or had.
+    /// Allocates an id that no node and no content has or had.
     pub fn new_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Applies one operation to the open version, as one. `orphan` is a node that lost its last name
-    /// by it and that somebody has open: it lives on in memory until [`Index::drop_orphan`].
+    /// Applies the changes of one operation to the open version, atomically. `orphan` is a node
+    /// that lost its last name by it and is still open: it stays in memory until
+    /// [`Index::drop_orphan`].
     pub fn apply(&self, changes: Changes, orphan: Option<Unlinked>) {
         self.layers.write().apply(changes, orphan);
         self.changes.fetch_add(1, Ordering::Release);
     }
 
-    /// How often changes were applied since the index was opened.
+    /// Returns the number of operations that were applied since the index was opened.
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// Applies a write of `data` at `offset` of `content` where that only grows or overwrites a run
-    /// that stands in the fresh layer, and says whether it did. `size` is the file's: a run that
-    /// reaches it can grow. What the write changes besides has to be applied before the next
-    /// [`Index::freeze`] or [`Index::seal`], or the bytes become durable without their size.
+    /// Applies a write of `data` at `offset` of `content` in place, if an inline extent of the
+    /// memtable holds the range or can grow by it, and returns whether it did. `size` is the size
+    /// of the file: an extent that reaches it can grow. The caller must apply the node's new size
+    /// and times before the next [`Index::freeze`] or [`Index::seal`]; else the bytes become
+    /// durable without them.
     pub fn patch(&self, content: ContentId, offset: u64, data: &[u8], size: u64) -> bool {
         self.layers.write().patch(content, offset, data, size)
     }
 
-    /// Forgets a removed node that nobody has open any more. Between that and this call it may have been
-    /// found once more, opened, and only then removed: `is_open` is asked while nothing can be applied.
+    /// Drops an orphan whose last handle was closed. Calls `is_open` under the write lock: the node
+    /// may have been opened again after that close and before its last name was removed.
     pub fn drop_orphan(&self, id: NodeId, is_open: impl FnOnce() -> bool) {
         let mut layers = self.layers.write();
         if !is_open() {
@@ -159,78 +160,81 @@ impl Index {
         }
     }
 
-    /// Entries and bytes of the open version that no commit holds yet.
+    /// Returns the size of the open version.
     pub fn dirty(&self) -> Dirty {
         self.layers.read().dirty()
     }
 
-    /// Freezes the fresh layer: what was changed until now is settled, journaled and committed as it
-    /// is, and later changes go to a new layer.
+    /// Makes the memtable immutable and begins a new one.
     pub fn freeze(&self) {
         self.layers.write().freeze();
     }
 
-    /// Ends a generation: like [`Index::freeze`], and what comes later belongs to the next one.
-    /// Answers the generation that ended.
+    /// Freezes the memtable and ends the generation: later changes belong to the next one. Returns
+    /// the generation that ended.
     pub fn seal(&self) -> u64 {
-        // Asked under the lock: an id that was given out later may be in what is sealed all the same.
+        // Read under the lock. Otherwise an operation could allocate an id after the read and apply
+        // it before the lock is taken, so that the sealed generation had ids above `next_id`.
         let mut layers = self.layers.write();
         layers.seal(self.next_id.load(Ordering::Relaxed))
     }
 
-    /// Frozen layers whose content still stands in memory.
+    /// Returns the immutable memtables whose content is not spilled.
     pub fn unsettled(&self) -> Vec<Frozen> {
         self.layers.read().unsettled()
     }
 
-    /// The extent of the open version that ends where `start` is.
+    /// Returns the extent of the open version that ends at `start`, with its offset.
     pub fn open_extent_before(&self, content: ContentId, start: u64) -> Option<(u64, Extent)> {
         self.layers.read().extent_before(content, start)
     }
 
-    /// Replaces a run of a frozen layer by the same bytes in other pieces, unless a later layer has changed
-    /// something of it: it went by the pieces as they were. Answers the layer as it is then, and whether it did.
+    /// Replaces a run of an immutable memtable by the same bytes in other chunks, unless a newer
+    /// memtable has changed an extent in its range: that change refers to the old extents. Returns
+    /// the memtable as it then is, and whether the run was replaced.
     pub fn recut(&self, frozen: Frozen, run: Run) -> (Frozen, bool) {
         self.layers.write().recut(frozen, run)
     }
 
-    /// Where bytes of a hash are stored, by what is committed.
+    /// Returns a committed extent whose bytes have `hash`. Logs an error of the store and returns
+    /// `None`: the content is then stored again.
     pub fn stored(&self, hash: &[u8; 32]) -> Option<Stored> {
         let found = self.disk.get().and_then(|disk| disk.stored(hash));
         found.unwrap_or_else(|error| {
-            tracing::warn!("nothing is shared: {}", describe(&error));
+            tracing::warn!("no content is shared: {}", describe(&error));
             None
         })
     }
 
-    /// Replaces the extents of a frozen layer by those that say where its content now stands.
+    /// Replaces the extents of an immutable memtable by those that were spilled.
     pub fn settle(&self, frozen: Frozen, extents: Entries<Extents>) {
         self.layers.write().settle(frozen, extents);
     }
 
-    /// The extents that removed nodes changed since, and how many of their bytes stand in memory.
+    /// Returns the extents of orphans that changed since their removal, and how many bytes of them
+    /// are in memory.
     pub fn orphan_extents(&self) -> (Entries<Extents>, u64) {
         self.layers.read().orphan_extents()
     }
 
-    /// Replaces them by those that say where the content now stands. No operation may run between the
-    /// two.
+    /// Replaces the extents of orphans by those that were spilled. No operation may run between
+    /// [`Index::orphan_extents`] and this call.
     pub fn settle_orphans(&self, extents: Entries<Extents>) {
         self.layers.write().settle_orphans(extents);
     }
 
-    /// Bytes of content in frozen layers that are neither settled nor journaled.
+    /// Returns the bytes of content in immutable memtables that are neither spilled nor journaled.
     pub fn unflushed(&self) -> u64 {
         self.layers.read().unflushed()
     }
 
-    /// Bytes of the journal's newest file.
+    /// Returns the length of the journal's newest file in bytes.
     pub fn journal_len(&self) -> u64 {
         self.journal.len()
     }
 
-    /// Makes all frozen layers durable, in one synced write to the journal for each generation. `known` is the
-    /// newest version. Nobody may settle layers meanwhile.
+    /// Makes all immutable memtables durable, with one synced write to the journal for each
+    /// generation. `known` is the newest version. No spill may run meanwhile.
     pub fn journal(&self, known: Version) -> Result<(), IndexError> {
         let mut pending = self.layers.read().unjournaled();
         while let Some(first) = pending.first() {
@@ -241,24 +245,25 @@ impl Index {
             let rest = pending.split_off(later.unwrap_or(pending.len()));
             let next_id = self.next_id.load(Ordering::Relaxed);
             self.journal.write(generation, &pending, next_id, known)?;
-            // At once: were it written again because of a later generation that fails, its number would
-            // come between two of that one, and be missed when this generation is forgotten.
+            // Marked at once. If a later generation failed and this record were written again, its
+            // sequence number would fall between two records of the later one, and leave a gap in
+            // its numbers when this generation is forgotten.
             self.layers.write().journaled(pending);
             pending = rest;
         }
         Ok(())
     }
 
-    /// What the generations up to `generation` change, less what changes nothing: the records of a
-    /// commit.
+    /// Returns what the generations up to `generation` change, without entries that are equal to
+    /// the committed ones: the records of a commit.
     pub fn sealed(&self, generation: u64) -> Result<Changes, IndexError> {
         let sealed = self.layers.read().sealed(generation);
         let mut changes = Changes::default();
         for layer in sealed.layers {
             changes.absorb((*layer).clone());
         }
-        // Files that came and went since the last commit leave extents behind. Those of files that are
-        // still open are read from the index once their layers are gone.
+        // Extents of files that were created and removed since the last commit are left out. Those
+        // of orphans are kept: once their memtables are dropped, they are read from the store.
         let mut read = sealed.open_orphans;
         read.extend(
             changes
@@ -273,16 +278,17 @@ impl Index {
         Ok(changes)
     }
 
-    /// Notes a commit: its changes become version `info.version`, and readers of earlier versions see
-    /// what they saw before.
+    /// Writes a commit to the store: its changes become version `info.version`. Views of earlier
+    /// versions do not change.
     pub fn commit(&self, info: &VersionInfo, changes: &Changes) -> Result<(), IndexError> {
         self.disk
             .get()?
             .commit(info, changes, self.next_id.load(Ordering::Relaxed))
     }
 
-    /// Closes the key-value store and opens it anew, after [`IndexError::is_stuck`]. `catch_up` is told the
-    /// newest version that it then has, and gives it what was committed later. Who reads waits meanwhile.
+    /// Closes the key-value store and opens it again, after [`IndexError::is_stuck`]. `catch_up` is
+    /// called with the newest version that the store then has, and must pass it all later ones.
+    /// Readers block meanwhile.
     pub fn reopen<E: From<IndexError>>(
         &self,
         catch_up: impl FnOnce(Option<Version>, &mut Replay<'_>) -> Result<(), E>,
@@ -291,13 +297,13 @@ impl Index {
             .reopen(self.next_id.load(Ordering::Relaxed), catch_up)
     }
 
-    /// Lets go of the generations up to `generation`: they are in a commit, or changed nothing.
+    /// Drops the generations up to `generation`, which are in a commit or changed nothing.
     pub fn committed(&self, generation: u64) {
         self.layers.write().committed(generation);
         self.journal.forget(generation);
     }
 
-    /// Begins to take in commits read back from the oplog.
+    /// Begins to apply commits that are read back from the oplog.
     pub fn catch_up(&self) -> CatchUp<'_> {
         CatchUp {
             index: self,
@@ -305,24 +311,25 @@ impl Index {
         }
     }
 
-    /// The versions in `from..=to`, oldest first.
+    /// Returns the versions in `from..=to`, oldest first.
     pub fn versions(&self, from: Version, to: Version) -> Result<Vec<VersionInfo>, IndexError> {
         self.disk.get()?.versions(from, to)
     }
 
-    /// The version `back` before the last one that is at or before `version`.
+    /// Returns the version `back` places before the last one at or before `version`.
     pub fn nth_back(&self, version: Version, back: u64) -> Result<Option<VersionInfo>, IndexError> {
         self.disk.get()?.nth_back(version, back)
     }
 
-    /// The newest version in the index.
+    /// Returns the newest version in the index.
     pub fn latest(&self) -> Result<Option<VersionInfo>, IndexError> {
         self.disk.get()?.latest()
     }
 
-    /// The files that frozen layers change, with their contents and how many extents of it are new.
+    /// Returns the files that immutable memtables change: node, content, and number of changed
+    /// extents.
     pub fn changed_files(&self) -> Vec<(NodeId, ContentId, u64)> {
-        // Nobody waits for the counting.
+        // Counts on shared copies, so that the lock is not held meanwhile.
         let layers = self.open_changes();
         let mut added = HashMap::<ContentId, u64>::new();
         for layer in &layers {
@@ -332,7 +339,7 @@ impl Index {
                 }
             }
         }
-        // Of each file, what the newest layer says.
+        // The newest memtable decides on each file.
         let mut files = BTreeMap::new();
         for layer in layers.iter().rev() {
             for (id, node) in &layer.nodes {
@@ -349,8 +356,8 @@ impl Index {
         files.into_iter().filter_map(new_extents).collect()
     }
 
-    /// The versions in `from..=to` that changed the content of a file or the subtree of a directory. The
-    /// making of a file is not among them, and the root has none.
+    /// Returns the versions in `from..=to` that changed the content of a file or the subtree of a
+    /// directory. The creation of a file is not among them. The root has none.
     pub fn trail(
         &self,
         id: NodeId,
@@ -360,7 +367,7 @@ impl Index {
         self.disk.get()?.trail(id, from, to)
     }
 
-    /// The last of them.
+    /// Returns the last version of [`Index::trail`].
     pub fn last_change(
         &self,
         id: NodeId,
@@ -370,12 +377,12 @@ impl Index {
         self.disk.get()?.last_change(id, from, to)
     }
 
-    /// All names that a node has and had in what is committed.
+    /// Returns all names that a node has or had in committed versions.
     pub fn links(&self, child: NodeId) -> Result<Vec<Link>, IndexError> {
         self.disk.get()?.links(child)
     }
 
-    /// A name that a node got since the newest version, and has.
+    /// Returns a name that the open version gave to a node and that it still has.
     pub fn open_name_of(&self, child: NodeId) -> Option<(NodeId, Name)> {
         let layers = self.layers.read();
         let leads = |value: Option<&Dentry>| value.is_some_and(|dentry| dentry.child == child);
@@ -389,7 +396,7 @@ impl Index {
             .next()
     }
 
-    /// All nodes that a name leads and led to in what is committed, the oldest first.
+    /// Returns all nodes that a name leads or led to in committed versions, oldest first.
     pub fn name_history(&self, dir: NodeId, name: &Name) -> Result<Vec<Link>, IndexError> {
         self.disk.get()?.name_history(dir, name)
     }
@@ -403,7 +410,7 @@ impl Index {
         self.disk.get()?.visit_all::<M>(at, visit)
     }
 
-    /// Visits all committed entries of a map that stand or ever stood.
+    /// Visits all committed entries of a map, present and past.
     pub fn visit_history<M: Map>(
         &self,
         visit: &mut dyn FnMut(M::Key, M::Value),
@@ -411,42 +418,42 @@ impl Index {
         self.disk.get()?.visit_history::<M>(visit)
     }
 
-    /// Writes the memory of the key-value store to its tables, so that the next open is quick.
+    /// Writes the store's memtables to its tables, so that the next open replays no journal.
     pub fn compact_journal(&self) -> Result<(), IndexError> {
         self.disk.get()?.rotate()
     }
 
-    /// Closes the index; with `in_order`, what is found when it is opened next has to be what was left. Later reads
-    /// and writes fail with [`IndexError::Closed`].
+    /// Closes the index. With `in_order`, the next open refuses it if its files have changed
+    /// meanwhile. Later reads and writes fail with [`IndexError::Closed`].
     pub fn close(&self, in_order: bool) {
         self.disk.close(in_order);
     }
 
-    /// The changes that are frozen and in no commit yet.
+    /// Returns the changes of all immutable memtables, oldest first.
     pub fn open_changes(&self) -> Vec<std::sync::Arc<Changes>> {
         self.layers.read().frozen_changes()
     }
 }
 
-/// How much the open version holds.
+/// The size of the open version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dirty {
     /// Changed entries.
     pub entries: u64,
     /// Bytes in memory, content included.
     pub bytes: u64,
-    /// Bytes of content in memory that stand in no segment yet.
+    /// Bytes of content in memory that are not spilled.
     pub unsettled: u64,
 }
 
-/// An index that takes in commits read back from the oplog.
+/// Applies commits that are read back from the oplog, in bulk.
 pub struct CatchUp<'i> {
     index: &'i Index,
     bulk: Bulk,
 }
 
 impl CatchUp<'_> {
-    /// Takes in one, later than all before.
+    /// Applies one commit, which must be later than all before it.
     pub fn take(&mut self, info: &VersionInfo, changes: &Changes) -> Result<(), IndexError> {
         let known = self.index.next_id.load(Ordering::Relaxed);
         let next_id = disk::next_id_after(changes).max(known);
@@ -455,7 +462,7 @@ impl CatchUp<'_> {
         self.bulk.take(&disk, info, changes, next_id)
     }
 
-    /// Has them in the index. Without this, it has none of them, or has to be made anew.
+    /// Writes all of them. Without this call the index has none of them, or must be rebuilt.
     pub fn finish(self) -> Result<(), IndexError> {
         self.bulk.finish(&*self.index.disk.get()?)?;
         let next_id = self.index.next_id.load(Ordering::Relaxed);

@@ -1,8 +1,10 @@
-//! What a version writes to the index.
+//! Derives the entries that one version writes to the index.
 //!
-//! A large commit is many batches: readers and flushes get their turn in between, and a crash may come
-//! there. So what goes with an entry (what it supersedes, whose name it was, whose content or subtree it
-//! changed) is in the batch of that entry, and what a repeated commit finds written is left alone.
+//! A commit may be split into many batches, and a crash may come between two. So the batch that has
+//! an entry also has all that is derived from it: the superseded entry, links, path history, and
+//! the location of stored content.
+//!
+//! Invariant: writing is idempotent. A repeated commit skips the entries that are written.
 
 use super::disk::{META_APPLIED, META_NEXT_ID, past_key, u64_at_start};
 use super::stored::stored_value;
@@ -15,21 +17,21 @@ use crate::tinyfs::{
 };
 use rustc_hash::FxHashSet;
 
-/// The entries of one commit.
+/// Writes the entries of one commit to a [`Target`].
 pub(super) struct Parts<'a, T> {
     target: T,
     version: Version,
     changes: &'a Changes,
-    /// Nothing with an id from this one on is in any version before.
+    /// No earlier version has an entry with this id or a greater one.
     born: u64,
-    /// Directories that are noted as changed.
+    /// Directories whose path history has this version already.
     touched: FxHashSet<NodeId>,
 }
 
-/// An entry that was there, and since when.
+/// The superseded entry, with the version in which it began.
 type Old<M> = (u64, <M as Map>::Value);
 
-/// Notes what was at a key, and what is now.
+/// Called with a key, its superseded entry and its new value, to write derived entries.
 type Note<P, M> = fn(
     &mut P,
     &<M as Map>::Key,
@@ -52,10 +54,10 @@ impl<'a, T: Target> Parts<'a, T> {
         })
     }
 
-    /// Writes all of them. The last one says that the version is here.
+    /// Writes all entries. The last batch marks the version as applied.
     pub(super) fn write_all(mut self, info: &VersionInfo, next_id: u64) -> Result<(), IndexError> {
         self.supersede::<Names>(Self::note_link)?;
-        // What comes next looks for the links.
+        // `note_node` reads the links.
         self.target.settle()?;
         self.supersede::<Nodes>(Self::note_node)?;
         self.supersede::<Extents>(|parts, _, _, new| parts.note_stored(new))?;
@@ -72,8 +74,8 @@ impl<'a, T: Target> Parts<'a, T> {
         self.target.put(room, key.into(), Some(value.into()))
     }
 
-    /// Puts the changed entries of one map in the present, and what they supersede in the past. `note`
-    /// is given each key with what was there and what is there now.
+    /// Writes the changed entries of one map to *present*, and those that they supersede to *past*.
+    /// Calls `note` for each key.
     fn supersede<M: Map>(&mut self, note: Note<Self, M>) -> Result<(), IndexError> {
         let (changes, version) = (self.changes, self.version.0);
         let present = Room::present(M::ID);
@@ -81,7 +83,7 @@ impl<'a, T: Target> Parts<'a, T> {
             let mut bytes = Vec::with_capacity(64);
             M::encode_key(key, &mut bytes);
             let mut old = None;
-            // What is new has nothing to supersede. A repeated commit writes it once more, the same.
+            // A new id supersedes nothing. A repeated commit writes the same entry again.
             let before = match M::owner(key) >= self.born {
                 true => None,
                 false => self.target.get(present, &bytes)?,
@@ -112,7 +114,7 @@ impl<'a, T: Target> Parts<'a, T> {
         Ok(())
     }
 
-    /// A name leads elsewhere: who had it has it until now, and who gets it from now on.
+    /// Ends the link of the node that had the name, and begins that of the node that gets it.
     fn note_link(
         &mut self,
         (dir, name): &<Names as Map>::Key,
@@ -131,7 +133,7 @@ impl<'a, T: Target> Parts<'a, T> {
         self.touch(*dir)
     }
 
-    /// A node is made, changed or removed.
+    /// Adds the version to the history of a changed file and of the directories above it.
     fn note_node(
         &mut self,
         id: &NodeId,
@@ -139,10 +141,11 @@ impl<'a, T: Target> Parts<'a, T> {
         new: Option<&Node>,
     ) -> Result<(), IndexError> {
         let (old, new) = match (old, new) {
-            // Its name was noted. A directory begins its trail.
+            // The name of a new node was handled by `note_link`. A new directory begins its
+            // history.
             (None, Some(new)) if new.kind == Kind::Directory => return self.touch(*id),
             (None, _) => return Ok(()),
-            // The same.
+            // The removal of the name was handled by `note_link`.
             (Some(_), None) => return Ok(()),
             (Some((_, old)), Some(new)) => (old, new),
         };
@@ -164,7 +167,7 @@ impl<'a, T: Target> Parts<'a, T> {
         Ok(())
     }
 
-    /// Equal bytes that come later can stand where these do.
+    /// Records where the bytes of a stored extent are, unless a location is known.
     fn note_stored(&mut self, new: Option<&Extent>) -> Result<(), IndexError> {
         if let Some(Extent::Stored(stored)) = new
             && self.target.get(Room::Stored, &stored.hash)?.is_none()
@@ -185,7 +188,7 @@ impl<'a, T: Target> Parts<'a, T> {
         old.content != new.content || old.size != new.size || new.content.is_some_and(changed)
     }
 
-    /// Notes that a directory's subtree changed, and so those around it. The root's always does.
+    /// Adds the version to the history of a directory and of its ancestors, except the root.
     fn touch(&mut self, dir: NodeId) -> Result<(), IndexError> {
         let mut dir = dir;
         while dir != NodeId::ROOT && self.touched.insert(dir) {
@@ -197,7 +200,7 @@ impl<'a, T: Target> Parts<'a, T> {
             self.put(Room::Trail, &key, value)?;
             let parent = match self.changes.get::<Nodes>(&dir) {
                 Some(Some(node)) => node.parent,
-                // What was removed was in what it was in before.
+                // A removed directory was in its parent of the version before.
                 _ => self.node_before(dir)?.and_then(|node| node.parent),
             };
             let Some(parent) = parent else { break };
@@ -206,7 +209,7 @@ impl<'a, T: Target> Parts<'a, T> {
         Ok(())
     }
 
-    /// A node as it was in the version before.
+    /// Returns a node as it was in the version before.
     fn node_before(&self, id: NodeId) -> Result<Option<Node>, IndexError> {
         let (mut key, version) = (Vec::with_capacity(8), self.version.0);
         Nodes::encode_key(&id, &mut key);
@@ -216,7 +219,7 @@ impl<'a, T: Target> Parts<'a, T> {
                 return Ok(Some(Nodes::decode_value(value)?));
             }
         }
-        // A repeated commit may have superseded it.
+        // Superseded by this version already, if the commit is repeated.
         let past = past_key(Nodes::ID, &key, version);
         let Some(entry) = self.target.get(Room::Past, &past)? else {
             return Ok(None);
@@ -225,7 +228,7 @@ impl<'a, T: Target> Parts<'a, T> {
     }
 }
 
-/// Whether nothing is different but the time of the last read.
+/// Returns whether the access time is the only difference.
 fn is_only_read(old: &Node, new: &Node) -> bool {
     let at = |node: &Node| Node {
         atime: Time::default(),

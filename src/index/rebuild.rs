@@ -1,7 +1,9 @@
-//! An index that is made beside the one that is in use, and takes its place.
+//! Builds a second index beside the one in use, to replace it when versions are pruned.
 //!
-//! In: the versions that it is to have, in order. Out: what of each changed anything. Holds always: the old
-//! index answers until the new one is whole; if that comes to nothing, the new folder is nobody's.
+//! `pond` pushes the versions to keep, in order, and then exchanges the two.
+//!
+//! Invariant: the old index serves reads until the new one is complete. A crash before that leaves
+//! a stray folder, which the next open removes.
 
 use super::disk::Disk;
 use super::{Index, IndexError, VersionInfo};
@@ -13,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use uuid::Uuid;
 
-/// What the name of an index ends in that is being made, and of one that was replaced.
+/// Extensions of the folder of an index that is being built, and of one that was replaced.
 const NEW: &str = "new";
 pub(super) const OLD: &str = "old";
 
@@ -21,7 +23,7 @@ pub(super) fn beside(dir: &Path, end: &str) -> PathBuf {
     dir.with_extension(end)
 }
 
-/// Removes what a crash left of making an index beside the one in `dir`.
+/// Removes the folders that a crash left beside the index in `dir`.
 pub(super) fn remove_strays(dir: &Path) -> Result<(), IndexError> {
     for stray in [NEW, OLD].map(|end| beside(dir, end)) {
         match fs::remove_dir_all(&stray) {
@@ -34,7 +36,7 @@ pub(super) fn remove_strays(dir: &Path) -> Result<(), IndexError> {
     Ok(())
 }
 
-/// The new index.
+/// An index that is being built.
 pub struct Rebuild {
     disk: Disk,
     dir: PathBuf,
@@ -50,8 +52,8 @@ impl Rebuild {
         })
     }
 
-    /// Adds a version, later than all before. Answers what of its changes is one: at least the root, so that
-    /// there is something of every version.
+    /// Adds a version, later than all before. Returns the changes that differ from the version
+    /// before. If none do, that is the root's node, so that every version has a record.
     pub fn push(
         &mut self,
         mut info: VersionInfo,
@@ -67,7 +69,7 @@ impl Rebuild {
         Ok(changes)
     }
 
-    /// The segments that any of its versions needs.
+    /// Returns the segments that any of its versions refers to.
     pub fn segments(&self) -> Result<BTreeSet<SegmentId>, IndexError> {
         let mut found = BTreeSet::new();
         self.disk.visit_history::<Extents>(&mut |_, extent| {
@@ -87,12 +89,12 @@ impl Index {
         Rebuild::begin(&beside(self.dir(), NEW), pond, next_id)
     }
 
-    /// The folder that it stands in.
+    /// Returns the folder of the index.
     pub fn dir(&self) -> &Path {
         self.disk.dir()
     }
 
-    /// Puts the new index in the place of the old one.
+    /// Replaces the index by the new one.
     pub fn exchange(&self, rebuilt: Rebuild) -> Result<(), IndexError> {
         let Rebuild { disk, dir, .. } = rebuilt;
         disk.rotate()?;
@@ -101,7 +103,7 @@ impl Index {
         self.disk.exchange(&dir)
     }
 
-    /// The segments that the open version needs.
+    /// Returns the segments that the open version refers to.
     pub fn open_segments(&self) -> BTreeSet<SegmentId> {
         let layers = self.layers.read();
         let extents = layers

@@ -1,9 +1,10 @@
-//! The key-value store of the index, and opening it anew while the pond goes on.
+//! Holds the key-value store of the index, and reopens it while the pond stays in use.
 //!
-//! Role: the store takes no more writes once one of its own has failed (a full disk, no descriptor); it has
-//! to be closed and opened again. In: the folder of the index. Out: the store, held for as long as one read
-//! or write takes. Holds always: nobody has the store while it is opened anew, and what they then find has
-//! everything that was committed.
+//! fjall takes no more writes once one has failed (disk full, no file descriptor): it must be
+//! closed and opened again. `Index` takes the store for the time of one read or write.
+//!
+//! Invariant: no thread has the store while it is being reopened, and the store that threads then
+//! get holds everything that was committed.
 
 use super::bulk::Bulk;
 use super::disk::Disk;
@@ -20,14 +21,14 @@ use uuid::Uuid;
 pub(super) struct Slot {
     dir: PathBuf,
     pond: Uuid,
-    /// Empty where it could not be opened anew.
+    /// `None` after a close, and after a reopen that failed.
     disk: RwLock<Option<Disk>>,
 }
 
-/// The store, for one read or write.
+/// The store, locked for one read or write.
 pub(super) type Held<'a> = MappedRwLockReadGuard<'a, Disk>;
 
-/// Takes in one commit that is read back.
+/// Applies one commit that is read back from the oplog.
 pub(super) type Replay<'a> = dyn FnMut(&VersionInfo, &Changes) -> Result<(), IndexError> + 'a;
 
 impl Slot {
@@ -44,13 +45,13 @@ impl Slot {
         &self.dir
     }
 
-    /// The store. May be asked by who has it already.
+    /// Locks the store. A thread that has it locked may call this again.
     pub(super) fn get(&self) -> Result<Held<'_>, IndexError> {
         RwLockReadGuard::try_map(self.disk.read_recursive(), Option::as_ref)
             .map_err(|_| IndexError::Closed)
     }
 
-    /// The store as it is now, whatever is committed later.
+    /// Returns a view of the store that later commits do not change.
     pub(super) fn view(&self) -> Result<View<'_>, IndexError> {
         let disk = self.get()?;
         let snapshot = disk.snapshot();
@@ -60,14 +61,14 @@ impl Slot {
     /// Closes the store, in order or as a crash would.
     pub(super) fn close(&self, in_order: bool) {
         let disk = self.disk.write().take();
-        // One that is closed already was not closed in order.
+        // A store that could not be reopened was not closed in order.
         if let Some(disk) = disk.filter(|_| in_order) {
             disk.close_in_order();
         }
     }
 
-    /// Closes the store and opens it anew, from nothing where it is damaged. `catch_up` is told the newest
-    /// version that it has, and gives it the later ones.
+    /// Closes the store and opens it again; deletes it first if it is damaged. `catch_up` is called
+    /// with the newest version that the store has, and must pass it all later ones.
     pub(super) fn reopen<E: From<IndexError>>(
         &self,
         next_id: u64,
@@ -94,8 +95,8 @@ impl Slot {
 }
 
 impl Slot {
-    /// Closes the store and opens the one in folder `new`, which takes its name. A crash leaves one of them
-    /// under that name, or none.
+    /// Closes the store and opens the one in folder `new`, which takes over its name. After a crash
+    /// the name leads to one of the two, or to nothing.
     pub(super) fn exchange(&self, new: &Path) -> Result<(), IndexError> {
         let mut slot = self.disk.write();
         drop(slot.take());
@@ -111,14 +112,14 @@ impl Slot {
     }
 }
 
-/// All keyspaces as they are at one moment.
+/// A snapshot of all keyspaces.
 pub(super) struct View<'a> {
     disk: Held<'a>,
     snapshot: Snapshot,
 }
 
 impl View<'_> {
-    /// Visits the entries in `from..to` at version `at`, in order.
+    /// Visits the entries in `from..to` at version `at`, in order of their keys.
     pub(super) fn scan<M: Map>(
         &self,
         at: Version,
@@ -129,7 +130,7 @@ impl View<'_> {
         Ok(self.disk.scan::<M>(&self.snapshot, at, from, to, visit)?)
     }
 
-    /// The last entry in `from..=to` at version `at`, of those that `skip` does not pass over.
+    /// Returns the last entry in `from..=to` at version `at` for whose key `skip` is false.
     pub(super) fn last<M: Map>(
         &self,
         at: Version,

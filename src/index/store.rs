@@ -1,7 +1,8 @@
-//! The index as a [`Store`]: the open version over what is committed.
+//! The index as a [`Store`]: the open version above the committed entries.
 //!
-//! What the open version says is copied out while the layers stand still, and a snapshot of the disk is taken with
-//! it: otherwise entries of before and after an operation or a commit mix.
+//! A reader of the present copies the entries of the memtables under their lock and takes a
+//! snapshot of the key-value store under the same lock. Otherwise it could mix the state before an
+//! operation or a commit with the state after it.
 
 use super::Index;
 use super::layers::Layers;
@@ -64,7 +65,7 @@ impl Store for Index {
         let (first, until) = (before.start(), before.end());
         let (from, to) = (&range.start, &range.end);
         if at != Version::NOW {
-            // The past stands still.
+            // A past version does not change, so two reads need no common snapshot.
             if let Some((key, value)) = self.last::<M>(at, first, until)?
                 && visit(key, value).is_break()
             {
@@ -88,7 +89,8 @@ impl Store for Index {
 }
 
 impl Index {
-    /// The disk as it is below these layers, if it can have anything of the owner of `key`.
+    /// Returns a view of the store below these memtables, if it can have entries of the owner of
+    /// `key`.
     fn below<M: Map>(&self, layers: &Layers, key: &M::Key) -> FsResult<Option<View<'_>>> {
         Ok(match M::owner(key) < layers.born() {
             true => Some(self.disk.view()?),
@@ -96,7 +98,7 @@ impl Index {
         })
     }
 
-    /// Visits what stands in `from..to` on disk and what the open version puts over it.
+    /// Visits the entries in `from..to` of the store, overlaid by those of the open version.
     fn scan_over<M: Map>(
         &self,
         open: Entries<M>,
@@ -138,7 +140,7 @@ impl Index {
         Ok(())
     }
 
-    /// The last entry in `from..=to` of the disk and of the open version over it.
+    /// Returns the last entry in `from..=to` of the store, overlaid by the open version.
     fn last_over<M: Map>(
         &self,
         open: OpenLast<M>,
@@ -152,7 +154,7 @@ impl Index {
         };
         let hidden = |key: &M::Key| removed.contains(key);
         let committed = disk.last::<M>(Version::NOW, from, to, &hidden)?;
-        // Where both have the key, the open version says what it holds now.
+        // For a key that both have, the open version has the newer value.
         Ok(match (best, committed) {
             (Some(open), Some(committed)) if committed.0 > open.0 => Some(committed),
             (None, committed) => committed,
@@ -161,7 +163,7 @@ impl Index {
     }
 }
 
-/// What the open version says of the keys in `from..to`.
+/// Returns the entries and removal marks of the open version in `from..to`.
 fn open_entries<M: Map>(layers: &Layers, from: &M::Key, to: &M::Key) -> Entries<M> {
     let mut open = Entries::<M>::new();
     for layer in layers.newest_first() {
@@ -174,14 +176,14 @@ fn open_entries<M: Map>(layers: &Layers, from: &M::Key, to: &M::Key) -> Entries<
     open
 }
 
-/// The last entry of the open version in some range, and what it removed behind that.
+/// The last entry of the open version in a range, and the keys behind it that it removed.
 struct OpenLast<M: Map> {
     best: Option<Entry<M>>,
     removed: BTreeSet<M::Key>,
 }
 
 impl<M: Map> OpenLast<M> {
-    /// A key's newest layer decides; an entry that was removed hides those below it.
+    /// The newest memtable with a key decides. A removal mark hides older entries of the key.
     fn of(layers: &Layers, from: &M::Key, to: &M::Key) -> OpenLast<M> {
         let mut removed = BTreeSet::new();
         let mut best: Option<(&M::Key, &M::Value)> = None;

@@ -1,7 +1,7 @@
-//! Where stored bytes stand, by their hash: what makes equal content cost nothing.
+//! Finds stored extents by the hash of their bytes, so that equal content is stored once.
 //!
-//! One keyspace, filled with every version and made anew with the index: BLAKE3 of a stored extent → its
-//! segment, offset, length and packed length. The first place stays.
+//! One keyspace, written with every version and rebuilt with the index: BLAKE3 of a stored extent →
+//! its segment, offset, length and compressed length. The first location is kept.
 
 use super::IndexError;
 use super::disk::{CUT, Disk, u64_at_start};
@@ -16,7 +16,7 @@ pub(super) fn stored_value(stored: &Stored) -> Vec<u8> {
 }
 
 impl Disk {
-    /// The whole stored extent of a hash.
+    /// Returns the stored extent whose bytes have `hash`.
     pub(super) fn stored(&self, hash: &[u8; 32]) -> Result<Option<Stored>, IndexError> {
         let Some(value) = self.stored.get(hash)? else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Where the entries of a version are written, and what is there already.
+//! The destination of a version's entries: the store in batches, or a bulk load.
 
 use super::IndexError;
 use super::disk::{Disk, MARK};
@@ -6,10 +6,10 @@ use crate::tinyfs::{MapId, Version};
 use fjall::{Keyspace, OwnedWriteBatch, Slice};
 use std::ops::RangeInclusive;
 
-/// Entries that one batch changes.
+/// Entries of one batch, after which it is committed.
 const BATCH: usize = 1_000;
 
-/// A part of the index, in the order of their names in the store.
+/// A keyspace, in the order of the array of their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
     Nodes,
@@ -24,7 +24,7 @@ pub(super) enum Room {
     Meta,
 }
 
-/// How many there are.
+/// Number of keyspaces.
 pub(super) const ROOMS: usize = 10;
 
 impl Room {
@@ -41,7 +41,7 @@ impl Room {
         Room::Meta,
     ];
 
-    /// Where the entries of a map stand that are in force.
+    /// Returns the keyspace of the present entries of a map.
     pub(super) fn present(map: MapId) -> Room {
         match map {
             MapId::Nodes => Room::Nodes,
@@ -52,26 +52,27 @@ impl Room {
     }
 }
 
-/// A key and what stands there.
+/// A key and its value.
 pub(super) type Pair = (Slice, Slice);
 
-/// Takes what a version changes.
+/// Takes the entries of a version.
 pub(super) trait Target {
-    /// What stands at a key.
+    /// Returns the value of a key.
     fn get(&self, room: Room, key: &[u8]) -> Result<Option<Slice>, IndexError>;
-    /// What stands in a range of keys, in their order.
+    /// Returns the entries in a range of keys, in order.
     fn range(&self, room: Room, keys: RangeInclusive<&[u8]>) -> Result<Vec<Pair>, IndexError>;
-    /// Puts something at a key, or with `None` takes away what is there. It may be found only when it is settled.
+    /// Inserts an entry, or removes it with `None`. `get` and `range` need not see it before
+    /// `settle`.
     fn put(&mut self, room: Room, key: Slice, value: Option<Slice>) -> Result<(), IndexError>;
-    /// An entry is put with all that goes with it.
+    /// Ends an entry and all that is derived from it. A batch may be committed here.
     fn step(&mut self) -> Result<(), IndexError>;
-    /// What was put is found.
+    /// Makes all that was put visible to `get` and `range`.
     fn settle(&mut self) -> Result<(), IndexError>;
-    /// Nothing with an id from this one on is in any version before.
+    /// Returns an id such that no earlier version has an entry with it or a greater one.
     fn born(&self) -> Result<u64, IndexError>;
 }
 
-/// The store, in batches, each with a note in each keyspace that it has it.
+/// The store, written in batches. Each batch writes its mark to every keyspace.
 pub(super) struct Batches<'d> {
     disk: &'d Disk,
     batch: OwnedWriteBatch,
@@ -130,7 +131,7 @@ impl Target for Batches<'_> {
     }
 }
 
-/// What a keyspace notes of a batch that it has.
+/// Returns the mark of a batch: version and number, little-endian.
 pub(super) fn mark(version: Version, number: u64) -> [u8; 16] {
     let mut mark = [0; 16];
     let (first, second) = mark.split_at_mut(8);
@@ -139,7 +140,7 @@ pub(super) fn mark(version: Version, number: u64) -> [u8; 16] {
     mark
 }
 
-/// What stands in a range of keys of a keyspace.
+/// Returns the entries in a range of keys of a keyspace.
 pub(super) fn pairs(
     keyspace: &Keyspace,
     keys: RangeInclusive<&[u8]>,

@@ -1,4 +1,4 @@
-//! Tests of the index: the model test, and cases that it cannot reach or that once went wrong.
+//! Tests of the index: the model test, bulk loads, and regressions that neither covers.
 
 mod bulk;
 mod cases;
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// The index and the journal of a pond in one folder.
+/// Opens the index and the journal of a pond, both in `dir`.
 fn open(dir: &Path, pond: Uuid) -> Index {
     open_at(&dir.join("i"), &dir.join("journal"), pond)
 }

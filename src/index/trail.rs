@@ -1,44 +1,46 @@
-//! When what changed, and who had which name: what a history of one path is made of.
+//! The history of a path: which versions changed it, and which names a node had.
 //!
-//! Two keyspaces, filled with every version and made anew with the index:
-//! - *links*: child, directory, name, a zero byte, begun → ended (all numbers but the last big-endian): each
-//!   time that a name led to a node, until `ended`, or all ones where it still does.
-//! - *trail*: node, version → nothing, or that the directory is gone: a version that changed a file's content, or anything below a directory.
-//!   The making of a file is told by its name. The root has no trail: every version changes it.
+//! Two keyspaces, written with every version and rebuilt with the index ([decision
+//! 8](../../docs/decisions/0008-path-history-in-the-index.md)):
+//! - *links*: child, directory, name, a zero byte, begun → ended, or all ones while the name still
+//!   leads to the node. Numbers in keys are big-endian, in values little-endian.
+//! - *trail*: node, version → empty, or [`GONE`]. The version changed a file's content, or anything
+//!   below a directory. The creation of a file is in *links* only. The root has no entries, since
+//!   every version changes it.
 
 use super::IndexError;
 use super::disk::{CUT, Disk, past_prefix, split_past_key, u64_at_start};
 use crate::tinyfs::{Map, MapId, Name, Names, NodeId, Version};
 
-/// The end of a link that still stands.
+/// Value of a link that has not ended.
 pub(super) const STANDS: [u8; 8] = u64::MAX.to_le_bytes();
 
-/// Stands at a version that removed a directory, which is no version of it.
+/// Value of a version that removed the directory. Such a version is not part of its history.
 pub(super) const GONE: &[u8] = &[1];
 
-/// A name that leads or led to a node.
+/// An interval of versions in which a name led to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The node.
     pub child: NodeId,
     /// The directory.
     pub dir: NodeId,
-    /// Its name there.
+    /// Its name in the directory.
     pub name: Name,
-    /// The first version in which it did.
+    /// First version of the interval.
     pub begun: Version,
-    /// The first version in which it did no more; [`Version::NOW`] where it still does.
+    /// First version behind the interval; [`Version::NOW`] if the name still leads to the node.
     pub ended: Version,
 }
 
 impl Link {
-    /// Whether it stood at a version.
+    /// Returns whether `version` is in the interval.
     pub fn stands_at(&self, version: Version) -> bool {
         self.begun <= version && (version < self.ended || self.ended == Version::NOW)
     }
 }
 
-/// The key of a link without its end.
+/// A decoded key of *links*.
 pub(super) struct Head {
     pub(super) child: NodeId,
     pub(super) dir: NodeId,
@@ -81,7 +83,8 @@ pub(super) fn trail_key(id: NodeId, version: Version) -> [u8; 16] {
 }
 
 impl Disk {
-    /// The versions in `from..=to` that changed the content of a file or the subtree of a directory.
+    /// Returns the versions in `from..=to` that changed the content of a file or the subtree of a
+    /// directory.
     pub(super) fn trail(
         &self,
         id: NodeId,
@@ -99,7 +102,7 @@ impl Disk {
         Ok(found)
     }
 
-    /// The last such version, and whether there is one.
+    /// Returns the last version of [`Disk::trail`], if there is one.
     pub(super) fn last_change(
         &self,
         id: NodeId,
@@ -117,7 +120,7 @@ impl Disk {
         Ok(None)
     }
 
-    /// All names that a node has and had in what is committed, by directory and name, and then by time.
+    /// Returns all committed names of a node, present and past, by directory, name and time.
     pub(super) fn links(&self, child: NodeId) -> Result<Vec<Link>, IndexError> {
         let mut found = Vec::new();
         for guard in self
@@ -137,7 +140,7 @@ impl Disk {
         Ok(found)
     }
 
-    /// All nodes that a name in a directory leads and led to in what is committed, the oldest first.
+    /// Returns all nodes that a name leads or led to in committed versions, oldest first.
     pub(super) fn name_history(&self, dir: NodeId, name: &Name) -> Result<Vec<Link>, IndexError> {
         let link = |begun: u64, ended: u64, value: &[u8]| -> Result<Link, IndexError> {
             Ok(Link {

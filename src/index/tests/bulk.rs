@@ -1,4 +1,4 @@
-//! Many versions at once against the same, one by one.
+//! Compares a bulk load of many versions with commits one by one.
 
 use crate::index::target::Room;
 use crate::index::{Index, IndexError, VersionInfo};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 const POND: Uuid = Uuid::from_u128(7);
 
-/// Numbers that look like chance.
+/// A deterministic pseudo-random generator.
 struct Chance(u64);
 
 impl Chance {
@@ -48,7 +48,7 @@ fn node(kind: Kind, parent: Option<NodeId>, mtime: u64) -> Node {
     }
 }
 
-/// A history of files that are made, changed, moved and removed in a few directories in each other.
+/// Returns a history of files that are created, changed, moved and removed in nested directories.
 fn history(seed: u64) -> Vec<(VersionInfo, Changes, u64)> {
     let (mut chance, mut next, mut all) = (Chance(seed), 20u64, Vec::new());
     let mut files: Vec<(NodeId, NodeId, Name)> = Vec::new();
@@ -119,7 +119,7 @@ fn open(dir: &Path) -> Result<Index, IndexError> {
     Index::open(&dir.join("i"), POND, journal?)
 }
 
-/// All that the index holds, but for how it came there.
+/// Returns all entries of the index, except marks.
 fn everything(index: &Index) -> Vec<(usize, Vec<u8>, Vec<u8>)> {
     let (disk, mut all) = (index.disk.get().unwrap(), Vec::new());
     for (n, room) in Room::ALL.into_iter().enumerate() {
@@ -134,7 +134,7 @@ fn everything(index: &Index) -> Vec<(usize, Vec<u8>, Vec<u8>)> {
 }
 
 #[test]
-fn versions_at_once_are_those_one_by_one() {
+fn a_bulk_load_equals_commits_one_by_one() {
     for seed in 0..3 {
         let history = history(seed);
         let (one, many, steps) = (
@@ -155,14 +155,15 @@ fn versions_at_once_are_those_one_by_one() {
         let at_once = open(many.path()).unwrap();
         let mut catching = at_once.catch_up();
         for (info, changes, next_id) in &history {
-            // As the ids in a commit tell it.
+            // As a commit of this version would record it.
             at_once
                 .next_id
                 .store(*next_id, std::sync::atomic::Ordering::Relaxed);
             catching.take(info, changes).unwrap();
         }
         catching.finish().unwrap();
-        // The last ids are those of contents.
+        // `next_id` differs: a bulk load derives it from the ids in the commits, content ids among
+        // them.
         let told = |all: &[(usize, Vec<u8>, Vec<u8>)]| -> Vec<_> {
             all.iter()
                 .filter(|(_, key, _)| key != b"next_id")
@@ -170,7 +171,7 @@ fn versions_at_once_are_those_one_by_one() {
                 .collect()
         };
         assert!(told(&everything(&at_once)) == told(&want), "seed {seed}");
-        // Closed and opened in between.
+        // The same with the index closed and opened between loads.
         for part in history.chunks(17) {
             let index = open(steps.path()).unwrap();
             let mut catching = index.catch_up();
@@ -189,7 +190,7 @@ fn versions_at_once_are_those_one_by_one() {
 }
 
 #[test]
-fn what_was_not_finished_is_found_to_be_so() {
+fn an_unfinished_bulk_load_is_detected_on_open() {
     let dir = TempDir::new().unwrap();
     let index = open(dir.path()).unwrap();
     let mut catching = index.catch_up();

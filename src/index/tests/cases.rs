@@ -1,4 +1,4 @@
-//! Cases with a name: bugs that were, and what the model test does not reach.
+//! Regression tests, and cases that the model test does not reach.
 
 use crate::index::{Index, VersionInfo};
 use crate::tinyfs::{
@@ -56,13 +56,13 @@ fn put(index: &Index, content: ContentId, offset: u64, bytes: Option<&'static [u
     let mut changes = Changes::default();
     let extent = bytes.map(|bytes| Extent::Inline(Bytes::from_static(bytes)));
     changes.set::<Extents>((content, offset), extent);
-    // Content that no file has does not get into a commit.
+    // A commit leaves out content that no file refers to.
     changes.set::<Nodes>(NodeId(content.0 + 1_000), Some(file(Some(content))));
     index.apply(changes, None);
 }
 
 #[test]
-fn last_tells_what_the_open_version_says_of_a_key_that_is_on_disk_too() {
+fn last_prefers_the_open_version_for_a_key_that_is_committed_too() {
     let (_dir, index) = index();
     let content = ContentId(index.new_id());
     let last = |to| {
@@ -93,7 +93,7 @@ fn last_tells_what_the_open_version_says_of_a_key_that_is_on_disk_too() {
 }
 
 #[test]
-fn replayed_entries_are_seen_before_and_without_recovery() {
+fn replayed_entries_are_visible_before_and_without_recovery() {
     let dir = TempDir::new_in("/dev/shm")
         .or_else(|_| TempDir::new())
         .unwrap();
@@ -118,7 +118,7 @@ fn replayed_entries_are_seen_before_and_without_recovery() {
 }
 
 #[test]
-fn names_that_begin_alike_have_their_own_past() {
+fn names_with_a_common_prefix_have_separate_histories() {
     let (_dir, index) = index();
     let names: Vec<Name> = [&b"a"[..], b"a\x01", b"ab", b"b"]
         .map(|n| Name::new(n).unwrap())
@@ -132,7 +132,7 @@ fn names_that_begin_alike_have_their_own_past() {
         changes.set::<Names>((NodeId::ROOT, name.clone()), dentry);
         index.apply(changes, None);
     };
-    // Version n + 1 has the names from n on; they go one by one.
+    // Version n + 1 has the names from n on: each version removes one.
     names.iter().for_each(|name| set(name, true));
     commit(&index, 1);
     for (n, name) in names.iter().enumerate() {
@@ -163,7 +163,7 @@ fn names_that_begin_alike_have_their_own_past() {
 }
 
 #[test]
-fn nothing_is_lost_when_generations_end_while_others_write() {
+fn no_entry_is_lost_when_generations_are_sealed_during_writes() {
     let (_dir, index) = index();
     let done = AtomicBool::new(false);
     let ids = std::thread::scope(|scope| {
@@ -184,7 +184,7 @@ fn nothing_is_lost_when_generations_end_while_others_write() {
         while !done.load(Ordering::Relaxed) {
             commit(&index, version);
             version += 1;
-            // A scan sees each node once, and never fewer than an earlier one.
+            // A scan sees each node once, and never fewer than an earlier scan.
             let mut count = 0;
             let all =
                 index.scan::<Nodes>(Version::NOW, &NodeId(0), &NodeId(u64::MAX), &mut |_, _| {
@@ -206,7 +206,7 @@ fn nothing_is_lost_when_generations_end_while_others_write() {
 }
 
 #[test]
-fn an_open_file_outlives_its_name_and_no_commit_holds_it() {
+fn an_orphan_stays_readable_and_is_in_no_commit() {
     let (_dir, index) = index();
     let (id, content) = (NodeId(index.new_id()), ContentId(index.new_id()));
     let mut changes = Changes::default();
@@ -245,7 +245,7 @@ fn an_open_file_outlives_its_name_and_no_commit_holds_it() {
 }
 
 #[test]
-fn a_run_is_found_whole_while_it_is_split_and_joined() {
+fn a_run_is_read_whole_while_it_is_split_and_joined() {
     let (_dir, index) = index();
     let content = ContentId(index.new_id());
     let apply = |first: &'static [u8], second: Option<&'static [u8]>| {
@@ -276,7 +276,7 @@ fn a_run_is_found_whole_while_it_is_split_and_joined() {
 }
 
 #[test]
-fn runs_are_not_joined_below_what_an_open_file_without_a_name_changed() {
+fn runs_are_not_joined_below_changes_of_an_orphan() {
     let (_dir, index) = index();
     let (id, content) = (NodeId(index.new_id()), ContentId(index.new_id()));
     put(&index, content, 0, Some(b"kept"));
@@ -316,7 +316,7 @@ fn joined_runs_are_never_longer_than_a_chunk() {
 }
 
 #[test]
-fn a_part_that_is_behind_the_others_is_damage() {
+fn a_keyspace_that_is_behind_the_others_is_damage() {
     let dir = TempDir::new().unwrap();
     let pond = Uuid::from_u128(1);
     let at = dir.path().join("i");
@@ -327,7 +327,7 @@ fn a_part_that_is_behind_the_others_is_damage() {
         commit(&index, version);
     }
     drop(index);
-    // As where the store's journal was cut off before what only this part still had to take from it.
+    // The state if fjall's journal was truncated before entries that only this keyspace needed.
     {
         let db = fjall::Database::builder(&at).open().unwrap();
         let past = db.keyspace("past", Default::default).unwrap();
@@ -345,7 +345,7 @@ fn a_part_that_is_behind_the_others_is_damage() {
 }
 
 #[test]
-fn an_index_that_is_opened_anew_has_everything() {
+fn a_reopened_index_has_every_commit() {
     let (_dir, index) = index();
     let content = ContentId(index.new_id());
     put(&index, content, 0, Some(b"old"));
@@ -353,7 +353,7 @@ fn an_index_that_is_opened_anew_has_everything() {
     put(&index, content, 3, Some(b"new"));
     let generation = index.seal();
     let changes = index.sealed(generation).unwrap();
-    // What a commit wrote to the log, and could not write to the index.
+    // Replays a commit that is in the oplog and could not be written to the index.
     index
         .reopen(|applied, take| -> Result<(), crate::index::IndexError> {
             assert_eq!(applied, Some(Version(0)));

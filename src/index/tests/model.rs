@@ -1,4 +1,4 @@
-//! The model test on the index: with layers, journal, segments, commits, crashes and replays.
+//! The model test on the index: memtables, journal, segments, commits, crashes and replays.
 
 use crate::index::{Frozen, Index, VersionInfo};
 use crate::tinyfs::model_tests::{Crash, Harness, Outcome, Step, config, run, steps};
@@ -11,21 +11,21 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// Content of at least this many bytes goes to the segment.
+/// Least length in bytes of content that is spilled to the segment.
 const INLINE: usize = 8;
 const POND: Uuid = Uuid::from_u128(7);
 
-/// A commit as the oplog would hold it.
+/// A commit, as the oplog would hold it.
 struct Logged {
     info: VersionInfo,
     generation: u64,
     changes: Changes,
 }
 
-/// The index, and around it what a pond has: a segment and a log that survive every crash.
+/// The index with what a pond has around it: a segment and a log, which survive every crash.
 struct Pond {
     dir: TempDir,
-    /// How often the index was made anew.
+    /// Number of rebuilds of the index.
     made: u32,
     index: Option<Index>,
     segment: Vec<u8>,
@@ -55,8 +55,8 @@ impl Pond {
         self.index.as_ref().unwrap()
     }
 
-    /// Opens as a pond does: applies what the log has and the index has not, then brings back what
-    /// was flushed.
+    /// Opens the index as a pond does: applies the commits that it lacks, then recovers the
+    /// journal.
     fn open(&mut self) {
         self.index = None;
         self.sealed = None;
@@ -78,7 +78,7 @@ impl Pond {
         self.index = Some(index);
     }
 
-    /// Puts the content of frozen layers in the segment.
+    /// Spills the content of immutable memtables to the segment.
     fn settle(&mut self) {
         for frozen in self.index().unsettled() {
             let extents = self.stored(&frozen);
@@ -137,7 +137,7 @@ impl Pond {
             self.index().committed(generation);
             return Outcome::Committed(None);
         }
-        // Numbers have gaps: compaction takes some.
+        // Version numbers have gaps, since merges of the oplog take some.
         let number = self
             .log
             .last()
@@ -169,7 +169,7 @@ impl Pond {
     }
 }
 
-/// In memory where that can be: sequences sync all the time, and no power is cut here.
+/// In memory where possible: the sequences sync often, and no power cut is simulated.
 fn scratch() -> TempDir {
     TempDir::new_in("/dev/shm")
         .or_else(|_| TempDir::new())
@@ -239,7 +239,7 @@ proptest! {
     #![proptest_config(config(2_000))]
 
     #[test]
-    fn index_does_as_the_reference(steps in steps()) {
+    fn index_matches_the_reference_model(steps in steps()) {
         run(Pond::new(), &steps);
     }
 }
