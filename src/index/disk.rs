@@ -159,7 +159,9 @@ impl Disk {
         let mark = disk.meta.get(MARK)?;
         for keyspace in disk.maps() {
             if keyspace.get(MARK)? != mark {
-                return Err(IndexError::Damaged("its keyspaces are of different versions"));
+                return Err(IndexError::Damaged(
+                    "its keyspaces are of different versions",
+                ));
             }
         }
         Ok(disk)
