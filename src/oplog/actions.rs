@@ -1,9 +1,10 @@
-//! The actions of one commit, as they stand in its JSON file.
+//! Parses the JSON file of one commit.
 //!
-//! Role: read a commit without the kernel, which takes an empty file for a commit that did
-//! nothing. In: the bytes of a file. Out: what the commit adds, removes and is identified by.
-//! Holds always: a commit of this program is whole only with its transaction identifier, which
-//! stands after everything it adds.
+//! Used instead of the kernel where a torn commit has to be detected: the kernel takes an empty
+//! file for a commit without actions.
+//!
+//! Invariant: a commit of pondmount is complete only if it has its transaction identifier, which
+//! follows everything that it adds.
 
 use super::digest::generation;
 use super::error::OplogError;
@@ -14,22 +15,22 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
-/// What a commit holds.
+/// The actions of a commit.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Actions {
-    /// The files that it adds, with their sizes.
+    /// Paths of the files that it adds, with their sizes in bytes.
     pub adds: Vec<(String, u64)>,
-    /// The files that it removes.
+    /// Paths of the files that it removes.
     pub removes: Vec<String>,
-    /// Transaction identifiers: application and version.
+    /// Transaction identifiers: application id and version.
     pub txns: Vec<(String, i64)>,
 }
 
-/// How the application begins under which merges are noted. Its number is how many files a merge removes.
+/// Prefix of the application id of merges. Their version is the number of files that they remove.
 pub(super) const MERGES: &str = "merge-";
 
 impl Actions {
-    /// Whether it moves rows and changes nothing.
+    /// Returns whether the commit only moves rows.
     pub(super) fn is_merge(&self) -> bool {
         self.merge().is_some()
     }
@@ -39,7 +40,7 @@ impl Actions {
         merge.map(|(_, removes)| *removes)
     }
 
-    /// Whether the files that it adds were written for the generation that it says it is.
+    /// Returns whether the generations in the names of added files match the transaction.
     pub(super) fn agree(&self) -> bool {
         let mut told = self.adds.iter().filter_map(|(path, _)| generation(path));
         told.all(|generation| {
@@ -49,13 +50,13 @@ impl Actions {
         })
     }
 
-    /// Whether this commit is that of an application's generation.
+    /// Returns whether the commit is that of generation `generation` of `app`.
     pub(super) fn is_of(&self, app: &str, generation: i64) -> bool {
         self.txns.iter().any(|(a, v)| a == app && *v == generation)
     }
 }
 
-/// Reads the commit of a version; the inner error tells in what way it is not whole.
+/// Reads the commit of a version. The inner error says why it is not complete.
 pub(super) fn read(table: &Table, version: Version) -> Result<Result<Actions, String>, OplogError> {
     Ok(match table.get(&commit_path(version))? {
         Some(bytes) => parse(&bytes, version),
@@ -63,8 +64,8 @@ pub(super) fn read(table: &Table, version: Version) -> Result<Result<Actions, St
     })
 }
 
-/// One line of a commit. What a reader does not know is passed over and takes no room, whatever it is: the
-/// protocol's version would tell of what must be known.
+/// One line of a commit. Unknown actions are skipped without allocation. What a reader must know is
+/// announced by the protocol version.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Line {
@@ -107,7 +108,7 @@ fn parse(bytes: &[u8], version: Version) -> Result<Actions, String> {
     if bytes.len() as u64 >= MAX_LOG_FILE {
         return Err("its file is longer than that of a commit can be".into());
     }
-    // What is passed over below, others read.
+    // Skipped fields are checked too, since other Delta readers parse them.
     if std::str::from_utf8(bytes).is_err() {
         return Err("its file is no text".into());
     }
@@ -134,7 +135,9 @@ fn parse(bytes: &[u8], version: Version) -> Result<Actions, String> {
             .extend(line.txn.map(|txn| (txn.app_id, txn.version)));
     }
     match () {
-        () if version.0 == 0 && !(protocol && metadata) => Err("it does not make the table".into()),
+        () if version.0 == 0 && !(protocol && metadata) => {
+            Err("it does not create the table".into())
+        }
         () if version.0 > 0 && ours && actions.txns.is_empty() => {
             Err("its file is cut short".into())
         }
@@ -151,7 +154,7 @@ fn parse(bytes: &[u8], version: Version) -> Result<Actions, String> {
     }
 }
 
-/// What is wrong with a line, without what stands in it.
+/// Returns what is wrong with a line, without its content.
 fn place(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Data => "it is no action",
@@ -167,7 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_commit_that_ends_early_is_told_from_a_whole_one() {
+    fn a_truncated_commit_is_refused() {
         let info = r#"{"commitInfo":{"engineInfo":"pondmount/1"}}"#;
         let add = r#"{"add":{"path":"a","size":3}}"#;
         let txn = r#"{"txn":{"appId":"p","version":4}}"#;
@@ -175,7 +178,7 @@ mod tests {
         let actions = parse(whole.as_bytes(), Version(1)).unwrap();
         assert_eq!(actions.adds, [("a".to_string(), 3)]);
         assert!(actions.is_of("p", 4) && !actions.is_of("p", 5) && !actions.is_of("q", 4));
-        // Every true prefix is torn, but for the one that only lacks the last line's end.
+        // Every proper prefix is torn, except the one that only lacks the last newline.
         for end in 0..whole.len() - 1 {
             assert!(
                 parse(&whole.as_bytes()[..end], Version(1)).is_err(),
@@ -186,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_merge_removes_all_that_it_replaces_or_nothing() {
+    fn a_merge_with_missing_removes_is_refused() {
         let info = r#"{"commitInfo":{"engineInfo":"pondmount/1"}}"#;
         let add = r#"{"add":{"path":"a-merged-b","size":3}}"#;
         let txn = r#"{"txn":{"appId":"merge-p","version":2}}"#;
@@ -198,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nested_without_end_is_refused_and_what_is_wide_takes_no_room() {
+    fn deep_json_is_refused_and_unknown_fields_are_not_allocated() {
         let deep = format!("{{\"commitInfo\":{}", "[".repeat(1 << 20));
         let why = parse(deep.as_bytes(), Version(1)).unwrap_err();
         assert!(why.contains("line 1") && why.len() < 100, "{why}");
@@ -208,12 +211,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_commit_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn any_bytes_are_parsed_as_a_commit_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = parse(&bytes, Version(1));
         }
 
         #[test]
-        fn any_line_of_json_is_an_action_or_none(
+        fn any_json_line_is_parsed_as_an_action_without_panic(
             key in "add|remove|txn|commitInfo|protocol|metaData|x",
             value in "null|1|-1|\\{\\}|\\[\\]|\\{\"path\":1\\}|\\{\"path\":\"a\",\"size\":-1\\}|1e999|\"\\\\ud800\"",
         ) {
@@ -222,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_of_another_program_needs_no_transaction() {
+    fn a_foreign_commit_needs_no_transaction_identifier() {
         let foreign = r#"{"commitInfo":{"engineInfo":"delta-rs:1.1"}}"#;
         assert!(parse(foreign.as_bytes(), Version(3)).is_ok());
         assert!(parse(foreign.as_bytes(), Version(0)).is_err());

@@ -1,8 +1,9 @@
-//! Version 0: the commit that makes the table.
+//! Writes version 0, the commit that creates the table.
 //!
-//! Role: write the first commit, which the kernel would write with a protocol that fewer programs
-//! can read. In: the pond's id and the rows of its birth. Out: a table of reader version 1 and
-//! writer version 2. Holds always: nothing is a table until this one file is there.
+//! The kernel would create it with a newer protocol that fewer programs can read; this table has
+//! reader version 1 and writer version 2.
+//!
+//! Invariant: the table exists once this one file exists.
 
 use super::commit::{PartFile, write_parts};
 use super::error::OplogError;
@@ -15,7 +16,7 @@ use object_store::Error;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Makes the table of a pond that is born with the entries of `birth`.
+/// Creates the table of a pond, with the entries of `birth`.
 pub(super) fn create(
     table: &Table,
     place: &str,
@@ -36,7 +37,7 @@ pub(super) fn create(
     match table.create(&commit_path(Version(0)), Bytes::from(log)) {
         Ok(()) => Ok(()),
         Err(Error::AlreadyExists { .. }) => Err(exists()),
-        Err(e) => Err(table.failed("make the oplog", e)),
+        Err(e) => Err(table.failed("create the oplog", e)),
     }
 }
 
@@ -65,7 +66,7 @@ fn log(pond: Uuid, millis: i64, files: &[PartFile]) -> String {
     lines.collect()
 }
 
-/// The action that adds a data file.
+/// Returns the action that adds a data file.
 pub(super) fn add(file: &PartFile) -> Value {
     let stats = &file.stats;
     let range = |of: fn(&(i64, i64)) -> i64| {

@@ -1,10 +1,10 @@
-//! The newest checkpoint, before the kernel reads it.
+//! Checks checkpoints before the kernel reads them, and seals them with a hash.
 //!
-//! Role: a checkpoint is a Parquet file that no checksum of Delta's covers, and the kernel takes what it finds.
-//! In: the log's folder. Out: nothing, or what is wrong; and a note of what a checkpoint was when it was written. Holds always: what is decoded of a checkpoint is in
-//! proportion to its length, and a file of the log that is longer than any can be is not read.
+//! A checkpoint is a Parquet file without a checksum, and the kernel uses whatever it decodes. A
+//! damaged checkpoint is set aside; the log is then read from an older one or from its beginning.
 //!
-//! A checkpoint is a cache: where it is refused, it is set aside, and the log is read from further back.
+//! Invariants: what is decoded of a checkpoint is in proportion to its length. A file of the log
+//! above [`MAX_LOG_FILE`] is not read.
 
 use super::error::OplogError;
 use super::pages::{check_footer, check_pages};
@@ -23,7 +23,7 @@ struct Hint {
     version: u64,
 }
 
-/// Notes the hash of a checkpoint that was just written, in a file beside it that no Delta reader looks at.
+/// Writes the hash of a new checkpoint to a file beside it, which no Delta reader looks at.
 pub(super) fn seal(table: &Table, version: Version) -> Result<(), OplogError> {
     let path = seal_path(version);
     let Some(hash) = hash(table, version)? else {
@@ -36,7 +36,7 @@ pub(super) fn seal(table: &Table, version: Version) -> Result<(), OplogError> {
     written.map_err(|e| table.failed(format!("write {path}"), e))
 }
 
-/// Whether a checkpoint has the hash that was noted of it, if one was. What other programs write has none.
+/// Returns whether a checkpoint matches its hash. Checkpoints of other programs have none and pass.
 pub(super) fn is_sealed(table: &Table, version: Version) -> Result<bool, OplogError> {
     match table.get(&seal_path(version))? {
         Some(noted) => Ok(hash(table, version)?.is_some_and(|hash| *hash.as_bytes() == *noted)),
@@ -53,7 +53,7 @@ fn hash(table: &Table, version: Version) -> Result<Option<String>, OplogError> {
     Ok(whole.map(|bytes| blake3::hash(&bytes).to_hex().to_string()))
 }
 
-/// Whether the log can be given to the kernel. The hint of the newest checkpoint was looked after before.
+/// Checks the newest checkpoint and the sizes of the log's files. [`tail`] has checked the hint.
 pub(super) fn check(table: &Table) -> Result<(), OplogError> {
     let hint = table.get(LAST_CHECKPOINT)?;
     let hint = hint.and_then(|bytes| serde_json::from_slice::<Hint>(&bytes).ok());
@@ -82,7 +82,7 @@ pub(super) fn check(table: &Table) -> Result<(), OplogError> {
         let name = part.location.filename().unwrap_or_default();
         let why = match guarded(|| look(table, &part)) {
             Some(looked) => looked?.err(),
-            None => Some("it makes no sense as Parquet".into()),
+            None => Some("it cannot be parsed as Parquet".into()),
         };
         if let Some(why) = why {
             return Err(damaged(version, format!("its checkpoint {name}: {why}")));

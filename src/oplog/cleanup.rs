@@ -1,11 +1,11 @@
-//! Taking away what no reader of the newest versions needs of the log.
+//! Removes commits, checkpoints and data files that no reader of recent versions needs.
 //!
-//! Role: keep the log short. In: its folder. Out: commits, checkpoints and data files that are gone. Holds
-//! always: the last two checkpoints stay, each with all commits since and all data files that these name, so
-//! that a damaged checkpoint can be done without; rows are never lost, since what is removed here was replaced
-//! by a merge; what is left after any crash is a whole log, and the next clean-up goes on.
+//! Run by `pond`'s housekeeping thread after each checkpoint. Delta's own clean-up is disabled: it
+//! depends on the clock and on file times.
 //!
-//! Delta's own clean-up is switched off: it would go by the clock, and by files' times.
+//! Invariants: the two newest checkpoints stay, with all later commits and the data files that
+//! these name, so that one damaged checkpoint is harmless. No row is lost: a removed data file was
+//! replaced by a merge. After a crash the log is complete, and the next clean-up continues.
 
 use super::error::OplogError;
 use super::source::store_path;
@@ -15,15 +15,15 @@ use crate::tinyfs::Version;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// A clean-up that can be made. It needs nothing but the store.
+/// A clean-up that is due. It needs only the store.
 pub struct CleanUp {
     table: Arc<Table>,
-    /// Data files of the newest version, which stay whatever a commit says.
+    /// Data files of the newest version. They are kept whatever a commit says.
     live: HashSet<String>,
 }
 
 impl Oplog {
-    /// The clean-up that is to be made now: once after each checkpoint.
+    /// Returns the clean-up if one is due: once after each checkpoint.
     pub fn clean_up_due(&mut self) -> Result<Option<CleanUp>, OplogError> {
         if !self.cleanable {
             return Ok(None);
@@ -37,7 +37,7 @@ impl Oplog {
 }
 
 impl CleanUp {
-    /// Makes it. Answers how many files are gone.
+    /// Runs the clean-up. Returns the number of removed files.
     pub fn run(self) -> Result<u64, OplogError> {
         let table = &self.table;
         let mut removed = 0;
@@ -46,7 +46,7 @@ impl CleanUp {
             return Ok(0);
         };
         let names = table.list_log(Version(0))?;
-        // The oldest first, so that the log has no gap after a crash; and each after what it removed.
+        // Oldest first, so that a crash leaves no gap; each commit after the files that it removed.
         for version in names.iter().filter_map(tail::commit_version) {
             let version = Version(version);
             if version >= older {
@@ -54,9 +54,9 @@ impl CleanUp {
             }
             let actions = match actions::read(table, version)? {
                 Ok(actions) => actions,
-                // Nothing needs it, and what it removed stays behind.
+                // No reader needs the commit. The files that it removed remain as garbage.
                 Err(why) => {
-                    tracing::warn!(%version, why, "a damaged commit is cleaned away");
+                    tracing::warn!(%version, why, "a damaged commit is removed from the log");
                     Default::default()
                 }
             };

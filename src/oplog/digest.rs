@@ -1,10 +1,11 @@
-//! Data files carry the hash of their bytes in their names, and the generation that they were written for.
+//! Names data files by the hash of their bytes and the generation that they belong to.
 //!
-//! Role: tell a damaged file before Parquet looks into it, whose library does not survive every
-//! damage, and whose outer columns no checksum covers; and a commit whose transaction was damaged, which
-//! no checksum covers either. In: a data file. Out: its name, or whether its bytes are those that it
-//! was named for. Holds always: a file that another program wrote has
-//! no hash in its name, and is believed as far as its payloads' checksums go.
+//! The hash is verified before Parquet parses a file: no checksum covers the outer columns, and the
+//! library panics on some damage. The generation exposes a commit whose transaction identifier was
+//! damaged. See [decision 3](../../docs/decisions/0003-hash-in-data-file-names.md).
+//!
+//! A file of another program has no hash in its name. Only the checksums of its payloads protect
+//! it.
 
 use super::error::OplogError;
 use super::schema::PART;
@@ -14,37 +15,37 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use uuid::Uuid;
 
-/// Hexadecimal digits of the hash that stand in the name: 128 bits.
+/// Hexadecimal digits of the hash in a name: 128 bits.
 const DIGITS: usize = 32;
-/// What is read at once of a file that is too large to be read whole.
+/// Bytes that are hashed at once of a file that is not read whole.
 const CHUNK: u64 = 8 << 20;
 
-/// The path of a new data file: unlike any other, and naming the hash of its bytes.
+/// Returns a unique path for a new data file.
 pub(super) fn path_of(part: i32, generation: u64, bytes: &[u8]) -> String {
     let hash = digits(Hasher::new().update(bytes));
     let unique = Uuid::now_v7();
     format!("{PART}={part}/{unique}-g{generation}-{hash}.parquet")
 }
 
-/// The path of a file that others were joined into.
+/// Returns a unique path for a merged data file.
 pub(super) fn path_of_merged(part: i32, bytes: &[u8]) -> String {
     let hash = digits(Hasher::new().update(bytes));
     format!("{PART}={part}/{}-merged-{hash}.parquet", Uuid::now_v7())
 }
 
-/// The generation that a file was written for, if its name tells one.
+/// Returns the generation in a file name, if there is one.
 pub(super) fn generation(path: &str) -> Option<u64> {
     let (rest, _) = path.strip_suffix(".parquet")?.rsplit_once('-')?;
     let (_, generation) = rest.rsplit_once("-g")?;
     generation.parse().ok()
 }
 
-/// Whether a file of that name has the bytes that it was named for, by the bytes themselves.
+/// Returns whether `bytes` match the hash in the file name, or the name has none.
 pub(super) fn fits(path: &str, bytes: &[u8]) -> bool {
     named(path).is_none_or(|hash| digits(Hasher::new().update(bytes)) == hash)
 }
 
-/// The same for a file in the store, which is read through.
+/// Like [`fits`], for a file in the store, which is read in parts.
 pub(super) fn fits_stored(
     table: &Table,
     path: &str,
@@ -82,13 +83,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_fits_only_the_bytes_it_was_made_for() {
+    fn a_file_name_matches_only_the_bytes_it_was_made_for() {
         let path = path_of(3, 7, b"bytes");
         assert!(path.starts_with("node_part=3/"), "{path}");
         assert!(fits(&path, b"bytes") && !fits(&path, b"byteS"));
         assert_ne!(path, path_of(3, 7, b"bytes"));
         assert_eq!(generation(&path), Some(7));
-        // As other programs name their files.
+        // Names as other programs choose them.
         assert!(fits(
             "part-00001-1b4e28ba-2fa1-11d2-883f-0016d3cca427-c000.parquet",
             b"x"

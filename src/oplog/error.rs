@@ -1,8 +1,7 @@
-//! Errors of the oplog.
+//! Errors of the oplog: what failed, where and why, in one sentence.
 //!
-//! Role: say in one sentence what failed, where and why. In: errors of the store, of Parquet, of
-//! Arrow and of the kernel. Out: [`OplogError`]. Holds always: an error of the operating system
-//! stays in the chain of causes, so that a full disk is told apart from a broken one.
+//! Invariant: an error of the operating system stays in the chain of causes, so that `ENOSPC` can
+//! be distinguished from other failures.
 
 use super::record::RecordError;
 use crate::tinyfs::{Errno, Version};
@@ -14,38 +13,38 @@ use uuid::Uuid;
 /// Any error, boxed.
 pub(super) type Cause = Box<dyn StdError + Send + Sync>;
 
-/// Why the oplog could not be made, opened, read or extended.
+/// An error of creating, opening, reading or extending the oplog.
 #[derive(Debug, thiserror::Error)]
 pub enum OplogError {
-    /// The folder holds no oplog.
+    /// The folder has no oplog.
     #[error("there is no oplog in {place}")]
     Absent {
         /// The folder.
         place: String,
     },
-    /// The folder holds an oplog already.
+    /// The folder has an oplog already.
     #[error("there is an oplog in {place} already")]
     Exists {
         /// The folder.
         place: String,
     },
-    /// The table was not made by pondmount, or is that of another pond.
+    /// The table was not created by pondmount, or belongs to another pond.
     #[error("the oplog is not that of pond {pond}: {why}")]
     Foreign {
-        /// The pond that was asked for.
+        /// The pond that was opened.
         pond: Uuid,
-        /// What tells that it is not.
+        /// What does not match.
         why: String,
     },
-    /// A version that was acknowledged is gone.
+    /// An acknowledged version is missing.
     #[error("the oplog ends at version {latest}, but version {known} was committed before")]
     Lost {
-        /// The newest version that was ever acknowledged.
+        /// The newest acknowledged version.
         known: Version,
-        /// The newest version that is there.
+        /// The newest version in the table.
         latest: Version,
     },
-    /// A commit is not what was once written.
+    /// A commit does not have the content that was written.
     #[error("the commit of version {version} (_delta_log/{:020}.json) is damaged: {why}", version.0)]
     Damaged {
         /// The version.
@@ -53,10 +52,10 @@ pub enum OplogError {
         /// What is wrong with it.
         why: String,
     },
-    /// A data file is not what was once written.
+    /// A data file does not have the content that was written.
     #[error("the data file {path} is damaged: {why}")]
     DamagedFile {
-        /// The file, within the table.
+        /// Path of the file within the table.
         path: String,
         /// What is wrong with it.
         why: String,
@@ -68,43 +67,43 @@ pub enum OplogError {
         record: String,
         /// `read` or `written`.
         done: &'static str,
-        /// Why.
+        /// The reason.
         #[source]
         source: RecordError,
     },
-    /// Someone else has committed: this writer must stop, reopen and read what is new.
+    /// Another writer has committed. This one must stop, reopen and read the new versions.
     #[error("another writer committed version {version}")]
     Conflict {
-        /// The version that it took.
+        /// The version that was taken.
         version: Version,
     },
     /// The generation is older than the last one that was committed.
     #[error("generation {generation} cannot be committed after generation {newest}")]
     Stale {
-        /// The generation that was given.
+        /// The given generation.
         generation: u64,
-        /// The last one that was committed.
+        /// The last committed generation.
         newest: u64,
     },
-    /// There was nothing to commit.
+    /// A commit without changes.
     #[error("a commit must change something")]
     Empty,
-    /// A number or a time is beyond what the table can hold.
+    /// A number or a time is out of the range of the table's columns.
     #[error("{0} is beyond what the oplog can hold")]
     Range(&'static str),
-    /// The store, or the library that reads and writes the table, failed.
+    /// The store, or a library that reads and writes the table, failed.
     #[error("cannot {what}: {source}")]
     Storage {
-        /// What was being done.
+        /// The operation.
         what: String,
-        /// Why it failed.
+        /// The cause.
         #[source]
         source: Cause,
     },
 }
 
-/// An error whose own chain of causes was lost on its way, with the last error number of the
-/// operating system that the store saw.
+/// An error that lost its chain of causes in a library, with the last error number that the store
+/// saw.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 struct Flattened {
@@ -114,8 +113,7 @@ struct Flattened {
 }
 
 impl OplogError {
-    /// Whether files of the oplog are not what was written to them, rather than out of reach for a
-    /// reason of the system's.
+    /// Returns whether files are damaged, as opposed to an error of the operating system.
     pub fn is_damage(&self) -> bool {
         match self {
             OplogError::Absent { .. }
@@ -129,7 +127,7 @@ impl OplogError {
         }
     }
 
-    /// What the user can do about damage.
+    /// Returns what the user can do about damage.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             OplogError::Foreign { .. } => {
@@ -137,14 +135,14 @@ impl OplogError {
                  does; nothing was changed"
             }
             error if error.is_damage() => {
-                "put the file back from a copy of the pond, or let `pondmount check --repair` try what can be mended"
+                "put the file back from a copy of the pond, or let `pondmount check --repair` repair what it can"
             }
             _ => return None,
         })
     }
 
-    /// A failure of the store or of a library while doing `what`. `os` is the last error number
-    /// that the store saw: it is attached where the chain of causes has none.
+    /// Builds an error of the store or of a library while doing `what`. `os` is the last error
+    /// number that the store saw; it is attached if the chain of causes has none.
     pub(super) fn storage(
         what: impl Into<String>,
         source: impl Into<Cause>,
@@ -163,7 +161,7 @@ impl OplogError {
     }
 }
 
-/// The kernel's error, without the wrappers that hide what caused it.
+/// Unwraps the kernel's wrappers around the cause of an error.
 pub(super) fn from_kernel(error: KernelError) -> Cause {
     match error {
         KernelError::Backtraced { source, .. } => from_kernel(*source),
@@ -219,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_its_own_chain_is_not_overlaid() {
+    fn an_os_error_in_the_chain_is_not_replaced() {
         let error = OplogError::storage("write", full(), Some(Errno::EIO));
         assert_eq!(FsError::store(error).errno(), Errno::ENOSPC);
     }

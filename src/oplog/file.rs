@@ -1,8 +1,9 @@
-//! The Parquet files of the table: rows written into one, and rows read from one.
+//! Encodes rows as Parquet files, and decodes batches to rows.
 //!
-//! Role: the outer layer of the table. In: rows of one partition, or a file in the store. Out: the
-//! bytes of a file and its statistics, or rows in the order they stand. Holds always: what is read
-//! is of the table's schema and within its limits; memory is bounded by a few rows, not by files.
+//! Commits, merges and rewrites use [`Encoder`]; [`source`](super::source) decodes.
+//!
+//! Invariants: a decoded row has the table's schema and is within its limits. Memory is bounded by
+//! the rows of a page or a row group, not by the file.
 
 use super::error::OplogError;
 use super::payload::MAX_PAYLOAD;
@@ -20,17 +21,17 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use std::sync::Arc;
 
-/// How rows are put into pages.
+/// How rows are grouped into pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Paging {
-    /// The file of one commit: reading one row costs decoding its page.
+    /// File of one commit: small pages, since reading a row decodes its page.
     Commit,
-    /// A file that many were joined into: what is alike in many rows is stored once for a page.
+    /// Merged file: large pages, since zstd stores what many rows share once for each page.
     Merged,
 }
 
 impl Paging {
-    /// Rows that one page holds at most.
+    /// Greatest number of rows of a page.
     fn rows(self) -> usize {
         match self {
             Paging::Commit => 16,
@@ -49,29 +50,29 @@ impl Paging {
     fn level(self) -> i32 {
         match self {
             Paging::Commit => 1,
-            // Once for many commits, and in the background.
+            // Paid once for many commits, in the background.
             Paging::Merged => 6,
         }
     }
 }
 
-/// About the most bytes of a row group before compression.
+/// Approximate greatest size of a row group in bytes, before compression.
 const GROUP_BYTES: usize = 64 << 20;
 
-/// What statistics tell of a file.
+/// Statistics of a data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stats {
-    /// The number of rows.
+    /// Number of rows.
     pub rows: i64,
-    /// The lowest and the highest version.
+    /// Lowest and highest version.
     pub versions: (i64, i64),
-    /// The lowest and the highest `first_node`.
+    /// Lowest and highest `first_node`.
     pub first_node: (i64, i64),
-    /// The lowest and the highest `last_node`.
+    /// Lowest and highest `last_node`.
     pub last_node: (i64, i64),
 }
 
-/// A Parquet file that holds `rows`, and what it holds.
+/// Encodes `rows` as one Parquet file.
 pub(super) fn encode(rows: Vec<Row>) -> Result<(Bytes, Stats), OplogError> {
     let mut encoder = Encoder::new(Paging::Commit)?;
     for row in rows {
@@ -80,11 +81,11 @@ pub(super) fn encode(rows: Vec<Row>) -> Result<(Bytes, Stats), OplogError> {
     encoder.finish()
 }
 
-/// A Parquet file under way.
+/// A Parquet file that is being encoded.
 pub(super) struct Encoder {
     paging: Paging,
     writer: ArrowWriter<Vec<u8>>,
-    /// Those of the next page.
+    /// Rows of the next page.
     rows: Vec<Row>,
     /// Bytes of their payloads.
     weight: usize,
@@ -107,7 +108,7 @@ impl Encoder {
         })
     }
 
-    /// Adds a row behind all others.
+    /// Appends a row.
     pub(super) fn push(&mut self, row: Row) -> Result<(), OplogError> {
         let more = Stats::of(&row)?;
         self.stats = Some(self.stats.map_or(more, |stats| stats.with(more)));
@@ -119,12 +120,12 @@ impl Encoder {
         Ok(())
     }
 
-    /// Bytes of the file so far, about.
+    /// Returns the approximate size of the file so far, in bytes.
     pub(super) fn size(&self) -> usize {
         self.writer.bytes_written() + self.writer.in_progress_size()
     }
 
-    /// The bytes of the file, and what it holds.
+    /// Returns the bytes of the file and its statistics. Fails without any row.
     pub(super) fn finish(mut self) -> Result<(Bytes, Stats), OplogError> {
         self.write_page()?;
         let stats = self.stats.ok_or(OplogError::Empty)?;
@@ -180,7 +181,7 @@ fn failed(error: ParquetError) -> OplogError {
 }
 
 fn batch_of(rows: &[Row]) -> Result<RecordBatch, OplogError> {
-    // Checked with the statistics: they fit.
+    // `Stats` checked that all values fit.
     let longs = |of: fn(&Row) -> u64| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(
             rows.iter().map(|r| of(r).cast_signed()),
@@ -212,7 +213,7 @@ fn batch_of(rows: &[Row]) -> Result<RecordBatch, OplogError> {
 
 fn properties(paging: Paging) -> Result<WriterProperties, ParquetError> {
     let path = |name: &str| ColumnPath::new(vec![name.into()]);
-    // A payload or a hash is never the same twice, and nobody asks for the lowest one.
+    // Payloads and checksums do not repeat, and no reader uses their minimum or maximum.
     let plain = [schema::PAYLOAD, schema::CHECKSUM];
     let base = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(paging.level())?))
@@ -227,7 +228,7 @@ fn properties(paging: Paging) -> Result<WriterProperties, ParquetError> {
     Ok(base.build())
 }
 
-/// The rows of a batch that was read from a data file, one at a time: each has a copy of its payload.
+/// Decodes the rows of a batch, one at a time. Each owns a copy of its payload.
 pub(super) fn rows_from(
     batch: &RecordBatch,
 ) -> Result<impl Iterator<Item = Result<Row, String>>, String> {

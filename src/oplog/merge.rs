@@ -1,14 +1,14 @@
-//! Joining data files: many small ones become a few large ones.
+//! Merges small data files of the oplog into large ones.
 //!
-//! Role: keep the number of files that make up the table small, however many versions it has. In: the data
-//! files of the newest version. Out: a commit that replaces neighbours by one file with the same rows. Holds
-//! always: a row keeps its version, its time, its payload and its checksum; a merge commit changes no data, and
-//! takes a number that no version of the pond has; what it replaces stays until the log that names it goes
-//! ([`cleanup`](super::cleanup)).
+//! `pond`'s housekeeping thread runs a [`Merge`] on files that no longer change, without the oplog,
+//! and then commits it with [`Oplog::commit_merge`].
 //!
-//! Files are joined by classes of size, as in a log-structured merge tree: each byte is rewritten about
-//! log(table) / log([`FANOUT`]) times. The work is done on files that no longer change, without the oplog;
-//! only the commit needs it.
+//! Invariants: a row keeps its version, time, payload and checksum. A merge commit changes no data,
+//! and its number is never a version of the pond. Replaced files stay until
+//! [`cleanup`](super::cleanup) removes the commits that name them.
+//!
+//! Files are merged by size class, as in a log-structured merge tree: a byte is rewritten about
+//! log(table) / log([`FANOUT`]) times.
 
 use super::commit::{Outcome, PartFile, Transaction};
 use super::digest;
@@ -26,25 +26,25 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Neighbours of one class of size that are worth a merge; a class is this many times the one below.
+/// Neighbours of one size class that are worth a merge, and the ratio between two classes.
 const FANOUT: u64 = 16;
-/// A file of this size in bytes is not joined any more: what is joined is written from memory.
+/// Size in bytes from which a file is not merged any more: a merged file is encoded in memory.
 const LARGE: u64 = 4 << 20;
 
-/// Neighbouring data files that are to become one.
+/// Neighbouring data files to be merged into one.
 pub struct Merge {
     table: Arc<Table>,
     files: Vec<DataFile>,
 }
 
-/// The file that they became, which no commit names yet.
+/// A merged file that no commit names yet.
 pub struct Merged {
     file: PartFile,
     replaced: Vec<DataFile>,
 }
 
 impl Merge {
-    /// Reads the files and writes the one.
+    /// Reads the files and writes the merged one.
     pub fn run(self) -> Result<Merged, OplogError> {
         let mut encoder = Encoder::new(Paging::Merged)?;
         for file in &self.files {
@@ -61,7 +61,7 @@ impl Merge {
     }
 }
 
-/// Writes a file that stands in the place of others.
+/// Writes a data file that replaces others.
 pub(super) fn write_merged(
     table: &Table,
     part: i32,
@@ -81,7 +81,7 @@ pub(super) fn write_merged(
 }
 
 impl Oplog {
-    /// What is to be joined now, if anything.
+    /// Returns the next merge, if one is due.
     pub fn merge_due(&mut self) -> Result<Option<Merge>, OplogError> {
         if self.fenced.is_some() || self.attempt.is_some() || self.merging.is_some() {
             return Ok(None);
@@ -100,8 +100,8 @@ impl Oplog {
         Ok(None)
     }
 
-    /// Commits a merge; says whether it did, or whether something came between. The same rows stand in the
-    /// table before and after.
+    /// Commits a merge. Returns whether it did: not if a commit is under way. The table has the
+    /// same rows before and after.
     pub fn commit_merge(&mut self, merged: Merged) -> Result<bool, OplogError> {
         if let Some(version) = self.fenced {
             return Err(OplogError::Conflict { version });
@@ -115,7 +115,7 @@ impl Oplog {
         Ok(true)
     }
 
-    /// Commits that some data files stand in the place of others.
+    /// Commits the replacement of data files by others with the same rows.
     pub(super) fn replace(
         &mut self,
         files: Vec<PartFile>,
@@ -143,12 +143,12 @@ impl Oplog {
                 }
                 Ok(())
             }
-            // It may be there all the same.
+            // The attempt may have succeeded all the same.
             Outcome::Taken => self.settle_merge(),
         }
     }
 
-    /// Finds out what became of a merge whose commit failed: it is there, or it is not.
+    /// Determines whether a merge with an unknown outcome was committed.
     pub(super) fn settle_merge(&mut self) -> Result<(), OplogError> {
         let Some(path) = &self.merging else {
             return Ok(());
@@ -176,7 +176,7 @@ impl Oplog {
         Ok(())
     }
 
-    /// The data files of the newest version.
+    /// Returns the data files of the newest version.
     pub(super) fn live_files(&mut self) -> Result<&mut Vec<DataFile>, OplogError> {
         let live = match self.live.take() {
             Some(live) => live,
@@ -185,7 +185,7 @@ impl Oplog {
         Ok(self.live.insert(live))
     }
 
-    /// The rows of the kernel's list of files that are of `paths`.
+    /// Returns the rows of the kernel's scan that are files in `paths`.
     fn scan_rows(&self, paths: &HashSet<String>) -> Result<Vec<FilteredEngineData>, OplogError> {
         let failed = |e| {
             self.table
@@ -213,8 +213,8 @@ impl Oplog {
     }
 }
 
-/// The application that merges of a pond are noted under; its number is how many files a merge replaces, so
-/// that one that was cut short is told.
+/// Returns the application id of merges. Its transaction number is the number of replaced files, so
+/// that a truncated commit is detected.
 fn merge_app(app: &str) -> String {
     format!("{}{app}", actions::MERGES)
 }
@@ -223,12 +223,12 @@ fn removes_number(files: usize) -> Result<i64, OplogError> {
     i64::try_from(files).map_err(|_| OplogError::Range("the number of data files"))
 }
 
-/// The last files that are enough of one class of size, in the order of their versions.
+/// Returns the last adjacent files, in the order of versions, that are enough of one size class.
 fn neighbours(files: &[&DataFile]) -> Option<Vec<DataFile>> {
     let mut from = files.len();
     let mut next: Option<&DataFile> = None;
     for file in files.iter().rev() {
-        // Versions of one file end before those of the next begin.
+        // A later file must begin with a later version.
         let follows = next.is_none_or(|next| file.versions.1 < next.versions.0);
         if !follows || file.size >= LARGE {
             break;

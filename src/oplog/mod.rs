@@ -1,14 +1,15 @@
-//! The oplog: the Delta table that is the truth of a pond.
+//! The oplog: the Delta Lake table that is the source of truth of a pond.
 //!
-//! Role: make, extend and read the table. In: changes of the four maps and the generation that
-//! sealed them. Out: versions, durable and numbered without gaps, and their changes again. Holds
-//! always: version N is Delta version N; a generation is committed once; a checksum is verified
-//! before a record is believed; what is written can be read by any Delta reader of version 1.
+//! `pond` commits the changes of a sealed generation as one version, and replays versions to
+//! rebuild the index. Calls block, and must not be made from a thread of an asynchronous runtime.
 //!
-//! Two layers: outer rows, fixed ([`schema`], [`file`]), hold inner records that evolve
-//! ([`record`], [`payload`]). [`commit`] and [`birth`] write, [`tail`] checks the log's end,
-//! [`scan`], [`source`] and [`replay`] read, [`store`] makes it durable on a local disk. The calls
-//! block, and must not be made from within an asynchronous runtime.
+//! Invariants: version N is Delta version N. A generation is committed at most once. A checksum is
+//! verified before a record is decoded. Any Delta reader of version 1 can read the table.
+//!
+//! Outer rows have a fixed schema ([`schema`], [`file`]) and hold inner records that can evolve
+//! ([`record`], [`payload`]). [`commit`] and [`birth`] write versions, [`tail`] checks the end of
+//! the log, and [`scan`], [`source`] and [`replay`] read it. [`merge`], [`cleanup`] and [`rewrite`]
+//! keep it small. [`store`] is the object store on a local disk.
 
 mod actions;
 mod birth;
@@ -61,25 +62,25 @@ use store::LocalStore;
 use table::{ROOT, Table};
 use uuid::Uuid;
 
-/// The open oplog of a pond: its one writer.
+/// The open oplog of a pond. There is one writer.
 pub struct Oplog {
     table: Arc<Table>,
     snapshot: SnapshotRef,
-    /// The application id under which generations are committed.
+    /// Application id of the transaction identifiers of generations.
     app: String,
     /// The last generation that is known to be committed.
     generation: u64,
-    /// The last commit that was made or found here, and its generation.
+    /// The last commit that was made or found, with its generation.
     last: Option<(u64, Commit)>,
     attempt: Option<commit::Attempt>,
-    /// The version that another writer committed where ours would have been.
+    /// The version that another writer committed in place of ours.
     fenced: Option<Version>,
     since_checkpoint: u64,
-    /// The data files of the newest version, once they were asked for.
+    /// Data files of the newest version, once they have been listed.
     live: Option<Vec<DataFile>>,
-    /// A file that others were joined into, and of which it is not known whether its commit is there.
+    /// A merged file whose commit may or may not have succeeded.
     merging: Option<String>,
-    /// Whether a checkpoint was made since the log was cleaned up.
+    /// Whether a checkpoint was written since the last clean-up of the log.
     cleanable: bool,
 }
 
@@ -93,7 +94,7 @@ impl fmt::Debug for Oplog {
     }
 }
 
-/// What opening the oplog found.
+/// The result of opening the oplog.
 #[derive(Debug)]
 pub struct Opened {
     /// The oplog.
@@ -102,21 +103,21 @@ pub struct Opened {
     pub latest: Version,
     /// The last generation that was committed, 0 if there was none.
     pub generation: u64,
-    /// Versions that were never finished and are set aside now, the newest first.
+    /// Versions whose commit was torn and that are now set aside, newest first.
     pub set_aside: Vec<Version>,
 }
 
-/// A version that is committed.
+/// A committed version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Commit {
     /// Its number.
     pub version: Version,
-    /// When it was committed, to the microsecond.
+    /// Commit time, to the microsecond.
     pub committed: Time,
 }
 
 impl Oplog {
-    /// Makes the table in folder `dir`: version 0 holds `birth`.
+    /// Creates the table in folder `dir`. Version 0 holds `birth`.
     pub fn create(
         disk: &Arc<dyn Disk>,
         dir: &Path,
@@ -126,17 +127,16 @@ impl Oplog {
     ) -> Result<(), OplogError> {
         let place = dir.display().to_string();
         make_dirs(disk.as_ref(), dir)
-            .map_err(|e| OplogError::storage(format!("make the folder {place}"), e, None))?;
+            .map_err(|e| OplogError::storage(format!("create the folder {place}"), e, None))?;
         let local = local(disk, dir)?;
         let table = Table::new(local.clone(), Some(local))?;
         birth::create(&table, &place, pond, committed, birth)
     }
 
-    /// Opens the table in folder `dir`, for its one writer: who holds the pond's lock.
+    /// Opens the table in folder `dir` for writing. The caller must hold the pond's lock.
     ///
-    /// `known` is the newest version that was ever acknowledged, 0 when that is not known. A commit
-    /// beyond it that was not finished is set aside; one at or before it that is damaged is an
-    /// error.
+    /// `known` is the newest version that was ever acknowledged, or 0 if that is unknown. A torn
+    /// commit above `known` is set aside. A damaged one at or below it is an error.
     pub fn open(
         disk: &Arc<dyn Disk>,
         dir: &Path,
@@ -156,7 +156,7 @@ impl Oplog {
         Self::open_table(table, &place, pond, known)
     }
 
-    /// Makes the table in a store that is rooted at it.
+    /// Creates the table in a store that is rooted at it.
     #[cfg(test)]
     pub(crate) fn create_on(
         store: Arc<dyn ObjectStore>,
@@ -190,7 +190,8 @@ impl Oplog {
         let (snapshot, generation) = loop {
             match newest(&table, pond, &app)? {
                 Ok(found) => break found,
-                // A checkpoint is a cache, and can be damaged in ways that only show when it is used.
+                // Some damage of a checkpoint shows only when the kernel uses it. The log can be
+                // read without it, from an older one or from its beginning.
                 Err(why) if !why.is_damage() => return Err(why),
                 Err(why) => {
                     tracing::warn!(%why, "the newest checkpoint is set aside");
@@ -225,16 +226,16 @@ impl Oplog {
         })
     }
 
-    /// The newest version.
+    /// Returns the newest version.
     pub fn latest(&self) -> Version {
         Version(self.snapshot.version())
     }
 
-    /// Commits `changes` as one version, for `generation`, which is higher than any before.
+    /// Commits `changes` as one version, for `generation`, which must be greater than any before.
     ///
-    /// Exactly once: after an error of which nobody knows whether the commit was made, calling
-    /// again with the same generation and changes finds it or makes it. After
-    /// [`OplogError::Conflict`] nothing more is committed until the oplog is opened anew.
+    /// Exactly once: after an error with an unknown outcome, a call with the same generation and
+    /// changes finds the commit or makes it. After [`OplogError::Conflict`] every commit fails
+    /// until the oplog is reopened.
     pub fn commit(
         &mut self,
         generation: u64,
@@ -244,13 +245,13 @@ impl Oplog {
         self.commit_changes(generation, committed, changes)
     }
 
-    /// Whether enough versions were made since the last checkpoint to make another.
+    /// Returns whether a checkpoint is due.
     pub fn checkpoint_due(&self) -> bool {
         self.since_checkpoint >= schema::CHECKPOINT_INTERVAL
     }
 
-    /// Writes a checkpoint of the newest version, so that opening and committing stay as fast as
-    /// they are. It is a cache: without it everything works, more slowly.
+    /// Writes a checkpoint of the newest version. It is a cache that bounds the time of opening and
+    /// committing.
     pub fn checkpoint(&mut self) -> Result<(), OplogError> {
         let written = self.snapshot.checkpoint(self.table.engine(), None);
         let what = || {
@@ -266,8 +267,8 @@ impl Oplog {
         checkpoint::seal(&self.table, self.latest())
     }
 
-    /// Reads every commit that the log has, and tells what is wrong with any: nothing else reads those
-    /// before a checkpoint, but other readers of the table do.
+    /// Reads every commit in the log and reports each damaged one. Opening reads none before the
+    /// newest checkpoint, but other Delta readers do.
     pub fn audit(&self, problem: &mut dyn FnMut(OplogError)) -> Result<(), OplogError> {
         let oldest = tail::oldest_commit(&self.table)?;
         let mut removed = HashSet::new();
@@ -279,14 +280,14 @@ impl Oplog {
         Ok(())
     }
 
-    /// Gives the checkpoints other names, as far as the log can be read without them.
+    /// Renames checkpoints, newest first, as long as the log can be read without them.
     pub fn forget_checkpoints(&self) -> Result<(), OplogError> {
         while tail::forget_checkpoint(&self.table)? {}
         Ok(())
     }
 
-    /// Visits every commit after version `after` that changed data, from version 0 where it is
-    /// `None`, in the order of versions, up to the newest. The first error ends it.
+    /// Visits every commit after version `after` that changed data, in the order of versions.
+    /// `None` starts at version 0. The first error ends the visit.
     pub fn replay<E: From<OplogError>>(
         &self,
         after: Option<Version>,
@@ -296,8 +297,8 @@ impl Oplog {
     }
 }
 
-/// The table as it is now, and the last generation in it, which the commit itself confirms; or why a
-/// checkpoint is not to be believed.
+/// Returns the snapshot of the table and the last generation in it, as confirmed by the newest
+/// commit. The inner error means that a checkpoint may be damaged.
 fn newest(
     table: &Table,
     pond: Uuid,
@@ -311,7 +312,7 @@ fn newest(
     let snapshot = match built {
         Some(Ok(snapshot)) => snapshot,
         Some(Err(e)) => return Ok(Err(failed(e))),
-        None => return Ok(Err(table.failed("read the log", "its library gave up"))),
+        None => return Ok(Err(table.failed("read the log", "its library panicked"))),
     };
     let version = Version(snapshot.version());
     if let Err(error) = must_be_of(pond, &snapshot) {
@@ -341,7 +342,7 @@ fn local(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Arc<LocalStore>, OplogError
     ))
 }
 
-/// Refuses a table that is not that of the pond.
+/// Fails if the table is not that of the pond.
 fn must_be_of(pond: Uuid, snapshot: &SnapshotRef) -> Result<(), OplogError> {
     let metadata = snapshot.table_configuration().metadata();
     let foreign = |why: String| Err(OplogError::Foreign { pond, why });

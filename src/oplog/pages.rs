@@ -1,9 +1,10 @@
-//! A Parquet file's pages, before the library takes them apart.
+//! Checks the footer and the page headers of a Parquet file before the library decodes it.
 //!
-//! Role: a file of a few bytes can say that it holds terabytes, and one of a megabyte can unfold to
-//! gigabytes. In: a file's footer and the headers of its pages. Out: what is odd about them, if anything.
-//! Holds always: what the library then decodes is in proportion to what is stored, page by page, and
-//! lies within the file.
+//! A file of a few bytes can claim terabytes, and one megabyte can decompress to gigabytes. The
+//! Parquet library allocates by what the file claims.
+//!
+//! Invariant: for a file that passes, each page decompresses to a size in proportion to its stored
+//! size, or below a limit, and all offsets are within the file.
 
 use super::error::OplogError;
 use super::schema::PAYLOAD;
@@ -14,30 +15,31 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// What a file may describe itself by; a page header is never as long.
+/// Greatest length in bytes of a footer, or of an offset index.
 const MAX_FOOTER: u64 = 32 << 20;
-/// The longest header of a page: it may hold the page's least and greatest value.
+/// Greatest length of a page header in bytes. It may hold the page's minimum and maximum.
 const MAX_HEADER: u64 = 1 << 20;
-/// What is read at once to find page headers.
+/// Bytes that are read at once to find page headers.
 const WINDOW: u64 = 64 << 10;
-/// A page of payloads that we write has some 64 MiB at most before compression.
+/// Greatest size of a page of payloads before compression. Pages of pondmount have up to 64 MiB.
 const MAX_PAYLOADS: u64 = 80 << 20;
-/// Any other has some kilobytes, and a dictionary has to be small too: its values come in many rows.
+/// Greatest size of any other page. It holds for dictionaries too, whose values repeat in many
+/// rows.
 const MAX_PAGE: u64 = 8 << 20;
-/// A larger one, by another program, may be this many times as large as it is stored.
+/// Greatest ratio of decompressed to stored size above these limits, for files of other programs.
 const MAX_RATIO: u64 = 100;
-/// The kind of a page that is a dictionary.
+/// Parquet's number of the page type of dictionaries.
 const DICTIONARY: i64 = 2;
-/// How values may stand in a page: all but as differences from the one before, which can make a
-/// million long ones of one. By the numbers that Parquet gives them.
+/// Encodings that are accepted, by Parquet's numbers. `DELTA_BYTE_ARRAY` is not: it can expand one
+/// long value to a million.
 const ENCODINGS: [i64; 6] = [0, 2, 3, 5, 6, 8];
 
-/// Reads bytes of a file.
+/// Reads a range of bytes of a file.
 pub(super) type Fetch<'a> = &'a mut dyn FnMut(Range<u64>) -> Result<Bytes, OplogError>;
-/// What was looked for, or what is odd.
+/// The outer error is of the store. The inner one says what is wrong with the file.
 type Odd<T> = Result<Result<T, String>, OplogError>;
 
-/// Unwraps what is not odd.
+/// Unwraps a value, or returns the inner error.
 macro_rules! sound {
     ($found:expr) => {
         match $found {
@@ -47,7 +49,7 @@ macro_rules! sound {
     };
 }
 
-/// Whether what a file of that size describes itself by can be given to the library.
+/// Checks the footer of a file of `size` bytes.
 pub(super) fn check_footer(size: u64, fetch: Fetch<'_>) -> Odd<()> {
     let Some(end) = size.checked_sub(8) else {
         return Ok(Err("it is too short for a Parquet file".into()));
@@ -59,20 +61,20 @@ pub(super) fn check_footer(size: u64, fetch: Fetch<'_>) -> Odd<()> {
     };
     let start = end.checked_sub(length).filter(|_| length <= MAX_FOOTER);
     let Some(start) = start else {
-        return Ok(Err("it describes itself at too great a length".into()));
+        return Ok(Err("its footer is too long".into()));
     };
     let footer = fetch(start..end)?;
     Ok(match Thrift::new(&footer).structure() {
         Some(()) => Ok(()),
-        None => Err("its description of itself makes no sense".into()),
+        None => Err("its footer cannot be decoded".into()),
     })
 }
 
-/// Whether the pages of a file can be given to the library.
+/// Checks all pages of a file of `size` bytes.
 pub(super) fn check_pages(metadata: &ParquetMetaData, size: u64, fetch: Fetch<'_>) -> Odd<()> {
     let mut rows: u64 = 0;
     for group in metadata.row_groups() {
-        // A row cannot take less than a byte: its payload's checksum alone has 32.
+        // Every row has a checksum of 32 bytes, so it takes at least one byte.
         let here = u64::try_from(group.num_rows()).unwrap_or(u64::MAX);
         rows = rows.saturating_add(here);
         if rows > size {
@@ -86,18 +88,22 @@ pub(super) fn check_pages(metadata: &ParquetMetaData, size: u64, fetch: Fetch<'_
     Ok(Ok(()))
 }
 
-/// The pages of a column: where each begins, and its length.
+/// Returns the pages of a column chunk: offset, and length with the header.
 fn pages_of(column: &ColumnChunkMetaData, size: u64, fetch: Fetch<'_>) -> Odd<BTreeMap<u64, u64>> {
     match column.compression() {
-        // The others unfold to whatever they like.
+        // Other codecs have no bound on the decompressed size.
         Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => {}
-        _ => return Ok(Err("it is compressed in a way that no pond is".into())),
+        _ => {
+            return Ok(Err(
+                "its compression is not one that pondmount writes".into()
+            ));
+        }
     }
     let begin = column.dictionary_page_offset();
     let begin = u64::try_from(begin.unwrap_or_else(|| column.data_page_offset()));
     let length = u64::try_from(column.compressed_size());
     let (Ok(begin), Ok(length)) = (begin, length) else {
-        return Ok(Err("a column of it has no place".into()));
+        return Ok(Err("a column of it has no valid offset".into()));
     };
     let Some(end) = begin.checked_add(length).filter(|end| *end <= size) else {
         return Ok(Err("a column of it reaches beyond its end".into()));
@@ -122,12 +128,14 @@ fn pages_of(column: &ColumnChunkMetaData, size: u64, fetch: Fetch<'_>) -> Odd<BT
         };
         if page.unfolded > most && page.unfolded / MAX_RATIO > page.stored {
             return Ok(Err(format!(
-                "a page of {} bytes unfolds to {}",
+                "a page of {} bytes decompresses to {}",
                 page.stored, page.unfolded
             )));
         }
         if !page.encodings.iter().all(|e| ENCODINGS.contains(e)) {
-            return Ok(Err("a page is encoded in a way that no pond's is".into()));
+            return Ok(Err(
+                "the encoding of a page is not one that pondmount writes".into(),
+            ));
         }
         pages.insert(at, whole);
         at += whole;
@@ -135,14 +143,14 @@ fn pages_of(column: &ColumnChunkMetaData, size: u64, fetch: Fetch<'_>) -> Odd<BT
     Ok(Ok(pages))
 }
 
-/// Whether what a column says of where its pages stand is so.
+/// Checks that the offset index of a column matches its pages.
 fn check_index(
     column: &ColumnChunkMetaData,
     pages: &BTreeMap<u64, u64>,
     size: u64,
     fetch: Fetch<'_>,
 ) -> Odd<()> {
-    let odd = || Ok(Err("its list of pages is not that of its pages".into()));
+    let odd = || Ok(Err("its page index does not match its pages".into()));
     let place = (
         column.offset_index_offset().map(u64::try_from),
         column.offset_index_length().map(u64::try_from),
@@ -166,7 +174,7 @@ fn check_index(
     }
 }
 
-/// Where the pages stand and how long each is, by an offset index.
+/// Decodes an offset index: offset and length of each page.
 fn locations(bytes: &[u8]) -> Option<Vec<(u64, u64)>> {
     let mut thrift = Thrift::new(bytes);
     let mut found = Vec::new();
@@ -189,17 +197,17 @@ fn locations(bytes: &[u8]) -> Option<Vec<(u64, u64)>> {
     Some(found)
 }
 
-/// What a page's header tells.
+/// A decoded page header.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Page {
     kind: i64,
     /// Bytes after decompression.
     unfolded: u64,
-    /// Bytes after the header.
+    /// Bytes behind the header, as stored.
     stored: u64,
-    /// Of the header.
+    /// Bytes of the header.
     header: u64,
-    /// How its values stand in it.
+    /// Encodings of its values.
     encodings: Vec<i64>,
 }
 
@@ -213,8 +221,8 @@ impl Page {
                 1 => page.kind = thrift.number_of(field)??,
                 2 => unfolded = thrift.number_of(field)?,
                 3 => stored = thrift.number_of(field)?,
-                // The headers of data, of a dictionary, and of data of the second version: the
-                // encoding is their field 2, and in the last its field 4.
+                // Headers of data pages, dictionary pages and data pages of version 2. The encoding
+                // is their field 2, in the last their field 4.
                 5 | 7 | 8 => {
                     Thrift::is_structure(field).then_some(())?;
                     let encoding = if field.id == 8 { 4 } else { 2 };
@@ -238,7 +246,7 @@ impl Page {
     }
 }
 
-/// A piece of a file in which page headers are looked for.
+/// A part of a file that is buffered to decode page headers.
 #[derive(Default)]
 struct Window {
     begin: u64,
@@ -246,7 +254,7 @@ struct Window {
 }
 
 impl Window {
-    /// The header at `at`, in a column that ends at `end`.
+    /// Decodes the header at `at`, in a column chunk that ends at `end`.
     fn page(&mut self, at: u64, end: u64, fetch: Fetch<'_>) -> Result<Option<Page>, OplogError> {
         let within = at.checked_sub(self.begin).map(|skip| skip as usize);
         let here = within.and_then(|skip| self.bytes.get(skip..));
@@ -270,8 +278,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_header_is_read_with_what_it_says_of_its_values() {
-        // A data page of 300 bytes in 20, plain (0) with levels in runs (3).
+    fn a_page_header_is_decoded_with_its_encodings() {
+        // A data page of 300 bytes stored in 20: plain values (0), run-length levels (3).
         let header = [
             0x15, 0x00, 0x15, 0xd8, 0x04, 0x15, 0x28, 0x2c, 0x15, 0x20, 0x15, 0x00, 0x15, 0x06,
             0x15, 0x06, 0x00, 0x00,
@@ -286,7 +294,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_header_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_decoded_as_a_page_header_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Some(page) = Page::read(&bytes) {
                 prop_assert!(page.header as usize <= bytes.len());
             }

@@ -1,4 +1,4 @@
-//! Bytes of a data file, for the Parquet library.
+//! Reads ranges of a data file for the Parquet library.
 
 use super::table::Table;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A data file in the store, or its bytes where they were read already.
+/// A data file in the store, with its bytes if they were read already.
 #[derive(Clone)]
 pub(super) struct FileReader {
     store: Arc<dyn ObjectStore>,
@@ -40,7 +40,7 @@ impl AsyncFileReader for FileReader {
                 let read = self.store.get_range(&self.at, range).await;
                 return read.map_err(|e| ParquetError::External(Box::new(e)));
             };
-            // Bytes that the file tells of and does not have are an error, not a panic.
+            // A range beyond the end, which damaged metadata can claim, must not panic.
             let (start, end) = (usize::try_from(range.start)?, usize::try_from(range.end)?);
             match start <= end && end <= whole.len() {
                 true => Ok(whole.slice(start..end)),

@@ -1,9 +1,11 @@
-//! Writing the whole table anew: what forgets history.
+//! Rewrites the whole table, to forget versions.
 //!
-//! Role: replace all data files by others, in one commit. In: the versions that are to be there, in order. Out:
-//! a table that says just these. Holds always: the old rows are the table until the commit that removes them all
-//! and adds the new ones; that commit takes a number of its own, and says that it moved rows; a generation stays
-//! committed. What was replaced is gone from the disk when [`Oplog::sweep`] returns.
+//! `pond` pushes the versions to keep, in order, and commits the new files in place of all old
+//! ones.
+//!
+//! Invariants: the old rows are the table until one commit removes them and adds the new ones. That
+//! commit has a number of its own and is marked as moving rows. Committed generations stay
+//! committed. Replaced files are deleted when [`Oplog::sweep`] returns.
 
 use super::commit::PartFile;
 use super::error::OplogError;
@@ -19,10 +21,10 @@ use object_store::ObjectMeta;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-/// A data file gets no more rows once it has about this many bytes.
+/// Approximate size in bytes at which a data file is full.
 const FULL: usize = 16 << 20;
 
-/// The table as it is to be.
+/// The new content of the table.
 pub struct Rewrite {
     table: Arc<Table>,
     open: BTreeMap<i32, Encoder>,
@@ -30,7 +32,7 @@ pub struct Rewrite {
 }
 
 impl Rewrite {
-    /// Adds a version, later than all before.
+    /// Adds a version, which must be later than all before it.
     pub fn push(&mut self, commit: Commit, changes: &Changes) -> Result<(), OplogError> {
         for (part, rows) in rows_of(changes, commit.version, commit.committed)? {
             let mut encoder = match self.open.remove(&part) {
@@ -57,16 +59,17 @@ impl Rewrite {
 }
 
 impl Oplog {
-    /// Begins to write the table anew. Nothing may be committed before [`Oplog::commit_rewrite`].
+    /// Begins a rewrite. Nothing may be committed before [`Oplog::commit_rewrite`].
     pub fn rewrite(&mut self) -> Result<Rewrite, OplogError> {
         self.settle_merge()?;
         if let Some(version) = self.fenced {
             return Err(OplogError::Conflict { version });
         }
         if self.attempt.is_some() {
-            // What stands in its place would be taken for somebody else's.
+            // The rewrite would take the version that the pending commit may have, and the commit
+            // would then be mistaken for another writer's.
             let why = "a commit before it is not finished";
-            return Err(self.table.failed("write the oplog anew", why));
+            return Err(self.table.failed("rewrite the oplog", why));
         }
         Ok(Rewrite {
             table: self.table.clone(),
@@ -75,7 +78,7 @@ impl Oplog {
         })
     }
 
-    /// Makes the table what was written.
+    /// Commits the new data files in place of all others, and writes a checkpoint.
     pub fn commit_rewrite(&mut self, mut rewrite: Rewrite) -> Result<(), OplogError> {
         while let Some((part, encoder)) = rewrite.open.pop_first() {
             rewrite.write(part, encoder)?;
@@ -86,7 +89,7 @@ impl Oplog {
         self.checkpoint()
     }
 
-    /// Bytes of all files of the table.
+    /// Returns the bytes of all files of the table.
     pub fn bytes(&self) -> Result<u64, OplogError> {
         let store = self.table.store();
         let list = store.list(None).try_collect::<Vec<ObjectMeta>>();
@@ -94,8 +97,8 @@ impl Oplog {
         Ok(files.iter().map(|meta| meta.size).sum())
     }
 
-    /// Removes every data file that is not of the newest version; earlier ones cannot be read from the table
-    /// any more. Answers how many bytes that frees.
+    /// Removes every data file that is not of the newest version. Earlier versions can then no
+    /// longer be read from the table. Returns the number of bytes that were freed.
     pub fn sweep(&mut self) -> Result<u64, OplogError> {
         self.settle_merge()?;
         let live: HashSet<String> = self.live_files()?.iter().map(|f| f.path.clone()).collect();

@@ -1,8 +1,8 @@
-//! The data files that make up the table at a snapshot.
+//! Lists the active data files of a snapshot, with the versions that they hold.
 //!
-//! Role: ask the kernel which files are active. In: a snapshot. Out: their paths, sizes, partitions
-//! and the versions that they hold, by the statistics in the log. Holds always: a file without
-//! statistics is taken to hold any version, never none.
+//! Sizes, partitions and versions come from the actions and statistics in the log.
+//!
+//! Invariant: a file without statistics is assumed to hold any version up to the newest.
 
 use super::error::{OplogError, from_kernel};
 use super::schema::PART;
@@ -16,7 +16,7 @@ use buoyant_kernel::snapshot::SnapshotRef;
 use buoyant_kernel::{DeltaResult, Engine};
 use serde::Deserialize;
 
-/// The active files that hold, or may hold, versions beyond `after`.
+/// Returns the active files that hold, or may hold, versions above `after`.
 pub(super) fn active(
     table: &Table,
     snapshot: &SnapshotRef,

@@ -1,9 +1,10 @@
-//! The outer row: the fixed table that every Delta reader sees.
+//! The schema of outer rows, which every Delta reader sees.
 //!
-//! Role: name the columns, once. In: nothing. Out: the Delta schema and properties of the table, the
-//! Arrow schema of its Parquet files, and [`Row`]. Holds always: this never changes; what evolves
-//! is the record type inside the payload. `node_part` is the partition column: it stands in the log
-//! and in the name of the folder, not in the files.
+//! Defines the Delta schema and properties of the table, the Arrow schema of its Parquet files, and
+//! [`Row`]. `node_part` is the partition column: it is in the log and in folder names, not in
+//! files.
+//!
+//! Invariant: this schema never changes. Records inside the payload can evolve.
 
 use super::error::OplogError;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -13,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 
 /// The partition column.
 pub(super) const PART: &str = "node_part";
-/// Bits of an owner's id that lie within one partition.
+/// A partition holds the records of 2^20 consecutive owner ids.
 const PART_BITS: u32 = 20;
 
 pub(super) const VERSION: &str = "version";
@@ -25,12 +26,12 @@ pub(super) const ROWS: &str = "rows";
 pub(super) const PAYLOAD: &str = "payload";
 pub(super) const CHECKSUM: &str = "checksum";
 
-/// One outer row: some records of one type, that one version changed.
+/// An outer row: records of one type that one version changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     /// The version that changed them.
     pub version: u64,
-    /// When that was, in microseconds since the epoch.
+    /// Commit time of the version, in microseconds since the epoch.
     pub committed: i64,
     /// The record type and its schema number.
     pub record: String,
@@ -46,12 +47,12 @@ pub(super) struct Row {
     pub checksum: [u8; 32],
 }
 
-/// The partition that an owner's records stand in.
+/// Returns the partition of an owner's records.
 pub(super) fn part_of(owner: u64) -> Result<i32, OplogError> {
     i32::try_from(owner >> PART_BITS).map_err(|_| OplogError::Range("a node id"))
 }
 
-/// The columns of the Parquet files.
+/// Returns the Arrow schema of the Parquet files.
 pub(super) fn file_schema() -> Arc<Schema> {
     static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
         let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
@@ -69,7 +70,7 @@ pub(super) fn file_schema() -> Arc<Schema> {
     SCHEMA.clone()
 }
 
-/// The table's schema, in the form that the log has.
+/// Returns the table's schema in Delta's JSON form.
 pub(super) fn delta_schema() -> Value {
     let field =
         |name: &str, of: &str| json!({"name": name, "type": of, "nullable": false, "metadata": {}});
@@ -86,26 +87,27 @@ pub(super) fn delta_schema() -> Value {
     ]})
 }
 
-/// The table's properties: they keep other writers from dropping history, and say nothing that a
-/// reader of the first protocol version would have to know.
+/// Returns the table's properties. They keep other writers from removing history, and need no
+/// protocol version above that of the table.
 pub(super) fn properties() -> Value {
     json!({
-        // Compaction moves rows without changing data, which an append-only table allows.
+        // An append-only table allows commits that move rows without changing data.
         "delta.appendOnly": "true",
         "delta.enableExpiredLogCleanup": "false",
-        // There are no years in an interval.
+        // Delta's intervals have no years.
         "delta.logRetentionDuration": "interval 36500 days",
-        // Checkpoints remember no longer what was removed: the files go with the commits that name them.
+        // Tombstones are not kept in checkpoints: clean-up removes files by the commits that name
+        // them.
         "delta.deletedFileRetentionDuration": "interval 1 minutes",
         "delta.checkpointInterval": CHECKPOINT_INTERVAL.to_string(),
         "delta.dataSkippingStatsColumns": "version,first_node,last_node",
     })
 }
 
-/// Versions from one checkpoint to the next.
+/// Versions between two checkpoints.
 pub(super) const CHECKPOINT_INTERVAL: u64 = 100;
 
-/// What this program calls itself in the log; commits that carry it are held to its own rules.
+/// Engine name in commits. Commits with it must follow the rules of this program.
 pub(super) const ENGINE: &str = concat!("pondmount/", env!("CARGO_PKG_VERSION"));
-/// How [`ENGINE`] begins in every version of this program.
+/// Prefix of [`ENGINE`] in every version of this program.
 pub(super) const ENGINE_PREFIX: &str = "pondmount/";

@@ -1,9 +1,9 @@
-//! One data file that is read version by version.
+//! Reads the rows of one data file, one version at a time.
 //!
-//! Role: give replay the rows of one version at a time, wherever they stand in a file. In: a data
-//! file of the table. Out: its versions in ascending order, and the rows of each. Holds always: a
-//! small file is read once; of a large one only the pages that are asked for; what is found is
-//! within what the log says of the file.
+//! Replay merges several sources by version.
+//!
+//! Invariants: versions come in ascending order. A small file is read once, of a large one only the
+//! pages that are needed. Every row is of a version that the log states for the file.
 
 use super::actions::Actions;
 use super::commit::PartFile;
@@ -31,32 +31,32 @@ use parquet::file::metadata::PageIndexPolicy;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-/// A file up to this size is read whole.
+/// Files of up to this size in bytes are read whole.
 const SMALL: u64 = 8 << 20;
-/// Rows that are decoded at once, of one version; and of many, one after another.
+/// Rows per decoded batch: when single versions are selected, and when a file is read in order.
 const BATCH: usize = 16;
 const MANY: usize = 256;
 
-/// A data file, as the log names it.
+/// An active data file, as the log describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DataFile {
-    /// The path as the log has it: relative to the table, percent-encoded.
+    /// Path relative to the table, percent-encoded as in the log.
     pub path: String,
     pub size: u64,
     pub part: i32,
-    /// The lowest and the highest version in it.
+    /// Lowest and highest version in it.
     pub versions: (u64, u64),
 }
 
 impl DataFile {
-    /// A file that was just written and is named by a commit.
+    /// Describes a file that was just written and committed.
     pub(super) fn of(file: &PartFile) -> DataFile {
         let (low, high) = file.stats.versions;
         DataFile {
             path: file.path.clone(),
             size: file.size,
             part: file.part,
-            // They were numbers of versions before.
+            // The statistics were computed from `u64`.
             versions: (low.cast_unsigned(), high.cast_unsigned()),
         }
     }
@@ -68,8 +68,8 @@ impl DataFile {
         }
     }
 
-    /// Runs the Parquet library on this file. What the store says is passed on; all else that goes wrong
-    /// is the file's fault.
+    /// Runs the Parquet library on this file. Errors of the store are passed on; any other error or
+    /// panic means that the file is damaged.
     fn parsed<T>(
         &self,
         table: &Table,
@@ -78,7 +78,7 @@ impl DataFile {
         let what = || format!("read the data file {}", self.path);
         let run = || table.wait(what, async { Ok::<_, Cause>(parse.await) });
         let parsed =
-            guarded(run).unwrap_or_else(|| Err(self.damaged("it makes no sense as Parquet")))?;
+            guarded(run).unwrap_or_else(|| Err(self.damaged("it cannot be parsed as Parquet")))?;
         parsed.map_err(|error| match error {
             ParquetError::External(cause) if cause.is::<object_store::Error>() => {
                 table.failed(what(), cause)
@@ -88,7 +88,7 @@ impl DataFile {
     }
 }
 
-/// A path as the log has it, as the store takes it.
+/// Converts a path from the log to a path of the store. Fails if it is not within the table.
 pub(super) fn store_path(path: &str) -> Result<Path, OplogError> {
     let within = !path.contains(':') && !path.starts_with('/') && !path.is_empty();
     let damaged = |why: &str| OplogError::DamagedFile {
@@ -102,30 +102,30 @@ pub(super) fn store_path(path: &str) -> Result<Path, OplogError> {
     }
 }
 
-/// An open data file and the versions in it that were not read yet.
+/// An open data file, with the versions that are still to be read.
 pub(super) struct Source<'a> {
     table: &'a Table,
     file: DataFile,
     reader: FileReader,
     metadata: ArrowReaderMetadata,
-    /// Each with the rows that are of it, or `None` where all are.
+    /// The versions with their rows, or `None` if all rows are of one version.
     versions: VecDeque<(u64, Option<RowSelection>)>,
-    /// The rows from the next version on, where they stand in the order of versions.
+    /// Set if the rows are in the order of versions, so that they can be read in one stream.
     sequence: Option<Sequence>,
 }
 
-/// Rows that are read one after another.
+/// Rows that are read in one stream.
 #[derive(Default)]
 struct Sequence {
     stream: Option<Stream>,
-    /// Rows that were read and not asked for.
+    /// Rows that were decoded and not taken yet.
     ahead: VecDeque<Row>,
 }
 
 type Stream = ParquetRecordBatchStream<FileReader>;
 
 impl<'a> Source<'a> {
-    /// Opens a file to read what it has of versions beyond `after`.
+    /// Opens a file to read its versions above `after`.
     pub(super) fn open(
         table: &'a Table,
         file: DataFile,
@@ -133,7 +133,7 @@ impl<'a> Source<'a> {
     ) -> Result<Source<'a>, OplogError> {
         let at = store_path(&file.path)?;
         match table.size(&at)? {
-            // What has no length may be a pipe, and wait for ever.
+            // A file without length may be a pipe, and block for ever.
             Some(0) => return Err(file.damaged("it is empty")),
             Some(size) if size == file.size => {}
             Some(size) => {
@@ -159,7 +159,7 @@ impl<'a> Source<'a> {
         let reader = FileReader::new(table, at, file.size, whole);
         let load = |pages: PageIndexPolicy| {
             let mut reader = reader.clone();
-            // The columns are of the types that Parquet has, whoever wrote them.
+            // The Arrow schema that another writer embedded is ignored.
             let options = ArrowReaderOptions::new()
                 .with_skip_arrow_metadata(true)
                 .with_page_index_policy(pages);
@@ -172,7 +172,7 @@ impl<'a> Source<'a> {
         check_pages(metadata.metadata(), file.size, &mut fetch)?
             .map_err(|why| file.damaged(why))?;
         if file.versions.0 != file.versions.1 {
-            // Only pages that are chosen have to be found.
+            // The page index is needed only to select pages.
             metadata = load(PageIndexPolicy::Optional)?;
         }
         let versions = VecDeque::new();
@@ -195,17 +195,17 @@ impl<'a> Source<'a> {
         Ok(source)
     }
 
-    /// The next version to read.
+    /// Returns the next version to read.
     pub(super) fn version(&self) -> Option<u64> {
         self.versions.front().map(|(version, _)| *version)
     }
 
-    /// The file that this is.
+    /// Returns the description of the file.
     pub(super) fn file(&self) -> &DataFile {
         &self.file
     }
 
-    /// Reads the rows of the next version.
+    /// Passes the rows of the next version to `take`.
     pub(super) fn read(
         &mut self,
         take: &mut dyn FnMut(Row) -> Result<(), OplogError>,
@@ -231,7 +231,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// Reads the rows of a version in sequence: those up to the first of a later one.
+    /// Passes the rows of a version from the stream to `take`, up to the first row of a later one.
     fn read_on(
         &self,
         sequence: &mut Sequence,
@@ -240,7 +240,7 @@ impl<'a> Source<'a> {
         take: &mut dyn FnMut(Row) -> Result<(), OplogError>,
     ) -> Result<(), OplogError> {
         if sequence.stream.is_none() {
-            // What comes before is not wanted.
+            // Skip the rows of versions that are not read.
             let skipped = selection.map_or(0, |rows| match rows.iter().next() {
                 Some(first) if first.skip => first.row_count,
                 _ => 0,
@@ -273,7 +273,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Whether the rows of the versions that are left stand in their order, each version's together.
+    /// Returns a stream's state if the rows of each remaining version are adjacent, and in the
+    /// order of versions.
     fn in_sequence(&self) -> Option<Sequence> {
         let mut end = 0;
         for (_, rows) in &self.versions {
@@ -292,7 +293,7 @@ impl<'a> Source<'a> {
         Some(Sequence::default())
     }
 
-    /// Which rows are of which version.
+    /// Scans the version column and returns the rows of each version.
     fn index(&self) -> Result<VecDeque<(u64, Option<RowSelection>)>, OplogError> {
         let mut found: BTreeMap<u64, Vec<Range<usize>>> = BTreeMap::new();
         let (low, high) = self.file.versions;
@@ -309,7 +310,7 @@ impl<'a> Source<'a> {
                     .filter(|v| (low..=high).contains(v))
                     .ok_or_else(|| {
                         self.file
-                            .damaged("it has rows of other versions than the log tells")
+                            .damaged("it has rows of other versions than the log says")
                     })?;
                 let ranges = found.entry(version).or_default();
                 match ranges.last_mut() {
@@ -374,7 +375,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// When a version was committed, in microseconds, by the rows that it added.
+/// Returns the commit time of a version in microseconds, from the rows that it added.
 pub(super) fn committed(
     table: &Table,
     version: Version,
@@ -386,7 +387,7 @@ pub(super) fn committed(
     };
     let (path, size) = (actions.adds.first()).ok_or_else(|| damaged("it adds nothing"))?;
     let (path, size, one) = (path.clone(), *size, (version.0, version.0));
-    // The partition is of no concern here.
+    // The partition is not used here.
     let file = DataFile {
         path,
         size,

@@ -1,10 +1,11 @@
-//! The object store for a local disk: what it says is written, is on the disk.
+//! The object store of the oplog on a local disk. A write that returns is on stable storage.
 //!
-//! Role: all I/O of the table goes through here. In: the calls of the object store interface, with
-//! paths within the table's folder. Out: files. Holds always: a file appears under its name whole
-//! and synced, or not at all; its folder is synced before the call returns; creating never replaces.
-//! After a sync failed for another reason than a full disk, every write is refused: nobody knows
-//! what of the past writes is durable, until the table is opened anew.
+//! All I/O of the table goes through it. Paths are relative to the table's folder.
+//!
+//! Invariants: a file appears under its name complete and synced, or not at all. Its folder is
+//! synced before the call returns. Creating never replaces a file. After a failed sync, other than
+//! for a full disk, every write is refused until the table is reopened: the state of earlier writes
+//! is unknown.
 
 mod files;
 mod listing;
@@ -28,20 +29,20 @@ use upload::Upload;
 
 use crate::tinyfs::Errno;
 
-/// The name that this store gives itself in errors.
+/// Name of this store in errors.
 const NAME: &str = "disk";
 
-/// An object store in one folder of a local disk.
+/// An object store in a folder of a local disk.
 #[derive(Debug)]
 pub(super) struct LocalStore {
     files: Arc<Files>,
 }
 
 impl LocalStore {
-    /// The store in folder `dir`, which exists. Removes what an interrupted write has left behind,
-    /// and syncs the folder of the log: a commit that is seen now is durable before it is believed.
+    /// Opens the store in folder `dir`, which must exist. Removes staging files of interrupted
+    /// writes, and syncs the folder of the log: a commit must be durable before it is read.
     ///
-    /// Only the one writer of the table may open it so.
+    /// Only the table's one writer may open it.
     pub(super) fn open(disk: Arc<dyn Disk>, dir: &std::path::Path) -> Result<LocalStore> {
         let files = Files::open(disk, dir).map_err(|e| generic(e, &Path::default()))?;
         Ok(LocalStore {
@@ -49,27 +50,27 @@ impl LocalStore {
         })
     }
 
-    /// Forgets what is known of the log's folder, so that it is read again.
+    /// Drops the cached listing of the log's folder.
     pub(super) fn forget_listing(&self) {
         self.files.listing.forget();
     }
 
-    /// Returns when the names in the log's folder are durable.
+    /// Returns once the names in the log's folder are durable.
     pub(super) fn sync_log(&self) -> io::Result<()> {
         self.files.sync_log()
     }
 
-    /// Whether a sync failed, so that no past write can be trusted.
+    /// Returns whether a sync failed, so that no earlier write can be trusted.
     pub(super) fn is_poisoned(&self) -> bool {
         self.files.is_poisoned()
     }
 
-    /// The last error number of the operating system, once.
+    /// Takes the last error number of the operating system.
     pub(super) fn take_errno(&self) -> Option<Errno> {
         self.files.take_errno()
     }
 
-    /// How many times a file or a folder was synced.
+    /// Returns the number of syncs of files and folders.
     #[cfg(test)]
     pub(super) fn syncs(&self) -> u64 {
         self.files.syncs()
@@ -84,7 +85,7 @@ impl LocalStore {
     }
 }
 
-/// Runs file operations where they may block, and turns their error into the store's.
+/// Runs file operations on a blocking thread and converts their error.
 async fn run<T: Send + 'static>(
     files: Arc<Files>,
     at: &Path,
@@ -253,18 +254,18 @@ impl ObjectStore for LocalStore {
     }
 }
 
-/// The files of the log after `offset`, in the order of their names.
+/// Returns the files of the log after `offset`, sorted by name.
 fn listed(files: Arc<Files>, offset: Option<Path>) -> BoxStream<'static, Result<ObjectMeta>> {
     found(async move {
         match run(files, &listing::log(), move |files| files.list_log(offset)).await {
-            // As with any store, a prefix that has no objects is an empty one.
+            // In an object store a prefix without objects is empty, not an error.
             Err(Error::NotFound { .. }) => Ok(Vec::new()),
             found => found,
         }
     })
 }
 
-/// What a look finds, as a stream.
+/// Turns a future list into a stream.
 fn found(
     look: impl Future<Output = Result<Vec<ObjectMeta>>> + Send + 'static,
 ) -> BoxStream<'static, Result<ObjectMeta>> {

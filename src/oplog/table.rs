@@ -1,9 +1,10 @@
-//! What every part of the oplog stands on: the store, the kernel's engine and their runtime.
+//! The object store, the Delta kernel's engine and the tokio runtime of one table.
 //!
-//! Role: hide that the libraries beneath are asynchronous. In: blocking calls from any thread that
-//! is not itself one of an asynchronous runtime. Out: bytes of the table's files. Holds always: the
-//! store is rooted at the table, so that no path of the machine is in any address that the kernel
-//! handles, and odd characters in the folder's name do no harm.
+//! All modules of the oplog use it for blocking access to files. Callers must not be on a thread of
+//! an asynchronous runtime.
+//!
+//! Invariant: the store is rooted at the table. So no path of the machine is in a URL that the
+//! kernel handles, and unusual characters in the folder's name are harmless.
 
 use super::error::{Cause, OplogError};
 use super::store::LocalStore;
@@ -19,19 +20,19 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-/// The table's address, for the kernel: the root of our store.
+/// URL of the table for the kernel: the root of the store.
 pub(super) const ROOT: &str = "pond:///";
-/// The folder of the log.
+/// Folder of the log.
 pub(super) const LOG: &str = "_delta_log";
-/// As much of a file of the log as is read, and more than any has: a line has some 500 bytes, and there is one
-/// for each file that a commit adds or removes.
+/// Greatest number of bytes that are read of a file in the log. A line has about 500 bytes, and
+/// there is one for each file that a commit adds or removes.
 pub(super) const MAX_LOG_FILE: u64 = 64 << 20;
-/// The file that names the newest checkpoint.
+/// File with the version of the newest checkpoint.
 pub(super) const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
 
 /// The store, the engine and the runtime of one table.
 pub(super) struct Table {
-    /// There until the table is dropped.
+    /// `Some` until the table is dropped.
     runtime: Option<Runtime>,
     store: Arc<dyn ObjectStore>,
     local: Option<Arc<LocalStore>>,
@@ -39,12 +40,12 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The table in a store that is rooted at it. `local` is the same store, where it is ours.
+    /// Wraps a store that is rooted at the table. `local` is the same store if it is on this disk.
     pub(super) fn new(
         store: Arc<dyn ObjectStore>,
         local: Option<Arc<LocalStore>>,
     ) -> Result<Table, OplogError> {
-        // Two threads: the kernel waits on one for what it has asked of the other.
+        // Two worker threads: the kernel blocks one while another does its I/O.
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("oplog")
@@ -74,7 +75,7 @@ impl Table {
         self.store.clone()
     }
 
-    /// Waits for something asynchronous.
+    /// Blocks until `future` is done. `what` describes the operation in an error.
     pub(super) fn wait<T, E: Into<Cause>>(
         &self,
         what: impl FnOnce() -> String,
@@ -87,13 +88,13 @@ impl Table {
         done.map_err(|e| self.failed(what(), e))
     }
 
-    /// A failure while doing `what`, with the store's last error number where it has none.
+    /// Builds an error of doing `what`. Adds the store's last error number if `error` has none.
     pub(super) fn failed(&self, what: impl Into<String>, error: impl Into<Cause>) -> OplogError {
         let os = self.local.as_ref().and_then(|local| local.take_errno());
         OplogError::storage(what, error, os)
     }
 
-    /// Refuses to go on where a sync failed before: what was written may not be durable.
+    /// Fails if a sync has failed before: earlier writes may not be durable.
     pub(super) fn must_be_durable(&self) -> Result<(), OplogError> {
         match &self.local {
             Some(local) if local.is_poisoned() => {
@@ -103,7 +104,7 @@ impl Table {
         }
     }
 
-    /// Has what is found in the log stay there, whatever became of the call that put it there.
+    /// Syncs the log's folder: a call that failed may have left a commit that is not durable.
     pub(super) fn sync_log(&self) -> Result<(), OplogError> {
         match &self.local {
             Some(local) => (local.sync_log()).map_err(|e| self.failed("sync the log", e)),
@@ -111,15 +112,14 @@ impl Table {
         }
     }
 
-    /// Has the log's folder read again when it is next needed.
+    /// Drops the cached listing of the log's folder.
     pub(super) fn forget_listing(&self) {
         if let Some(local) = &self.local {
             local.forget_listing();
         }
     }
 
-    /// The bytes of a file of the log, or `None` where there is no such file. Of one that is longer than any
-    /// can be, it is the first [`MAX_LOG_FILE`].
+    /// Returns the first [`MAX_LOG_FILE`] bytes of a file, or `None` if it does not exist.
     pub(super) fn get(&self, path: &str) -> Result<Option<Bytes>, OplogError> {
         let at = Path::from(path);
         let read = async {
@@ -136,7 +136,7 @@ impl Table {
         self.wait(|| format!("read {path}"), read)
     }
 
-    /// A file's length, or `None` where there is no such file.
+    /// Returns the length of a file in bytes, or `None` if it does not exist.
     pub(super) fn size(&self, at: &Path) -> Result<Option<u64>, OplogError> {
         let read = async {
             match self.store.head(at).await {
@@ -148,13 +148,13 @@ impl Table {
         self.wait(|| format!("look up {at}"), read)
     }
 
-    /// The last bytes of a file of that length.
+    /// Returns the last `n` bytes of a file of `size` bytes.
     pub(super) fn end(&self, at: &Path, size: u64, n: u64) -> Result<Bytes, OplogError> {
         let range = size.saturating_sub(n)..size;
         self.wait(|| format!("read {at}"), self.store.get_range(at, range))
     }
 
-    /// Writes a file that is not there yet.
+    /// Writes a new file. Fails if it exists.
     pub(super) fn create(&self, path: &str, bytes: Bytes) -> Result<(), Error> {
         let at = Path::from(path);
         let put = self
@@ -174,14 +174,14 @@ impl Table {
         self.wait(|| format!("remove {path}"), self.store.delete(&at))
     }
 
-    /// Gives a file another name, never that of a file that is there.
+    /// Renames a file. Fails if `to` exists.
     pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), OplogError> {
         let (source, target) = (Path::from(from), Path::from(to));
         let rename = self.store.rename_if_not_exists(&source, &target);
         self.wait(|| format!("rename {from} to {to}"), rename)
     }
 
-    /// The log's files from a version on, in the order of their names.
+    /// Returns the log's files from version `from` on, sorted by name.
     pub(super) fn list_log(&self, from: Version) -> Result<Vec<ObjectMeta>, OplogError> {
         let log = Path::from(LOG);
         let offset = Path::from(format!("{LOG}/{:020}", from.0));
@@ -196,13 +196,13 @@ impl Table {
 impl Drop for Table {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Not waiting for it: a runtime that is dropped where one must not block would panic.
+            // Not waited for: a runtime that is dropped on an asynchronous thread would panic.
             runtime.shutdown_background();
         }
     }
 }
 
-/// The path of a version's commit.
+/// Returns the path of a version's commit.
 pub(super) fn commit_path(version: Version) -> String {
     format!("{LOG}/{:020}.json", version.0)
 }

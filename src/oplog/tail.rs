@@ -1,10 +1,11 @@
-//! The end of the log, before it is believed.
+//! Checks the end of the log when the oplog is opened, and sets torn commits aside.
 //!
-//! Role: find what a power cut or a broken copy left of the newest commits. In: the log's folder and
-//! the newest version that was ever acknowledged. Out: a log that ends with a whole commit, and the
-//! versions that were set aside. Holds always: an acknowledged version is never set aside; nothing
-//! is deleted but checkpoints' traces, which are caches; from the newest checkpoint on no version is
-//! missing, and every commit and every file that it added is there in its full length.
+//! A power cut can leave a commit that was never acknowledged empty, short or with sectors of
+//! zeros.
+//!
+//! Invariants: an acknowledged version is never set aside. Only checkpoint hints, which are caches,
+//! are deleted. From the newest checkpoint on no version is missing, and every commit and data file
+//! has its full length.
 
 use super::actions;
 use super::checkpoint;
@@ -17,7 +18,7 @@ use object_store::ObjectMeta;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 
-/// Checks the log's end and sets torn commits aside.
+/// Checks the end of the log. Returns the versions that were set aside, newest first.
 pub(super) fn check(
     table: &Table,
     place: &str,
@@ -31,7 +32,7 @@ pub(super) fn check(
         }
     }
     let first = match base {
-        // The checkpoint holds what its own commit did.
+        // The checkpoint includes the actions of its own commit.
         Some(base) => base.0 + 1,
         None if commits.is_empty() => {
             return Err(OplogError::Absent {
@@ -61,8 +62,8 @@ pub(super) fn check(
             latest = latest.max(Some(version));
             continue;
         };
-        // Whoever wrote the commit after this one has seen this one whole; and what is not what a write
-        // leaves that the power was cut from may have been acknowledged.
+        // A later commit proves that this one was complete. Damage that a torn write does not cause
+        // may be of an acknowledged commit.
         if version <= known || latest > base || !is_torn(table, version)? {
             return Err(OplogError::Damaged { version, why });
         }
@@ -79,13 +80,14 @@ pub(super) fn check(
     }
 }
 
-/// Whether the file of a commit, or a data file that it names, ends as what was never synced does: it is
-/// short, or has zeros in it.
+/// Returns whether a commit's file, or a data file that it adds, looks like a torn write: too
+/// short, or with zeros at the end.
 fn is_torn(table: &Table, version: Version) -> Result<bool, OplogError> {
     let Some(bytes) = table.get(&commit_path(version))? else {
         return Ok(true);
     };
-    // Cut where a line ends, it lacks the transaction, which comes last; one bit spares one of two words.
+    // A file that was cut at the end of a line lacks the transaction, which comes last. Two words
+    // are looked for, so that one flipped bit does not make a complete commit look torn.
     let has = |word: &[u8]| bytes.windows(word.len()).any(|part| part == word);
     let ends = has(b"\"txn\"") || has(b"\"appId\"") || version.0 == 0;
     if bytes.last() != Some(&b'\n') || bytes.contains(&0) || !ends {
@@ -109,7 +111,7 @@ fn is_torn(table: &Table, version: Version) -> Result<bool, OplogError> {
     Ok(false)
 }
 
-/// What is wrong with a commit, if anything.
+/// Returns what is wrong with a commit; the inner error is the reason.
 fn inspect(
     table: &Table,
     version: Version,
@@ -125,7 +127,7 @@ fn inspect(
         Err(why) => return Ok(Err(why)),
     };
     for (path, size) in &actions.adds {
-        // What a later commit removed may be gone by now.
+        // Files that a later commit removed may be deleted.
         if removed.contains(path) {
             continue;
         }
@@ -136,7 +138,7 @@ fn inspect(
                 let why = format!("its data file {path} has {found} bytes, not {size}");
                 return Ok(Err(why));
             }
-            // A file of the right length may still hold nothing, where it was never synced.
+            // A file of the right length can still be empty of data if it was never synced.
             Some(_) if new && !digest::fits_stored(table, path, &at, *size)? => {
                 return Ok(Err(format!("its data file {path} is not what was written")));
             }
@@ -147,7 +149,7 @@ fn inspect(
     Ok(Ok(()))
 }
 
-/// The version of the newest checkpoint that can be read. Those that cannot are set aside.
+/// Returns the version of the newest readable checkpoint. Sets unreadable ones aside.
 fn newest_checkpoint(table: &Table) -> Result<Option<Version>, OplogError> {
     let hint = table.get(LAST_CHECKPOINT)?;
     let named = hint.as_ref().and_then(|bytes| {
@@ -161,7 +163,7 @@ fn newest_checkpoint(table: &Table) -> Result<Option<Version>, OplogError> {
         return Ok(Some(version));
     }
     if hint.is_some() {
-        tracing::warn!("the newest checkpoint cannot be read, another is looked for");
+        tracing::warn!("the newest checkpoint cannot be read; looking for an older one");
         table.delete(LAST_CHECKPOINT)?;
     }
     let mut found: Vec<(Version, u64)> = Vec::new();
@@ -177,7 +179,7 @@ fn newest_checkpoint(table: &Table) -> Result<Option<Version>, OplogError> {
     Ok(None)
 }
 
-/// Gives the newest checkpoint another name, if the log can be read without it. Says whether it did.
+/// Renames the newest checkpoint if the log can be read without it. Returns whether it did.
 pub(super) fn forget_checkpoint(table: &Table) -> Result<bool, OplogError> {
     let names = table.list_log(Version(0))?;
     let mut checkpoints = names.iter().filter_map(checkpoint_version).rev();
@@ -196,7 +198,7 @@ pub(super) fn forget_checkpoint(table: &Table) -> Result<bool, OplogError> {
     Ok(true)
 }
 
-/// The newest checkpoints that are what was written, the newest first, `most` of them.
+/// Returns the newest `most` checkpoints that are intact, newest first.
 pub(super) fn whole_checkpoints(table: &Table, most: usize) -> Result<Vec<Version>, OplogError> {
     let mut found = Vec::new();
     for meta in table.list_log(Version(0))?.iter().rev() {
@@ -212,15 +214,15 @@ pub(super) fn whole_checkpoints(table: &Table, most: usize) -> Result<Vec<Versio
     Ok(found)
 }
 
-/// The oldest commit that the log still has.
+/// Returns the version of the oldest commit in the log.
 pub(super) fn oldest_commit(table: &Table) -> Result<Version, OplogError> {
     let names = table.list_log(Version(0))?;
     let oldest = names.iter().find_map(commit_version);
     Ok(Version(oldest.unwrap_or_default()))
 }
 
-/// What is wrong with a commit of any age, if anything. Those after it were looked at before, and what they
-/// removed is noted.
+/// Returns what is wrong with a commit of any age. Must be called for newer versions first, so that
+/// `removed` has the files that they removed.
 pub(super) fn inspect_old(
     table: &Table,
     version: Version,
@@ -239,8 +241,8 @@ fn checkpoint_is_whole(table: &Table, version: Version, size: u64) -> Result<boo
     Ok(whole && checkpoint::is_sealed(table, version)?)
 }
 
-/// Whether these last bytes of a file are those of a Parquet file: the length of what describes
-/// it, and four letters.
+/// Returns whether these are the last bytes of a Parquet file: the length of the footer, and the
+/// magic number.
 fn ends_as_parquet(end: &[u8]) -> bool {
     matches!(end.split_at_checked(4), Some((length, b"PAR1")) if length != [0; 4])
 }
@@ -257,7 +259,7 @@ fn checkpoint_version(meta: &ObjectMeta) -> Option<Version> {
     numbered(meta.location.filename()?, ".checkpoint.parquet").map(Version)
 }
 
-/// The version of any file that belongs to a checkpoint, one that was set aside too.
+/// Returns the version of any file of a checkpoint, also of one that was set aside.
 pub(super) fn version_of_checkpoint_file(meta: &ObjectMeta) -> Option<Version> {
     let (number, rest) = meta.location.filename()?.split_once('.')?;
     let ours = number.len() == 20 && rest.starts_with("checkpoint");
@@ -270,7 +272,7 @@ fn numbered(name: &str, end: &str) -> Option<u64> {
     digits.then(|| number.parse().ok())?
 }
 
-/// Gives a file of the log a name that no Delta reader takes for one.
+/// Renames a file of the log so that no Delta reader recognises it.
 fn put_aside(table: &Table, path: &str) -> Result<(), OplogError> {
     let taken: HashSet<_> = (table.list_log(Version(0))?.into_iter())
         .map(|meta| meta.location.to_string())

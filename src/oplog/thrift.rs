@@ -1,20 +1,21 @@
-//! Thrift's compact protocol, as far as one has to read it to trust what it describes.
+//! Parses Thrift's compact protocol, as far as Parquet metadata has to be checked.
 //!
-//! Role: the Parquet library sets memory aside by numbers that it reads, before it reads what they
-//! count. In: a structure's bytes. Out: the numbers in it that are asked for, and where it ends. Holds
-//! always: nothing is counted that the bytes at hand cannot hold, and no structure nests deeper than
-//! Parquet's do.
+//! The Parquet library allocates memory by counts in the metadata before it reads the elements.
+//! [`pages`](super::pages) uses this parser to check them first.
+//!
+//! Invariants: a list has no more elements than the input has bytes. Structures do not nest deeper
+//! than [`MAX_DEPTH`].
 
-/// How deep structures may nest; Parquet's do by six.
+/// Greatest nesting depth of structures. Parquet uses six levels.
 const MAX_DEPTH: u32 = 16;
 
-/// What is read from.
+/// A cursor in a structure's bytes. All methods return `None` for malformed input.
 pub(super) struct Thrift<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-/// One field of a structure: its number and the type of its value.
+/// A field header: its id and the type of its value.
 #[derive(Clone, Copy)]
 pub(super) struct Field {
     pub id: i64,
@@ -26,12 +27,12 @@ impl<'a> Thrift<'a> {
         Thrift { bytes, at: 0 }
     }
 
-    /// How many bytes were read.
+    /// Returns the number of bytes that were read.
     pub(super) fn at(&self) -> usize {
         self.at
     }
 
-    /// The next field of a structure, after the field `last`; nothing where the structure ends.
+    /// Reads the header of the field behind field `last`; `Some(None)` at the end of the structure.
     pub(super) fn field(&mut self, last: i64) -> Option<Option<Field>> {
         let header = self.byte()?;
         if header == 0 {
@@ -45,7 +46,7 @@ impl<'a> Thrift<'a> {
         Some(Some(Field { id, kind }))
     }
 
-    /// The value of a field that is to be a number; any other is passed over.
+    /// Reads the value of a field if it is an integer. Skips any other and returns `Some(None)`.
     pub(super) fn number_of(&mut self, field: Field) -> Option<Option<i64>> {
         match field.kind {
             4..=6 => self.number().map(Some),
@@ -53,12 +54,12 @@ impl<'a> Thrift<'a> {
         }
     }
 
-    /// Whether a field is a structure, to be read field by field.
+    /// Returns whether the value of a field is a structure, to be read field by field.
     pub(super) fn is_structure(field: Field) -> bool {
         field.kind == 12
     }
 
-    /// How many structures a field lists, which are then read one by one; `None` where it lists none.
+    /// Reads the header of a list of structures and returns their number.
     pub(super) fn structures(&mut self, field: Field) -> Option<u64> {
         let header = (field.kind == 9).then(|| self.byte())??;
         let count = match header >> 4 {
@@ -68,12 +69,12 @@ impl<'a> Thrift<'a> {
         (header & 0xf == 12).then_some(count)
     }
 
-    /// Passes over the value of a field.
+    /// Skips the value of a field.
     pub(super) fn pass(&mut self, field: Field) -> Option<()> {
         self.value(field.kind, MAX_DEPTH)
     }
 
-    /// Passes over a structure.
+    /// Skips a structure.
     pub(super) fn structure(&mut self) -> Option<()> {
         self.value(12, MAX_DEPTH)
     }
@@ -81,7 +82,7 @@ impl<'a> Thrift<'a> {
     fn value(&mut self, kind: u8, depth: u32) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         match kind {
-            // Of a field, a boolean stands in its header.
+            // The value of a boolean field is in its header.
             1 | 2 => Some(()),
             3 => self.take(1),
             4..=6 => self.number().map(drop),
@@ -110,7 +111,7 @@ impl<'a> Thrift<'a> {
             15 => self.unsigned()?,
             count => u64::from(count),
         };
-        // Each element has one byte at least.
+        // Each element takes at least one byte.
         let left = self.bytes.len() - self.at;
         if count > left as u64 {
             return None;
@@ -159,15 +160,15 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_list_that_counts_more_than_there_is_is_refused() {
-        // Field 1, a list of structures: one empty one; then as many as four bytes can say.
+    fn a_list_with_more_elements_than_bytes_is_refused() {
+        // A list of structures in field 1: one empty structure, then a count of 2^31 and more.
         assert!(Thrift::new(&[0x19, 0x1c, 0, 0]).structure().is_some());
         let many = [0x19, 0xfc, 0xff, 0xff, 0xff, 0x7f, 0, 0];
         assert!(Thrift::new(&many).structure().is_none());
     }
 
     #[test]
-    fn structures_nest_only_so_deep() {
+    fn deeply_nested_structures_are_refused() {
         let nested = |n: usize| [vec![0x1c; n], vec![0; n + 1]].concat();
         assert!(Thrift::new(&nested(8)).structure().is_some());
         assert!(Thrift::new(&nested(100_000)).structure().is_none());
@@ -175,7 +176,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_to_an_end_within_them(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn any_bytes_are_parsed_without_reading_past_the_end(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let mut thrift = Thrift::new(&bytes);
             let _ = thrift.structure();
             prop_assert!(thrift.at() <= bytes.len());

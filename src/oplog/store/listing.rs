@@ -1,9 +1,10 @@
-//! What stands in the log's folder, read once and kept.
+//! Caches the listing of the log's folder.
 //!
-//! Role: spare the kernel a reading of the whole folder for each look at the log's tail. In: what
-//! this store adds and removes. Out: the files after an offset, in the order of their names. Holds
-//! always: with the table's one writer, what is listed is what is there; whoever meets a file that
-//! it did not expect has the listing forgotten.
+//! The Delta kernel lists the log's tail for every commit; the cache saves reading the whole
+//! folder. The store updates it with every file that it adds or removes.
+//!
+//! Invariant: with one writer, the cache equals the folder. A caller that meets an unexpected file
+//! must have the cache dropped.
 
 use super::files::child;
 use crate::disk::Disk;
@@ -15,12 +16,12 @@ use std::io;
 use std::ops::Bound;
 use std::path::Path as FilePath;
 
-/// The folder of the log.
+/// Returns the path of the log's folder.
 pub(super) fn log() -> Path {
     Path::from("_delta_log")
 }
 
-/// Names of the log's files; what `stat` tells of them is asked when it is first needed.
+/// Names of the log's files, each with its metadata once that was needed.
 #[derive(Debug, Default)]
 pub(super) struct Listing(Mutex<Option<BTreeMap<String, Option<ObjectMeta>>>>);
 
@@ -31,7 +32,7 @@ impl Listing {
 
     pub(super) fn added(&self, path: &Path) {
         if let (Some(names), Some(name)) = (self.0.lock().as_mut(), name_of(path)) {
-            // What was known of a file of this name no longer holds.
+            // Metadata of a replaced file is stale.
             names.insert(name.into(), None);
         }
     }
@@ -42,7 +43,7 @@ impl Listing {
         }
     }
 
-    /// The files of `folder` after `offset`.
+    /// Returns the files of `folder` after `offset`, sorted by name.
     pub(super) fn list(
         &self,
         disk: &dyn Disk,
@@ -73,7 +74,7 @@ impl Listing {
     }
 }
 
-/// The name of a file that stands in the log's folder itself.
+/// Returns the name of a file directly in the log's folder.
 fn name_of(path: &Path) -> Option<&str> {
     let name = path.as_ref().strip_prefix("_delta_log/")?;
     (!name.contains('/')).then_some(name)
@@ -82,7 +83,7 @@ fn name_of(path: &Path) -> Option<&str> {
 fn read(disk: &dyn Disk, folder: &FilePath) -> io::Result<BTreeMap<String, Option<ObjectMeta>>> {
     let mut names = BTreeMap::new();
     for name in disk.list(folder)? {
-        // A name that is no path of this store is none of ours.
+        // Names that are not valid paths of this store are ignored.
         if let Ok(name) = name.into_string()
             && child(&log(), &name).is_some()
             && !disk.look(&folder.join(&name))?.is_dir

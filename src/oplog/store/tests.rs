@@ -1,4 +1,4 @@
-//! The store by itself, on a real disk.
+//! Tests of the object store on a real disk.
 
 use super::*;
 use crate::disk::LocalDisk;
@@ -66,7 +66,7 @@ fn create_never_replaces_and_everything_is_synced() {
 }
 
 #[test]
-fn an_upload_appears_when_it_is_complete() {
+fn a_multipart_upload_is_published_when_complete() {
     let dir = tempdir().unwrap();
     let store = LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap();
     runtime().block_on(async {
@@ -100,7 +100,7 @@ fn an_upload_appears_when_it_is_complete() {
 }
 
 #[test]
-fn the_log_is_listed_in_order_and_kept() {
+fn the_log_listing_is_sorted_and_cached() {
     let dir = tempdir().unwrap();
     let store = LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap();
     runtime().block_on(async {
@@ -119,7 +119,7 @@ fn the_log_is_listed_in_order_and_kept() {
             .unwrap();
         store.delete(&Path::from("_delta_log/2")).await.unwrap();
         assert_eq!(names(&store, "_delta_log/1").await, ["3", "4"]);
-        // Another process adds a file: not seen, until a collision tells of it.
+        // A file that another process adds is not listed until a put collides with it.
         fs::write(dir.path().join("_delta_log/5"), "y").unwrap();
         assert_eq!(names(&store, "_delta_log/3").await, ["4"]);
         let taken = Path::from("_delta_log/5");
@@ -147,7 +147,7 @@ fn the_log_is_listed_in_order_and_kept() {
 }
 
 #[test]
-fn what_was_never_published_is_swept_and_never_listed() {
+fn unpublished_uploads_are_swept_and_never_listed() {
     let dir = tempdir().unwrap();
     let store = LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap();
     runtime().block_on(async {
@@ -202,7 +202,7 @@ fn the_operating_systems_error_stays_in_the_chain() {
 }
 
 #[test]
-fn after_a_failed_sync_nothing_more_is_written() {
+fn after_a_failed_sync_writes_are_refused() {
     let dir = tempdir().unwrap();
     let store = LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap();
     runtime().block_on(async {

@@ -1,4 +1,4 @@
-//! A file that is written in parts and appears when it is complete.
+//! Multipart uploads: a staged file that is published when it is complete.
 
 use super::files::{Files, write};
 use super::run;
@@ -16,7 +16,7 @@ pub(super) struct Upload {
     to: Path,
     staged: PathBuf,
     file: Arc<dyn DiskFile>,
-    /// Where the next part begins.
+    /// Offset of the next part.
     end: u64,
     published: bool,
 }

@@ -1,4 +1,4 @@
-//! Checkpoints: made when they are due, believed only when they are whole.
+//! Tests of checkpoints: written when due, used only when intact.
 
 use super::*;
 use std::fs;
@@ -44,7 +44,7 @@ fn a_checkpoint_that_was_due_before_opening_is_due_after() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_done_without() {
+fn a_damaged_checkpoint_is_set_aside_and_the_table_opens() {
     let checkpoint = "_delta_log/00000000000000000003.checkpoint.parquet";
     let damages: [&dyn Fn(&Path); 5] = [
         &|dir| fs::write(dir.join(checkpoint), b"").unwrap(),
@@ -71,7 +71,7 @@ fn a_damaged_checkpoint_is_done_without() {
 }
 
 #[test]
-fn without_what_came_before_a_checkpoint_the_table_still_opens() {
+fn the_table_opens_without_commits_before_its_checkpoint() {
     let dir = tempdir().unwrap();
     with_checkpoint(dir.path());
     for n in 0..=2 {

@@ -1,4 +1,4 @@
-//! Committing: once, in order, and against other writers.
+//! Tests of commits: exactly once, in order, and with competing writers.
 
 use super::fault::{Fault, FaultStore};
 use super::*;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tempfile::tempdir;
 
 #[test]
-fn what_is_committed_is_replayed_also_after_reopening() {
+fn commits_are_replayed_before_and_after_reopening() {
     let dir = tempdir().unwrap();
     make(dir.path());
     let mut opened = open(dir.path());
@@ -34,7 +34,7 @@ fn what_is_committed_is_replayed_also_after_reopening() {
 }
 
 #[test]
-fn a_folder_with_odd_characters_holds_a_table_too() {
+fn a_folder_name_may_have_unusual_characters() {
     let dir = tempdir().unwrap();
     let dir = dir.path().join("a b%41#1?\u{e9}/_delta_log/oplog");
     make(&dir);
@@ -46,7 +46,7 @@ fn a_folder_with_odd_characters_holds_a_table_too() {
 }
 
 #[test]
-fn a_table_is_made_once_and_belongs_to_one_pond() {
+fn a_table_is_created_once_and_belongs_to_one_pond() {
     let dir = tempdir().unwrap();
     let absent = Oplog::open(&disk(), dir.path(), POND, Version(0));
     assert!(matches!(absent, Err(OplogError::Absent { .. })));
@@ -63,7 +63,7 @@ fn a_generation_is_committed_once() {
     make(dir.path());
     let mut oplog = open(dir.path()).oplog;
     extend(&mut oplog, 1..=3);
-    // Again, by the same and by a reopened oplog; what is given the second time is not looked at.
+    // Repeated by the same and by a reopened oplog. The arguments of the repetition are ignored.
     let expected = Commit {
         version: Version(3),
         committed: time(3),
@@ -94,7 +94,7 @@ fn faulty(store: Arc<dyn ObjectStore>) -> (Arc<FaultStore>, Oplog) {
 }
 
 #[test]
-fn an_ambiguous_failure_is_found_committed() {
+fn a_commit_with_an_unknown_outcome_is_found_on_retry() {
     let dir = tempdir().unwrap();
     let stores: [Arc<dyn ObjectStore>; 2] = [
         Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap()),
@@ -107,7 +107,7 @@ fn an_ambiguous_failure_is_found_committed() {
         let error = oplog.commit(3, time(3), &changes(3)).unwrap_err();
         assert!(!fault.is_armed());
         assert_eq!(FsError::store(error).errno(), Errno::ENOSPC);
-        // The time of the first attempt is the one that stands.
+        // The time of the first attempt is kept.
         let commit = oplog.commit(3, time(8), &changes(3)).unwrap();
         assert_eq!(
             commit,
@@ -118,7 +118,7 @@ fn an_ambiguous_failure_is_found_committed() {
         );
         extend(&mut oplog, 4..=4);
         holds(&oplog, 4);
-        // Also where the next generation is the one to find out.
+        // The commit of the next generation resolves the attempt too.
         fault.arm(".json", Fault::After);
         oplog.commit(5, time(5), &changes(5)).unwrap_err();
         extend(&mut oplog, 6..=6);
@@ -127,7 +127,7 @@ fn an_ambiguous_failure_is_found_committed() {
 }
 
 #[test]
-fn a_failure_before_anything_was_written_is_repeated() {
+fn a_commit_that_failed_before_writing_is_retried() {
     let dir = tempdir().unwrap();
     let store = Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap());
     let (fault, mut oplog) = faulty(store);
@@ -143,7 +143,7 @@ fn a_failure_before_anything_was_written_is_repeated() {
 }
 
 #[test]
-fn a_failed_data_file_leaves_no_other_behind() {
+fn a_failed_data_file_leaves_no_orphan_files() {
     let dir = tempdir().unwrap();
     let store = Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap());
     let (fault, mut oplog) = faulty(store);
@@ -165,12 +165,12 @@ fn a_failed_data_file_leaves_no_other_behind() {
 }
 
 #[test]
-fn a_writer_that_was_overtaken_is_fenced() {
+fn a_writer_is_fenced_after_another_commit() {
     let dir = tempdir().unwrap();
     make(dir.path());
     let (mut one, mut other) = (open(dir.path()).oplog, open(dir.path()).oplog);
     extend(&mut one, 1..=2);
-    // The same pond and generation, but not the same writer: never taken for its own.
+    // The same pond and generation from another writer must not be taken for its own commit.
     let lost = other.commit(1, time(1), &changes(1));
     assert!(
         matches!(
@@ -193,7 +193,7 @@ fn a_writer_that_was_overtaken_is_fenced() {
 }
 
 #[test]
-fn a_writer_whose_lost_commit_was_overtaken_is_fenced() {
+fn a_writer_with_an_unknown_outcome_is_fenced_after_another_commit() {
     let dir = tempdir().unwrap();
     let store = Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap());
     let (fault, mut oplog) = faulty(store);
@@ -213,7 +213,7 @@ fn a_writer_whose_lost_commit_was_overtaken_is_fenced() {
 }
 
 #[test]
-fn what_the_table_cannot_hold_is_refused_before_anything_is_written() {
+fn values_out_of_range_are_refused_before_any_write() {
     let dir = tempdir().unwrap();
     make(dir.path());
     let mut oplog = open(dir.path()).oplog;
@@ -245,7 +245,7 @@ fn what_the_table_cannot_hold_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn what_a_commit_says_it_has_written_was_synced() {
+fn a_commit_syncs_its_files_and_their_folders() {
     let dir = tempdir().unwrap();
     let store = Arc::new(LocalStore::open(Arc::new(LocalDisk), dir.path()).unwrap());
     let (_, mut oplog) = faulty(store.clone());
@@ -270,7 +270,7 @@ fn an_oplog_can_be_handed_to_another_thread() {
     holds(&thread.join().unwrap(), 2);
 }
 
-/// `cargo test --lib oplog::tests::commits::latency -- --ignored --nocapture`
+/// A measurement: `cargo test --lib oplog::tests::commits::latency -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]
 fn latency() {

@@ -1,4 +1,4 @@
-//! A store that fails on purpose: before it does what it was asked, or after.
+//! An object store that fails on demand, before or after it does the operation.
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -13,16 +13,16 @@ use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The put is not made.
+    /// The put is not done, and fails.
     Before,
-    /// The put is made, and its caller is told that it failed.
+    /// The put is done, and reported as failed.
     After,
 }
 
 #[derive(Debug)]
 pub(super) struct FaultStore {
     inner: Arc<dyn ObjectStore>,
-    /// The next put of a path with this end fails so.
+    /// The fault of the next put of a path with this suffix.
     armed: Mutex<Option<(&'static str, Fault)>>,
 }
 

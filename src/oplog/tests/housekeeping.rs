@@ -1,4 +1,4 @@
-//! Joining data files and cleaning up the log: nothing of what the table says changes.
+//! Tests of merges and clean-ups: the table's content never changes.
 
 use super::fault::{Fault, FaultStore};
 use super::*;
@@ -6,7 +6,7 @@ use object_store::memory::InMemory;
 use std::fs;
 use tempfile::tempdir;
 
-/// Does all that is due, as housekeeping does.
+/// Does everything that is due, as the housekeeping thread does.
 fn keep_house(oplog: &mut Oplog) -> u64 {
     let mut merges = 0;
     while let Some(merge) = oplog.merge_due().unwrap() {
@@ -23,7 +23,7 @@ fn keep_house(oplog: &mut Oplog) -> u64 {
     merges
 }
 
-/// Commits `changes(n)` as generation `n`, with the numbers of merges left out of the versions.
+/// Commits `changes(n)` as generation `n`. The numbers of merges are not among the versions.
 fn commit(oplog: &mut Oplog, n: u64) -> Version {
     oplog.commit(n, time(n), &changes(n)).unwrap().version
 }
@@ -43,7 +43,7 @@ fn holds_all(oplog: &Oplog, versions: &[Version]) {
 }
 
 #[test]
-fn a_thousand_versions_stand_in_few_files_and_say_the_same() {
+fn merges_keep_a_thousand_versions_in_few_files_unchanged() {
     let dir = tempdir().unwrap();
     make(dir.path());
     let mut oplog = open(dir.path()).oplog;
@@ -65,7 +65,7 @@ fn a_thousand_versions_stand_in_few_files_and_say_the_same() {
     let mut opened = open(dir.path());
     assert_eq!(opened.generation, 1000);
     holds_all(&opened.oplog, &versions);
-    // From the middle on, too.
+    // A replay can start between two versions of a merged file.
     let from = versions[499];
     let later = replayed(&opened.oplog, Some(from.0)).unwrap();
     let numbers: Vec<Version> = later.iter().map(|(commit, _)| commit.version).collect();
@@ -78,7 +78,7 @@ fn a_thousand_versions_stand_in_few_files_and_say_the_same() {
 }
 
 #[test]
-fn after_a_clean_up_a_damaged_checkpoint_is_still_done_without() {
+fn after_a_clean_up_one_damaged_checkpoint_is_harmless() {
     let dir = tempdir().unwrap();
     make(dir.path());
     let mut oplog = open(dir.path()).oplog;
@@ -116,7 +116,7 @@ fn after_a_clean_up_a_damaged_checkpoint_is_still_done_without() {
 }
 
 #[test]
-fn a_merge_whose_commit_fails_is_there_or_not_and_nothing_is_said_twice() {
+fn a_merge_with_an_unknown_outcome_never_duplicates_rows() {
     for (applied, fault) in [(false, Fault::Before), (true, Fault::After)] {
         let store = FaultStore::new(Arc::new(InMemory::new()));
         Oplog::create_on(store.clone(), POND, time(0), &birth()).unwrap();

@@ -1,4 +1,4 @@
-//! Files that hold many versions, as compaction will write them.
+//! Tests of files that hold many versions, as another program's compaction could write them.
 
 use super::*;
 use crate::disk::LocalDisk;
@@ -13,7 +13,7 @@ use std::fs;
 use std::sync::Arc;
 use tempfile::tempdir;
 
-/// Rows of versions `1..=n`, sorted as compaction sorts them: by node, then version.
+/// Returns the rows of versions `1..=n`, sorted by node, then version.
 fn compacted(n: u64) -> Vec<Row> {
     let mut rows = Vec::new();
     for version in 1..=n {
@@ -24,7 +24,7 @@ fn compacted(n: u64) -> Vec<Row> {
     rows
 }
 
-/// Replaces the data files of versions `1..=n` by one, the way a commit would that changes no data.
+/// Replaces the data files of versions `1..=n` by one, in a commit that changes no data.
 fn compact(dir: &Path, n: u64, version: u64) {
     let (bytes, stats) = encode(compacted(n)).unwrap();
     let path = format!("{PART}=0/compacted.parquet");
@@ -61,12 +61,12 @@ fn compact(dir: &Path, n: u64, version: u64) {
 }
 
 #[test]
-fn versions_of_a_compacted_file_are_merged_with_the_rest() {
+fn versions_of_a_compacted_file_replay_in_order_with_the_others() {
     let dir = tempdir().unwrap();
     make(dir.path());
     extend(&mut open(dir.path()).oplog, 1..=6);
     compact(dir.path(), 4, 7);
-    // What the compacted file replaced may be gone.
+    // The files that were replaced may be deleted.
     for file in &data_files(dir.path())[1..=4] {
         fs::remove_file(file).unwrap();
     }
@@ -82,7 +82,7 @@ fn versions_of_a_compacted_file_are_merged_with_the_rest() {
         }
         found.iter().map(|(c, _)| c.version.0).collect::<Vec<_>>()
     };
-    // Version 7 moved rows and changed nothing.
+    // Version 7 moved rows and changed no data.
     assert_eq!(versions(&opened.oplog, None), [0, 1, 2, 3, 4, 5, 6]);
     assert_eq!(versions(&opened.oplog, Some(2)), [3, 4, 5, 6]);
     assert_eq!(versions(&opened.oplog, Some(4)), [5, 6]);
@@ -95,7 +95,7 @@ fn versions_of_a_compacted_file_are_merged_with_the_rest() {
 }
 
 #[test]
-fn the_log_and_a_file_must_agree_on_its_versions() {
+fn versions_in_a_file_must_match_the_log() {
     let dir = tempdir().unwrap();
     let (bytes, stats) = encode(compacted(4)).unwrap();
     assert_eq!((stats.versions, stats.rows), ((1, 4), 16));
@@ -131,7 +131,7 @@ fn the_log_and_a_file_must_agree_on_its_versions() {
 }
 
 #[test]
-fn a_damaged_file_without_a_hash_in_its_name_gives_an_error_or_the_truth() {
+fn a_damaged_file_without_a_hash_is_an_error_or_read_correctly() {
     let dir = tempdir().unwrap();
     let rows = compacted(3);
     let (bytes, stats) = encode(rows.clone()).unwrap();
@@ -162,7 +162,7 @@ fn a_damaged_file_without_a_hash_in_its_name_gives_an_error_or_the_truth() {
             Ok::<_, OplogError>(found)
         };
         match read() {
-            // A row that no longer says that it is of version 3 is missed: only the hash tells.
+            // A row whose version changed to another one is missing: only a hash would show that.
             Ok(found) => assert!(
                 dump(&found).iter().all(|d| dump(&expected).contains(d)),
                 "{at}"

@@ -1,4 +1,4 @@
-//! Tests of the oplog as a whole, on a real disk or through a store that fails on purpose.
+//! Tests of the oplog as a whole, on a real disk or with a store that fails on demand.
 
 mod checkpoints;
 mod commits;
@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 pub(super) const POND: Uuid = Uuid::from_u128(0x0192_aaaa_bbbb_7ccc_8ddd_eeee_ffff_0001);
 
-/// The time of version `n` in these tests.
+/// Returns the commit time of version `n` in these tests.
 pub(super) fn time(n: u64) -> Time {
     Time::from_micros(1_700_000_000_000_000 + n as i64 * 1_000_001)
 }
@@ -55,7 +55,7 @@ pub(super) fn birth() -> Changes {
     changes
 }
 
-/// Ten records of all four kinds, different for each `n`.
+/// Returns ten records of all four kinds, different for each `n`.
 pub(super) fn changes(n: u64) -> Changes {
     let mut changes = Changes::default();
     let id = n * 10 + 2;
@@ -90,7 +90,7 @@ pub(super) fn changes(n: u64) -> Changes {
     changes
 }
 
-/// What a set of changes holds, to compare it.
+/// Returns the content of a set of changes in a form that can be compared.
 pub(super) fn dump(changes: &Changes) -> Vec<String> {
     fn one<M: Map>(changes: &Changes, out: &mut Vec<String>) {
         out.extend(M::of(changes).iter().map(|e| format!("{:?} {e:?}", M::ID)));
@@ -115,7 +115,7 @@ pub(super) fn open(dir: &Path) -> Opened {
     Oplog::open(&disk(), dir, POND, Version(0)).unwrap()
 }
 
-/// Commits `changes(n)` as generation `n` for each of `range`.
+/// Commits `changes(n)` as generation `n` for each `n` in `range`.
 pub(super) fn extend(oplog: &mut Oplog, range: std::ops::RangeInclusive<u64>) {
     for n in range {
         let commit = oplog.commit(n, time(n), &changes(n)).unwrap();
@@ -141,7 +141,8 @@ pub(super) fn replayed(
     Ok(found)
 }
 
-/// Whether the table holds `birth()` and `changes(n)` for each version up to `latest`, in order.
+/// Asserts that the table holds `birth()` and `changes(n)` for each version up to `latest`, in
+/// order.
 pub(super) fn holds(oplog: &Oplog, latest: u64) {
     assert_eq!(oplog.latest(), Version(latest));
     let found = replayed(oplog, None).unwrap();
@@ -163,7 +164,7 @@ pub(super) fn commit_file(dir: &Path, version: u64) -> std::path::PathBuf {
     dir.join(format!("_delta_log/{version:020}.json"))
 }
 
-/// The data files, by when they were written.
+/// Returns the data files, oldest first.
 pub(super) fn data_files(dir: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for part in std::fs::read_dir(dir).unwrap().map(|e| e.unwrap()) {
@@ -175,7 +176,7 @@ pub(super) fn data_files(dir: &Path) -> Vec<std::path::PathBuf> {
             );
         }
     }
-    // Names begin with the time.
+    // Names begin with a UUIDv7, which sorts by time.
     found.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
     found
 }

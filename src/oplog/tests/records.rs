@@ -1,4 +1,4 @@
-//! Records: what goes into a row comes back, and nothing else does.
+//! Tests of records: what is encoded into a row is decoded again, and invalid rows are refused.
 
 use super::*;
 use crate::oplog::payload::{Parts, absorb, rows_of};
@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_are_no_payload_are_refused_whatever_their_checksum_says(
+    fn invalid_payloads_with_a_valid_checksum_do_not_panic(
         changes in all_changes(), at: usize, junk in vec(any::<u8>(), 1..40), cut: bool,
     ) {
         let parts = rows_of(&changes, Version(9), time(9)).unwrap();
@@ -157,7 +157,7 @@ proptest! {
         }
         row.checksum = *blake3::hash(&payload).as_bytes();
         row.payload = payload.into();
-        // It may still be a payload, of other entries; it must not be the end of the program.
+        // It may decode to other entries, but must not panic.
         let _ = absorb(&row, *part, "file", &mut Changes::default());
     }
 
@@ -177,7 +177,7 @@ proptest! {
 }
 
 #[test]
-fn rows_are_cut_by_number_bytes_and_partition() {
+fn rows_are_split_by_count_bytes_and_partition() {
     let mut many = Changes::default();
     for n in 0..2_500 {
         many.set::<Nodes>(NodeId((1 << 20) - 100 + n), None);
@@ -225,7 +225,7 @@ fn a_row_that_contradicts_its_payload_is_refused() {
     absorb(&sound, 0, "file", &mut twice).unwrap_err();
 }
 
-/// The columns of one node, with a change to them.
+/// Returns the columns of one node, after `change` was applied to them.
 fn node_batch(
     change: impl FnOnce(&mut Vec<(Field, ArrayRef)>),
 ) -> Result<Vec<Option<Node>>, RecordError> {
@@ -254,7 +254,7 @@ fn put(columns: &mut [(Field, ArrayRef)], name: &str, array: ArrayRef) {
 }
 
 #[test]
-fn ids_that_no_pond_gives_are_not_read() {
+fn ids_out_of_range_are_refused() {
     let one = node(Kind::Directory, 3);
     for wrong in [0, 1 << 50, 1 << 62, u64::MAX] {
         let refused = |batch: Result<RecordBatch, RecordError>, names: bool| {
@@ -287,7 +287,7 @@ fn ids_that_no_pond_gives_are_not_read() {
 }
 
 #[test]
-fn columns_are_read_strictly() {
+fn missing_or_mistyped_columns_are_refused() {
     assert_eq!(node_batch(|_| {}).unwrap(), [Some(node(Kind::Symlink, 3))]);
     let missing = node_batch(|c| c.retain(|(f, _)| f.name() != "uid"));
     assert!(matches!(missing, Err(RecordError::Missing(name)) if name == "uid"));
@@ -318,13 +318,13 @@ fn columns_are_read_strictly() {
         )
     });
     assert!(matches!(kind, Err(RecordError::Invalid(_))));
-    // Columns that may be null are null where a node has none.
+    // Nullable columns may be null.
     let bare = node_batch(|c| put(c, "target", new_null_array(&DataType::Binary, 1))).unwrap();
     assert_eq!(bare[0].as_ref().unwrap().target.len(), 0);
 }
 
 #[test]
-fn every_kind_has_a_name_of_its_own() {
+fn every_kind_has_a_distinct_name() {
     for n in 1..=7 {
         let of = node(Kind::from_u8(n).unwrap(), 1);
         let batch = Nodes::encode(&[(&NodeId(1), Some(&of))]).unwrap();

@@ -1,4 +1,4 @@
-//! What a power cut leaves at the end of the log.
+//! Tests of the end of the log after a power cut.
 
 use super::*;
 use std::fs;
@@ -13,7 +13,7 @@ fn three() -> (TempDir, PathBuf) {
     (dir, path)
 }
 
-/// The last data file, which version 3 has added.
+/// Returns the last data file, which version 3 added.
 fn last_data_file(dir: &Path) -> PathBuf {
     data_files(dir).pop().unwrap()
 }
@@ -53,7 +53,7 @@ const DAMAGES: [(&str, Damage); 8] = [
 ];
 
 #[test]
-fn a_torn_commit_that_nobody_was_told_of_is_set_aside() {
+fn a_torn_commit_that_was_not_acknowledged_is_set_aside() {
     for (what, damage) in DAMAGES {
         let (_keep, dir) = three();
         damage(&dir);
@@ -76,7 +76,7 @@ fn a_torn_commit_that_nobody_was_told_of_is_set_aside() {
 #[test]
 fn a_torn_commit_that_was_acknowledged_is_an_error() {
     for (what, damage) in DAMAGES {
-        // What is of full length but wrong within is for its checksum to tell, later.
+        // Damage at full length of an acknowledged commit is found later, by the checksum.
         if what == "data file of zeros" {
             continue;
         }
@@ -94,7 +94,7 @@ fn a_torn_commit_that_was_acknowledged_is_an_error() {
 }
 
 #[test]
-fn several_torn_commits_are_set_aside_and_again() {
+fn several_torn_commits_are_set_aside_repeatedly() {
     let (_keep, dir) = three();
     for n in [2, 3] {
         fs::write(commit_file(&dir, n), b"").unwrap();
@@ -113,7 +113,7 @@ fn several_torn_commits_are_set_aside_and_again() {
 }
 
 #[test]
-fn damage_below_a_whole_commit_is_no_torn_tail() {
+fn damage_below_an_intact_commit_is_an_error() {
     let (_keep, dir) = three();
     fs::write(commit_file(&dir, 2), b"").unwrap();
     let opened = Oplog::open(&disk(), &dir, POND, Version(1));
@@ -136,7 +136,7 @@ fn damage_below_a_whole_commit_is_no_torn_tail() {
 }
 
 #[test]
-fn a_lost_version_is_an_error() {
+fn a_missing_version_is_an_error() {
     let (_keep, dir) = three();
     fs::remove_file(commit_file(&dir, 3)).unwrap();
     let opened = Oplog::open(&disk(), &dir, POND, Version(3));
@@ -165,7 +165,7 @@ fn version_0_is_never_set_aside() {
 }
 
 #[test]
-fn a_flipped_byte_never_comes_back_as_data() {
+fn a_flipped_byte_is_never_returned_as_data() {
     let (_keep, dir) = three();
     let file = last_data_file(&dir);
     let sound = fs::read(&file).unwrap();
