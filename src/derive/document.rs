@@ -1,19 +1,17 @@
-//! Documents: what a resource is, as YAML.
+//! Documents: the YAML text that defines a resource.
 //!
-//! Role: read a document and say what is wrong with it. In: the text of a file, or of one that is to be
-//! applied with variables. Out: a [`Document`], or a [`DocumentError`] of one sentence with line, column
-//! and field. Holds always: a document that was read is valid, but for what only its inputs can tell;
-//! no error repeats a secret.
+//! [`Document::parse`] reads one, [`Document::expand`] replaces variables before that, and
+//! [`Document::stamp`] adds the resource's UUID. A [`DocumentError`] is one sentence, with line,
+//! column and field where they are known.
+//! Invariants: a parsed document is valid, except for what depends on its inputs. No error repeats
+//! a secret.
 //!
 //! ```yaml
 //! apiVersion: pondmount/v1
 //! kind: Reduce
 //! name: daily
-//! desc: Daily means
-//! metadata:
-//!   path: /sites/daily
-//! spec:
-//!   collections: …
+//! metadata: { path: /sites/daily }
+//! spec: { collections: … }
 //! ```
 
 mod expand;
@@ -32,31 +30,31 @@ use std::collections::BTreeMap;
 use std::fmt;
 use uuid::Uuid;
 
-/// The longest name of a resource, in bytes: endings are added to it.
+/// Greatest length of a resource's name in bytes. Suffixes are appended to it.
 const MAX_NAME: usize = 200;
-/// The longest name of a component of `metadata.path`, in bytes.
+/// Greatest length of a component of `metadata.path`, in bytes.
 const MAX_COMPONENT: usize = 255;
 
-/// A resource, as its document says.
+/// The definition of a resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    /// Whose form the document has: any text, which nothing depends on.
+    /// Any text. Nothing depends on it.
     pub api_version: String,
-    /// What sort of resource it is.
+    /// The kind of the resource.
     pub kind: Kind,
-    /// What it is called, among all of its kind.
+    /// Its name, unique within the kind.
     pub name: String,
-    /// What it is for; empty if the document does not say.
+    /// Its description; empty if there is none.
     pub desc: String,
     /// Texts by name. `uuid` and `path` have a meaning.
     pub metadata: BTreeMap<String, String>,
-    /// What the kind asks for.
+    /// The spec of the kind.
     pub spec: Spec,
-    /// What `metadata.uuid` holds.
+    /// The value of `metadata.uuid`.
     pub uuid: Option<Uuid>,
 }
 
-/// Why a text is not a document, in one sentence.
+/// The reason why a text is not a document, in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct DocumentError {
     place: Option<(usize, usize)>,
@@ -64,7 +62,7 @@ pub struct DocumentError {
 }
 
 impl Document {
-    /// Reads a document and checks it.
+    /// Parses and checks a document.
     pub fn parse(text: &str) -> Result<Document, DocumentError> {
         readable(|| Document::read(text))
     }
@@ -74,7 +72,7 @@ impl Document {
         if text.lines().all(comment) {
             return Err(DocumentError::without_place("there is no document in it"));
         }
-        // Once for the kind alone, which says how the spec is to be read.
+        // Read twice: the kind must be known to deserialize the spec.
         let kind = read::Heading::deserialize(read::single(text)?)?.kind;
         let document = read::DocumentSeed(kind).deserialize(read::single(text)?)?;
         match document.check() {
@@ -83,11 +81,11 @@ impl Document {
         }
     }
 
-    /// Replaces the variables in the strings of the spec, as Tera templates. The answer is `text` itself
-    /// if there is nothing to replace, and without the comments of `text` otherwise. It still has to be
+    /// Expands the variables in the strings of the spec, as Tera templates. Returns `text` itself
+    /// if nothing is to be expanded, else a text without its comments. The result still has to be
     /// parsed.
     ///
-    /// Left alone are `metadata`, the comments of HydroVu's devices, and the bodies of templates.
+    /// Not expanded are `metadata`, comments of HydroVu's devices, and the bodies of templates.
     pub fn expand(
         text: &str,
         variables: &BTreeMap<String, String>,
@@ -95,18 +93,18 @@ impl Document {
         readable(|| expand::expand(text, variables))
     }
 
-    /// Puts `metadata.uuid` into the text of a valid document; the answer is `text` itself if it is
-    /// there. Comments are kept, unless `metadata` is written in braces or has another uuid.
+    /// Adds `metadata.uuid` to the text of a valid document. Returns `text` itself if it has that
+    /// UUID. Comments are kept, unless `metadata` is in braces or has another UUID.
     pub fn stamp(text: &str, uuid: Uuid) -> Result<String, DocumentError> {
         readable(|| stamp::stamp(text, uuid))
     }
 
-    /// Where in the pond the rendered directory appears besides its own place: an absolute path.
+    /// Returns the absolute path in the pond at which the rendered directory also appears.
     pub fn path(&self) -> Option<&str> {
         self.metadata.get("path").map(String::as_str)
     }
 
-    /// Checks what the types do not say, and answers the uuid.
+    /// Checks what the types do not express. Returns the UUID.
     fn check(&self) -> Checked<Option<Uuid>> {
         let at = FieldPath::root("name");
         component(&at, &self.name)?;
@@ -132,7 +130,8 @@ impl Document {
     }
 }
 
-/// What `read` makes of a text, on some of which the library panics (an alias where a list ends, in 0.10.7).
+/// Runs `read` on a text and turns a panic of the YAML library into an error. Version 0.10.7 panics
+/// on an alias at the end of a list.
 pub(super) fn readable<T>(
     read: impl FnOnce() -> Result<T, DocumentError>,
 ) -> Result<T, DocumentError> {
@@ -168,18 +167,18 @@ fn check_path(at: &FieldPath, path: &str) -> Checked {
 }
 
 impl DocumentError {
-    /// The line, from 1.
+    /// Returns the line, counted from 1.
     pub fn line(&self) -> Option<usize> {
         self.place.map(|(line, _)| line)
     }
 
-    /// The column, from 1, in characters.
+    /// Returns the column in characters, counted from 1.
     pub fn column(&self) -> Option<usize> {
         self.place.map(|(_, column)| column)
     }
 
     fn new(place: Option<(usize, usize)>, message: &str) -> DocumentError {
-        // Keys are repeated as they are, and may have several lines.
+        // The library repeats keys as they are, with line breaks.
         let message = message.replace(['\n', '\r'], " ");
         DocumentError { place, message }
     }
@@ -198,18 +197,18 @@ impl From<serde_yaml::Error> for DocumentError {
     fn from(error: serde_yaml::Error) -> DocumentError {
         let place = error.location().map(|at| (at.line(), at.column()));
         let mut message = error.to_string();
-        // The place comes first here, and the field, which the library puts before its words, stays.
+        // The position is printed first, and the field, which the library prefixes, is kept.
         if let Some((line, column)) = place {
             let place = format!(" at line {line} column {column}");
             message = message.replacen(&place, "", 1);
         }
-        // A struct is no word of YAML.
+        // "struct" is no term of YAML.
         let message = message.replace("expected struct ", "expected a map: the fields of ");
         DocumentError::new(place, &without_value(message))
     }
 }
 
-/// Takes the value out of a message about its type, since it may be a secret out of place.
+/// Removes the value from a message about its type, since it may be a misplaced secret.
 fn without_value(message: String) -> String {
     let begins = ["invalid type: ", "invalid value: "];
     let start = begins.iter().filter_map(|begin| message.find(begin)).min();

@@ -1,12 +1,13 @@
-//! Lengths of time as documents write them: `90m`, `1 day`, `1h 30m`, `1q`.
+//! Lengths of time in documents, such as `90m`, `1 day`, `1h 30m` or `1q`.
 //!
-//! Role: read them, and cut the time line into buckets of such a width. In: a text; microseconds since
-//! 1970 in UTC. Out: a [`Resolution`] or a [`Span`]; where a bucket begins and ends. Holds always:
-//! buckets of one width cover all times without gap or overlap, and depend on nothing but the width.
+//! A [`Resolution`] is the width of a series' buckets, a [`Span`] a fixed length of time.
 //!
-//! Fixed widths count from 1970-01-01T00:00 UTC, weeks from Monday 1970-01-05, months from January of
-//! the year 0, so that quarters, years and decades begin where the calendar has them. A month, a
-//! quarter and a year are those of the calendar; `30d` is 30 days.
+//! Invariant: buckets of one width cover all times without gap or overlap, and depend on nothing
+//! but the width.
+//!
+//! Fixed widths count from 1970-01-01T00:00 UTC, weeks from Monday 1970-01-05, months from January
+//! of the year 0. So quarters, years and decades begin as in the calendar. A month, a quarter and a
+//! year are those of the calendar; `30d` is 30 days.
 
 use crate::query::Width;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -17,7 +18,7 @@ const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 const WEEK: i64 = 7 * DAY;
 
-/// The width of buckets, with the text that the directory `res=TEXT` is named by.
+/// The width of buckets, with its text in the name of the directory `res=TEXT`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Resolution {
     text: String,
@@ -31,7 +32,7 @@ pub struct Span {
     micros: i64,
 }
 
-/// Why a text is not a length of time.
+/// The reason why a text is not a length of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a {what}; {help}")]
 pub struct DurationError {
@@ -41,8 +42,8 @@ pub struct DurationError {
 }
 
 impl Resolution {
-    /// Reads a resolution: a sum of seconds, minutes, hours, days and weeks, or one of months, quarters
-    /// and years. Whole weeks are weeks from Monday.
+    /// Parses a resolution: a sum of seconds, minutes, hours, days and weeks, or one of months,
+    /// quarters and years. Whole weeks count from Monday.
     pub fn new(text: &str) -> Result<Resolution, DurationError> {
         let help = "write 15m, 1h, 1d, 1w, 1mo, 1q or 1y";
         let wrong = |help| DurationError {
@@ -75,19 +76,19 @@ impl Resolution {
         })
     }
 
-    /// The text as it was written.
+    /// Returns the text as written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The width of the buckets.
+    /// Returns the width of the buckets.
     pub fn width(&self) -> Width {
         self.width
     }
 }
 
 impl Span {
-    /// Reads a length of time from weeks down to microseconds.
+    /// Parses a length of time, in units from weeks to microseconds.
     pub fn new(text: &str) -> Result<Span, DurationError> {
         let wrong = |help| DurationError {
             text: text.to_owned(),
@@ -107,27 +108,27 @@ impl Span {
         }
     }
 
-    /// The text as it was written.
+    /// Returns the text as written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The length in microseconds, at least one.
+    /// Returns the length in microseconds, at least 1.
     pub fn micros(&self) -> i64 {
         self.micros
     }
 }
 
-/// What the terms of a text add up to.
+/// The sum of the terms of a text.
 struct Sum {
     micros: i64,
     months: i64,
-    /// A unit below the second was used.
+    /// Whether a unit below the second was used.
     fine: bool,
 }
 
 impl Sum {
-    /// Reads terms, each a number and a unit, with or without spaces between.
+    /// Parses terms, each a number and a unit, with optional spaces between.
     fn read(text: &str) -> Option<Sum> {
         let mut sum = Sum {
             micros: 0,
@@ -162,7 +163,7 @@ impl Sum {
     }
 }
 
-/// Takes the characters that fit from the front, and the spaces after them.
+/// Takes the longest prefix of matching characters, and the spaces behind it.
 fn take<'a>(rest: &mut &'a str, fits: impl Fn(char) -> bool) -> Option<&'a str> {
     let end = rest.find(|c| !fits(c)).unwrap_or(rest.len());
     let (taken, tail) = rest.split_at(end);
@@ -170,7 +171,7 @@ fn take<'a>(rest: &mut &'a str, fits: impl Fn(char) -> bool) -> Option<&'a str> 
     (!taken.is_empty()).then_some(taken)
 }
 
-/// `number` units, if that is a whole number of what the unit is made of.
+/// Returns `number` units, if that is a whole number of the smaller unit.
 fn scale(number: &str, unit: i64) -> Option<i64> {
     let (whole, part) = match number.split_once('.') {
         Some((_, "")) => return None,
@@ -225,7 +226,7 @@ impl Serialize for Span {
     }
 }
 
-/// Reads a text within the visit, where the reader of YAML still knows the place for its errors.
+/// Parses a text inside the visit, so that an error has a position.
 struct Text<T>(fn(&str) -> Result<T, DurationError>);
 
 impl<T> Visitor<'_> for Text<T> {

@@ -1,7 +1,6 @@
-//! The picture of a chart.
+//! Lays out and draws a chart on a surface: titles, legends, axes, lines.
 //!
-//! Role: place titles, legends, axes and lines. In: a chart, and what it is drawn on. Out: shapes. Holds always:
-//! nothing covers the data; what has no room is left out, the data and their axes last.
+//! Invariants: nothing covers the data. What does not fit is left out, the data and axes last.
 
 use super::font::Face;
 use super::legend::{Head, LOW};
@@ -18,24 +17,24 @@ pub(super) const LABEL: Ink = Ink::solid(85, 85, 85);
 const GRID: Ink = Ink::solid(229, 229, 229);
 const AXIS: Ink = Ink::solid(140, 140, 140);
 
-/// Sizes of letters.
+/// Sizes of letters, in pixels.
 const TITLE: f64 = 16.0;
 pub(super) const HEADING: f64 = 13.0;
 pub(super) const SMALL: f64 = 11.5;
 
-/// Around the picture.
+/// Margin around the picture. All distances are in pixels.
 pub(super) const MARGIN: f64 = 10.0;
-/// The row of the title.
+/// Height of the row of the title.
 const TITLE_ROW: f64 = 26.0;
-/// The two rows below the time axis.
+/// Height of the two rows below the time axis.
 const FOOT: f64 = 40.0;
-/// Between a plot and the heading of the next panel.
+/// Distance between a plot and the heading of the next panel.
 const BELOW: f64 = 15.0;
-/// Between the labels of an axis and the plot.
+/// Distance between the labels of an axis and the plot.
 const NEAR: f64 = 7.0;
-/// Of the unit beside an axis.
+/// Width of the unit beside an axis.
 const UNIT: f64 = 18.0;
-/// What a line that has only one time is shown with, on both sides.
+/// Time that is shown on both sides of a single point, in microseconds.
 const AROUND: i64 = 60_000_000;
 
 /// Draws the whole chart.
@@ -60,7 +59,7 @@ pub(super) fn draw(
         let set = plain(TITLE, Anchor::Start);
         surface.text(&title, (MARGIN, MARGIN + TITLE), set, TEXT)?;
     }
-    // A chart has far fewer panels than an `f64` counts.
+    // A chart has far fewer panels than an `f64` counts exactly.
     let each = (height - FOOT + BELOW - top) / panels.len() as f64;
     let mut placed = Vec::new();
     for panel in panels {
@@ -99,7 +98,7 @@ pub(super) fn draw(
     draw_times(&plot, &ticks, width, face, surface)
 }
 
-/// All of a panel but its data.
+/// Draws a panel without its data.
 fn draw_panel(
     plot: &Plot,
     panel: &Panel,
@@ -118,7 +117,7 @@ fn draw_panel(
     surface.text("no data", (x, y + HEADING / 3.0), set, LABEL)
 }
 
-/// A text that runs from left to right.
+/// Returns the style of a horizontal text.
 pub(super) fn plain(em: f64, anchor: Anchor) -> Type {
     Type {
         em,
@@ -127,7 +126,7 @@ pub(super) fn plain(em: f64, anchor: Anchor) -> Type {
     }
 }
 
-/// The finite values of a line, those of its band included, with their times.
+/// Returns the finite values of a line and its band, with their times.
 fn finite(line: &Line) -> impl Iterator<Item = (i64, f64, f64)> {
     let points = line
         .points
@@ -138,7 +137,7 @@ fn finite(line: &Line) -> impl Iterator<Item = (i64, f64, f64)> {
         .filter(|(_, least, greatest)| least.is_finite() && greatest.is_finite())
 }
 
-/// The first and the last time of all panels.
+/// Returns the first and the last time of all panels, or `None` without data.
 fn span(panels: &[Panel]) -> Result<Option<(i64, i64)>, ChartError> {
     let times = panels
         .iter()
@@ -161,7 +160,7 @@ fn span(panels: &[Panel]) -> Result<Option<(i64, i64)>, ChartError> {
     Ok(Some((from, to)))
 }
 
-/// The axis of a panel; none, if it has no data.
+/// Returns the value axis of a panel, or `None` without data.
 fn values(panel: &Panel, height: f64) -> Option<Values> {
     let (least, greatest) = panel.lines.iter().flat_map(finite).fold(
         (f64::INFINITY, f64::NEG_INFINITY),
@@ -170,7 +169,7 @@ fn values(panel: &Panel, height: f64) -> Option<Values> {
     (least <= greatest).then(|| Values::new(least, greatest, (height / 34.0).clamp(1.0, 8.0)))
 }
 
-/// Where the plots begin: right of the widest label.
+/// Returns the left edge of the plots: right of the widest label.
 fn left(placed: &[(&Panel, Head, Option<Values>)], face: &Face, width: f64) -> f64 {
     let axes = placed.iter().filter_map(|(_, _, values)| values.as_ref());
     let labels = axes.flat_map(|axis| &axis.ticks);
@@ -179,13 +178,13 @@ fn left(placed: &[(&Panel, Head, Option<Values>)], face: &Face, width: f64) -> f
         .fold(0.0, f64::max);
     let unit = placed.iter().any(|(panel, _, _)| !panel.unit.is_empty());
     let unit = if unit { UNIT } else { 0.0 };
-    // The note that times are in UTC needs room too.
+    // The note `UTC` has to fit as well.
     (MARGIN + unit + widest + NEAR)
         .clamp(48.0, width.max(100.0) / 2.0)
         .round()
 }
 
-/// The grid, the ground line and where zero is.
+/// Draws the grid, the base line and the zero line.
 fn draw_grid(
     plot: &Plot,
     times: &[Time],
@@ -207,7 +206,7 @@ fn draw_grid(
     surface.block(ground.0, ground.1, AXIS)
 }
 
-/// The labels of the values, and their unit.
+/// Draws the labels of the values, and their unit.
 fn draw_values(
     plot: &Plot,
     panel: &Panel,
@@ -232,7 +231,7 @@ fn draw_values(
     surface.text(&unit, (MARGIN + SMALL * 0.8, plot.middle().1), set, LABEL)
 }
 
-/// The labels of the time axis, and below them what they leave open, where it changes.
+/// Draws the labels of the time axis, and below them their contexts where these change.
 fn draw_times(
     plot: &Plot,
     ticks: &[Time],
@@ -264,13 +263,13 @@ fn draw_times(
     Ok(())
 }
 
-/// The middle of a text that shall stay in the picture.
+/// Returns the middle of a text, moved so that the text is within the picture.
 fn within(x: f64, text: f64, left: f64, width: f64) -> f64 {
     x.min(width - 3.0 - text / 2.0).max(left + text / 2.0)
 }
 
-/// Where the date or year is shown: at the first tick and where it changes. One that is too near to the next
-/// gives way: a change says what was before, too.
+/// Returns the positions of contexts: at the first tick and at each change. A context that would
+/// overlap the next one is dropped: a change implies what preceded it.
 fn contexts<'a>(plot: &Plot, ticks: &'a [Time], width: f64, face: &Face) -> Vec<(f64, &'a str)> {
     let mut shown: Vec<(f64, &str)> = Vec::new();
     let mut before = "";

@@ -1,7 +1,6 @@
-//! The letters of a chart.
+//! Measures texts, and rasterises them for PNG.
 //!
-//! Role: measure texts, and draw them where no viewer does it. In: a text and the size of its letters. Out: its
-//! width, or how much of each pixel it covers. Holds always: the font is part of the program.
+//! Invariant: the font is part of the program, so all machines draw the same.
 
 use super::ChartError;
 use ab_glyph::{Font, FontRef, GlyphId, PxScale, point};
@@ -9,12 +8,12 @@ use ab_glyph::{Font, FontRef, GlyphId, PxScale, point};
 /// The font.
 pub(super) struct Face {
     font: FontRef<'static>,
-    /// The height of a line over the size of the letters.
+    /// Ratio of line height to size of letters.
     stretch: f64,
 }
 
 impl Face {
-    /// Reads the font.
+    /// Parses the font.
     pub(super) fn new() -> Result<Face, ChartError> {
         let font =
             FontRef::try_from_slice(dejavu::sans::regular()).map_err(|_| ChartError::Font)?;
@@ -23,14 +22,14 @@ impl Face {
         Ok(Face { font, stretch })
     }
 
-    /// The width of a text.
+    /// Returns the width of a text in pixels.
     pub(super) fn width(&self, text: &str, em: f64) -> f64 {
         let mut end = 0.0;
         self.place(text, em, |_, _, after| end = after);
         end
     }
 
-    /// The text, or as much of its beginning as fits, with an ellipsis.
+    /// Returns the text, or as much of its beginning as fits, with an ellipsis.
     pub(super) fn fit(&self, text: &str, em: f64, width: f64) -> String {
         if self.width(text, em) <= width {
             return text.to_owned();
@@ -46,26 +45,26 @@ impl Face {
         fitting
     }
 
-    /// Calls `cover` with every pixel that the text touches, counted from the start of its base line, and how
-    /// much of it is covered.
+    /// Calls `cover` with every pixel that the text touches, relative to the start of its baseline,
+    /// and its coverage from 0 to 1.
     pub(super) fn cover(&self, text: &str, em: f64, mut cover: impl FnMut(i32, i32, f64)) {
         let scale = self.scale(em);
         self.place(text, em, |glyph, start, _| {
-            // An `f32` tells places in a picture apart to less than a hundredth of a pixel.
+            // An `f32` resolves positions in a picture to less than a hundredth of a pixel.
             let glyph = glyph.with_scale_and_position(scale, point(start as f32, 0.0));
             let Some(outline) = self.font.outline_glyph(glyph) else {
                 return;
             };
             let corner = outline.px_bounds().min;
             outline.draw(|x, y, part| {
-                // The bounds of a glyph are whole, and a letter is far smaller than an `i32`.
+                // The bounds of a glyph are whole numbers, far within the range of `i32`.
                 let (x, y) = (x as i32 + corner.x as i32, y as i32 + corner.y as i32);
                 cover(x, y, f64::from(part));
             });
         });
     }
 
-    /// Calls `glyph` with each glyph, where it starts and where the next one does.
+    /// Calls `glyph` with each glyph, its start and the start of the next.
     fn place(&self, text: &str, em: f64, mut glyph: impl FnMut(GlyphId, f64, f64)) {
         let size = em * self.stretch / f64::from(self.font.height_unscaled());
         let mut start = 0.0;
@@ -82,7 +81,7 @@ impl Face {
         }
     }
 
-    /// The library measures fonts by the height of a line.
+    /// Returns the library's scale, which is by line height.
     fn scale(&self, em: f64) -> PxScale {
         // Sizes of letters are far within the range of `f32`.
         PxScale::from((em * self.stretch) as f32)
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_font_has_the_signs_of_labels_and_units() {
+    fn the_font_has_glyphs_for_labels_and_units() {
         let face = Face::new().unwrap();
         for letter in "0−…°µμΩ²³⁻·%/<&äß".chars() {
             assert_ne!(face.font.glyph_id(letter).0, 0, "{letter}");
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_cut_where_it_does_not_fit() {
+    fn a_text_that_does_not_fit_is_truncated() {
         let face = Face::new().unwrap();
         let whole = face.width("temperature", 12.0);
         assert_eq!(face.fit("temperature", 12.0, whole), "temperature");
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_stand_on_the_base_line_and_are_as_wide_as_measured() {
+    fn glyphs_are_on_the_baseline_and_as_wide_as_measured() {
         let face = Face::new().unwrap();
         let (mut right, mut lowest, mut highest) = (0, i32::MIN, i32::MAX);
         face.cover("HHH", 100.0, |x, y, part| {

@@ -1,8 +1,7 @@
-//! What stands above a plot.
+//! Lays out and draws the title of a panel and the names of its lines.
 //!
-//! Role: place and draw the title of a panel and the names of its lines. In: a panel, and how much room there
-//! is. Out: rows of text. Holds always: a legend wraps, takes a third of its panel at most, and says how many
-//! names have no room; the colour of a line depends on its number only.
+//! Invariants: a legend wraps, takes at most a third of the panel, and states how many names it
+//! leaves out. The colour of a line depends on its number only.
 
 use super::draw::{HEADING, LABEL, MARGIN, SMALL, TEXT, plain};
 use super::font::Face;
@@ -10,7 +9,7 @@ use super::plot::BAND;
 use super::surface::{Anchor, Ink, Surface, tidy};
 use super::{ChartError, Panel};
 
-/// The colours of Okabe and Ito, which the colour-blind tell apart, without the yellow, which white swallows.
+/// The palette of Okabe and Ito for colour-blind readers, without yellow, which is pale on white.
 const PALETTE: [Ink; 7] = [
     Ink::solid(0, 114, 178),
     Ink::solid(213, 94, 0),
@@ -21,28 +20,28 @@ const PALETTE: [Ink; 7] = [
     Ink::solid(0, 0, 0),
 ];
 
-/// Rows of a panel's heading and of its legend.
+/// Height of the row of a heading, and of a row of the legend.
 const HEADING_ROW: f64 = 21.0;
 const LEGEND_ROW: f64 = 18.0;
-/// Between a heading and the plot.
+/// Distance between the heading and the plot.
 const GAP: f64 = 7.0;
-/// A colour in the legend, and what is free after its name.
+/// Width of a colour sample in the legend, and distance behind a name.
 const SWATCH: f64 = 20.0;
 const APART: f64 = 16.0;
 
-/// Panels below this height have no heading; where all are below it, the chart has no title.
+/// Panels below this height have no heading. If all are, the chart has no title.
 pub(super) const LOW: f64 = 130.0;
 
-/// What stands above a plot.
+/// The heading above a plot.
 pub(super) struct Head {
     title: String,
     items: Vec<Item>,
     rows: usize,
-    /// With what is free below.
+    /// Height, with the gap below.
     pub height: f64,
 }
 
-/// A line in the legend.
+/// An entry of the legend.
 struct Item {
     name: String,
     ink: Ink,
@@ -51,7 +50,7 @@ struct Item {
     row: usize,
 }
 
-/// The colour of a line: the palette, then its darker shades.
+/// Returns the colour of a line: the palette, then its darker shades.
 pub(super) fn ink(line: usize) -> Ink {
     let ink = PALETTE.get(line % PALETTE.len()).copied().unwrap_or(TEXT);
     if (line / PALETTE.len()).is_multiple_of(2) {
@@ -66,7 +65,7 @@ pub(super) fn ink(line: usize) -> Ink {
 }
 
 impl Head {
-    /// Places it in a panel of that size; `said` is whether its title stands above the chart already.
+    /// Lays out the heading of a panel. `said` means that the chart's title is the same.
     pub(super) fn new(panel: &Panel, face: &Face, width: f64, height: f64, said: bool) -> Head {
         let room = width - 2.0 * MARGIN;
         let title = if said || height < LOW {
@@ -74,7 +73,7 @@ impl Head {
         } else {
             face.fit(&tidy(&panel.title), HEADING, room)
         };
-        // A few rows: the cast cuts nothing off.
+        // At most a few rows, so the cast truncates nothing.
         let most = (height * 0.35 / LEGEND_ROW).floor().max(1.0) as usize;
         let (items, rows) = legend(panel, face, width, most);
         let mut head = Head {
@@ -92,7 +91,7 @@ impl Head {
         head
     }
 
-    /// Draws it, from there downwards.
+    /// Draws the heading below `top`.
     pub(super) fn draw(&self, top: f64, surface: &mut dyn Surface) -> Result<(), ChartError> {
         let mut top = top;
         if !self.title.is_empty() {
@@ -121,7 +120,8 @@ fn legend_height(rows: usize) -> f64 {
     rows as f64 * LEGEND_ROW // A few.
 }
 
-/// The names of a panel's lines in at most so many rows, and how many there are.
+/// Lays out the names of a panel in at most `most` rows. Returns the entries and the number of
+/// rows.
 fn legend(panel: &Panel, face: &Face, width: f64, most: usize) -> (Vec<Item>, usize) {
     let room = width - 2.0 * MARGIN;
     let mut items: Vec<Item> = Vec::new();
@@ -158,7 +158,7 @@ fn legend(panel: &Panel, face: &Face, width: f64, most: usize) -> (Vec<Item>, us
     (items, rows)
 }
 
-/// Puts at the end of a full legend how many names have no room.
+/// Appends the number of names that were left out to a full legend.
 fn leave_out(items: &mut Vec<Item>, names: usize, face: &Face, end: f64) {
     while let Some(last) = items.last() {
         let more = format!("and {} more", names - items.len());

@@ -1,10 +1,11 @@
-//! Charts of values over time, as SVG and as PNG.
+//! Draws charts of values over time, as SVG and as PNG.
 //!
-//! Role: draw panels of lines on one time axis. In: a [`Chart`]: points with times in microseconds of UTC.
-//! Out: the text of an SVG document, or the bytes of a PNG image; both show the same. Holds always: the same
-//! chart gives the same bytes; the picture is `width` pixels wide and `height` pixels high for each panel (one
-//! panel, if there is none); its size depends on its pixels, not on how many points there are; nothing is read
-//! from the machine, the letters of the PNG included.
+//! `derive` renders resources of kind Chart with it. A [`Chart`] has panels of lines on one time
+//! axis, with times in microseconds of UTC. [`svg`] and [`png`] draw the same picture.
+//!
+//! Invariants: equal charts give equal bytes. Nothing is read from the machine, not even a font.
+//! The picture is `width` pixels wide, and `height` pixels high for each panel, at least one. The
+//! output's size depends on the pixels, not on the number of points.
 
 mod draw;
 mod font;
@@ -21,52 +22,53 @@ use font::Face;
 use raster::Raster;
 use vector::Vector;
 
-/// The fewest pixels of a panel, either way: below, its labels alone would fill it.
+/// Least number of pixels of a panel, in either direction: a smaller one has no space for labels.
 const LEAST: u32 = 100;
-/// The most pixels of a panel, either way.
+/// Greatest number of pixels of a panel, in either direction.
 const GREATEST: u32 = 8000;
-/// The most pixels of a whole picture: it is drawn in memory, with three bytes for each.
+/// Greatest number of pixels of a picture. It is drawn in memory, with three bytes for each.
 const PIXELS: u64 = 80_000_000;
 
-/// One line of a chart, in the order of time.
+/// A line of a chart, its points in the order of time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Line {
-    /// What the legend calls it; without a name it is not in the legend.
+    /// Name in the legend. A line without a name is not in the legend.
     pub name: String,
-    /// Time in microseconds since 1970 UTC, and value; where a value is not finite, the line is broken.
+    /// Points: microseconds since 1970 UTC, and value. A value that is not finite breaks the line.
     pub points: Vec<(i64, f64)>,
-    /// Time, least and greatest value, shown as an area behind the line; may be empty.
+    /// Band behind the line: time, least and greatest value. May be empty.
     pub band: Vec<(i64, f64, f64)>,
 }
 
 /// A panel: lines that share a unit and an axis.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Panel {
-    /// What stands above it; may be empty.
+    /// Title above the panel; may be empty.
     pub title: String,
-    /// What stands along its axis; may be empty.
+    /// Unit along the value axis; may be empty.
     pub unit: String,
-    /// Its lines, the first drawn first.
+    /// The lines, in drawing order.
     pub lines: Vec<Line>,
 }
 
-/// A chart: panels, one above the other, on one time axis.
+/// A chart: panels above each other, on one time axis.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chart {
-    /// What stands above all panels; may be empty.
+    /// Title above all panels; may be empty.
     pub title: String,
     /// The panels, from the top.
     pub panels: Vec<Panel>,
-    /// The width of the picture in pixels.
+    /// Width of the picture in pixels.
     pub width: u32,
-    /// The height of each panel in pixels; titles and time axis take their room from it.
+    /// Height of each panel in pixels. Titles and the time axis are part of it.
     pub height: u32,
-    /// A line is broken where two neighbouring points are further apart than this, in microseconds.
+    /// Greatest distance of two neighbouring points of a line, in microseconds. A longer one breaks
+    /// it.
     pub gap: Option<i64>,
 }
 
 impl Chart {
-    /// The width and height of the whole picture in pixels.
+    /// Returns the width and height of the whole picture in pixels.
     fn size(&self) -> Result<(u32, u32), ChartError> {
         let sides = LEAST..=GREATEST;
         if !sides.contains(&self.width) || !sides.contains(&self.height) {
@@ -91,36 +93,36 @@ impl Chart {
     }
 }
 
-/// Why a chart could not be drawn.
+/// An error of drawing a chart.
 #[derive(Debug, thiserror::Error)]
 pub enum ChartError {
-    /// The width or the height is out of bounds.
+    /// The width or the height of a panel is out of range.
     #[error(
         "a panel of a chart must be {LEAST} to {GREATEST} pixels wide and high, but {width} × {height} was asked for"
     )]
     Size {
-        /// The width that was asked for.
+        /// The requested width.
         width: u32,
-        /// The height that was asked for.
+        /// The requested height.
         height: u32,
     },
-    /// All panels together have too many pixels.
+    /// The panels together have too many pixels.
     #[error(
         "a chart of {panels} panels has more than the {PIXELS} pixels that a picture may have: make them smaller or fewer"
     )]
     TooLarge {
-        /// How many panels there are.
+        /// Number of panels.
         panels: usize,
     },
-    /// A time is outside of the calendar.
+    /// A time is out of the range of the calendar.
     #[error(
         "the time {micros} µs since 1970 is outside of the years -9999 to 9999, which a chart can show"
     )]
     Time {
-        /// The time.
+        /// The time in microseconds.
         micros: i64,
     },
-    /// The letters could not be read.
+    /// The font cannot be parsed.
     #[error("the font of charts cannot be read")]
     Font,
     /// The drawing library failed.
@@ -131,7 +133,7 @@ pub enum ChartError {
     Encode(#[from] png::EncodingError),
 }
 
-/// Draws a chart as an SVG document that needs nothing else.
+/// Draws a chart as a self-contained SVG document.
 pub fn svg(chart: &Chart) -> Result<String, ChartError> {
     let size = chart.size()?;
     let face = Face::new()?;

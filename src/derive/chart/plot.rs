@@ -1,45 +1,44 @@
-//! The data of a panel.
+//! Draws the lines and bands of a panel.
 //!
-//! Role: place and draw bands and lines. In: a panel, its axis, and the place of its data. Out: shapes. Holds
-//! always: bands are behind all lines; what is too small to be seen as a line is a dot.
+//! Invariants: bands are behind all lines. A run that is too small for a visible line is a dot.
 
 use super::legend::ink;
 use super::surface::Surface;
 use super::values::Values;
 use super::{ChartError, Panel, thin};
 
-/// How much of what is behind it a band covers.
+/// Opacity of a band.
 pub(super) const BAND: f64 = 0.2;
-/// The width of a line, and half of that of a dot.
+/// Width of a line, and radius of a dot.
 const STROKE: f64 = 1.6;
 const DOT: f64 = 2.4;
 
-/// The place of a panel's data.
+/// The rectangle of a panel's data.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plot {
     pub left: f64,
     pub right: f64,
     pub top: f64,
     pub bottom: f64,
-    /// The times of the left and of the right end.
+    /// Times of the left and the right end.
     pub from: i64,
     pub to: i64,
 }
 
 impl Plot {
-    /// Where a time is.
+    /// Returns the x of a time.
     pub(super) fn x(&self, time: i64) -> f64 {
-        // A picture shows far less than the 53 bits that stay.
+        // A picture resolves far less than the 53 bits of an `f64`.
         let part = time.saturating_sub(self.from) as f64 / self.to.saturating_sub(self.from) as f64;
         self.left + part * (self.right - self.left)
     }
 
-    /// Where a value is.
+    /// Returns the y of a value.
     pub(super) fn y(&self, values: &Values, value: f64) -> f64 {
         self.bottom - values.place(value) * (self.bottom - self.top)
     }
 
-    /// The column of pixels of a time.
+    /// Returns the column of pixels of a time.
     fn column(&self, time: i64) -> i64 {
         self.x(time).floor() as i64 // At most the width of the picture.
     }
@@ -52,7 +51,7 @@ impl Plot {
     }
 }
 
-/// The bands, which are behind all lines.
+/// Draws the bands, before all lines.
 pub(super) fn draw_bands(
     plot: &Plot,
     panel: &Panel,
@@ -73,7 +72,7 @@ pub(super) fn draw_bands(
             if let (Some(&first), Some(&last)) = (edges.first(), edges.last())
                 && last.0 - first.0 < 1.0
             {
-                // Narrower than a pixel: as wide as a dot.
+                // Narrower than a pixel: drawn as wide as a dot.
                 edges.insert(0, (first.0 - DOT, first.1, first.2));
                 edges.push((last.0 + DOT, last.1, last.2));
             }
@@ -83,7 +82,7 @@ pub(super) fn draw_bands(
     Ok(())
 }
 
-/// The lines.
+/// Draws the lines.
 pub(super) fn draw_lines(
     plot: &Plot,
     panel: &Panel,
@@ -105,7 +104,7 @@ pub(super) fn draw_lines(
     Ok(())
 }
 
-/// The middle of a run that is too small to be seen as a line.
+/// Returns the middle of a run that is too small for a visible line.
 fn dot(places: &[(f64, f64)]) -> Option<(f64, f64)> {
     let (first, last) = (places.first()?, places.last()?);
     let ys = places.iter().map(|place| place.1);

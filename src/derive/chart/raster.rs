@@ -1,7 +1,7 @@
-//! The PNG of a chart.
+//! Draws the shapes of a chart as pixels and encodes them as PNG.
 //!
-//! Role: draw shapes as pixels. In: the shapes. Out: the encoded image. Holds always: it is drawn several times
-//! larger and shrunk, so that edges are smooth; nothing is drawn outside of it.
+//! Invariants: the picture is drawn several times larger and scaled down, so edges are smooth.
+//! Nothing is drawn outside of it.
 
 use super::ChartError;
 use super::font::Face;
@@ -12,10 +12,10 @@ use std::fmt::Display;
 
 /// Bytes of a pixel: red, green and blue.
 const BYTES: usize = 3;
-/// The most pixels of a drawing before it is shrunk.
+/// Greatest number of pixels of a drawing before it is scaled down.
 const DRAWN: u64 = 24_000_000;
 
-/// How many times larger a picture is drawn than it will be.
+/// Returns the factor by which a picture is drawn larger.
 pub(super) fn scale((width, height): (u32, u32)) -> u32 {
     let pixels = u64::from(width) * u64::from(height);
     (2..=4)
@@ -24,18 +24,18 @@ pub(super) fn scale((width, height): (u32, u32)) -> u32 {
         .unwrap_or(1)
 }
 
-/// A white drawing.
+/// Returns a white drawing.
 pub(super) fn blank((width, height): (u32, u32), scale: u32) -> Vec<u8> {
-    // The size was checked: the bytes are below 2^28.
+    // `Chart::size` bounds the pixels, so the product is below 2^28.
     vec![u8::MAX; (width * scale) as usize * (height * scale) as usize * BYTES]
 }
 
-/// The picture: each of its pixels is the mean of those drawn for it.
+/// Scales a drawing down: each pixel is the mean of those drawn for it.
 pub(super) fn shrink(drawn: &[u8], (width, height): (u32, u32), scale: u32) -> Vec<u8> {
     if scale == 1 {
         return drawn.to_owned();
     }
-    // Sizes are below 2^28, and 32 bits hold the sum of sixteen bytes.
+    // Sizes are below 2^28, and the sum of sixteen bytes fits 32 bits.
     let (width, height, scale) = (width as usize, height as usize, scale as usize);
     let parts = (scale * scale) as u32;
     let mut picture = Vec::with_capacity(width * height * BYTES);
@@ -52,13 +52,13 @@ pub(super) fn shrink(drawn: &[u8], (width, height): (u32, u32), scale: u32) -> V
                 }
             }
         }
-        // The mean of bytes is a byte.
+        // The mean of bytes fits a byte.
         picture.extend(sums.iter().map(|sum| ((sum + parts / 2) / parts) as u8));
     }
     picture
 }
 
-/// The image file.
+/// Encodes a picture as a PNG file.
 pub(super) fn encode(picture: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>, ChartError> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width, height);
@@ -75,12 +75,12 @@ pub(super) struct Raster<'a> {
     backend: BitMapBackend<'a>,
     face: &'a Face,
     scale: f64,
-    /// Width and height in dots: the pixels of the drawing.
+    /// Width and height in dots, which are the pixels of the drawing.
     size: (i32, i32),
 }
 
 impl<'a> Raster<'a> {
-    /// Begins on a blank drawing.
+    /// Begins with a blank drawing.
     pub(super) fn new(
         drawing: &'a mut [u8],
         (width, height): (u32, u32),
@@ -92,17 +92,17 @@ impl<'a> Raster<'a> {
             backend: BitMapBackend::with_buffer(drawing, (width, height)),
             face,
             scale: f64::from(scale),
-            // The size was checked: both are below 2^28.
+            // `Chart::size` bounds both below 2^28.
             size: (width as i32, height as i32),
         }
     }
 
-    /// A place in dots; the cast cuts off what is far outside of the picture.
+    /// Converts pixels to dots. The cast saturates far outside of the picture.
     fn dots(&self, pixels: f64) -> i32 {
         (pixels * self.scale).round() as i32
     }
 
-    /// Fills a rectangle of dots, without its right and lower end.
+    /// Fills a rectangle of dots, without its right column and lower row.
     fn fill(&mut self, from: (i32, i32), to: (i32, i32), ink: Ink) -> Result<(), ChartError> {
         let (left, top) = (from.0.max(0), from.1.max(0));
         let (right, bottom) = (to.0.min(self.size.0), to.1.min(self.size.1));
@@ -114,7 +114,7 @@ impl<'a> Raster<'a> {
             .map_err(failed)
     }
 
-    /// One stroke of a line, without round ends: a row of thin blocks along its longer side.
+    /// Draws a stroke without round ends, as a row of thin blocks along its longer side.
     fn stroke(
         &mut self,
         a: (f64, f64),
@@ -124,7 +124,7 @@ impl<'a> Raster<'a> {
     ) -> Result<(), ChartError> {
         let (wide, high) = (b.0 - a.0, b.1 - a.1);
         let steep = high.abs() > wide.abs();
-        // Seen along the longer side: where it starts and ends, and where it is across.
+        // Along the longer side: start, end, and the position across.
         let (mut start, mut end) = if steep {
             ((a.1, a.0), (b.1, b.0))
         } else {
@@ -142,7 +142,7 @@ impl<'a> Raster<'a> {
         for along in self.dots(start.0)..self.dots(end.0) {
             let middle = (f64::from(along) + 0.5) / self.scale;
             let across = (start.1 + slope * (middle - start.0)) * self.scale;
-            // The cast cuts off what is far outside of the picture.
+            // The cast saturates far outside of the picture.
             let (low, high) = (
                 (across - half).round() as i32,
                 (across + half).round() as i32,

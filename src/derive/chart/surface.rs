@@ -1,23 +1,23 @@
-//! What a chart is drawn on.
+//! The interface that charts are drawn on, which SVG and PNG implement.
 //!
-//! Role: the few shapes of which a chart consists. In: places in pixels of the picture, with fractions, from
-//! its upper left corner. Out: [`Surface`], which the SVG and the PNG implement. Holds always: what is drawn
-//! outside of the picture is not seen, and no error.
+//! Positions are pixels, with fractions, from the upper left corner of the picture.
+//!
+//! Invariant: a shape outside of the picture is clipped, and is no error.
 
 use super::ChartError;
 use plotters::style::RGBAColor;
 
-/// A colour, and how much of what is behind it it covers.
+/// A colour with its opacity.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ink {
     /// Red, green and blue.
     pub rgb: (u8, u8, u8),
-    /// From 0, invisible, to 1.
+    /// Opacity from 0 to 1.
     pub alpha: f64,
 }
 
 impl Ink {
-    /// A colour that covers.
+    /// Returns an opaque colour.
     pub(super) const fn solid(red: u8, green: u8, blue: u8) -> Ink {
         Ink {
             rgb: (red, green, blue),
@@ -25,18 +25,18 @@ impl Ink {
         }
     }
 
-    /// The same colour, translucent.
+    /// Returns the colour with another opacity.
     pub(super) const fn faint(self, alpha: f64) -> Ink {
         Ink { alpha, ..self }
     }
 
-    /// As the drawing library knows it.
+    /// Converts to the drawing library's type.
     pub(super) const fn color(self) -> RGBAColor {
         RGBAColor(self.rgb.0, self.rgb.1, self.rgb.2, self.alpha)
     }
 }
 
-/// Which part of a text is at its place.
+/// The part of a text that its position refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Anchor {
     Start,
@@ -44,38 +44,38 @@ pub(super) enum Anchor {
     End,
 }
 
-/// How a text is set.
+/// The style of a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Type {
-    /// The size of the letters, in pixels.
+    /// Size of the letters in pixels.
     pub em: f64,
     pub anchor: Anchor,
-    /// Whether it runs from below to above.
+    /// Whether the text runs upwards.
     pub upright: bool,
 }
 
-/// One place of an area: x, and the upper and lower y there.
+/// A point of an area's outline: x, and the upper and lower y.
 pub(super) type Edge = (f64, f64, f64);
 
-/// What can be drawn on.
+/// A drawing surface.
 pub(super) trait Surface {
-    /// A filled rectangle, from its upper left to its lower right corner.
+    /// Fills a rectangle, given its upper left and lower right corner.
     fn block(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink) -> Result<(), ChartError>;
 
-    /// A line through points.
+    /// Draws a line through points.
     fn line(&mut self, points: &[(f64, f64)], width: f64, ink: Ink) -> Result<(), ChartError>;
 
-    /// The area between two lines, from left to right.
+    /// Fills the area between two outlines, from left to right.
     fn area(&mut self, edges: &[Edge], ink: Ink) -> Result<(), ChartError>;
 
-    /// A filled circle.
+    /// Fills a circle.
     fn dot(&mut self, middle: (f64, f64), radius: f64, ink: Ink) -> Result<(), ChartError>;
 
-    /// A text on its base line.
+    /// Draws a text on its baseline.
     fn text(&mut self, text: &str, at: (f64, f64), set: Type, ink: Ink) -> Result<(), ChartError>;
 }
 
-/// The text on one line, without what no XML document may contain even when escaped.
+/// Puts a text on one line and removes characters that XML forbids even escaped.
 pub(super) fn tidy(text: &str) -> String {
     text.replace(
         |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}'),

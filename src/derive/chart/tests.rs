@@ -1,4 +1,4 @@
-//! Charts, as text and as pixels.
+//! Tests of charts, as SVG and as PNG.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn chart(lines: Vec<Line>) -> Chart {
     }
 }
 
-/// So many points, a minute apart.
+/// Returns `count` points, a minute apart.
 fn wave(count: i64) -> Vec<(i64, f64)> {
     let point = |t: i64| (t * 60_000_000, (t as f64 / 50.0).sin() * 10.0);
     (0..count).map(point).collect()
@@ -44,14 +44,14 @@ fn decode(file: &[u8]) -> (u32, u32, Vec<u8>) {
 }
 
 #[test]
-fn the_same_chart_gives_the_same_bytes() {
+fn equal_charts_give_equal_bytes() {
     let chart = chart(vec![line("a", wave(500)), line("b", wave(300))]);
     assert_eq!(svg(&chart).unwrap(), svg(&chart).unwrap());
     assert_eq!(png(&chart).unwrap(), png(&chart).unwrap());
 }
 
 #[test]
-fn a_png_has_the_size_that_was_asked_for() {
+fn a_png_has_the_requested_size() {
     let mut chart = chart(vec![line("a", wave(50))]);
     chart.panels.push(Panel::default());
     let (width, height, pixels) = decode(&png(&chart).unwrap());
@@ -66,7 +66,7 @@ fn a_png_has_the_size_that_was_asked_for() {
 }
 
 #[test]
-fn an_svg_has_the_size_that_was_asked_for() {
+fn an_svg_has_the_requested_size() {
     let text = svg(&chart(vec![line("a", wave(50))])).unwrap();
     assert!(
         text.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"640\" height=\"240\"")
@@ -91,7 +91,7 @@ fn a_gap_breaks_a_line() {
 }
 
 #[test]
-fn what_is_not_finite_breaks_a_line_and_its_band() {
+fn non_finite_values_break_a_line_and_its_band() {
     let mut points = wave(40);
     points[20].1 = f64::NAN;
     let mut band: Vec<_> = points.iter().map(|&(t, v)| (t, v - 1.0, v + 1.0)).collect();
@@ -113,7 +113,7 @@ fn a_single_point_is_a_dot() {
 }
 
 #[test]
-fn without_data_it_says_so() {
+fn a_panel_without_data_says_no_data() {
     let nothing = Chart {
         width: 300,
         height: 200,
@@ -143,7 +143,7 @@ fn the_size_of_an_svg_does_not_grow_with_the_points() {
     let chart = chart(vec![line("a", points)]);
     let text = svg(&chart).unwrap();
     assert!(text.len() < 60_000, "{}", text.len());
-    // The one point that is far above the others is at the top of the line.
+    // The one point far above the others is at the top of the line.
     let line = text.lines().find(|row| row.contains("<polyline")).unwrap();
     let places = line.split("points=\"").nth(1).unwrap().split_whitespace();
     let heights = places.filter_map(|place| place.split(',').nth(1)?.parse::<i32>().ok());
@@ -153,7 +153,7 @@ fn the_size_of_an_svg_does_not_grow_with_the_points() {
 }
 
 #[test]
-fn a_legend_wraps_and_says_what_it_leaves_out() {
+fn a_legend_wraps_and_counts_omitted_names() {
     let lines = |n| {
         (0..n)
             .map(|i| line(&format!("sensor number {i}"), wave(3)))
@@ -183,7 +183,7 @@ fn sizes_out_of_bounds_are_refused() {
 }
 
 #[test]
-fn a_time_outside_of_the_calendar_is_refused() {
+fn a_time_out_of_the_calendars_range_is_refused() {
     let chart = chart(vec![line("a", vec![(i64::MAX, 1.0)])]);
     assert!(matches!(
         svg(&chart),

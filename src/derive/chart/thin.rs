@@ -1,11 +1,10 @@
-//! The points of a line that can be seen.
+//! Splits lines into unbroken runs and drops points that a picture cannot show.
 //!
-//! Role: break lines where they are to be broken, and leave out what a picture cannot show. In: the points, and
-//! in which column of pixels a time is. Out: the unbroken runs. Holds always: of each column the first, the
-//! last, the least and the greatest value stay, which gives the same picture as all of them; a break within one
-//! column is narrower than a pixel, and left out too.
+//! Invariant: of each column of pixels the first, last, least and greatest value stay, which gives
+//! the same picture as all points. A break within one column is narrower than a pixel and is
+//! dropped.
 
-/// The runs of a line.
+/// Returns the runs of a line.
 pub(super) fn points(
     points: &[(i64, f64)],
     gap: Option<i64>,
@@ -17,7 +16,7 @@ pub(super) fn points(
     runs(points, gap, column, keep_points)
 }
 
-/// The runs of a band.
+/// Returns the runs of a band.
 pub(super) fn band(
     band: &[(i64, f64, f64)],
     gap: Option<i64>,
@@ -30,7 +29,7 @@ pub(super) fn band(
     runs(band, gap, column, keep_band)
 }
 
-/// Gathers the points of each column, of which `keep` chooses.
+/// Groups points by column of pixels, reduces each group with `keep`, and splits at breaks.
 fn runs<V: Copy>(
     points: impl Iterator<Item = (i64, Option<V>)>,
     gap: Option<i64>,
@@ -65,7 +64,7 @@ fn runs<V: Copy>(
     runs
 }
 
-/// The first, the least, the greatest and the last point, in the order of time.
+/// Appends the first, least, greatest and last point of a column, in the order of time.
 fn keep_points(gathered: &[(i64, f64)], run: &mut Vec<(i64, f64)>) {
     let value = |&at: &usize| gathered.get(at).map_or(0.0, |point| point.1);
     let by_value = |a: &usize, b: &usize| value(a).total_cmp(&value(b));
@@ -78,7 +77,7 @@ fn keep_points(gathered: &[(i64, f64)], run: &mut Vec<(i64, f64)>) {
     run.extend(kept.iter().filter_map(|&at| gathered.get(at)));
 }
 
-/// The least and the greatest value, from the first to the last time.
+/// Appends the least and greatest value of a column, at its first and last time.
 fn keep_band(gathered: &[(i64, (f64, f64))], run: &mut Vec<(i64, (f64, f64))>) {
     let least = gathered.iter().map(|(_, band)| band.0.min(band.1));
     let greatest = gathered.iter().map(|(_, band)| band.1.max(band.0));
@@ -125,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_leaves_no_run() {
+    fn non_finite_values_leave_no_run() {
         let all = [(0, f64::NAN), (1, f64::INFINITY)];
         assert!(points(&all, None, |t| t).is_empty());
     }
 
     #[test]
-    fn a_column_of_a_band_is_as_high_as_its_highest() {
+    fn a_column_of_a_band_keeps_its_extremes() {
         let all = [(0, 1.0, 2.0), (1, 0.5, 1.5), (2, 1.0, 9.0), (10, 1.0, 2.0)];
         let kept = band(&all, None, |t| t / 10);
         assert_eq!(kept, [[(0, (0.5, 9.0)), (2, (0.5, 9.0)), (10, (1.0, 2.0))]]);

@@ -1,8 +1,6 @@
-//! The ticks of the time axis.
+//! Chooses the ticks and labels of the time axis, in the calendar of UTC.
 //!
-//! Role: choose where the time axis is labelled, and how. In: what it spans, and how much room there is. Out:
-//! times at positions of the calendar of UTC. Holds always: labels do not touch each other; with what they leave
-//! open, they tell every tick from the others.
+//! Invariants: labels do not touch each other. A label and its context together identify the tick.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
@@ -12,27 +10,27 @@ const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// A Monday: weeks are counted from it.
+/// A Monday, from which weeks are counted.
 const MONDAY: i64 = 4 * DAY;
 
 /// The calendar ends before this year.
 const YEARS: i64 = 10_000;
 
-/// Pixels that stay free between two labels of the time axis.
+/// Least distance between two labels, in pixels.
 const BETWEEN: f64 = 18.0;
 
 /// A labelled time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Time {
-    /// In microseconds since 1970.
+    /// Microseconds since 1970 UTC.
     pub at: i64,
-    /// The time of day, the day, the month or the year, as the ticks are far apart.
+    /// Time of day, day, month or year, by the distance of the ticks.
     pub label: String,
-    /// What the label leaves open: the date or the year.
+    /// What the label does not state: the date or the year.
     pub context: String,
 }
 
-/// What lies between two ticks of the time axis.
+/// Distance between two ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Micros(i64),
@@ -40,7 +38,7 @@ enum Step {
 }
 
 impl Step {
-    /// All steps, from short to long.
+    /// Returns all steps, shortest first.
     fn all() -> impl Iterator<Item = Step> {
         let fractions = (0..6).flat_map(|power| [1, 2, 5].map(|part| part * 10i64.pow(power)));
         let seconds = [1, 2, 5, 10, 15, 30].map(|count| count * SECOND);
@@ -60,7 +58,7 @@ impl Step {
             .chain(months.map(Step::Months))
     }
 
-    /// Its length, at the least.
+    /// Returns the least length of the step in microseconds.
     fn micros(self) -> i64 {
         match self {
             Step::Micros(micros) => micros,
@@ -68,7 +66,7 @@ impl Step {
         }
     }
 
-    /// How the label is written.
+    /// Returns the format of the label.
     fn label(self) -> &'static str {
         match self {
             Step::Micros(micros) if micros < SECOND / 1000 => "%H:%M:%S%.6f",
@@ -81,7 +79,7 @@ impl Step {
         }
     }
 
-    /// How the rest is written.
+    /// Returns the format of the context.
     fn context(self) -> &'static str {
         match self {
             Step::Micros(micros) if micros < DAY => "%Y-%m-%d",
@@ -90,7 +88,7 @@ impl Step {
         }
     }
 
-    /// The ticks of that step.
+    /// Returns the ticks between `from` and `to`.
     fn ticks(self, from: i64, to: i64) -> Vec<i64> {
         match self {
             Step::Micros(step) => {
@@ -107,7 +105,7 @@ impl Step {
                 };
                 let month = i64::from(date.year()) * 12 + i64::from(date.month()) - 1;
                 let start = month.div_euclid(step);
-                // Where the calendar begins, the first may be before it.
+                // At the beginning of the calendar the first month may start before it.
                 (start..)
                     .map(|count| count * step)
                     .take_while(|&month| month < YEARS * 12)
@@ -120,13 +118,13 @@ impl Step {
     }
 }
 
-/// A time in the calendar of UTC.
+/// Converts microseconds to a date and time in UTC.
 fn civil(micros: i64) -> Option<DateTime> {
     let time = Timestamp::from_microsecond(micros).ok()?;
     Some(Offset::UTC.to_datetime(time))
 }
 
-/// When a month begins, by its number since the year 0.
+/// Returns the start of a month, given its number since the year 0.
 fn month_start(month: i64) -> Option<i64> {
     let year = i16::try_from(month.div_euclid(12)).ok()?;
     let month = i8::try_from(month.rem_euclid(12) + 1).ok()?;
@@ -136,11 +134,11 @@ fn month_start(month: i64) -> Option<i64> {
     Some(Offset::UTC.to_timestamp(start).ok()?.as_microsecond())
 }
 
-/// The ticks of a time axis of so many pixels; `measure` tells how many a label has.
+/// Returns the ticks of a time axis of `pixels`; `measure` returns the width of a label in pixels.
 pub(super) fn ticks(from: i64, to: i64, pixels: f64, measure: impl Fn(&str) -> f64) -> Vec<Time> {
-    // A day of two digits in a wide month.
+    // A wide label: a day of two digits in a wide month.
     let sample = civil(257 * DAY).unwrap_or_default();
-    // Fractions of a microsecond do not matter for how many labels there are.
+    // The loss of fractions of a microsecond does not change the number of labels.
     let span = to.saturating_sub(from).max(1) as f64;
     let fits = |step: &Step| {
         let label = measure(&sample.strftime(step.label()).to_string());
@@ -180,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_at_positions_of_the_calendar() {
+    fn ticks_are_at_calendar_positions() {
         assert_eq!(
             texts(START, START + 40 * MINUTE)[..3],
             ["00:00", "00:05", "00:10"]
@@ -202,12 +200,12 @@ mod tests {
 
     #[test]
     fn weeks_begin_on_mondays() {
-        // The 4th of March 2024.
+        // 2024-03-04 is a Monday.
         assert_eq!(texts(START, START + 80 * DAY)[0], "4 Mar");
     }
 
     #[test]
-    fn the_context_is_what_the_label_leaves_open() {
+    fn the_context_states_what_the_label_omits() {
         let days = shown(START, START + 2 * DAY);
         assert!(
             days.contains(&("00:00".into(), "2024-02-29".into())),

@@ -1,32 +1,30 @@
-//! The axis of values.
+//! Chooses the span and the labels of a value axis.
 //!
-//! Role: choose what the axis of a panel spans, and where it is labelled. In: the least and the greatest value,
-//! and how many labels have room. Out: round numbers. Holds always: both ends are finite and differ; there are
-//! two labels at least, and they differ.
+//! Invariants: both ends are finite and differ. There are at least two labels, and they differ.
 
-/// A span of values that is smaller than this part of them is none: its labels would hardly differ.
+/// Relative span below which all values count as equal: labels would hardly differ.
 const FLAT: f64 = 1e-9;
-/// Values are shown up to this size: the span of greater ones may have no finite number.
+/// Greatest absolute value that is shown. The span of larger values may overflow.
 const VAST: f64 = 1e300;
-/// From this on, and below one over it, labels have an exponent.
+/// From this value on, and below its inverse, labels have an exponent.
 const PLAIN: f64 = 1e6;
 
-/// An axis of values.
+/// A value axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Values {
     pub least: f64,
     pub greatest: f64,
-    /// The values that are labelled, and their labels.
+    /// The labelled values, with their labels.
     pub ticks: Vec<(f64, String)>,
 }
 
 impl Values {
-    /// The axis for values from `least` to `greatest`, with about `count` ticks.
+    /// Returns the axis for values from `least` to `greatest`, with about `count` ticks.
     pub(super) fn new(least: f64, greatest: f64, count: f64) -> Values {
         let (least, greatest) = room(least.clamp(-VAST, VAST), greatest.clamp(-VAST, VAST));
         let mut step = round_step((greatest - least) / count.max(1.0));
         let mut ticks = multiples(least, greatest, step);
-        // One number alone is no scale.
+        // A single label is no scale.
         while ticks.len() < 2 {
             step = round_step(step / 3.0);
             ticks = multiples(least, greatest, step);
@@ -39,13 +37,13 @@ impl Values {
         }
     }
 
-    /// Where a value is: 0 at the lower end of the axis, 1 at the upper one.
+    /// Returns the position of a value: 0 at the lower end of the axis, 1 at the upper one.
     pub(super) fn place(&self, value: f64) -> f64 {
         ((value - self.least) / (self.greatest - self.least)).clamp(0.0, 1.0)
     }
 }
 
-/// The multiples of a step within an axis.
+/// Returns the multiples of a step within an axis.
 fn multiples(least: f64, greatest: f64, step: f64) -> Vec<f64> {
     let (mut at, last) = ((least / step).ceil(), (greatest / step).floor());
     let mut multiples = Vec::new();
@@ -56,7 +54,7 @@ fn multiples(least: f64, greatest: f64, step: f64) -> Vec<f64> {
     multiples
 }
 
-/// What an axis spans: somewhat more than the values, and zero where it is near.
+/// Returns the span of an axis: a margin around the values, and zero if it is near.
 fn room(least: f64, greatest: f64) -> (f64, f64) {
     let size = least.abs().max(greatest.abs());
     if size < 1.0 / VAST {
@@ -76,7 +74,7 @@ fn room(least: f64, greatest: f64) -> (f64, f64) {
     (low, high)
 }
 
-/// The next greater number that is 1, 2 or 5 with zeros.
+/// Returns the next greater number that is 1, 2 or 5 times a power of ten.
 fn round_step(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
     let part = step / power;
@@ -84,12 +82,12 @@ fn round_step(step: f64) -> f64 {
     round.unwrap_or(10.0) * power
 }
 
-/// The labels of values that are `step` apart: all with the same number of decimals.
+/// Returns the labels of values that are `step` apart, all with the same number of decimals.
 fn labels(values: &[f64], step: f64) -> Vec<String> {
     let size = values
         .iter()
         .fold(0.0, |size: f64, value| size.max(value.abs()));
-    // A step of 0.1 may be a little less.
+    // A step of 0.1 may be slightly less in binary.
     let digits = -(step.log10() + 1e-9).floor();
     if size < PLAIN && step > 1.0 / PLAIN {
         let number = |value: &f64| plain(*value, decimals(digits));
@@ -106,13 +104,13 @@ fn labels(values: &[f64], step: f64) -> Vec<String> {
     values.iter().map(number).collect()
 }
 
-/// How many decimals; the span of an axis is not so small beside its values that more would tell anything.
+/// Returns the number of decimals. More would show nothing: spans are not that small.
 fn decimals(digits: f64) -> usize {
-    // The cast cuts off at both ends, and this does before.
+    // `clamp` precedes the cast, so the cast truncates nothing.
     digits.clamp(0.0, 12.0) as usize
 }
 
-/// A number without an exponent, with a true minus sign, and none for zero.
+/// Formats a number without an exponent, with U+2212 as minus sign, and without a sign for zero.
 fn plain(value: f64, decimals: usize) -> String {
     let number = format!("{value:.decimals$}");
     match number.strip_prefix('-') {

@@ -1,7 +1,6 @@
-//! The SVG of a chart.
+//! Writes the shapes of a chart as SVG.
 //!
-//! Role: write shapes as SVG. In: the shapes. Out: the document. Holds always: it refers to nothing outside of
-//! itself, and is well-formed whatever the texts contain.
+//! Invariant: the document refers to nothing outside, and is well-formed for any text.
 
 use super::ChartError;
 use super::surface::{Anchor, Edge, Ink, Surface, Type, tidy};
@@ -10,11 +9,11 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontFamily, FontStyle, FontTransform, IntoFont, ShapeStyle, TextStyle};
 use std::fmt::Display;
 
-/// Units of the document in a pixel: the library knows whole units only, too coarse for a smooth line.
+/// Units of the document in a pixel. The library uses whole units; a pixel is too coarse for lines.
 const UNITS: u32 = 10;
-/// The library sets letters in a size that is smaller by this than what it is told.
+/// Factor by which the library sets letters smaller than the requested size.
 const SHRUNK: f64 = 1.24;
-/// The library puts the base line this far below the place of a text that hangs from it, in sizes of letters.
+/// Distance from a hanging text's position to its baseline in the library, in sizes of letters.
 const BASE_LINE: f64 = 0.76;
 
 /// An SVG document that is being drawn.
@@ -23,7 +22,7 @@ pub(super) struct Vector<'a> {
 }
 
 impl<'a> Vector<'a> {
-    /// Begins a document of that many pixels.
+    /// Begins a document of the given size in pixels.
     pub(super) fn new(text: &'a mut String, (width, height): (u32, u32)) -> Vector<'a> {
         Vector {
             backend: SVGBackend::with_string(text, (width * UNITS, height * UNITS)),
@@ -36,8 +35,7 @@ impl<'a> Vector<'a> {
     }
 }
 
-/// The document, from what was drawn. The library's head gives way to one that says the size in pixels, and
-/// makes the joints of lines round.
+/// Replaces the head that the library wrote by one with the size in pixels and round line joins.
 pub(super) fn document(drawn: &str, title: &str, (width, height): (u32, u32)) -> String {
     let shapes = drawn.split_once('\n').map_or("", |(_, shapes)| shapes);
     let title = escape(title);
@@ -50,7 +48,7 @@ pub(super) fn document(drawn: &str, title: &str, (width, height): (u32, u32)) ->
     )
 }
 
-/// A text within an element.
+/// Escapes text for the content of an element.
 fn escape(text: &str) -> String {
     tidy(text)
         .replace('&', "&amp;")
@@ -58,17 +56,17 @@ fn escape(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-/// Pixels in units; a picture is far smaller than an `i32`, and what is not, the cast cuts off.
+/// Converts pixels to units. The cast saturates, which only affects what is outside of the picture.
 fn units(pixels: f64) -> i32 {
     (pixels * f64::from(UNITS)).round() as i32
 }
 
-/// A place in units.
+/// Converts a position to units.
 fn place((x, y): (f64, f64)) -> (i32, i32) {
     (units(x), units(y))
 }
 
-/// A style of the library, of a width in units.
+/// Returns a style of the library, with a stroke width in units.
 fn style(ink: Ink, width: u32) -> ShapeStyle {
     ShapeStyle::from(ink.color()).stroke_width(width)
 }

@@ -1,8 +1,7 @@
-//! Variables in documents.
+//! Expands the variables in a document.
 //!
-//! Role: make the document that is meant out of one with gaps. In: text, and the values of variables.
-//! Out: text. Holds always: only strings of the spec are templates, and not those that are texts for
-//! later or for people; nothing but the variables given goes in, not even the environment.
+//! Invariants: only strings of the spec are templates, except comments and templates that are
+//! rendered later. Only the given variables are available, not the environment.
 
 use super::DocumentError;
 use crate::derive::spec::field::{Checked, Fault, FieldPath};
@@ -12,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use tera::{Context, Tera};
 
-/// What begins a part that Tera replaces.
+/// Openings of parts that Tera replaces.
 const OPENINGS: [&str; 3] = ["{{", "{%", "{#"];
 
 pub(super) fn expand(
@@ -76,7 +75,7 @@ impl Expander {
         })
     }
 
-    /// Expands the strings in a value of the spec of `kind`.
+    /// Expands the strings in `value`, which is part of the spec of `kind`.
     fn value(&mut self, kind: &str, at: &FieldPath, value: &mut Value) -> Checked {
         match value {
             Value::String(text) if OPENINGS.iter().any(|opening| text.contains(opening)) => {
@@ -119,7 +118,7 @@ impl Expander {
     }
 }
 
-/// What went wrong, in words that do not repeat the template.
+/// Returns the reason of an error without repeating the template.
 fn explain(error: &tera::Error) -> String {
     let mut deepest: &dyn Error = error;
     while let Some(source) = deepest.source() {
@@ -130,13 +129,13 @@ fn explain(error: &tera::Error) -> String {
     if let Some((name, _)) = variable.and_then(|rest| rest.split_once('`')) {
         return format!("the variable `{name}` is not given; give it with `-v {name}=VALUE`");
     }
-    // A template that cannot be read is drawn over several lines, the last of which says why.
+    // Tera shows a template that it cannot parse over several lines; the last one has the reason.
     let last = message.lines().rev().find(|line| !line.trim().is_empty());
     let last = last.unwrap_or("it cannot be expanded").trim();
     last.trim_start_matches("= ").to_owned()
 }
 
-/// Takes everything but the name of a variable out of what is said of a secret.
+/// Removes everything but the name of a variable from a fault of a field with a secret.
 fn silence(kind: &str, fault: Fault) -> Fault {
     let keyed = matches!(kind, "HydroVu" | "Backup" | "Copy")
         && ["spec.key", "spec.secret"].contains(&fault.at.to_string().as_str());

@@ -1,22 +1,21 @@
-//! Where in a text a field stands.
+//! Finds the line and column of a field, for faults that are found after parsing.
 //!
-//! Role: lines for what is found wrong after reading. In: the text, and the steps to the field. Out:
-//! line and column. Holds always: a field that is not there has the place of what it is missing from.
+//! Invariant: a missing field has the position of the value that should hold it.
 
 use crate::derive::spec::field::Step;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
-/// The line and the column of the value that `steps` lead to, both from 1.
+/// Returns the line and column of the value at `steps`, both counted from 1.
 pub(super) fn locate(text: &str, steps: &[Step]) -> Option<(usize, usize)> {
     let document = serde_yaml::Deserializer::from_str(text).next()?;
-    // The walk ends in an error, at the place that it came to: only errors have places.
+    // Only errors of the YAML reader have positions, so the walk ends with an error at the value.
     let error = Walk(steps).deserialize(document).err()?;
     let location = error.location()?;
     Some((location.line(), location.column()))
 }
 
-/// Goes down by steps, and fails where they end.
+/// Descends by `steps`, and fails at the value that it reaches.
 struct Walk<'a>(&'a [Step]);
 
 impl<'de> DeserializeSeed<'de> for Walk<'_> {

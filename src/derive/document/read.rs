@@ -1,8 +1,9 @@
-//! The outer form of a document: one per file, with the fields that each kind has.
+//! Deserializes the outer form of a document: one per file, with the fields that all kinds have.
 //!
-//! Role: hand the spec to the reader of its kind, with the places of errors intact. In: text, and the
-//! kind. Out: a document that is not checked yet. Holds always: nothing is buffered on the way, for the
-//! reader of YAML knows line and field only while it reads.
+//! The spec is passed to the deserializer of its kind.
+//!
+//! Invariant: nothing is buffered on the way, since the YAML reader knows line and field only while
+//! it reads. The result is not checked yet.
 
 use super::Document;
 use crate::derive::spec::field::unique_keys;
@@ -12,7 +13,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a document is, whatever else it has.
+/// The fields that identify a document, whatever else it has.
 #[derive(Deserialize)]
 #[serde(expecting = "a map with apiVersion, kind, name, desc, metadata and spec")]
 pub(super) struct Heading {
@@ -40,7 +41,7 @@ enum Field {
 #[serde(transparent)]
 struct Metadata(#[serde(deserialize_with = "unique_keys")] BTreeMap<String, String>);
 
-/// The first document in a text, if there is no second one.
+/// Returns a deserializer of the only document in a text. Fails if there is a second one.
 pub(super) fn single(text: &str) -> Result<serde_yaml::Deserializer<'_>, serde_yaml::Error> {
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let first = documents.next();
@@ -50,7 +51,7 @@ pub(super) fn single(text: &str) -> Result<serde_yaml::Deserializer<'_>, serde_y
     first.ok_or_else(|| de::Error::custom("there is no document in it"))
 }
 
-/// Fails at whatever it meets, so that the error has the place of that.
+/// Fails for any value, so that the error has its position.
 struct Refused;
 
 impl Refused {
@@ -85,7 +86,7 @@ impl<'de> Visitor<'de> for Refused {
     }
 }
 
-/// Reads a document of a kind.
+/// Deserializes a document of a kind.
 pub(super) struct DocumentSeed(pub(super) Kind);
 
 impl<'de> DeserializeSeed<'de> for DocumentSeed {
@@ -141,7 +142,7 @@ impl<'de> Visitor<'de> for DocumentSeed {
             api_version: api_version.ok_or_else(|| de::Error::missing_field("apiVersion"))?,
             kind: self.0,
             name: name.ok_or_else(|| de::Error::missing_field("name"))?,
-            // A document need not say what it is for, nor have metadata.
+            // The description and the metadata are optional.
             desc: desc.flatten().unwrap_or_default(),
             metadata: metadata
                 .flatten()

@@ -1,7 +1,6 @@
-//! The uuid of a resource, in its document.
+//! Adds the UUID of a resource to the text of its document.
 //!
-//! Role: keep the uuid in the pond with the file. In: the text of a valid document, and a uuid. Out: the
-//! text with `metadata.uuid`. Holds always: the document is the same but for the uuid, and the text too
+//! Invariant: the result parses to the same document with the UUID. The text is otherwise unchanged
 //! where that is possible.
 
 use super::{Document, DocumentError};
@@ -17,7 +16,7 @@ pub(super) fn stamp(text: &str, uuid: Uuid) -> Result<String, DocumentError> {
     let mut wanted = document;
     wanted.uuid = Some(uuid);
     wanted.metadata.insert("uuid".to_owned(), uuid.to_string());
-    // A line is put where it belongs by the look of the text, so what comes out is read to be sure.
+    // The line is inserted by the look of the text, so the result is parsed and compared.
     for stamped in [in_metadata(text, uuid), before_spec(text, uuid)]
         .into_iter()
         .flatten()
@@ -45,7 +44,7 @@ pub(super) fn stamp(text: &str, uuid: Uuid) -> Result<String, DocumentError> {
     }
 }
 
-/// The text with a first line under `metadata:`.
+/// Returns the text with a line inserted below `metadata:`.
 fn in_metadata(text: &str, uuid: Uuid) -> Option<String> {
     let (end, _) = line_ends(text).find(|(_, line)| line.trim_end() == "metadata:")?;
     let (before, after) = text.split_at_checked(end)?;
@@ -54,14 +53,14 @@ fn in_metadata(text: &str, uuid: Uuid) -> Option<String> {
     Some(format!("{before}{:indent$}uuid: {uuid}\n{after}", ""))
 }
 
-/// The text with `metadata` above `spec:`.
+/// Returns the text with `metadata` inserted above `spec:`.
 fn before_spec(text: &str, uuid: Uuid) -> Option<String> {
     let (end, line) = line_ends(text).find(|(_, line)| line.starts_with("spec:"))?;
     let (before, after) = text.split_at_checked(end - line.len())?;
     Some(format!("{before}metadata:\n  uuid: {uuid}\n{after}"))
 }
 
-/// The lines of a text, each with the place after it.
+/// Returns the lines of a text, each with the offset behind it.
 fn line_ends(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split_inclusive('\n').scan(0, |end, line| {
         *end += line.len();

@@ -1,4 +1,4 @@
-//! Lengths of time against the calendar of `jiff`.
+//! Tests of lengths of time, compared with the calendar of `jiff`.
 
 use super::{DAY, Resolution, SECOND, Span, WEEK};
 use crate::query::Width;
@@ -12,7 +12,7 @@ fn width(text: &str) -> Width {
 }
 
 #[test]
-fn old_texts_load() {
+fn widths_of_old_documents_load() {
     for (text, expected) in [
         ("1h", 3_600),
         ("2h", 7_200),
@@ -49,7 +49,7 @@ fn old_texts_load() {
 }
 
 #[test]
-fn other_texts_are_refused_with_help() {
+fn invalid_texts_are_refused_with_a_hint() {
     for text in [
         "",
         "90x",
@@ -98,7 +98,7 @@ fn spans_are_fixed() {
 }
 
 #[test]
-fn coarser_from_finer() {
+fn a_width_divides_another_only_if_their_buckets_nest() {
     let yes = [
         ("1m", "90m"),
         ("1h", "1d"),
@@ -156,7 +156,7 @@ fn micros(date: Date) -> i64 {
     timestamp.as_microsecond()
 }
 
-/// The years -9000 to 9000 or so.
+/// Returns times from about the year -9000 to 9000.
 fn times() -> impl Strategy<Value = i64> {
     prop_oneof![
         -345_000_000_000_000_000_i64..222_000_000_000_000_000,
@@ -207,7 +207,7 @@ proptest! {
     }
 
     #[test]
-    fn a_bucket_of_a_divisor_lies_within_one(at in times(), i in 0_usize..12, j in 0_usize..12) {
+    fn a_bucket_of_a_finer_width_lies_within_one_coarser_bucket(at in times(), i in 0_usize..12, j in 0_usize..12) {
         let all = ["1s", "1m", "7m", "1h", "5h", "1d", "2d", "1w", "2w", "1mo", "1q", "1y"];
         let (fine, coarse) = (width(all[i]), width(all[j]));
         if fine.divides(&coarse) {

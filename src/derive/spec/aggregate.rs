@@ -1,12 +1,10 @@
-//! The names of aggregates in documents.
-//!
-//! Role: [`Aggregate`]s as text. In: `avg`, `p99.9`. Out: an [`Aggregate`], or all that could be written.
+//! Serializes [`Aggregate`]s by their names in documents, such as `avg` or `p99.9`.
 
 use super::field::FromText;
 use crate::query::Aggregate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What is computed if a document does not say.
+/// Returns the default aggregates.
 pub(super) fn usual() -> Vec<Aggregate> {
     vec![Aggregate::Avg, Aggregate::Min, Aggregate::Max]
 }

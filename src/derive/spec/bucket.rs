@@ -1,25 +1,25 @@
-//! Copies of a pond in an S3-compatible bucket: Backup and Copy.
+//! The specs of Backup and Copy, which write and read a pond in an S3-compatible bucket.
 //!
-//! Role: the typed specs of the kinds that write one and read one. Holds always: keys by reference.
+//! Invariant: access keys are references, never literals.
 
 use super::field::{Check, Checked, FieldPath, FromText, filled};
 use super::secret::SecretRef;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-/// A pond that is backed up to a bucket.
+/// A backup of the pond in a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Backup {
-    /// The name of the bucket.
+    /// Name of the bucket.
     pub bucket: String,
-    /// The region that requests are signed for.
+    /// Region for which requests are signed.
     pub region: String,
-    /// The id of the access key.
+    /// Id of the access key.
     pub key: SecretRef,
-    /// The secret of the access key.
+    /// Secret of the access key.
     pub secret: SecretRef,
-    /// The address of the service.
+    /// URL of the service.
     pub endpoint: String,
 }
 
@@ -27,17 +27,17 @@ pub struct Backup {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Copy {
-    /// The name of the bucket.
+    /// Name of the bucket.
     pub bucket: String,
-    /// The region that requests are signed for.
+    /// Region for which requests are signed.
     pub region: String,
-    /// The id of the access key.
+    /// Id of the access key.
     pub key: SecretRef,
-    /// The secret of the access key.
+    /// Secret of the access key.
     pub secret: SecretRef,
-    /// The address of the service.
+    /// URL of the service.
     pub endpoint: String,
-    /// The uuid of the [`Backup`] that wrote it: the first part of its keys.
+    /// UUID of the [`Backup`] that wrote it, which is the first part of its keys.
     #[serde(deserialize_with = "read_uuid", serialize_with = "write_uuid")]
     pub backup_uuid: Uuid,
 }

@@ -1,14 +1,14 @@
-//! Chart: series, drawn.
+//! The spec of Chart: series, drawn.
 //!
-//! Role: its typed spec. Holds always: once checked, a chart has a size that can be drawn, at least one
-//! format, and begins before it ends.
+//! Invariants: after the check, a chart has a size within bounds and at least one format, and
+//! begins before it ends.
 
 use super::field::{Check, Checked, FieldPath, columns, distinct, filled, named, renaming};
 use super::moment::Moment;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The least and the greatest number of pixels to each side.
+/// Bounds of the width and the height, in pixels.
 const PIXELS: std::ops::RangeInclusive<u32> = 32..=8192;
 
 /// Directories of charts.
@@ -19,36 +19,36 @@ pub struct Chart {
     pub charts: Vec<ChartCollection>,
 }
 
-/// One directory of charts.
+/// A directory of charts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChartCollection {
-    /// The name of the directory.
+    /// Name of the directory.
     pub name: String,
-    /// The files.
+    /// Pattern of the files.
     pub in_pattern: String,
-    /// The name of a chart without its ending; `$N` stands for the N-th wildcard, from 0.
+    /// Name of a chart without extension. `$N` is the text that wildcard N matched, counted from 0.
     pub out_pattern: String,
-    /// What stands above it.
+    /// Title of the chart.
     pub title: Option<String>,
-    /// Which columns to draw, by names or globs; all without it.
+    /// Columns to draw, by names or globs; all by default.
     pub columns: Option<Vec<String>>,
-    /// The earliest time; that of the first row without it.
+    /// Earliest time; that of the first row by default.
     pub from: Option<Moment>,
-    /// No row at this time or after it is drawn; all are without it.
+    /// Exclusive end of the drawn rows; none by default.
     pub to: Option<Moment>,
-    /// The width in pixels; 960 without it.
+    /// Width in pixels; 960 by default.
     #[serde(default = "usual_width")]
     pub width: u32,
-    /// The height in pixels; 240 without it.
+    /// Height in pixels; 240 by default.
     #[serde(default = "usual_height")]
     pub height: u32,
-    /// The formats; each without it.
+    /// Formats; all by default.
     #[serde(default = "each_format")]
     pub formats: Vec<Format>,
 }
 
-/// A format of pictures.
+/// An image format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {

@@ -1,7 +1,7 @@
-//! What brings data into a pond from elsewhere: HydroVu, Inbox and Scribble.
+//! The specs of the kinds that collect data: HydroVu, Inbox and Scribble.
 //!
-//! Role: the typed specs of three collecting kinds. Holds always: once checked, the names of devices
-//! are different and can name files, and a pattern of the host is absolute.
+//! Invariants: after the check, names of devices differ and are valid for files. A pattern of the
+//! host is absolute.
 
 use super::field::{Check, Checked, FieldPath, filled, named, pattern, unique_keys};
 use super::secret::SecretRef;
@@ -9,29 +9,29 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// Instruments whose data the HydroVu service holds.
+/// Instruments of the HydroVu service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HydroVu {
-    /// The client id of the account.
+    /// Client id of the account.
     pub key: SecretRef,
-    /// The client secret of the account.
+    /// Client secret of the account.
     pub secret: SecretRef,
     /// The instruments.
     pub devices: Vec<Device>,
 }
 
-/// One instrument.
+/// An instrument.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Device {
-    /// The number of its location at the service.
+    /// Id of its location in the service.
     pub id: i64,
-    /// What it is called here.
+    /// Its name in the pond.
     pub name: String,
-    /// The first part of the names of its columns.
+    /// Prefix of the names of its columns.
     pub scope: String,
-    /// Anything worth saying.
+    /// A comment.
     pub comment: Option<String>,
 }
 
@@ -39,7 +39,7 @@ pub struct Device {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inbox {
-    /// An absolute glob of the host.
+    /// Absolute glob of the host.
     pub pattern: String,
 }
 
@@ -47,16 +47,16 @@ pub struct Inbox {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scribble {
-    /// The least number of entries in a directory.
+    /// Least number of entries in a directory.
     pub count_min: i32,
-    /// The greatest number of entries in a directory.
+    /// Greatest number of entries in a directory.
     pub count_max: i32,
-    /// How likely an entry is of a sort, from 0 to 1.
+    /// Probability of each sort of entry, from 0 to 1.
     #[serde(deserialize_with = "unique_keys")]
     pub probs: BTreeMap<Sort, f32>,
 }
 
-/// The sorts of entries that [`Scribble`] makes.
+/// The sorts of entries that [`Scribble`] creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sort {

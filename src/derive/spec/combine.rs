@@ -1,11 +1,11 @@
-//! Combine: series of several sources beside each other.
+//! The spec of Combine: series of several sources, joined on their time.
 //!
-//! Role: its typed spec. Holds always: once checked, each scope can be a directory.
+//! Invariant: after the check, each scope has a valid name of a directory.
 
 use super::field::{Check, Checked, FieldPath, columns, filled, listed, named, pattern};
 use serde::{Deserialize, Serialize};
 
-/// Series, each joined of others on their time.
+/// Joined series.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Combine {
@@ -13,25 +13,25 @@ pub struct Combine {
     pub scopes: Vec<Scope>,
 }
 
-/// One joined series.
+/// A joined series.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scope {
-    /// The name of the directory that it is in.
+    /// Name of its directory.
     pub name: String,
-    /// Which columns to take, by names or globs; all without it.
+    /// Columns to take, by names or globs; all by default.
     pub columns: Option<Vec<String>>,
-    /// What is joined.
+    /// The series to join.
     pub series: Vec<SeriesInput>,
 }
 
-/// Files that are one series together.
+/// Files that together form one series.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeriesInput {
-    /// The files.
+    /// Pattern of the files.
     pub pattern: String,
-    /// Put before the name of each of its columns, with a dot between.
+    /// Prefix of the names of its columns, separated by a dot.
     pub scope: Option<String>,
 }
 

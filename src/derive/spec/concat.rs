@@ -1,11 +1,11 @@
-//! Concat: files, one after the other.
+//! The spec of Concat: files, concatenated.
 //!
-//! Role: its typed spec. Holds always: once checked, each result can be named.
+//! Invariant: after the check, each result has a valid name.
 
 use super::field::{Check, Checked, FieldPath, named, pattern};
 use serde::{Deserialize, Serialize};
 
-/// Files made of others.
+/// Concatenated files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concat {
@@ -13,30 +13,30 @@ pub struct Concat {
     pub files: Vec<ConcatFile>,
 }
 
-/// One file made of others.
+/// A concatenated file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConcatFile {
-    /// The name of the result.
+    /// Name of the result.
     pub name: String,
-    /// The files, which are taken in the order of their paths.
+    /// Pattern of the files, which are taken in the order of their paths.
     pub pattern: String,
-    /// What becomes of their first lines; `keep` without it.
+    /// Handling of their first lines; `keep` by default.
     #[serde(default)]
     pub header: Header,
-    /// What stands between two files; nothing without it.
+    /// Text between two files; empty by default.
     #[serde(default)]
     pub separator: String,
 }
 
-/// What becomes of the first lines of concatenated files.
+/// Handling of the first lines of concatenated files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Header {
-    /// Each stays.
+    /// All are kept.
     #[default]
     Keep,
-    /// That of the first file stays, and the others are left out.
+    /// That of the first file is kept, the others are dropped.
     Once,
 }
 

@@ -1,11 +1,11 @@
-//! Derive: a query over each file that a pattern finds.
+//! The spec of Derive: a query on each file that a pattern matches.
 //!
-//! Role: its typed spec. Holds always: once checked, each collection can be a directory.
+//! Invariant: after the check, each collection has a valid name of a directory.
 
 use super::field::{Check, Checked, FieldPath, named, pattern, said};
 use serde::{Deserialize, Serialize};
 
-/// Directories with one result for each file found.
+/// Directories with one result for each file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Derive {
@@ -13,15 +13,15 @@ pub struct Derive {
     pub collections: Vec<DeriveCollection>,
 }
 
-/// One directory of results.
+/// A directory of results.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeriveCollection {
-    /// The name of the directory.
+    /// Name of the directory.
     pub name: String,
-    /// The files.
+    /// Pattern of the files.
     pub pattern: String,
-    /// The query, in which `$1` stands for the file.
+    /// The query. `$1` is the file.
     pub query: String,
 }
 

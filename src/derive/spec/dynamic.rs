@@ -1,7 +1,7 @@
-//! DynamicDir: several derived directories in one.
+//! The spec of DynamicDir: several derived directories in one.
 //!
-//! Role: its typed spec. Holds always: once checked, no entry collects anything, and directories nest
-//! no deeper than [`MAX_NESTED`].
+//! Invariants: after the check, no entry is of a kind that collects data. Directories nest at most
+//! [`MAX_NESTED`] levels.
 
 use super::field::{Check, Checked, FieldPath, named};
 use super::{Kind, Spec, SpecSeed};
@@ -9,23 +9,23 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How many directories of this kind may be in each other.
+/// Greatest nesting depth of directories of this kind.
 const MAX_NESTED: usize = 4;
 
 /// A directory of derived directories.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DynamicDir {
-    /// The directories in it.
+    /// The directories.
     pub entries: Vec<DynamicEntry>,
 }
 
-/// One derived directory.
+/// A derived directory.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DynamicEntry {
-    /// The name of the directory.
+    /// Name of the directory.
     pub name: String,
-    /// What is in it, and the kind of that.
+    /// Its spec, which also states the kind.
     #[serde(flatten)]
     pub spec: Spec,
 }
@@ -56,7 +56,8 @@ impl<'de> Deserialize<'de> for DynamicEntry {
                         Field::Name if name.is_none() => name = Some(map.next_value()?),
                         Field::Kind if kind.is_none() => kind = Some(map.next_value::<Kind>()?),
                         Field::Spec if spec.is_none() => {
-                            // The kind says how the spec is read, and there is no way back.
+                            // The kind selects how the spec is deserialized, and the reader cannot
+                            // go back.
                             let kind = kind.ok_or_else(|| {
                                 de::Error::custom("write `kind` above `spec` in an entry")
                             })?;

@@ -1,8 +1,8 @@
-//! Where in a document something is wrong, and the checks that several kinds share.
+//! Paths of fields, faults, and the checks that several kinds share.
 //!
-//! Role: what a typed spec cannot say by its types alone. In: fields, each with its path. Out: nothing,
-//! or the first [`Fault`]. Holds always: a fault names one field, and its message is one sentence
-//! without the name of the field.
+//! A kind's [`Check`] uses them for what its types cannot express.
+//!
+//! Invariant: a fault names one field. Its message is one sentence without the name of the field.
 
 use crate::tinyfs::Pattern;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 
-/// The longest name within a spec, in bytes: it becomes the name of a directory entry.
+/// Greatest length of a name in a spec, in bytes: it becomes the name of a directory entry.
 const MAX_NAME: usize = 255;
 
-/// One step from a value to a part of it.
+/// A step from a value to a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Key(String),
@@ -24,19 +24,19 @@ pub(crate) enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FieldPath(Vec<Step>);
 
-/// What is wrong with the value of a field.
+/// A field, and what is wrong with its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) at: FieldPath,
     pub(crate) message: String,
 }
 
-/// The answer of a check.
+/// The result of a check.
 pub(crate) type Checked<T = ()> = Result<T, Fault>;
 
-/// A spec that can say what its types do not.
+/// A spec with rules that its types do not express.
 pub(crate) trait Check {
-    /// Finds the first fault of a spec that stands at `at`.
+    /// Returns the first fault of a spec that is at path `at`.
     fn check(&self, at: &FieldPath) -> Checked;
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// A text that says something, and may well hold braces.
+/// Checks that a text is not empty. It may have braces.
 pub(crate) fn said(at: &FieldPath, text: &str) -> Checked {
     match text.trim().is_empty() {
         true => at.fault("it is empty"),
@@ -92,13 +92,13 @@ pub(crate) fn said(at: &FieldPath, text: &str) -> Checked {
     }
 }
 
-/// A text that says something, without variables.
+/// Checks that a text is not empty and has no variable.
 pub(crate) fn filled(at: &FieldPath, text: &str) -> Checked {
     said(at, text)?;
     unexpanded(at, text)
 }
 
-/// Variables are replaced before a document is read: one that is left will not be replaced any more.
+/// Fails for a text with a variable: variables are expanded before a document is parsed.
 fn unexpanded(at: &FieldPath, text: &str) -> Checked {
     match text.contains("{{") || text.contains("{%") {
         true => at.fault(format!(
@@ -108,7 +108,7 @@ fn unexpanded(at: &FieldPath, text: &str) -> Checked {
     }
 }
 
-/// A text that can be the name of a directory entry.
+/// Checks that a text can be the name of a directory entry.
 pub(crate) fn component(at: &FieldPath, name: &str) -> Checked {
     filled(at, name)?;
     match name {
@@ -124,7 +124,7 @@ pub(crate) fn component(at: &FieldPath, name: &str) -> Checked {
     }
 }
 
-/// A list with at least one item.
+/// Checks a list with at least one item.
 pub(crate) fn listed<'a, T>(
     at: &FieldPath,
     items: &'a [T],
@@ -139,7 +139,7 @@ pub(crate) fn listed<'a, T>(
     Ok(())
 }
 
-/// A list with at least one item, whose names differ and can be names of directory entries.
+/// Checks a list with at least one item, whose names differ and are valid for directory entries.
 pub(crate) fn named<T>(
     at: &FieldPath,
     items: &[T],
@@ -159,7 +159,7 @@ pub(crate) fn named<T>(
     })
 }
 
-/// A list with at least one item, that are all different.
+/// Checks that a list has at least one item and no duplicates.
 pub(crate) fn distinct<T: fmt::Display>(at: &FieldPath, items: &[T]) -> Checked {
     let mut seen = BTreeSet::new();
     listed(at, items, |at, item| match seen.insert(item.to_string()) {
@@ -168,7 +168,7 @@ pub(crate) fn distinct<T: fmt::Display>(at: &FieldPath, items: &[T]) -> Checked 
     })
 }
 
-/// The columns to take, if they are given.
+/// Checks the selected columns, if there are any.
 pub(crate) fn columns(at: &FieldPath, columns: Option<&[String]>) -> Checked {
     let Some(columns) = columns else {
         return Ok(());
@@ -178,7 +178,7 @@ pub(crate) fn columns(at: &FieldPath, columns: Option<&[String]>) -> Checked {
     distinct(&at, columns)
 }
 
-/// A pattern of paths in the pond.
+/// Parses a pattern of paths in the pond.
 pub(crate) fn pattern(at: &FieldPath, pattern: &str) -> Checked<Pattern> {
     filled(at, pattern)?;
     match Pattern::new(pattern.as_bytes()) {
@@ -187,7 +187,7 @@ pub(crate) fn pattern(at: &FieldPath, pattern: &str) -> Checked<Pattern> {
     }
 }
 
-/// The fields `in_pattern` and `out_pattern`: names made of what the wildcards stood for.
+/// Checks `in_pattern`, and that `out_pattern` refers only to wildcards that it has.
 pub(crate) fn renaming(at: &FieldPath, from: &str, to: &str) -> Checked {
     let captures = pattern(&at.key("in_pattern"), from)?.captures();
     let at = at.key("out_pattern");
@@ -198,7 +198,7 @@ pub(crate) fn renaming(at: &FieldPath, from: &str, to: &str) -> Checked {
         if digits.is_empty() {
             continue;
         }
-        // A number too large for the type is too large for the pattern, too.
+        // A number that overflows exceeds the number of wildcards too.
         if digits
             .parse::<usize>()
             .map_or(true, |number| number >= captures)
@@ -216,7 +216,7 @@ pub(crate) fn renaming(at: &FieldPath, from: &str, to: &str) -> Checked {
     Ok(())
 }
 
-/// Reads a map, and refuses a key that occurs twice where the reader of YAML would take the last one.
+/// Deserializes a map and refuses duplicate keys, of which the YAML reader would take the last.
 pub(crate) fn unique_keys<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
 where
     K: Deserialize<'de> + Ord + fmt::Display,
@@ -251,7 +251,7 @@ where
     deserializer.deserialize_map(Map(PhantomData))
 }
 
-/// Reads a text and makes something of it while the reader of YAML knows its place.
+/// Deserializes a text and converts it inside the visit, so that an error has a position.
 pub(crate) struct FromText<T, F>(pub(crate) &'static str, pub(crate) F, PhantomData<T>);
 
 impl<T, F: FnOnce(&str) -> Result<T, String>> FromText<T, F> {

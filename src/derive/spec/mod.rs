@@ -1,11 +1,13 @@
-//! What documents say of each kind, typed.
+//! The kinds of resources, and the typed spec of each.
 //!
-//! Role: the kinds there are, and the spec of each. In: the part `spec` of a document, and its kind.
-//! Out: a [`Spec`]. Holds always: fields that a kind does not have are refused; what the types cannot
-//! say is checked by [`Check`] before anybody sees the spec.
+//! [`document`](super::document) deserializes the field `spec` of a document as a [`Spec`] of its
+//! kind.
 //!
-//! Names in a spec are names of directory entries. Patterns are those of [`crate::tinyfs::Pattern`],
-//! from the root of the pond with or without a leading slash.
+//! Invariants: unknown fields are refused. [`Check`] verifies what the types cannot express before
+//! any other module sees the spec.
+//!
+//! Names in a spec become names of directory entries. Patterns are [`crate::tinyfs::Pattern`]s from
+//! the root of the pond, with or without a leading slash.
 
 mod aggregate;
 mod bucket;
@@ -48,7 +50,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer};
 use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// Names each kind once; everything that differs between kinds only by their name is made of it.
+/// Generates what differs between kinds only by their name.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident $derived:literal)*) => {
         /// A kind of resource.
@@ -57,7 +59,7 @@ macro_rules! kinds {
             $($(#[$doc])* $kind,)*
         }
 
-        /// What a document says of its kind.
+        /// The spec of a document, by its kind.
         #[derive(Clone, Debug, PartialEq, Serialize)]
         #[serde(tag = "kind", content = "spec")]
         pub enum Spec {
@@ -65,17 +67,17 @@ macro_rules! kinds {
         }
 
         impl Kind {
-            /// Each kind.
+            /// All kinds.
             pub const ALL: &[Kind] = &[$(Kind::$kind),*];
 
-            /// The name of the kind, in documents and as a directory.
+            /// Returns the name of the kind in documents, and of its directory.
             pub fn as_str(&self) -> &'static str {
                 match self {
                     $(Kind::$kind => stringify!($kind),)*
                 }
             }
 
-            /// Whether it renders files out of others, rather than collecting data from elsewhere.
+            /// Returns whether the kind renders files from others, as opposed to collecting data.
             pub fn is_derived(&self) -> bool {
                 match self {
                     $(Kind::$kind => $derived,)*
@@ -84,14 +86,14 @@ macro_rules! kinds {
         }
 
         impl Spec {
-            /// The kind that it is the spec of.
+            /// Returns the kind of the spec.
             pub fn kind(&self) -> Kind {
                 match self {
                     $(Spec::$kind(_) => Kind::$kind,)*
                 }
             }
 
-            /// Finds the first fault of a spec that stands at `at`.
+            /// Returns the first fault of the spec, which is at path `at` of its document.
             pub(crate) fn check(&self, at: &FieldPath) -> Checked {
                 match self {
                     $(Spec::$kind(spec) => spec.check(at),)*
@@ -112,45 +114,45 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Copies the pond to a bucket.
+    /// Backs up the pond to a bucket.
     Backup false
-    /// Copies a pond from a bucket.
+    /// Reads a backup of a pond from a bucket.
     Copy false
-    /// Makes random content.
+    /// Creates random content.
     Scribble false
-    /// Collects from the HydroVu service.
+    /// Collects data from the HydroVu service.
     HydroVu false
     /// Copies files of the host.
     Inbox false
-    /// Runs a query over each file.
+    /// Runs a query on each file.
     Derive true
-    /// Joins series.
+    /// Joins series on their time.
     Combine true
-    /// Renders texts.
+    /// Renders text templates.
     Template true
-    /// Reduces series to several resolutions.
+    /// Aggregates series at several resolutions.
     Reduce true
-    /// Puts the columns of several series beside each other.
+    /// Puts the columns of several series side by side.
     Pivot true
     /// Renames columns.
     Rename true
-    /// Runs a query over several inputs.
+    /// Runs a query on several inputs.
     Sql true
     /// Computes waves.
     Synthetic true
     /// Draws series.
     Chart true
-    /// Puts files one after the other.
+    /// Concatenates files.
     Concat true
     /// Holds several derived directories.
     DynamicDir true
 }
 
-/// Reads the spec of a kind.
+/// Deserializes the spec of a kind.
 pub(crate) struct SpecSeed(pub(crate) Kind);
 
 impl Kind {
-    /// Finds a kind by its name; the error lists all.
+    /// Returns the kind of a name. The error lists all names.
     pub fn new(name: &str) -> Result<Kind, String> {
         let found = Kind::ALL.iter().find(|kind| kind.as_str() == name);
         found.copied().ok_or_else(|| {

@@ -1,7 +1,6 @@
-//! Points in time as documents write them.
+//! Points in time in documents: RFC 3339, or a date for its start in UTC.
 //!
-//! Role: read RFC 3339, or a date alone for its first instant in UTC. In: a text. Out: a [`Moment`].
-//! Holds always: ordered and equal by time, however it was written.
+//! Invariant: a [`Moment`] is ordered and compared by time, however it was written.
 
 use super::field::FromText;
 use jiff::Timestamp;
@@ -15,12 +14,12 @@ use std::fmt;
 pub struct Moment(Timestamp);
 
 impl Moment {
-    /// Reads a point in time.
+    /// Parses a point in time.
     pub fn new(text: &str) -> Result<Moment, String> {
         if let Ok(timestamp) = text.parse::<Timestamp>() {
             return Ok(Moment(timestamp));
         }
-        // A date with a time but without an offset is not a date: its time would go unnoticed.
+        // The parser would accept a date with a time but without an offset, and ignore the time.
         let date = (text.len() == "2024-05-01".len())
             .then(|| text.parse::<Date>().ok())
             .flatten()
@@ -33,7 +32,7 @@ impl Moment {
         }
     }
 
-    /// Microseconds since 1970 in UTC.
+    /// Returns microseconds since 1970 UTC.
     pub fn micros(&self) -> i64 {
         self.0.as_microsecond()
     }

@@ -1,11 +1,11 @@
-//! Pivot: the same columns of several series beside each other.
+//! The spec of Pivot: the same columns of several series, side by side.
 //!
-//! Role: its typed spec. Holds always: once checked, each collection can be named.
+//! Invariant: after the check, each result has a valid name.
 
 use super::field::{Check, Checked, FieldPath, columns, named, pattern};
 use serde::{Deserialize, Serialize};
 
-/// Series with one column for each column of each file found.
+/// Series with a column for each column of each file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pivot {
@@ -13,15 +13,16 @@ pub struct Pivot {
     pub collections: Vec<PivotCollection>,
 }
 
-/// One such series.
+/// A series.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PivotCollection {
-    /// The name of the result.
+    /// Name of the result.
     pub name: String,
-    /// The files; what the first wildcard stood for comes before the names of the columns.
+    /// Pattern of the files. The text that its first wildcard matched is the prefix of column
+    /// names.
     pub pattern: String,
-    /// Which columns to take, by names or globs; all without it.
+    /// Columns to take, by names or globs; all by default.
     pub columns: Option<Vec<String>>,
 }
 

@@ -1,6 +1,6 @@
-//! Reduce: series at several resolutions.
+//! The spec of Reduce: series aggregated at several resolutions.
 //!
-//! Role: its typed spec. Holds always: once checked, each dataset finds a name for what it reduces.
+//! Invariant: after the check, the result of each dataset has a valid name.
 
 use super::aggregate::usual;
 use super::field::{Check, Checked, FieldPath, columns, distinct, listed, named, renaming};
@@ -16,44 +16,44 @@ pub struct Reduce {
     pub collections: Vec<ReduceCollection>,
 }
 
-/// One directory of reduced series.
+/// A directory of reduced series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReduceCollection {
-    /// The name of the directory.
+    /// Name of the directory.
     pub name: String,
-    /// The resolutions that each series is given at.
+    /// Resolutions of each series.
     pub resolutions: Vec<Resolution>,
-    /// What is reduced.
+    /// The series to reduce.
     pub datasets: Vec<Dataset>,
 }
 
-/// Series that are reduced alike.
+/// Series that are reduced in the same way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dataset {
-    /// The files.
+    /// Pattern of the files.
     pub in_pattern: String,
-    /// The name of the result, in which `$N` stands for the N-th wildcard, from 0.
+    /// Name of the result. `$N` is the text that wildcard N matched, counted from 0.
     pub out_pattern: String,
-    /// Which columns to reduce, by names or globs; all without it.
+    /// Columns to reduce, by names or globs; all by default.
     pub columns: Option<Vec<String>>,
-    /// What is computed of each column; `avg`, `min`, `max` without it.
+    /// Aggregates of each column; `avg`, `min` and `max` by default.
     #[serde(default = "usual")]
     pub aggregates: Vec<Aggregate>,
-    /// Which rows of the same time count; `last` without it.
+    /// Rows to use if several have the same time; `last` by default.
     #[serde(default)]
     pub duplicates: Duplicates,
 }
 
-/// Which rows of one series that have the same time count.
+/// Rows of a series to use if several have the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Duplicates {
-    /// The one that came last.
+    /// The last one.
     #[default]
     Last,
-    /// Each of them.
+    /// All of them.
     All,
 }
 

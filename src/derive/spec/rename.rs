@@ -1,7 +1,8 @@
-//! Rename: series with other names of columns.
+//! The spec of Rename: series whose columns get other names.
 //!
-//! Role: its typed spec. In: rules, of which the first that fits a column counts. Holds always: the
-//! pattern of a rule is a regular expression.
+//! The first rule that matches a column applies.
+//!
+//! Invariant: after the check, the pattern of a rule is a valid regular expression.
 
 use super::field::{Check, Checked, FieldPath, filled, listed, named, pattern, said};
 use regex::Regex;
@@ -10,53 +11,53 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Series with renamed columns, one for each file found.
+/// Series with renamed columns, one for each file that matches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rename {
-    /// Directories of such series.
+    /// The directories.
     pub collections: Vec<RenameCollection>,
 }
 
-/// One directory of series with renamed columns.
+/// A directory of series with renamed columns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RenameCollection {
-    /// The name of the directory.
+    /// Name of the directory.
     pub name: String,
-    /// The files.
+    /// Pattern of the files.
     pub pattern: String,
-    /// How columns are renamed: by the first rule that fits.
+    /// Rules; the first that matches a column applies.
     pub rules: Vec<Rule>,
 }
 
-/// How a column is renamed.
+/// A rule that renames columns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Rule {
-    /// The column of one name.
+    /// Renames the column with an exact name.
     Direct {
         /// The name.
         from: String,
-        /// Its new name.
+        /// The new name.
         to: String,
-        /// What its values become.
+        /// Conversion of its values.
         cast: Option<Cast>,
     },
-    /// The columns whose names a regular expression fits somewhere.
+    /// Renames columns in whose name a regular expression matches.
     Pattern {
         /// The regular expression.
         pattern: String,
-        /// What stands for the part that fits; `$1` is its first group.
+        /// Replacement of the match. `$1` is its first group.
         replacement: String,
     },
 }
 
-/// What the values of a renamed column become.
+/// Conversion of the values of a renamed column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cast {
-    /// Times, read from their text.
+    /// Parses text as times.
     Timestamp,
 }
 
@@ -67,7 +68,7 @@ enum RuleType {
     Pattern,
 }
 
-/// A rule as it is written, before it is known which fields belong to its type.
+/// A rule as written. Which fields are allowed depends on its type.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -117,7 +118,7 @@ impl TryFrom<Written> for Rule {
 
 impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Rule, D::Error> {
-        // Within the visit, so that the place of an error is that of the rule.
+        // Inside the visit, so that an error has the position of the rule.
         struct OfRule;
 
         impl<'de> Visitor<'de> for OfRule {
@@ -170,7 +171,7 @@ impl Check for Rename {
     }
 }
 
-/// The last line of what is said of a regular expression; those before draw it.
+/// Returns the last line of the error, which is the reason. The lines before show the expression.
 fn reason(error: &regex::Error) -> String {
     let text = error.to_string();
     let last = text.lines().last().unwrap_or("it cannot be read");

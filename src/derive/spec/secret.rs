@@ -1,55 +1,56 @@
-//! Secrets by reference: a document says where one is, never what it is.
+//! References to secrets, `${env:NAME}` or `${file:/PATH}`, which keep keys out of the pond.
 //!
-//! Role: keep keys out of the pond. In: `${env:NAME}` or `${file:/PATH}`. Out: the [`Secret`], read
-//! anew each time that it is used. Holds always: no error, no `Debug` and no `Display` holds a secret,
-//! not even one that was written where a reference belongs.
+//! The secret is read each time it is used.
+//!
+//! Invariant: no error, `Debug` or `Display` output contains a secret, even if one was written in
+//! place of a reference.
 
 use super::field::FromText;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::path::PathBuf;
 
-/// What is said of a text that is no reference. It may be the secret itself, and is not repeated.
+/// Error for a text that is no reference. It does not repeat the text, which may be the secret.
 const REFUSED: &str =
     "a secret is not written into a document; write ${env:NAME} or ${file:/PATH} in its place";
 
-/// Where a secret is kept.
+/// The location of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SecretRef {
-    /// In an environment variable of the process that uses it.
+    /// An environment variable of the process that uses it.
     Env(String),
-    /// In a file of the host: its text, without the line end.
+    /// A file of the host: its text without the line end.
     File(PathBuf),
 }
 
-/// A secret. It can be used, and is not shown.
+/// A secret, which is not shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// Why a secret could not be read.
+/// An error of reading a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The variable is not set.
     #[error("the environment variable {0} is not set")]
     Unset(String),
-    /// The file could not be read.
+    /// The file cannot be read.
     #[error("{path} cannot be read: {source}", path = .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// What was found is empty.
+    /// The secret is empty.
     #[error("the secret {0} is empty")]
     Empty(SecretRef),
-    /// What was found is not text.
+    /// The secret is not text.
     #[error("the secret {0} is not UTF-8 text")]
     NotText(SecretRef),
 }
 
 impl SecretRef {
-    /// Reads a reference. The error does not repeat the text.
+    /// Parses a reference. The error does not repeat the text.
     pub fn new(text: &str) -> Result<SecretRef, String> {
         let inside = text.strip_prefix("${").and_then(|t| t.strip_suffix('}'));
         let reference = match inside.and_then(|inside| inside.split_once(':')) {
@@ -62,7 +63,7 @@ impl SecretRef {
         Ok(reference)
     }
 
-    /// Reads the secret, now.
+    /// Reads the secret.
     pub fn read(&self) -> Result<Secret, SecretError> {
         let text = match self {
             SecretRef::Env(name) => {
@@ -92,7 +93,7 @@ fn is_variable(name: &str) -> bool {
 }
 
 impl Secret {
-    /// The secret itself, to be handed to what needs it.
+    /// Returns the secret itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -147,7 +148,7 @@ mod tests {
         drop(file);
         let error = reference.read().unwrap_err().to_string();
         assert!(error.contains("cannot be read"), "{error}");
-        // Every test runs with a path.
+        // `PATH` is set in every test environment.
         let path = SecretRef::new("${env:PATH}").unwrap();
         assert_eq!(
             path.read().unwrap().expose(),

@@ -1,6 +1,6 @@
-//! Sql: a query over several named inputs.
+//! The spec of Sql: a query on several named inputs.
 //!
-//! Role: its typed spec. Holds always: once checked, each input has a name that a query can use bare.
+//! Invariant: after the check, a query can use the name of each input without quotes.
 
 use super::field::{Check, Checked, FieldPath, named, pattern, said, unique_keys};
 use serde::{Deserialize, Serialize};
@@ -14,13 +14,13 @@ pub struct Sql {
     pub queries: Vec<Query>,
 }
 
-/// One result.
+/// A result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Query {
-    /// The name of the result.
+    /// Name of the result.
     pub name: String,
-    /// The tables of the query: a name for each, and the files that are one series under it.
+    /// Tables of the query: their names, with the pattern of the files that form each.
     #[serde(deserialize_with = "unique_keys")]
     pub inputs: BTreeMap<String, String>,
     /// The query.
@@ -46,7 +46,7 @@ impl Check for Sql {
                             "{alias:?} is not the name of a table; write letters, digits and `_`"
                         ));
                     }
-                    // A query does not tell apart what differs in case.
+                    // Unquoted identifiers of a query are not case-sensitive.
                     if !folded.insert(alias.to_ascii_lowercase()) {
                         return at.fault(format!(
                             "the name {alias:?} was given before in another case"

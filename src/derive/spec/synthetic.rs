@@ -1,7 +1,7 @@
-//! Synthetic: series of waves, computed rather than measured.
+//! The spec of Synthetic: series of computed waves.
 //!
-//! Role: its typed spec. Holds always: once checked, a series begins before it ends, every number is
-//! finite, and a wave that repeats says how soon.
+//! Invariants: after the check, a series begins before it ends, every number is finite, and a
+//! periodic wave has a period.
 
 use super::field::{Check, Checked, FieldPath, filled, listed, named};
 use super::moment::Moment;
@@ -17,63 +17,63 @@ pub struct Synthetic {
     pub series: Vec<SyntheticSeries>,
 }
 
-/// One computed series.
+/// A computed series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SyntheticSeries {
-    /// The name of the result.
+    /// Name of the result.
     pub name: String,
-    /// The time of the first row.
+    /// Time of the first row.
     pub start: Moment,
-    /// No row is at this time or after it.
+    /// Exclusive end: all rows are before it.
     pub end: Moment,
-    /// The time between two rows.
+    /// Time between two rows.
     pub every: Span,
-    /// The values of each row.
+    /// The columns.
     pub columns: Vec<SyntheticColumn>,
 }
 
-/// One computed column: `offset + amplitude * wave(time since start / period + phase)`.
+/// A computed column: `offset + amplitude * wave((time - start) / period + phase)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SyntheticColumn {
-    /// The name of the column.
+    /// Name of the column.
     pub name: String,
-    /// Its form.
+    /// Form of the wave.
     pub wave: Wave,
-    /// How long one turn takes.
+    /// Length of a period.
     pub period: Option<Span>,
-    /// How far it goes to each side; 1 without it.
+    /// Amplitude; 1 by default.
     #[serde(default = "one")]
     pub amplitude: f64,
-    /// What it goes around; 0 without it.
+    /// Offset; 0 by default.
     #[serde(default)]
     pub offset: f64,
-    /// How far it is at the start, in turns; 0 without it.
+    /// Phase at the start, in periods; 0 by default.
     #[serde(default)]
     pub phase: f64,
-    /// Chooses among all noises; 0 without it.
+    /// Seed of the noise; 0 by default.
     #[serde(default)]
     pub seed: u64,
 }
 
-/// The form of a computed column.
+/// The form of a wave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wave {
-    /// The sine.
+    /// Sine.
     Sine,
-    /// 1 in the first half of a turn, -1 in the second.
+    /// Square: 1 in the first half of a period, -1 in the second.
     Square,
-    /// From 0 to 1, to -1 and back, in straight lines.
+    /// Triangle: linear from 0 to 1, to -1 and back.
     Triangle,
-    /// From -1 to 1 in a straight line, and at once back.
+    /// Sawtooth: linear from -1 to 1, then back at once.
     Sawtooth,
-    /// Always 1.
+    /// Constant 1.
     Constant,
-    /// The number of turns since the start: it grows without end.
+    /// Number of periods since the start, without bound.
     Ramp,
-    /// Numbers from -1 to 1 that look random and are the same each time.
+    /// Pseudo-random numbers from -1 to 1, equal in each rendering.
     Noise,
 }
 
@@ -82,7 +82,7 @@ fn one() -> f64 {
 }
 
 impl Wave {
-    /// Whether the wave has a period.
+    /// Returns whether the wave needs a period.
     pub fn turns(self) -> bool {
         !matches!(self, Wave::Constant | Wave::Noise)
     }

@@ -1,6 +1,6 @@
-//! Template: texts rendered for each file that a pattern finds.
+//! The spec of Template: a text rendered for each file that a pattern matches.
 //!
-//! Role: its typed spec. Holds always: once checked, each collection has exactly one template.
+//! Invariant: after the check, each collection has exactly one template.
 
 use super::field::{Check, Checked, FieldPath, filled, named, renaming};
 use serde::{Deserialize, Serialize};
@@ -13,33 +13,33 @@ pub struct Template {
     pub collections: Vec<TemplateCollection>,
 }
 
-/// One directory of rendered texts.
+/// A directory of rendered texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateCollection {
-    /// The files.
+    /// Pattern of the files.
     pub in_pattern: String,
-    /// The name of the text, in which `$N` stands for the N-th wildcard, from 0.
+    /// Name of the text. `$N` is the text that wildcard N matched, counted from 0.
     pub out_pattern: String,
-    /// The name of the directory.
+    /// Name of the directory.
     pub name: String,
-    /// The template itself.
+    /// The template, in the document.
     pub template: Option<String>,
-    /// The file that holds it.
+    /// Path of a file with the template.
     pub template_file: Option<String>,
 }
 
-/// Where a template is.
+/// The source of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body<'a> {
-    /// In the document.
+    /// Text in the document.
     Inline(&'a str),
-    /// In a file.
+    /// Path of a file.
     File(&'a str),
 }
 
 impl TemplateCollection {
-    /// The template; `None` if there is not exactly one, which no document that was read has.
+    /// Returns the template, or `None` unless there is exactly one. The check ensures that.
     pub fn body(&self) -> Option<Body<'_>> {
         match (&self.template, &self.template_file) {
             (Some(text), None) => Some(Body::Inline(text)),

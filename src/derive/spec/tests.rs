@@ -1,4 +1,4 @@
-//! Kinds by their names.
+//! Tests of the names of kinds.
 
 use super::Kind;
 

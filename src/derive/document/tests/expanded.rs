@@ -1,10 +1,10 @@
-//! Variables in documents.
+//! Tests of variables in documents.
 
 use super::{Document, NEW, OLD, REDUCE, short, variables};
 use std::collections::BTreeMap;
 
 #[test]
-fn nothing_to_expand_leaves_the_text_alone() {
+fn a_text_without_variables_is_unchanged() {
     let none = BTreeMap::new();
     for text in [NEW, OLD[0].1, OLD[3].1, "not: [a document", "{{"] {
         match Document::expand(text, &none) {
@@ -15,7 +15,7 @@ fn nothing_to_expand_leaves_the_text_alone() {
     let mut template = OLD[7].1.replace("{{ reduce }}", "downsampled");
     template.push_str("# The end\n");
     assert_eq!(Document::expand(&template, &none).unwrap(), template);
-    // What else was written is the same once something was expanded.
+    // Other values are the same after an expansion.
     let expanded = Document::expand(OLD[7].1, &variables()).unwrap();
     assert!(expanded != OLD[7].1 && expanded.contains("{{ args[0] }}"));
     assert_eq!(
@@ -66,7 +66,7 @@ fn variables_that_cannot_be_expanded_are_named() {
         error.ends_with("; a value with `{{ }}` has to be quoted"),
         "{error}"
     );
-    // Nothing is escaped, and a value is not a template again.
+    // Nothing is escaped, and a value is not expanded again.
     let given = [("x".to_owned(), "/<a>&'\"{{ y }}".to_owned())].into();
     let text = Document::expand(&short("Sql", "{query: '{{ x }}'}"), &given).unwrap();
     let value: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();

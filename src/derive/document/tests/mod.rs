@@ -1,4 +1,4 @@
-//! Documents that load, and what they say.
+//! Tests of documents that load, and of their content.
 
 mod expanded;
 mod refused;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 const UUID: &str = "ca5a6baf-7787-40c2-beb5-42dfe7484bcc";
 
-/// The documents of the first pond, each kind once.
+/// The documents of the predecessor's pond, one of each kind.
 const OLD: [(Kind, &str); 9] = [
     (Kind::HydroVu, include_str!("../../examples/hydrovu.yaml")),
     (Kind::Backup, include_str!("../../examples/backup.yaml")),
@@ -45,7 +45,7 @@ fn load(text: &str) -> Document {
     Document::parse(&Document::expand(text, &variables()).unwrap()).unwrap()
 }
 
-/// A document of a kind with a spec that is written in one line, the sixth.
+/// Returns a document of a kind, with a spec in one line, which is line 6.
 fn short(kind: &str, spec: &str) -> String {
     format!("apiVersion: v1\nkind: {kind}\nname: short\ndesc: one\nmetadata: {{}}\nspec: {spec}\n")
 }
@@ -62,7 +62,7 @@ fn each_old_kind_loads() {
 }
 
 #[test]
-fn what_the_old_ones_say_is_there() {
+fn old_documents_keep_their_content() {
     let Spec::Derive(derive) = load(OLD[5].1).spec else {
         panic!()
     };
@@ -136,9 +136,9 @@ fn fields_may_come_in_any_order() {
     );
 }
 
-/// The library panics on some of these.
+/// The YAML library panics on some of these.
 #[test]
-fn an_alias_anywhere_is_answered() {
+fn an_alias_anywhere_never_panics() {
     let text: Vec<char> = NEW.chars().collect();
     for at in 0..text.len() {
         let mut edited = text.clone();
@@ -189,7 +189,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
-    fn whatever_is_edited_is_answered_in_one_line(
+    fn any_edit_gives_a_document_or_a_one_line_error(
         which in 0_usize..10,
         edits in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..4, any::<char>()), 1..4),
     ) {

@@ -1,4 +1,4 @@
-//! Documents that do not load, and what is said of them.
+//! Tests of documents that are refused, and of the messages.
 
 use super::{Document, OLD, REDUCE, UUID, short};
 use crate::derive::spec::Kind;
@@ -10,7 +10,7 @@ fn refused(text: &str, expected: &str) {
 }
 
 #[test]
-fn places_and_fields_of_what_is_wrong() {
+fn errors_name_the_position_and_the_field() {
     let reduce = REDUCE.replace("{{ combine }}", "noyo-data");
     let line = |number: usize| reduce.lines().nth(number - 1).unwrap();
     let with = |number: usize, text: &str| reduce.replacen(line(number), text, 1);
@@ -32,7 +32,7 @@ fn places_and_fields_of_what_is_wrong() {
 }
 
 #[test]
-fn what_is_wrong_with_the_heading() {
+fn faults_of_the_heading_are_refused() {
     let good = short("Inbox", "{pattern: /in/*}");
     Document::parse(&good).unwrap();
     for (from, to, expected) in [
@@ -187,7 +187,7 @@ fn what_is_wrong_with_the_heading() {
 }
 
 #[test]
-fn what_is_wrong_with_the_spec() {
+fn faults_of_the_spec_are_refused() {
     for (kind, spec, expected) in [
         (
             "Inbox",
@@ -341,7 +341,7 @@ fn what_is_wrong_with_the_spec() {
 }
 
 #[test]
-fn directories_in_directories_end() {
+fn nesting_of_dynamic_directories_is_bounded() {
     let nested = |levels: usize| {
         let mut spec = "{files: [{name: a, pattern: /b}]}".to_owned();
         let mut kind = "Concat";
