@@ -3,8 +3,10 @@
 //! A segment is the concatenation of its stored extents; the extent records hold their offsets and
 //! hashes. Appends go to one segment until it has [`SEGMENT_SIZE`] bytes.
 //!
-//! Invariant: a segment of an earlier run is never appended to. After a crash its end may hold
-//! bytes that no record refers to, and that may not be on stable storage.
+//! Invariants: a segment of an earlier run is never appended to; after a crash its end may hold bytes
+//! that no record refers to, and that may not be on stable storage. Whatever was appended before a
+//! call of [`Segments::sync`] is on stable storage when it returns `Ok`, whichever other syncs run
+//! beside it: an entry stays listed as unsynced until a sync of it has returned.
 
 use super::ContentError;
 use crate::disk::{Disk, DiskFile};
@@ -24,18 +26,36 @@ const OPEN_FILES: usize = 32;
 pub(super) struct Segments {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    /// Held for the whole of a sync. Taken before `tail`, which a sync releases while it waits for
+    /// the disk, so that others go on appending.
+    syncing: Mutex<()>,
     tail: Mutex<Tail>,
     readers: Mutex<HashMap<SegmentId, Arc<dyn DiskFile>>>,
+}
+
+/// A segment file, with its path for error messages.
+type SegmentFile = (PathBuf, Arc<dyn DiskFile>);
+
+/// What one sync has to write.
+struct Unsynced {
+    ended: Vec<SegmentFile>,
+    /// The open segment: its id, its length now, its file.
+    open: Option<((SegmentId, u64), SegmentFile)>,
+    /// Number of segments created so far, and whether the folder has to be synced for their names.
+    made: u64,
+    folder: bool,
 }
 
 /// The open segment, and what has to be synced.
 struct Tail {
     next: u64,
     open: Option<Open>,
-    /// Ended segments with bytes that are not synced.
-    unsynced: Vec<(PathBuf, Arc<dyn DiskFile>)>,
-    /// Whether a file was created since the last sync of the folder.
-    made: bool,
+    /// Ended segments with bytes that are not synced. An entry is removed only after a sync of it
+    /// has succeeded.
+    ended: Vec<SegmentFile>,
+    /// Number of segments created, and of those whose names a sync of the folder has covered.
+    made: u64,
+    named: u64,
     /// Set when a sync failed: the kernel may have dropped dirty pages, and a later sync of the
     /// same file would report success all the same.
     failed: bool,
@@ -47,7 +67,34 @@ impl Tail {
         if let Some(open) = self.open.take()
             && open.synced < open.len
         {
-            self.unsynced.push((open.path, open.file));
+            self.ended.push((open.path, open.file));
+        }
+    }
+
+    /// What is not on stable storage, unless a sync has failed before.
+    fn unsynced(&self, dir: &Path) -> Result<Unsynced, ContentError> {
+        if self.failed {
+            let source = io::Error::other("an earlier sync failed");
+            return Err(ContentError::io("sync", dir)(source));
+        }
+        let open = self.open.as_ref().filter(|open| open.synced < open.len);
+        Ok(Unsynced {
+            ended: self.ended.clone(),
+            open: open.map(|o| ((o.id, o.len), (o.path.clone(), o.file.clone()))),
+            made: self.made,
+            folder: self.named < self.made,
+        })
+    }
+
+    /// Notes that a sync has succeeded. What was appended or ended meanwhile is still to be synced.
+    fn synced(&mut self, done: &Unsynced) {
+        let is_synced = |path: &PathBuf| done.ended.iter().any(|(synced, _)| synced == path);
+        self.ended.retain(|(path, _)| !is_synced(path));
+        self.named = done.made;
+        if let (Some(((id, len), _)), Some(open)) = (&done.open, &mut self.open)
+            && open.id == *id
+        {
+            open.synced = *len;
         }
     }
 }
@@ -69,10 +116,12 @@ impl Segments {
             tail: Mutex::new(Tail {
                 next: last.map_or(1, |id| id.0 + 1),
                 open: None,
-                unsynced: Vec::new(),
-                made: false,
+                ended: Vec::new(),
+                made: 0,
+                named: 0,
                 failed: false,
             }),
+            syncing: Mutex::default(),
             readers: Mutex::default(),
         })
     }
@@ -114,7 +163,7 @@ impl Segments {
             .create(&path)
             .map_err(ContentError::io("create", &path))?;
         tail.next += 1;
-        tail.made = true;
+        tail.made += 1;
         tail.open = Some(Open {
             id,
             file,
@@ -126,49 +175,31 @@ impl Segments {
     }
 
     /// Returns once all bytes that were appended before the call are on stable storage.
+    ///
+    /// Errors: after a sync that lost pages ([`ContentError::is_lost_sync`]) every later call fails,
+    /// and so does every call that waited for that sync. After any other error nothing counts as
+    /// synced, and the next call tries again.
     pub(super) fn sync(&self) -> Result<(), ContentError> {
-        let (files, upto, made) = {
-            let mut tail = self.tail.lock();
-            if tail.failed {
-                let source = io::Error::other("an earlier sync failed");
-                return Err(ContentError::io("sync", &self.dir)(source));
-            }
-            let mut files = std::mem::take(&mut tail.unsynced);
-            let mut upto = None;
-            if let Some(open) = &tail.open
-                && open.synced < open.len
-            {
-                files.push((open.path.clone(), open.file.clone()));
-                upto = Some((open.id, open.len));
-            }
-            (files, upto, std::mem::take(&mut tail.made))
-        };
-        let synced = files
-            .iter()
-            .try_for_each(|(path, file)| file.sync_data().map_err(ContentError::io("sync", path)))
-            .and_then(|()| if made { self.sync_dir() } else { Ok(()) });
+        let _one_at_a_time = self.syncing.lock();
+        let unsynced = self.tail.lock().unsynced(&self.dir)?;
+        let synced = self.write_back(&unsynced);
         let mut tail = self.tail.lock();
         match &synced {
-            Err(error) if error.is_lost_sync() => tail.failed = true,
-            // The sync could not begin, so no pages were lost: try these files again with the next
-            // one.
-            Err(_) => {
-                let again = files.into_iter().filter(|(path, _)| {
-                    let open = tail.open.as_ref();
-                    open.is_none_or(|open| open.path != *path)
-                });
-                let again: Vec<_> = again.collect();
-                tail.unsynced.extend(again);
-                tail.made |= made;
-            }
-            Ok(()) => {}
-        }
-        if let (Ok(()), Some((id, len)), Some(open)) = (&synced, upto, &mut tail.open)
-            && open.id == id
-        {
-            open.synced = len;
+            Ok(()) => tail.synced(&unsynced),
+            Err(error) => tail.failed |= error.is_lost_sync(),
         }
         synced
+    }
+
+    fn write_back(&self, unsynced: &Unsynced) -> Result<(), ContentError> {
+        let open = unsynced.open.iter().map(|(_, file)| file);
+        for (path, file) in unsynced.ended.iter().chain(open) {
+            file.sync_data().map_err(ContentError::io("sync", path))?;
+        }
+        match unsynced.folder {
+            true => self.sync_dir(),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn ids(&self) -> Result<Vec<SegmentId>, ContentError> {
@@ -189,7 +220,7 @@ impl Segments {
                 let tail = self.tail.lock();
                 let open = tail.open.as_ref().is_some_and(|open| open.id == id);
                 let path = self.path(id);
-                open || tail.unsynced.iter().any(|(unsynced, _)| *unsynced == path)
+                open || tail.ended.iter().any(|(ended, _)| *ended == path)
             };
             if is_open || kept.contains(&id) {
                 continue;

@@ -2,9 +2,14 @@
 
 use super::*;
 use crate::disk::LocalDisk;
+use crate::disk::sim::{Faults, Handle, SimDisk};
 use crate::tinyfs::ops::CHUNK;
 use crate::tinyfs::{ContentId, Entries, Extent, Extents};
+use parking_lot::Mutex;
 use std::fs;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 const C: ContentId = ContentId(7);
 
@@ -172,4 +177,86 @@ fn a_small_read_of_a_verified_extent_verifies_only_its_groups() {
         );
     }
     assert!(read(part(299_999, 2)).is_err(), "beyond the end");
+}
+
+/// A disk that fails as it is told to, and content on it.
+fn simulated(seed: u64) -> (Arc<SimDisk>, Arc<Content>) {
+    let disk = SimDisk::new(seed);
+    let handle: Arc<dyn Disk> = Arc::new(Handle(disk.clone()));
+    handle.make_dir(Path::new("/segments")).unwrap();
+    handle.sync_dir(Path::new("/")).unwrap();
+    let content = Content::open(handle, Path::new("/segments")).unwrap();
+    (disk, Arc::new(content))
+}
+
+/// Runs a sync, and a second one from another thread while the first waits for the disk. Returns what
+/// each said, and what the second said before the first was done, if it said anything by then.
+type Said = Result<(), String>;
+fn two_syncs(disk: &SimDisk, content: &Arc<Content>) -> (Said, Said, Option<Said>) {
+    let said = |synced: Result<(), ContentError>| synced.map_err(|error| error.to_string());
+    let (second, early) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)));
+    let (beside, slot, early_slot) = (content.clone(), second.clone(), early.clone());
+    disk.on_sync(move |_| {
+        if slot.lock().is_some() {
+            return;
+        }
+        let (content, (done, answer)) = (beside.clone(), mpsc::channel());
+        *slot.lock() = Some(thread::spawn(move || {
+            let synced = said(content.sync());
+            done.send(synced.clone()).ok();
+            synced
+        }));
+        // Where it waits for the first sync, as it has to, this runs out.
+        *early_slot.lock() = answer.recv_timeout(Duration::from_millis(200)).ok();
+    });
+    let first = said(content.sync());
+    let second = second.lock().take().unwrap().join().unwrap();
+    let early = early.lock().take();
+    (first, second, early)
+}
+
+#[test]
+fn a_sync_beside_another_waits_until_the_bytes_are_durable() {
+    let (disk, content) = simulated(1);
+    content.settle(&inline(&[(0, 9_000)]), &|_| None).unwrap();
+    let (first, second, early) = two_syncs(&disk, &content);
+    assert_eq!(early, None, "it returned while the bytes were not durable");
+    assert_eq!((first, second), (Ok(()), Ok(())));
+}
+
+#[test]
+fn a_failed_sync_fails_every_sync_that_waited_for_it() {
+    let (disk, content) = simulated(2);
+    content.settle(&inline(&[(0, 9_000)]), &|_| None).unwrap();
+    disk.set_faults(Faults {
+        syncs: 1_000,
+        ..Faults::default()
+    });
+    let (first, second, early) = two_syncs(&disk, &content);
+    assert_eq!(early, None);
+    assert!(first.is_err() && second.is_err(), "{first:?} {second:?}");
+    disk.set_faults(Faults::default());
+    assert!(content.sync().is_err(), "a failed sync was made good");
+}
+
+#[test]
+fn a_sync_that_could_not_begin_is_made_by_the_next_one() {
+    let (disk, content) = simulated(3);
+    let settled = content.settle(&inline(&[(0, 9_000)]), &|_| None).unwrap();
+    disk.set_faults(Faults {
+        descriptors: 1_000,
+        ..Faults::default()
+    });
+    assert!(content.sync().is_err());
+    disk.set_faults(Faults::default());
+    // Bytes that come between the two syncs, and a segment that ends there.
+    content.end_segment();
+    let more: Entries<Extents> = (inline(&[(9_000, 9_000)]).into_iter()).collect();
+    let more = content.settle(&more, &|_| None).unwrap();
+    content.sync().unwrap();
+    disk.power_up();
+    let handle: Arc<dyn Disk> = Arc::new(Handle(disk));
+    let content = Content::open(handle, Path::new("/segments")).unwrap();
+    assert_eq!(bytes_of(&content, &settled)[0].1.len(), 9_000);
+    assert_eq!(bytes_of(&content, &more)[0].1.len(), 9_000);
 }

@@ -65,6 +65,9 @@ pub(crate) struct Faults {
 /// Called before each mutating call.
 type Hook = Box<dyn FnMut() + Send>;
 
+/// Called before each sync of a file, with its path.
+type SyncHook = Box<dyn FnMut(&Path) + Send>;
+
 pub(crate) struct SimDisk {
     state: Mutex<State>,
     rng: Mutex<Rng>,
@@ -76,6 +79,7 @@ pub(crate) struct SimDisk {
     /// armed.
     until_cut: Mutex<Option<u64>>,
     hook: Mutex<Option<Hook>>,
+    on_sync: Mutex<Option<SyncHook>>,
     /// Number of injected faults, so that a test can assert that it met some.
     met: Mutex<u64>,
 }
@@ -99,6 +103,7 @@ impl SimDisk {
             faults: Mutex::default(),
             until_cut: Mutex::new(None),
             hook: Mutex::new(None),
+            on_sync: Mutex::new(None),
             met: Mutex::new(0),
         })
     }
@@ -140,6 +145,11 @@ impl SimDisk {
     /// it.
     pub(crate) fn set_hook(&self, hook: Option<Hook>) {
         *self.hook.lock() = hook;
+    }
+
+    /// Calls `hook` before each sync of a file, but not for syncs that are made while it runs.
+    pub(crate) fn on_sync(&self, hook: impl FnMut(&Path) + Send + 'static) {
+        *self.on_sync.lock() = Some(Box::new(hook));
     }
 
     /// Returns the number of faults injected so far.
@@ -369,6 +379,11 @@ impl DiskFile for SimFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        let hook = self.disk.on_sync.lock().take();
+        if let Some(mut hook) = hook {
+            hook(&self.path);
+            self.disk.on_sync.lock().get_or_insert(hook);
+        }
         self.disk.sync(|state, rng, failed| match failed {
             // As on Linux: after a failed sync the pages count as clean, so that no later sync
             // writes them.
