@@ -113,23 +113,37 @@ impl Layers {
         }
     }
 
-    /// Builds the open version from what the journal holds.
-    pub(super) fn recovered(next_id: u64, generation: u64, changes: Changes) -> Layers {
+    /// Builds the open version from the generations that the journal holds, oldest first. The last
+    /// one is open again. Those before it stay sealed: each becomes a version of its own.
+    pub(super) fn recovered(
+        next_id: u64,
+        generation: u64,
+        generations: Vec<(u64, Changes)>,
+    ) -> Layers {
         let mut layers = Layers::new(next_id);
         layers.generation = generation;
-        if !changes.is_empty() {
+        for (generation, changes) in generations {
+            if changes.is_empty() {
+                continue;
+            }
             let inline = inline_bytes(&changes);
             layers.frozen.push(Frozen {
-                id: 0,
+                id: layers.next_frozen,
                 generation,
                 changes: Arc::new(changes),
                 inline,
                 settled: inline == 0,
                 journaled: true,
             });
-            layers.next_frozen = 1;
+            layers.next_frozen += 1;
         }
         layers
+    }
+
+    /// Returns the oldest generation that is sealed, not empty and not committed.
+    pub(super) fn oldest_sealed(&self) -> Option<u64> {
+        let oldest = self.frozen.first()?.generation;
+        (oldest < self.generation).then_some(oldest)
     }
 
     /// Returns the least id that no committed entry has.

@@ -101,17 +101,15 @@ impl Index {
             damage,
             ..
         } = self.journal.load(committed)?;
-        let (mut newest, mut changes) = (committed + 1, Changes::default());
-        for (generation, more) in generations {
-            newest = generation;
-            changes.absorb(more);
-        }
-        let next_id = disk::next_id_after(&changes)
-            .max(next_id)
+        let newest = generations.last().map_or(committed + 1, |last| last.0);
+        let ids = generations.iter();
+        let next_id = ids
+            .map(|(_, changes)| disk::next_id_after(changes))
+            .fold(next_id, u64::max)
             .max(self.disk.get()?.next_id()?)
             .max(self.next_id.load(Ordering::Relaxed));
         self.next_id.store(next_id, Ordering::Relaxed);
-        *self.layers.write() = Layers::recovered(next_id, newest, changes);
+        *self.layers.write() = Layers::recovered(next_id, newest, generations);
         Ok(damage)
     }
 
@@ -252,6 +250,11 @@ impl Index {
             pending = rest;
         }
         Ok(())
+    }
+
+    /// Returns the oldest generation that is sealed, not empty and not committed.
+    pub fn oldest_sealed(&self) -> Option<u64> {
+        self.layers.read().oldest_sealed()
     }
 
     /// Returns what the generations up to `generation` change, without entries that are equal to

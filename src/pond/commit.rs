@@ -4,6 +4,9 @@
 //! writes its records to the oplog as one Delta commit, and notes them in the index. Operations go on
 //! meanwhile, in the next generation. A commit that fails is tried again with the same generation, so
 //! that it is made once, whatever became of the first try.
+//!
+//! Sealed generations are committed one by one and in order, also after an error or a crash: what
+//! [`Pond::between_versions`] separates never ends up in one version.
 
 use super::lock::Lock;
 use super::saves::PATIENCE;
@@ -11,7 +14,8 @@ use super::{Pond, PondError};
 use crate::index::VersionInfo;
 use crate::oplog::{Oplog, OplogError};
 use crate::tinyfs::{Changes, Time, Version, describe};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -32,7 +36,12 @@ const FOR_A_COMMIT: u64 = 1 << 20;
 pub(super) struct Log {
     oplog: Oplog,
     pending: Option<Pending>,
+    /// The generations that were committed last, with their versions.
+    made: VecDeque<(u64, VersionInfo)>,
 }
+
+/// How many of the generations that were committed last are remembered.
+const REMEMBERED: usize = 64;
 
 struct Pending {
     generation: u64,
@@ -44,7 +53,21 @@ impl Log {
         Log {
             oplog,
             pending: None,
+            made: VecDeque::new(),
         }
+    }
+
+    /// The version that a generation became, if it is one of the last.
+    pub(super) fn version_of(&self, generation: u64) -> Option<VersionInfo> {
+        let found = self.made.iter().rev().find(|(made, _)| *made == generation);
+        found.map(|(_, info)| *info)
+    }
+
+    fn note(&mut self, generation: u64, info: VersionInfo) {
+        if self.made.len() >= REMEMBERED {
+            self.made.pop_front();
+        }
+        self.made.push_back((generation, info));
     }
 
     pub(super) fn oplog(&self) -> &Oplog {
@@ -103,27 +126,66 @@ impl Pond {
         if self.index.dirty().entries == 0 && log.pending.is_none() {
             return Ok(Some(0));
         }
+        self.must_be_able_to_commit()?;
+        let retried = self.commit_sealed(&mut log)?;
+        let sealed = {
+            let _settling = self.flusher.settling.lock();
+            self.prepare_to_seal()?;
+            let _no_change_is_half_done = self.changing.lock();
+            now() && {
+                self.index.seal();
+                true
+            }
+        };
+        match sealed {
+            true => Ok(Some(retried + self.commit_sealed(&mut log)?)),
+            false => Ok(None),
+        }
+    }
+
+    /// Runs `change` on the present between two versions: what was acknowledged before it gets a
+    /// version of its own, and so does what it leaves, with nothing else in it. `change` is given the
+    /// generation that ends before it. No save is under way, unless none ended for [`PATIENCE`].
+    ///
+    /// Both versions are committed by [`Pond::commit`], which the caller has to call; if it fails, or
+    /// after a crash, the next commit makes both.
+    pub(super) fn between_versions<T>(
+        &self,
+        log: &mut MutexGuard<'_, Log>,
+        change: impl FnOnce(u64) -> Result<T, PondError>,
+    ) -> Result<T, PondError> {
+        let until = Instant::now() + PATIENCE;
+        let mut missed = 0;
+        loop {
+            self.must_be_able_to_commit()?;
+            self.commit_sealed(log)?;
+            let settling = self.flusher.settling.lock();
+            self.prepare_to_seal()?;
+            let changing = self.changing.lock();
+            if self.saves.are_none() || self.committer.stopped() || Instant::now() >= until {
+                let before = self.index.seal();
+                let changed = change(before);
+                self.index.seal();
+                return changed;
+            }
+            drop((changing, settling));
+            MutexGuard::unlocked(log, || {
+                self.saves.wait(until, || self.committer.stopped());
+                missed += 1;
+                std::thread::sleep(MISSED.saturating_mul(missed).min(MISSED_MOST));
+            });
+        }
+    }
+
+    /// Whether a commit can be tried: the pond takes changes, is ours, and its disk has room.
+    fn must_be_able_to_commit(&self) -> Result<(), PondError> {
         if let Some(reason) = self.health.reason() {
             return Err(PondError::ReadOnly(reason));
         }
         self.must_hold_the_lock()?;
         // The key-value store does not recover from a write that failed.
         self.room
-            .must_have(FOR_A_COMMIT + 3 * self.index.dirty().bytes)?;
-        let retried = self.commit_pending(&mut log)?;
-        let Some(generation) = self.seal(now)? else {
-            return Ok(None);
-        };
-        let changes = self.index.sealed(generation)?;
-        if changes.is_empty() {
-            self.index.committed(generation);
-            return Ok(Some(retried));
-        }
-        log.pending = Some(Pending {
-            generation,
-            changes,
-        });
-        Ok(Some(retried + self.commit_pending(&mut log)?))
+            .must_have(FOR_A_COMMIT + 3 * self.index.dirty().bytes)
     }
 
     /// Takes no more changes once somebody else has taken the pond: what they do not know of is not
@@ -145,28 +207,46 @@ impl Pond {
         }
     }
 
-    /// Ends the generation, with its content on stable storage, if it is the time.
-    fn seal(&self, now: &dyn Fn() -> bool) -> Result<Option<u64>, PondError> {
-        let _settling = self.flusher.settling.lock();
+    /// Settles most of the content of the open version, while operations go on. The caller holds
+    /// `settling`.
+    fn prepare_to_seal(&self) -> Result<(), PondError> {
         if let Err(error) = self.merge_tails() {
             tracing::warn!("small extents stay as they are: {}", describe(&error));
         }
-        // Most of the content first, while operations go on; then what came in between.
-        self.freeze_and_settle()?;
-        let generation = {
-            let _no_change_is_half_done = self.changing.lock();
-            if !now() {
-                return Ok(None);
+        self.freeze_and_settle()
+    }
+
+    /// Commits the sealed generations, the oldest first. Returns how many entries.
+    fn commit_sealed(&self, log: &mut Log) -> Result<u64, PondError> {
+        let mut done = self.commit_pending(log)?;
+        while let Some(generation) = self.index.oldest_sealed() {
+            {
+                let _settling = self.flusher.settling.lock();
+                self.settle()?;
+                self.sync_content()?;
             }
-            self.index.seal()
-        };
-        self.settle()?;
-        self.content.sync().inspect_err(|error| {
+            let changes = self.index.sealed(generation)?;
+            if changes.is_empty() {
+                self.index.committed(generation);
+                continue;
+            }
+            log.pending = Some(Pending {
+                generation,
+                changes,
+            });
+            done += self.commit_pending(log)?;
+        }
+        Ok(done)
+    }
+
+    /// Returns when all settled content is on stable storage. After a sync that failed the pond takes
+    /// no more changes.
+    pub(super) fn sync_content(&self) -> Result<(), PondError> {
+        Ok(self.content.sync().inspect_err(|error| {
             if error.is_lost_sync() {
                 self.health.fail(describe(error));
             }
-        })?;
-        Ok(Some(generation))
+        })?)
     }
 
     fn commit_pending(&self, log: &mut Log) -> Result<u64, PondError> {
@@ -196,8 +276,10 @@ impl Pond {
             self.index
                 .reopen(|applied, take| replay(&log.oplog, applied, take))?;
         }
-        self.index.committed(pending.generation);
+        let generation = pending.generation;
+        self.index.committed(generation);
         log.pending = None;
+        log.note(generation, info);
         *self.latest.lock() = info;
         self.keeper.committed();
         if log.oplog.checkpoint_due()

@@ -17,7 +17,7 @@ fn key(n: u64) -> (NodeId, AttrName) {
 fn layer(generation: u64, n: u64) -> Frozen {
     let mut changes = Changes::default();
     changes.set::<Attrs>(key(n), Some(Bytes::from(vec![n as u8; 5_000])));
-    let mut layers = Layers::recovered(100, generation, Changes::default());
+    let mut layers = Layers::recovered(100, generation, Vec::new());
     layers.apply(changes, None);
     layers.freeze();
     layers.unjournaled().remove(0)

@@ -162,7 +162,7 @@ impl Pond {
 
     /// Writes table, index and segments anew, with the versions that are kept. With `erase`, no byte that only
     /// the scope needed stays in any segment.
-    fn rewrite(
+    pub(in crate::pond) fn rewrite(
         &self,
         log: &mut Log,
         kept: &BTreeSet<Version>,
@@ -218,7 +218,7 @@ impl Pond {
                 Ok(rewrite.push(commit, &changes)?)
             },
         )?;
-        self.content.sync()?;
+        self.sync_content()?;
         self.mark_index()?;
         log.oplog_mut().commit_rewrite(rewrite)?;
         let mut segments = rebuild.segments()?;

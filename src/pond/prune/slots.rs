@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 
 /// The part of the tree whose history is thinned.
 #[derive(Debug, Default)]
-pub(super) struct Scope {
+pub(in crate::pond) struct Scope {
     pub nodes: HashSet<NodeId>,
     /// All contents that these nodes ever had.
     pub contents: HashSet<ContentId>,

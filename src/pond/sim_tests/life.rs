@@ -17,6 +17,8 @@ pub(super) struct Tally {
     pub(super) cuts: u64,
     /// Times that versions were forgotten.
     pub(super) prunes: u64,
+    /// Times that the past was brought back, by a restoration or an undo.
+    pub(super) restored: u64,
     pub(super) kills: u64,
     /// Of both, those during which the pond was being opened.
     pub(super) reopenings_cut: u64,
@@ -32,6 +34,7 @@ impl Tally {
         self.versions += other.versions;
         self.cuts += other.cuts;
         self.prunes += other.prunes;
+        self.restored += other.restored;
         self.kills += other.kills;
         self.reopenings_cut += other.reopenings_cut;
         self.faults += other.faults;
@@ -42,6 +45,8 @@ impl Tally {
 pub(super) struct Life {
     world: World,
     rng: Rng,
+    /// Chooses when the past is brought back; nothing, in a life that does not know of that.
+    past: Option<Rng>,
     pub(super) tally: Tally,
 }
 
@@ -50,6 +55,7 @@ impl Life {
         Life {
             world: World::new(seed, planted),
             rng: Rng(seed.wrapping_mul(0x9E37_79B9).wrapping_add(1)),
+            past: (!super::KEPT.contains(&seed)).then_some(Rng(seed ^ 0x9a57)),
             tally: Tally::default(),
         }
     }
@@ -71,6 +77,16 @@ impl Life {
     }
 
     fn step(&mut self) {
+        if let Some(past) = &mut self.past
+            && past.below(20) == 0
+        {
+            let chosen = past.number();
+            let restored = self.with_faults(|life| life.world.bring_back(chosen).is_ok());
+            self.tally.restored += u64::from(restored);
+            if self.world.disk.is_cut() {
+                return;
+            }
+        }
         match self.rng.below(100) {
             0..62 => {
                 if self.world.operate(&mut self.rng).is_ok() {

@@ -1,16 +1,18 @@
 //! A simulated world: the real pond, content, journal and oplog over a disk that fails as a seed has it.
 //!
 //! In: a seed. Out: nothing, or what was lost or wrong. One seed is a life of a pond: operations, flushes,
-//! commits and checkpoints, with operations of others between any two calls to the disk; transient and
+//! commits, checkpoints, prunes, restorations and undos, with operations of others between any two calls to the disk; transient and
 //! permanent errors, calls that are done and said to have failed, a full disk, a clock that steps back;
 //! kills and power cuts at any call, during recovery too. After each of these the tree must be the state
 //! after some prefix of the acknowledged operations that holds all that was flushed, every earlier version
 //! must be what it was, and nothing may be found by the check.
 //!
 //! [`world`] is the pond with its disk and all that was promised; [`life`] chooses what happens.
+//! [`beside`] has cases of two things at once, each at the one moment that matters.
 //!
 //! `POND_SIM_SEEDS` says how many seeds (100), `POND_SIM_FIRST` the first one.
 
+mod beside;
 mod life;
 mod tree;
 mod world;
@@ -59,7 +61,7 @@ fn no_seed_loses_anything() {
     println!("{seeds} seeds: {total:?}");
     // A simulation in which nothing happened has proved nothing.
     assert!(total.cuts > 0 && total.kills > 0 && total.faults > 0 && total.durable > 0);
-    assert!(total.versions > 0 && total.between > 0 && total.prunes > 0);
+    assert!(total.versions > 0 && total.between > 0 && total.prunes > 0 && total.restored > 0);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! what the pond itself showed when an operation was acknowledged: whether that is right is for the model
 //! tests of the tree.
 
-use super::tree::{Tree, read};
+use super::tree::{Tree, alike, read};
 use crate::disk::Disk;
 use crate::disk::sim::{Faults, Handle, Rng, SimDisk};
 use crate::pond::open::{Ground, make};
@@ -36,7 +36,7 @@ fn clock() -> Time {
 /// What was promised.
 #[derive(Default)]
 pub(super) struct Promised {
-    /// The tree after each acknowledged operation, from the last recovery on.
+    /// The tree after each acknowledged operation that no crash took back.
     pub(super) states: Vec<Tree>,
     /// Of them, the oldest that a crash may leave.
     pub(super) durable: usize,
@@ -45,6 +45,17 @@ pub(super) struct Promised {
     pub(super) may_go: BTreeSet<u64>,
     /// Operations that were performed between two calls to the disk.
     pub(super) between: u64,
+    /// The past is being brought back.
+    bringing_back: bool,
+}
+
+impl Promised {
+    /// Notes the tree as it is now, if that is new.
+    fn note(&mut self, tree: Tree) {
+        if self.states.last() != Some(&tree) {
+            self.states.push(tree);
+        }
+    }
 }
 
 pub(super) struct World {
@@ -114,9 +125,17 @@ impl World {
             if disk.is_cut() || rng.below(6) > 0 || pond.changing.try_lock().is_none() {
                 return;
             }
-            if operate(&pond, &mut rng).is_ok() {
+            let see = || {
                 let tree = disk.without_faults(|| read(&pond, Version::NOW));
-                let tree = tree.expect("the tree is readable");
+                tree.expect("the tree is readable")
+            };
+            // The past may have been brought back since, by whoever calls the disk.
+            let bringing_back = promised.lock().bringing_back;
+            if bringing_back {
+                promised.lock().note(see());
+            }
+            if operate(&pond, &mut rng).is_ok() {
+                let tree = see();
                 let mut promised = promised.lock();
                 promised.states.push(tree);
                 promised.between += 1;
@@ -188,6 +207,43 @@ impl World {
         Ok(())
     }
 
+    /// Brings back a version that `chosen` chooses, or undoes the newest one. What was there before stays
+    /// in a version, and what comes back has one, while others go on.
+    pub(super) fn bring_back(&self, chosen: u64) -> Result<(), PondError> {
+        let pond = self.pond();
+        let versions = self
+            .promised
+            .lock()
+            .versions
+            .keys()
+            .copied()
+            .collect::<Vec<_>>();
+        let at = versions[chosen as usize % versions.len()];
+        let before = self.promised.lock().states.len() - 1;
+        self.promised.lock().bringing_back = true;
+        let done = match chosen >> 32 & 3 {
+            0 => pond.undo().map(|(_, done)| done),
+            _ => pond.restore(None, Version(at)),
+        };
+        self.promised.lock().bringing_back = false;
+        if self.disk.is_cut() {
+            return done.map(drop);
+        }
+        // Also where no version could be made of it.
+        let tree = self.tree(Version::NOW);
+        self.promised.lock().note(tree);
+        let done = done?;
+        let (tree, expected) = (self.tree(done.version), self.tree(done.from));
+        assert!(
+            alike(&tree, &expected),
+            "version {} came back as another",
+            done.from
+        );
+        let mut promised = self.promised.lock();
+        promised.durable = promised.durable.max(before);
+        Ok(())
+    }
+
     /// Forgets all but the last versions. Until that is known to have been done, each of the others is there
     /// or not.
     pub(super) fn prune(&self) -> Result<(), PondError> {
@@ -225,14 +281,14 @@ impl World {
         let latest = self.pond().latest().version;
         let mut promised = self.promised.lock();
         let found = promised.states.iter().rposition(|state| *state == tree);
-        match found {
-            None => panic!("{after}: the tree is the state after no prefix of the operations"),
-            Some(found) => assert!(
-                found >= promised.durable,
-                "{after}: the tree is the state after operation {found}, {} was durable",
-                promised.durable
-            ),
-        }
+        let Some(found) = found else {
+            panic!("{after}: the tree is the state after no prefix of the operations");
+        };
+        assert!(
+            found >= promised.durable,
+            "{after}: the tree is the state after operation {found}, {} was durable",
+            promised.durable
+        );
         let newest = promised.versions.keys().next_back().copied().unwrap_or(0);
         assert!(latest.0 >= newest, "{after}: version {newest} is gone");
         let may_go = std::mem::take(&mut promised.may_go);
@@ -264,8 +320,9 @@ impl World {
         }
         let problems = self.pond().check(true).expect("check");
         assert!(problems.is_empty(), "{after}: {problems:?}");
-        promised.states = vec![tree];
-        promised.durable = 0;
+        // A generation that was sealed before the crash becomes a version of its own: an earlier state.
+        promised.states.truncate(found + 1);
+        promised.durable = found;
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Content is shared with the past, never copied.
 
-use super::{Unlinked, directory, extents_in, xattrs};
+use super::{Unlinked, directory, extents_in, holder, xattrs};
 use crate::tinyfs::{
     Attrs, ContentId, Dentry, Errno, Extents, FsResult, Kind, Name, Names, Node, NodeId, Nodes,
     Store, Time, Tx, Version,
@@ -111,7 +111,7 @@ pub fn restore<S: Store>(
             dir_then,
             name,
         }) => {
-            directory(tx, dir)?;
+            holder(tx, dir)?;
             let past = Subtree::of(store, at, dir_then, name)?;
             (past, Subtree::of(store, Version::NOW, dir, name)?)
         }
