@@ -3,9 +3,10 @@
 use super::glob::{Component, Pattern};
 use super::matching::match_component;
 use super::path::{Last, checked};
-use super::{Errno, FsResult, Item, Kind, Name, Place, Store, Wd};
+use super::{Errno, FsError, FsResult, Item, Kind, Name, Place, Store, Wd};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::vec;
 
 /// Maximum depth of a visit. Bounds the visit of a damaged tree in which a directory contains
 /// itself.
@@ -33,8 +34,43 @@ impl<'s, S: Store> Wd<'s, S> {
         pattern: &Pattern,
         visit: &mut dyn FnMut(Match<'s>) -> ControlFlow<()>,
     ) -> FsResult<()> {
-        let states = closed(&pattern.components, [0].into());
-        descend(self, pattern, &states, &mut Vec::new(), visit).map(|_| ())
+        // A stack of its own: the tree may be as deep as `MAX_DEPTH`, and a thread's stack is small.
+        let mut levels = vec![Level::new(self.clone(), pattern, [0].into())?];
+        let mut path: Vec<Name> = Vec::new();
+        while let Some(level) = levels.last_mut() {
+            let Some((name, item)) = level.rest.next() else {
+                levels.pop();
+                path.pop();
+                continue;
+            };
+            let Some(found) = step(level, &pattern.components, &name, item)? else {
+                continue;
+            };
+            path.push(name);
+            if found.ends {
+                let names: Vec<&[u8]> = path.iter().map(Name::as_bytes).collect();
+                if let Some(captures) = pattern.matches(&names) {
+                    let found = Match {
+                        path: path.clone(),
+                        captures,
+                        place: found.place.clone(),
+                    };
+                    if visit(found).is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            if found.next.is_empty() {
+                path.pop();
+                continue;
+            }
+            if path.len() > MAX_DEPTH {
+                return Err(Errno::ELOOP.into());
+            }
+            let wd = level.wd.entered(found.place)?;
+            levels.push(Level::new(wd, pattern, found.next)?);
+        }
+        Ok(())
     }
 
     /// Returns everything that `pattern` matches from here.
@@ -58,75 +94,77 @@ fn closed(components: &[Component], mut states: BTreeSet<usize>) -> BTreeSet<usi
     states
 }
 
-fn descend<'s, S: Store>(
-    wd: &Wd<'s, S>,
-    pattern: &Pattern,
-    states: &BTreeSet<usize>,
-    path: &mut Vec<Name>,
-    visit: &mut dyn FnMut(Match<'s>) -> ControlFlow<()>,
-) -> FsResult<ControlFlow<()>> {
-    let components = &pattern.components;
-    if path.len() > MAX_DEPTH {
-        return Err(Errno::ELOOP.into());
+/// A directory that is being visited.
+struct Level<'s, S> {
+    wd: Wd<'s, S>,
+    /// Components that the next name may match.
+    states: BTreeSet<usize>,
+    /// Entries that are still to be matched.
+    rest: vec::IntoIter<(Name, Item<'s>)>,
+}
+
+impl<'s, S: Store> Level<'s, S> {
+    fn new(wd: Wd<'s, S>, pattern: &Pattern, states: BTreeSet<usize>) -> FsResult<Self> {
+        let states = closed(&pattern.components, states);
+        let rest = candidates(&wd, &pattern.components, &states)?.into_iter();
+        Ok(Level { wd, states, rest })
     }
-    for (name, item) in candidates(wd, components, states)? {
-        let kind = item.kind();
-        let mut next = BTreeSet::new();
-        // A literal name follows a symbolic link, a wildcard does not.
-        let mut named = false;
-        for i in states.iter().copied() {
-            match components.get(i) {
-                Some(Component::Tree) => drop(next.insert(i)),
-                Some(of) if match_component(of, name.as_bytes(), &mut Vec::new()) => {
-                    let literal = matches!(of, Component::Name(_));
-                    named |= literal;
-                    if kind != Kind::Symlink || literal || i + 1 == components.len() {
-                        next.insert(i + 1);
-                    }
+}
+
+/// What an entry means for the visit.
+struct Step<'s> {
+    place: Place<'s>,
+    /// Whether the pattern may end here.
+    ends: bool,
+    /// Components that names in this directory may match; empty if it is not to be entered.
+    next: BTreeSet<usize>,
+}
+
+/// Matches one entry. Returns `None` if a symbolic link that the pattern names leads nowhere.
+fn step<'s, S: Store>(
+    level: &Level<'s, S>,
+    components: &[Component],
+    name: &Name,
+    item: Item<'s>,
+) -> FsResult<Option<Step<'s>>> {
+    let kind = item.kind();
+    let mut next = BTreeSet::new();
+    // A literal name follows a symbolic link, a wildcard does not.
+    let mut named = false;
+    for i in level.states.iter().copied() {
+        match components.get(i) {
+            Some(Component::Tree) => drop(next.insert(i)),
+            Some(of) if match_component(of, name.as_bytes(), &mut Vec::new()) => {
+                let literal = matches!(of, Component::Name(_));
+                named |= literal;
+                if kind != Kind::Symlink || literal || i + 1 == components.len() {
+                    next.insert(i + 1);
                 }
-                _ => {}
             }
-        }
-        if kind == Kind::Symlink {
-            // `**` matches a symbolic link as its last name, but does not enter it.
-            next.retain(|i| named || *i >= components.len() - 1);
-        }
-        let ends = next.contains(&components.len())
-            || next.contains(&(components.len() - 1))
-                && components.last() == Some(&Component::Tree);
-        let place = match named && kind == Kind::Symlink {
-            true => match wd.open_path(name.as_bytes(), Last::Follow) {
-                Ok(place) => place,
-                Err(super::FsError::Posix(_)) => continue,
-                Err(error) => return Err(error),
-            },
-            false => wd.place_of(item)?,
-        };
-        let through =
-            next.iter().any(|i| *i < components.len()) && (named || kind != Kind::Symlink);
-        path.push(name);
-        let mut flow = ControlFlow::Continue(());
-        if ends {
-            let names: Vec<&[u8]> = path.iter().map(Name::as_bytes).collect();
-            if let Some(captures) = pattern.matches(&names) {
-                let (path, place) = (path.clone(), place.clone());
-                flow = visit(Match {
-                    path,
-                    captures,
-                    place,
-                });
-            }
-        }
-        if flow.is_continue() && through && place.kind() == Kind::Directory {
-            let states = closed(components, next);
-            flow = descend(&wd.entered(place)?, pattern, &states, path, visit)?;
-        }
-        path.pop();
-        if flow.is_break() {
-            return Ok(flow);
+            _ => {}
         }
     }
-    Ok(ControlFlow::Continue(()))
+    if kind == Kind::Symlink {
+        // `**` matches a symbolic link as its last name, but does not enter it.
+        next.retain(|i| named || *i >= components.len() - 1);
+    }
+    let ends = next.contains(&components.len())
+        || next.contains(&(components.len() - 1)) && components.last() == Some(&Component::Tree);
+    let place = match named && kind == Kind::Symlink {
+        true => match level.wd.open_path(name.as_bytes(), Last::Follow) {
+            Ok(place) => place,
+            Err(FsError::Posix(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        },
+        false => level.wd.place_of(item)?,
+    };
+    let through = next.iter().any(|i| *i < components.len())
+        && (named || kind != Kind::Symlink)
+        && place.kind() == Kind::Directory;
+    if !through {
+        next.clear();
+    }
+    Ok(Some(Step { place, ends, next }))
 }
 
 /// Returns the entries that may match: looked up if all candidates are literal names, else listed.
