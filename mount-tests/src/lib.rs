@@ -10,6 +10,7 @@
 //! * [`damage`]: broken files of a pond, and whether anything wrong is ever taken for the truth.
 //! * [`disk`]: a small disk under a pond, to be filled up or cut off its power.
 //! * [`place`]: the same test body on a plain directory and on a mount.
+//! * [`stall`]: a storm of operations under a watchdog that notices one that does not return.
 //! * [`stacked`]: bind mounts, overlays and disks in files, which a test puts on top of a mount or below it.
 //! * [`sys`] and [`rng`]: thin wrappers, and a random generator that a seed repeats.
 //!
@@ -30,6 +31,8 @@
 //! | `POND_TEST_MANY` | 5000 | files that are made under a limit of memory (the full run takes 50000) |
 //! | `POND_TEST_LARGE_MB` | 256 | the size of the file that is written under it (the full run takes 4096) |
 //! | `POND_TEST_SOAK` | 10 | seconds of the mixed load (the full run takes 2700; raise `POND_TEST_LIMIT` with it) |
+//! | `POND_TEST_STORM_SECONDS` | 15 | seconds of the storm under a watchdog (the full run takes 1800) |
+//! | `POND_TEST_STALL_MS` | 30000 | how long an operation in it may take (the full run allows 2000) |
 //! | `POND_TEST_REMOUNT_MS` | 2000 | how long a mount after a kill may take |
 //! | `POND_TEST_DIRECT` | 400 | asynchronous direct writes of each kind that are read back |
 //! | `POND_TEST_SEED` | from the clock | repeats a random test; every such test prints its seed |
@@ -49,6 +52,7 @@ pub mod rng;
 pub mod run;
 pub mod side;
 pub mod stacked;
+pub mod stall;
 pub mod sys;
 pub mod tree;
 

@@ -22,19 +22,21 @@ pub fn refused<T: std::fmt::Debug, E: Into<io::Error>>(result: Result<T, E>, exp
     }
 }
 
+/// Makes the calling thread, and it alone, run as the user that owns nothing. There is no way back.
+pub fn become_nobody() {
+    let nobody = crate::run::NOBODY;
+    // SAFETY: plain numbers. Called past the C library, it changes this thread alone.
+    let (group, user) = unsafe {
+        (
+            libc::syscall(libc::SYS_setresgid, nobody, nobody, nobody),
+            libc::syscall(libc::SYS_setresuid, nobody, nobody, nobody),
+        )
+    };
+    assert_eq!((group, user), (0, 0), "cannot become another user");
+}
+
 /// Runs `body` as the user that owns nothing, in a thread of its own.
 pub fn as_nobody<T: Send>(body: impl FnOnce() -> T + Send) -> T {
-    let nobody = crate::run::NOBODY;
-    let become_nobody = || {
-        // SAFETY: plain numbers. Called past the C library, it changes this thread alone, which ends.
-        let (group, user) = unsafe {
-            (
-                libc::syscall(libc::SYS_setresgid, nobody, nobody, nobody),
-                libc::syscall(libc::SYS_setresuid, nobody, nobody, nobody),
-            )
-        };
-        assert_eq!((group, user), (0, 0), "cannot become another user");
-    };
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             become_nobody();

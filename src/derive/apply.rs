@@ -99,7 +99,7 @@ fn write(
     }
     told.names.push((dir, file));
     told.nodes.push(dir);
-    pond.tell(&told);
+    pond.announce(&told);
     pond.sync().map_err(DeriveError::new)?;
     Ok(())
 }
@@ -151,7 +151,7 @@ pub fn delete(pond: &Pond, kind: Kind, name: &str) -> Result<(), DeriveError> {
     let (dir, _) = folder.ok_or_else(|| missing(kind, name))?;
     let file = named(&format!("{name}{ENDING}"))?;
     pond.unlink(&caller(), dir, &file)?;
-    pond.tell(&Restored {
+    pond.announce(&Restored {
         names: vec![(dir, file)],
         nodes: vec![dir],
         ..Restored::default()

@@ -6,6 +6,8 @@ use crate::pond::{OpenOptions, Pond};
 use crate::tinyfs::ops::{Caller, NewNode};
 use crate::tinyfs::{Kind, Name, NodeId, Version};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -358,4 +360,47 @@ fn every_old_document_loads() {
             .collect();
         assert!(wrong.is_empty(), "{}: {wrong:?}", applied.path);
     }
+}
+
+/// The watcher may wait until the kernel's requests are answered, so none of them may wait for it.
+#[test]
+fn every_operation_goes_on_while_changes_are_announced() {
+    let world = World::new();
+    world.put("data", "1.csv", "timestamp,a\n1,10\n");
+    let before = world.pond.sync().unwrap();
+    let file = world.put("data", "1.csv", "timestamp,a\n1,20\n");
+    let (pond, announced) = (Arc::downgrade(&world.pond), Arc::new(AtomicUsize::new(0)));
+    let count = announced.clone();
+    world.pond.watch(Arc::new(move |_| {
+        let pond = pond.upgrade().unwrap();
+        let n = count.fetch_add(1, Ordering::Relaxed);
+        let (done, end) = channel();
+        std::thread::spawn(move || {
+            let name = Name::new(format!("n{n}").as_bytes()).unwrap();
+            let new = NewNode {
+                kind: Kind::File,
+                mode: 0o644,
+                rdev: 0,
+                target: &[],
+            };
+            let (id, _) = pond.create(&ROOT, NodeId::ROOT, &name, &new).unwrap();
+            pond.write(&ROOT, id, 0, b"text").unwrap();
+            pond.truncate(&ROOT, id, 2).unwrap();
+            pond.read(Version::NOW, id, 0, 2).unwrap();
+            pond.read(Version::NOW, file, 0, 2).unwrap();
+            pond.fsync().unwrap();
+            pond.sync().unwrap();
+            pond.give_tag(&format!("t{n}"), None, "").unwrap();
+            pond.take_tag(&format!("t{n}")).unwrap();
+            pond.unlink(&ROOT, NodeId::ROOT, &name).unwrap();
+            done.send(()).unwrap();
+        });
+        let waited = end.recv_timeout(Duration::from_secs(60));
+        waited.expect("an operation waits for the announcement");
+    }));
+    world.pond.restore(None, before).unwrap();
+    world.pond.undo().unwrap();
+    world.apply(&sql("x", "/data/*.csv", SUM)).unwrap();
+    delete(&world.pond, spec::Kind::new("Sql").unwrap(), "x").unwrap();
+    assert_eq!(announced.load(Ordering::Relaxed), 4);
 }

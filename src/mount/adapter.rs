@@ -78,26 +78,6 @@ impl Adapter {
         }
     }
 
-    /// Answers a change: when the kernel keeps nothing that it is not so after it.
-    fn changed(&self, answer: impl FnOnce(&Adapter) + Send + 'static) {
-        let own = self.clone();
-        self.mirror.told.then(move || answer(&own));
-    }
-
-    fn changed_entry(
-        &self,
-        op: &'static str,
-        ino: INodeNo,
-        made: FsResult<Found>,
-        reply: ReplyEntry,
-    ) {
-        self.changed(move |own| own.entry(op, ino, made, reply));
-    }
-
-    fn changed_empty(&self, op: &'static str, ino: INodeNo, done: FsResult<()>, reply: ReplyEmpty) {
-        self.changed(move |own| own.empty(op, ino, done, reply));
-    }
-
     /// The number that the kernel gets; the log and `.pond/errors` get what lies behind it, where the
     /// pond is at fault.
     fn failed(&self, op: &'static str, ino: INodeNo, error: &FsError) -> fuser::Errno {
@@ -157,10 +137,10 @@ impl Adapter {
 
     fn answer_setattr(&self, caller: &Caller, ino: INodeNo, new: &NewAttr, reply: ReplyAttr) {
         let set = self.mirror.setattr(caller, ino.0, new);
-        self.changed(move |own| match set {
+        match set {
             Ok(attr) => reply.attr(&FOR_EVER, &attr),
-            Err(error) => reply.error(own.failed("setattr", ino, &error)),
-        });
+            Err(error) => reply.error(self.failed("setattr", ino, &error)),
+        }
     }
 
     fn answer_opendir(&self, ino: INodeNo, reply: ReplyOpen) {
@@ -342,7 +322,7 @@ impl Filesystem for Adapter {
         let made = self
             .mirror
             .mknod(&caller, parent.0, name.as_bytes(), modes, rdev);
-        self.changed_entry("mknod", parent, made, reply);
+        self.entry("mknod", parent, made, reply);
     }
 
     fn mkdir(
@@ -359,21 +339,21 @@ impl Filesystem for Adapter {
         let made = self
             .mirror
             .mkdir(&caller, parent.0, name.as_bytes(), (mode, umask));
-        self.changed_entry("mkdir", parent, made, reply);
+        self.entry("mkdir", parent, made, reply);
     }
 
     fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let _timer = self.timer(Op::Unlink);
         let caller = caller(req.uid(), req.gid());
         let done = self.mirror.unlink(&caller, parent.0, name.as_bytes());
-        self.changed_empty("unlink", parent, done, reply);
+        self.empty("unlink", parent, done, reply);
     }
 
     fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let _timer = self.timer(Op::Rmdir);
         let caller = caller(req.uid(), req.gid());
         let done = self.mirror.rmdir(&caller, parent.0, name.as_bytes());
-        self.changed_empty("rmdir", parent, done, reply);
+        self.empty("rmdir", parent, done, reply);
     }
 
     fn symlink(
@@ -390,7 +370,7 @@ impl Filesystem for Adapter {
         let made = self
             .mirror
             .symlink(&caller, parent.0, name.as_bytes(), target);
-        self.changed_entry("symlink", parent, made, reply);
+        self.entry("symlink", parent, made, reply);
     }
 
     fn rename(
@@ -410,14 +390,14 @@ impl Filesystem for Adapter {
             (new_parent.0, new_name.as_bytes()),
         );
         let done = self.mirror.rename(&caller, from, to, flags);
-        self.changed_empty("rename", parent, done, reply);
+        self.empty("rename", parent, done, reply);
     }
 
     fn link(&self, req: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let _timer = self.timer(Op::Link);
         let caller = caller(req.uid(), req.gid());
         let made = self.mirror.link(&caller, ino.0, parent.0, name.as_bytes());
-        self.changed_entry("link", ino, made, reply);
+        self.entry("link", ino, made, reply);
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
@@ -450,13 +430,13 @@ impl Filesystem for Adapter {
             self.mirror.pond.opened(NodeId(found.attr.ino.0), true);
             self.mirror.ahead.has(found.attr.ino.0);
         }
-        self.changed(move |own| match made {
+        match made {
             Ok(found) => {
                 let flags = FopenFlags::FOPEN_KEEP_CACHE;
                 reply.created(&FOR_EVER, &found.attr, GENERATION, NO_HANDLE, flags);
             }
-            Err(error) => reply.error(own.failed("create", parent, &error)),
-        });
+            Err(error) => reply.error(self.failed("create", parent, &error)),
+        }
     }
 
     fn read(
@@ -499,10 +479,10 @@ impl Filesystem for Adapter {
         let written = self.mirror.write(&caller, ino.0, at, write_flags);
         // A request is no longer than a megabyte.
         let len = data.len() as u32;
-        self.changed(move |own| match written {
+        match written {
             Ok(()) => reply.written(len),
-            Err(error) => reply.error(own.failed("write", ino, &error)),
-        });
+            Err(error) => reply.error(self.failed("write", ino, &error)),
+        }
     }
 
     fn release(
@@ -649,7 +629,7 @@ impl Filesystem for Adapter {
         let done = self
             .mirror
             .set_xattr(&caller, ino.0, name.as_bytes(), value, flags);
-        self.changed_empty("setxattr", ino, done, reply);
+        self.empty("setxattr", ino, done, reply);
     }
 
     fn getxattr(&self, req: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
@@ -677,7 +657,7 @@ impl Filesystem for Adapter {
         let _timer = self.timer(Op::Removexattr);
         let caller = caller(req.uid(), req.gid());
         let done = self.mirror.remove_xattr(&caller, ino.0, name.as_bytes());
-        self.changed_empty("removexattr", ino, done, reply);
+        self.empty("removexattr", ino, done, reply);
     }
 
     /// Not asked: the kernel checks permissions itself.
@@ -731,7 +711,7 @@ impl Filesystem for Adapter {
         let done = self
             .mirror
             .fallocate(&caller, ino.0, (offset, length), mode);
-        self.changed_empty("fallocate", ino, done, reply);
+        self.empty("fallocate", ino, done, reply);
     }
 
     fn lseek(
@@ -770,10 +750,10 @@ impl Filesystem for Adapter {
         let caller = self.changer(req, to);
         let (from, to) = ((from.0, from_offset), (to.0, to_offset));
         let copied = self.mirror.copy(&caller, from, to, len);
-        self.changed(move |own| match copied {
+        match copied {
             Ok(copied) => reply.written(copied),
-            Err(error) => reply.error(own.failed("copy_file_range", INodeNo(to.0), &error)),
-        });
+            Err(error) => reply.error(self.failed("copy_file_range", INodeNo(to.0), &error)),
+        }
     }
 }
 

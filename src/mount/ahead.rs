@@ -11,11 +11,11 @@
 
 use super::inodes::View;
 use super::mirror::Mirror;
+use super::notify::Notifications;
 use crate::tinyfs::FsResult;
-use fuser::{INodeNo, Notifier};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustc_hash::FxHashSet;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The longest file that is given, in bytes: what the kernel would ask for first.
 const LONGEST: u64 = 128 << 10;
@@ -23,7 +23,7 @@ const LONGEST: u64 = 128 << 10;
 /// What was given, and is.
 #[derive(Default)]
 pub(super) struct Ahead {
-    notifier: OnceLock<Notifier>,
+    started: AtomicBool,
     /// Numbers whose content the kernel was given, or has from elsewhere, since it began to hold them.
     given: Mutex<FxHashSet<u64>>,
     /// The number whose content is being given.
@@ -36,16 +36,19 @@ pub(super) type Still<'a> = MutexGuard<'a, Option<u64>>;
 
 impl Ahead {
     /// Begins to give; until then nothing is given.
-    pub(super) fn start(&self, notifier: Notifier) {
-        self.notifier.get_or_init(|| notifier);
+    pub(super) fn start(&self) {
+        self.started.store(true, Ordering::Relaxed);
     }
 
     /// Gives what `read` answers, unless the kernel has it, another is given or it `may` not be.
-    fn give(&self, ino: u64, may: impl FnOnce() -> bool, read: impl FnOnce() -> FsResult<Vec<u8>>) {
-        let Some(notifier) = self.notifier.get() else {
-            return;
-        };
-        if self.given.lock().contains(&ino) {
+    fn give(
+        &self,
+        notifications: &Notifications,
+        ino: u64,
+        may: impl FnOnce() -> bool,
+        read: impl FnOnce() -> FsResult<Vec<u8>>,
+    ) {
+        if !self.started.load(Ordering::Relaxed) || self.given.lock().contains(&ino) {
             return;
         }
         match self.giving.try_lock() {
@@ -55,7 +58,7 @@ impl Ahead {
         // What cannot be read or given, the kernel asks for, and is told of then.
         if let Ok(bytes) = read() {
             if !bytes.is_empty() {
-                notifier.store(INodeNo(ino), 0, &bytes).ok();
+                notifications.store(ino, &bytes);
             }
             self.given.lock().insert(ino);
         }
@@ -103,6 +106,6 @@ impl Mirror {
                 _ => Ok(Vec::new()),
             }
         };
-        self.ahead.give(ino, may, read);
+        self.ahead.give(&self.notifications, ino, may, read);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! What is derived stands beside what is stored: a name that a stored directory does not have may be that of a
 //! resource. A derived file's number goes by what it is made of, so what the kernel keeps of it stays right; which
-//! number its name leads to the kernel keeps until something changes ([`told`](super::told)). Whoever asks what only a rendered file can tell waits in a thread of its own.
+//! number its name leads to it asks each time ([`invalidation`](super::invalidation)). Whoever asks what only a
+//! rendered file can tell waits in a thread of its own.
 
 use super::attr::{self, FOR_EVER, NOT_AT_ALL};
 use super::inodes::{DerivedKey, Tree, View};
@@ -19,7 +20,7 @@ use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 /// What is behind a view of something derived.
@@ -65,9 +66,14 @@ pub(super) struct Places {
     names: Mutex<BTreeSet<(NodeId, Name)>>,
     /// Whether a resource wants to show in a directory that is not there.
     wanted: AtomicBool,
-    /// Whether somebody is about to look again.
-    looking: AtomicBool,
+    /// Whether the thread that looks for resources runs, and has to look once more.
+    looking: AtomicU8,
 }
+
+/// States of that thread.
+const IDLE: u8 = 0;
+const LOOKING: u8 = 1;
+const AGAIN: u8 = 2;
 
 /// Attributes that tell of derived files.
 const KIND: &[u8] = b"user.pond.kind";
@@ -111,7 +117,7 @@ impl Mirror {
             // The kernel keeps it until it is not among the names any more.
             self.places.names.lock().insert((dir, name.clone()));
         }
-        self.found_derived(&view, tree, shown, None).map(Some)
+        self.found_derived(&view, tree, shown).map(Some)
     }
 
     /// Whether a name in a live directory is that of a resource's directory.
@@ -165,7 +171,7 @@ impl Mirror {
     }
 
     /// What a name in a derived directory leads to.
-    pub(super) fn lookup_derived(&self, parent: u64, view: View, name: &Name) -> FsResult<Lookup> {
+    pub(super) fn lookup_derived(&self, view: View, name: &Name) -> FsResult<Lookup> {
         let View::Derived { tree, .. } = view else {
             return Err(Errno::ENOTDIR.into());
         };
@@ -179,9 +185,7 @@ impl Mirror {
             Some(derive::Node::File(file)) => Shown::File(file),
             None => return Ok(Lookup::AbsentNow),
         };
-        let place = Some((parent, name));
-        let found = self.found_derived(&view, tree, shown, place)?;
-        Ok(Lookup::Found(found))
+        Ok(Lookup::Found(self.found_derived(&view, tree, shown)?))
     }
 
     /// The same, where nobody has to wait for it: what leads there is known, and a file is made.
@@ -203,8 +207,7 @@ impl Mirror {
                 Shown::File(file.clone())
             }
         };
-        let place = Some((parent, &name));
-        let found = self.found_derived(&view, tree, shown, place).ok()?;
+        let found = self.found_derived(&view, tree, shown).ok()?;
         Some(Lookup::Found(found))
     }
 
@@ -224,14 +227,8 @@ impl Mirror {
         }
     }
 
-    /// What is told of something derived, which may be kept by its name in a derived directory.
-    fn found_derived(
-        &self,
-        of: &derive::View,
-        tree: Tree,
-        shown: Shown,
-        place: Option<(u64, &Name)>,
-    ) -> FsResult<Found> {
+    /// What is told of something derived.
+    fn found_derived(&self, of: &derive::View, tree: Tree, shown: Shown) -> FsResult<Found> {
         let made_of = match &shown {
             Shown::File(file) => {
                 let mut made_of = match self.derive.key(file) {
@@ -253,13 +250,10 @@ impl Mirror {
         let node = self.derived_node(&shown, size.unwrap_or(0))?;
         let number = self.inodes.hold_derived(view, shown.clone());
         let (name_valid, attr_valid) = match (&shown, size) {
-            (Shown::File(_), Some(_)) => match place.filter(|_| tree.is_live()) {
-                Some((parent, name)) => (self.told.name(parent, name, of), FOR_EVER),
-                None => (validity(tree), FOR_EVER),
-            },
+            (Shown::File(_), Some(_)) => (validity(tree), FOR_EVER),
             (Shown::File(_), None) => (validity(tree), NOT_AT_ALL),
-            // Attributes that come with a name the kernel would keep even if it was told of a change before it knew the
-            // number; so it is to ask once more.
+            // TTL 0: attributes that come with a name could race an invalidation of an inode that
+            // the kernel does not know yet.
             (Shown::Dir(..), _) if tree.is_live() && of.is_current() => (FOR_EVER, NOT_AT_ALL),
             _ => (validity(tree), validity(tree)),
         };
@@ -278,7 +272,7 @@ impl Mirror {
         {
             let view = self.derive.view(tree.at)?;
             *owner = derive::owner_of(&view, path)?.ok_or(Errno::ESTALE)?;
-            let valid = self.told.attributes(ino, &view);
+            let valid = self.cached.cache(ino, &view);
             return Ok((attr::file_attr(ino, &self.derived_node(&shown, 0)?), valid));
         }
         let (size, valid) = match &shown {
@@ -441,20 +435,35 @@ impl Mirror {
         }
     }
 
-    /// Looks where resources show now, in a thread of its own: the kernel is told of names that it does not know.
+    /// Looks where resources show now, in a thread of its own, since names are invalidated then. There is
+    /// one such thread at most: what comes while it looks has it look once more.
     pub(super) fn look_again(self: &Arc<Mirror>) {
-        if self.places.looking.swap(true, Ordering::AcqRel) {
+        let before = self.places.looking.swap(AGAIN, Ordering::AcqRel);
+        if before != IDLE {
             return;
         }
         let mirror = self.clone();
         let looking = std::thread::Builder::new()
             .name("resources".into())
             .spawn(move || {
-                mirror.places.looking.store(false, Ordering::Release);
-                mirror.look();
+                let looking = &mirror.places.looking;
+                loop {
+                    looking.store(LOOKING, Ordering::Release);
+                    mirror.look();
+                    let end = looking.compare_exchange(
+                        LOOKING,
+                        IDLE,
+                        Ordering::AcqRel,
+                        Ordering::Acquire,
+                    );
+                    if end.is_ok() {
+                        break;
+                    }
+                }
             });
-        if looking.is_err() {
-            self.places.looking.store(false, Ordering::Release);
+        if let Err(error) = looking {
+            tracing::warn!("no thread to look for resources in: {error}");
+            self.places.looking.store(IDLE, Ordering::Release);
         }
     }
 
@@ -483,7 +492,7 @@ impl Mirror {
         let changed: Vec<_> = before.symmetric_difference(&names).cloned().collect();
         if !changed.is_empty() {
             let nodes = changed.iter().map(|(dir, _)| *dir).collect();
-            self.pond.tell(&Restored {
+            self.pond.announce(&Restored {
                 names: changed,
                 nodes,
                 ..Restored::default()

@@ -9,10 +9,11 @@ use super::attr::{self, FOR_EVER, NOT_AT_ALL};
 use super::derived::Places;
 use super::errors::Errors;
 use super::inodes::{Inodes, Own, Subject, View};
+use super::invalidation::CachedAttributes;
 use super::listing::{Handles, Listing};
+use super::notify::Notifications;
 use super::own::Opened;
 use super::requests::Requests;
-use super::told::Told;
 use crate::derive::Derive;
 use crate::pond::Pond;
 use crate::tinyfs::ops::Caller;
@@ -33,7 +34,8 @@ pub(super) struct Mirror {
     pub(super) requests: Requests,
     pub(super) derive: Derive,
     pub(super) places: Places,
-    pub(super) told: Told,
+    pub(super) notifications: Notifications,
+    pub(super) cached: CachedAttributes,
     pub(super) ahead: Ahead,
 }
 
@@ -51,7 +53,8 @@ impl Mirror {
         Mirror {
             derive: Derive::new(pond.clone()),
             places: Places::default(),
-            told: Told::default(),
+            notifications: Notifications::default(),
+            cached: CachedAttributes::default(),
             ahead: Ahead::default(),
             pond,
             inodes: at.map_or(Inodes::default(), Inodes::past),

@@ -12,6 +12,7 @@
 //! - [`mirror`] with [`names`], [`files`], [`xattr`], [`past`], [`listing`] and [`directories`]: what each request
 //!   means, without any type of `fuser`'s requests. [`inodes`]: views and their numbers.
 //!   [`ahead`]: content that the kernel need not ask for. [`derived`]: resources and what they render.
+//! - [`notify`] and [`invalidation`]: what the kernel is to drop from its caches, and why no request waits for that.
 //!   [`intent`]: what a process is about to do. [`attr`]: conversions. [`own`], [`errors`], [`requests`]: `.pond`, where the pond tells of
 //!   itself.
 
@@ -28,15 +29,16 @@ mod fusermount;
 mod groups;
 mod inodes;
 mod intent;
+mod invalidation;
 mod listing;
 mod mirror;
 mod names;
+mod notify;
 mod own;
 mod past;
 mod requests;
 mod session;
 mod table;
-mod told;
 mod unmount;
 mod xattr;
 

@@ -61,7 +61,7 @@ impl Mirror {
     /// What `name` leads to in a directory.
     pub(super) fn lookup(&self, parent: u64, bytes: &[u8]) -> FsResult<Lookup> {
         match self.view(parent)? {
-            view @ View::Derived { .. } => self.lookup_derived(parent, view, &name(bytes)?),
+            view @ View::Derived { .. } => self.lookup_derived(view, &name(bytes)?),
             View::Node { tree, id } if bytes == VERSIONS => {
                 let of = Subject::Dir(id);
                 let view = View::Versions { tree, of };

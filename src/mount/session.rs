@@ -11,10 +11,8 @@ use super::{FILE_SYSTEM, MountError, device, fusermount, unmount};
 use crate::pond::Pond;
 use crate::tinyfs::ops::Restored;
 use crate::tinyfs::{Errno, NodeId, Version};
-use fuser::{Config, INodeNo, Notifier, Session, SessionACL};
-use std::ffi::OsStr;
+use fuser::{Config, Session, SessionACL};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -129,34 +127,22 @@ fn serve(
     mirror.look();
     let session = Session::from_fd(Adapter::new(mirror.clone()), connection, acl, config)
         .map_err(MountError::Session)?;
-    let notifier = session.notifier();
-    mirror
-        .told
-        .start(session.notifier())
-        .map_err(MountError::Session)?;
+    mirror.notifications.start(session.notifier());
     // One that serves alone could wait for itself.
     if options.threads > 1 {
-        mirror.ahead.start(session.notifier());
+        mirror.ahead.start();
     }
     // The pond does not keep alive what keeps it.
-    let (mirror, told) = (Arc::downgrade(&mirror), Arc::downgrade(&mirror));
+    let (changed, announced) = (Arc::downgrade(&mirror), Arc::downgrade(&mirror));
+    drop(mirror);
     pond.on_change(Box::new(move || {
-        if let Some(mirror) = told.upgrade() {
-            mirror.told.changed();
+        if let Some(mirror) = changed.upgrade() {
+            mirror.cached.invalidate(&mirror.notifications);
         }
     }));
-    pond.watch(Box::new(move |restored| {
-        let mirror = mirror.upgrade();
-        if let Some(mirror) = &mirror {
-            for node in &restored.nodes {
-                drop(mirror.ahead.still(node.0));
-                mirror.ahead.forget(node.0);
-            }
-        }
-        forget(&notifier, restored);
-        if let Some(mirror) = mirror {
-            mirror.told.changed();
-            mirror.told.wait();
+    pond.watch(Arc::new(move |restored| {
+        if let Some(mirror) = announced.upgrade() {
+            mirror.invalidate(restored);
             mirror.look_again();
         }
     }));
@@ -176,24 +162,21 @@ fn serve(
     })
 }
 
-/// Has the kernel forget what it keeps of what changed otherwise than by its own requests.
-fn forget(notifier: &Notifier, restored: &Restored) {
-    for (dir, name) in &restored.names {
-        let name = OsStr::from_bytes(name.as_bytes());
-        forgotten(notifier.inval_entry(INodeNo(dir.0), name));
-    }
-    for node in &restored.nodes {
-        forgotten(notifier.inval_inode(INodeNo(node.0), 0, 0));
-    }
-}
-
-/// The kernel was asked to forget something.
-pub(super) fn forgotten(done: io::Result<()>) {
-    match done {
-        // It does not know it.
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
-        Err(error) => tracing::warn!("the kernel may show what was before: {error}"),
-        Ok(()) => {}
+impl Mirror {
+    /// Has the kernel drop what it caches of names and nodes that changed otherwise than by its own
+    /// requests. Waits for requests (see [`notify`](super::notify)): never in a serving thread.
+    fn invalidate(&self, changed: &Restored) {
+        self.cached.invalidate(&self.notifications);
+        for node in &changed.nodes {
+            drop(self.ahead.still(node.0));
+            self.ahead.forget(node.0);
+        }
+        for (dir, name) in &changed.names {
+            self.notifications.invalidate_name(dir.0, name);
+        }
+        for node in &changed.nodes {
+            self.notifications.invalidate_pages(node.0);
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Many workers at once in the same directories: the same storm on a mount and on a plain directory, compared at the
-//! end; and one in which all fight for the same names, after which the tree must be one that can be.
+//! end; one in which all fight for the same names, after which the tree must be one that can be; and one under a
+//! watchdog, in which no operation may keep another from returning.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use mount_tests::mount::Mount;
 use mount_tests::pond::Pond;
@@ -10,6 +13,9 @@ use mount_tests::rng::Rng;
 use mount_tests::side::op::Op;
 use mount_tests::side::plain::Plain;
 use mount_tests::side::storm::{Names, beaten, run, work};
+use mount_tests::stall::actors::{self, Actor, Stage, User};
+use mount_tests::stall::dump::Connection;
+use mount_tests::stall::watch::Watch;
 use mount_tests::tree::Tree;
 
 const WORKERS: usize = 8;
@@ -69,6 +75,85 @@ fn workers_that_fight_for_the_same_names_leave_a_tree_that_can_be() {
         assert_eq!(links, names, "{path:?} says it has {links} names");
     }
     same_after_all(&pond, mount);
+}
+
+#[test]
+fn no_operation_stalls_whatever_runs_beside_it() {
+    let seconds: u64 = mount_tests::setting("POND_TEST_STORM_SECONDS", 15);
+    let limit = Duration::from_millis(mount_tests::setting("POND_TEST_STALL_MS", 30_000));
+    let mut rng = Rng::for_test("storm, under a watchdog");
+    let pond = Pond::new();
+    let mount = pond.mount_with(&MOUNT);
+    actors::prepare(&mount);
+    let connection = Connection::of(mount.path());
+    let daemon = mount.daemon().pid();
+    let watch = Watch::new(limit, daemon, connection, mount.join(".pond/status"));
+    thread::scope(|scope| {
+        scope.spawn(|| watch.guard());
+        let all = actors::ALL;
+        let third = Duration::from_secs(seconds) / 3;
+        let mut pairs: Vec<[Actor; 2]> = Vec::new();
+        for (n, one) in all.iter().enumerate() {
+            pairs.extend(all[n..].iter().map(|other| [*one, *other]));
+        }
+        let each = third / pairs.len() as u32;
+        let until = Instant::now() + third;
+        while !pairs.is_empty() && Instant::now() < until {
+            let pair = pairs.swap_remove(rng.below(pairs.len()));
+            act(&pond, &mount, &watch, &mut rng, &pair, each);
+        }
+        // What two cannot do to each other, three can.
+        let until = Instant::now() + third;
+        while Instant::now() < until {
+            let mut three: Vec<Actor> = (0..2).map(|_| *rng.pick(all)).collect();
+            three.push(*rng.pick(actors::DERIVED));
+            act(&pond, &mount, &watch, &mut rng, &three, third / 10);
+        }
+        act(&pond, &mount, &watch, &mut rng, all, third);
+        watch.end();
+    });
+    print!("{}", watch.figures());
+    if let Some(stall) = watch.stall() {
+        panic!("{}", stall.lines().next().unwrap_or_default());
+    }
+    mount.unmount();
+    pond.check();
+}
+
+/// Runs actors beside each other for some time.
+fn act(
+    pond: &Pond,
+    mount: &Mount<'_>,
+    watch: &Watch,
+    rng: &mut Rng,
+    actors: &[Actor],
+    time: Duration,
+) {
+    let until = Instant::now() + time;
+    thread::scope(|scope| {
+        for actor in actors {
+            let rng = rng.fork();
+            scope.spawn(move || {
+                if actor.user == User::Nobody {
+                    mount_tests::sys::become_nobody();
+                }
+                let root = mount.path();
+                let clock = watch.clock(actor.name);
+                let mut stage = Stage {
+                    root,
+                    pond,
+                    clock,
+                    rng,
+                };
+                loop {
+                    (actor.round)(&mut stage);
+                    if stage.clock.ended() || Instant::now() >= until {
+                        break;
+                    }
+                }
+            });
+        }
+    });
 }
 
 /// What the caches of the kernel show is what the pond holds, and what it can rebuild.

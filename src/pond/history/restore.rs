@@ -4,6 +4,7 @@ use crate::index::VersionInfo;
 use crate::pond::{Pond, PondError};
 use crate::tinyfs::ops::{self, Place, Restored};
 use crate::tinyfs::{Changes, FsResult, Tx, Version, describe};
+use std::sync::Arc;
 
 /// What was brought back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ enum Undone {
 }
 
 /// Is told of what changes in the tree otherwise than by its own requests.
-pub type Watcher = Box<dyn Fn(&Restored) + Send + Sync>;
+pub type Watcher = Arc<dyn Fn(&Restored) + Send + Sync>;
 
 /// What is called after a change, whoever made it. Returns soon, and changes nothing itself.
 pub type OnChange = Box<dyn Fn() + Send + Sync>;
@@ -40,9 +41,13 @@ impl Pond {
         *self.on_change.write() = Some(told);
     }
 
-    /// Tells whoever watches of names and nodes that are not what they were.
-    pub fn tell(&self, changed: &Restored) {
-        if let Some(watcher) = &*self.watcher.lock() {
+    /// Tells the watcher of names and nodes that changed otherwise than by its own requests.
+    ///
+    /// The watcher may wait until requests of the kernel are answered. So the caller holds no lock
+    /// that an operation, a flush or a commit takes; nor does this function.
+    pub fn announce(&self, changed: &Restored) {
+        let watcher = self.watcher.lock().clone();
+        if let Some(watcher) = watcher {
             watcher(changed);
         }
     }
@@ -119,7 +124,7 @@ impl Pond {
         generation: u64,
         restored: &Restored,
     ) -> Result<Return, PondError> {
-        self.tell(restored);
+        self.announce(restored);
         self.commit()?;
         Ok(Return {
             from,
