@@ -3,10 +3,10 @@
 //! A segment is the concatenation of its stored extents; the extent records hold their offsets and
 //! hashes. Appends go to one segment until it has [`SEGMENT_SIZE`] bytes.
 //!
-//! Invariants: a segment of an earlier run is never appended to; after a crash its end may hold bytes
-//! that no record refers to, and that may not be on stable storage. Whatever was appended before a
-//! call of [`Segments::sync`] is on stable storage when it returns `Ok`, whichever other syncs run
-//! beside it: an entry stays listed as unsynced until a sync of it has returned.
+//! Invariants: a segment of an earlier run is never appended to. After a crash its end may hold
+//! bytes that no record refers to, and that may not be on stable storage. Everything that was
+//! appended before a call of [`Segments::sync`] is on stable storage when it returns `Ok`, with any
+//! concurrent syncs: an entry stays listed as unsynced until a sync of it has returned.
 
 use super::ContentError;
 use crate::disk::{Disk, DiskFile};
@@ -86,7 +86,7 @@ impl Tail {
         })
     }
 
-    /// Notes that a sync has succeeded. What was appended or ended meanwhile is still to be synced.
+    /// Records a successful sync. What was appended or ended meanwhile is still unsynced.
     fn synced(&mut self, done: &Unsynced) {
         let is_synced = |path: &PathBuf| done.ended.iter().any(|(synced, _)| synced == path);
         self.ended.retain(|(path, _)| !is_synced(path));
@@ -176,9 +176,9 @@ impl Segments {
 
     /// Returns once all bytes that were appended before the call are on stable storage.
     ///
-    /// Errors: after a sync that lost pages ([`ContentError::is_lost_sync`]) every later call fails,
-    /// and so does every call that waited for that sync. After any other error nothing counts as
-    /// synced, and the next call tries again.
+    /// After a sync that lost pages ([`ContentError::is_lost_sync`]) every later call fails, and so
+    /// does every call that waited for that sync. After any other error nothing counts as synced,
+    /// and the next call tries again.
     pub(super) fn sync(&self) -> Result<(), ContentError> {
         let _one_at_a_time = self.syncing.lock();
         let unsynced = self.tail.lock().unsynced(&self.dir)?;

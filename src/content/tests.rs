@@ -179,7 +179,7 @@ fn a_small_read_of_a_verified_extent_verifies_only_its_groups() {
     assert!(read(part(299_999, 2)).is_err(), "beyond the end");
 }
 
-/// A disk that fails as it is told to, and content on it.
+/// Returns a simulated disk whose faults a test sets, and content on it.
 fn simulated(seed: u64) -> (Arc<SimDisk>, Arc<Content>) {
     let disk = SimDisk::new(seed);
     let handle: Arc<dyn Disk> = Arc::new(Handle(disk.clone()));
@@ -189,9 +189,10 @@ fn simulated(seed: u64) -> (Arc<SimDisk>, Arc<Content>) {
     (disk, Arc::new(content))
 }
 
-/// Runs a sync, and a second one from another thread while the first waits for the disk. Returns what
-/// each said, and what the second said before the first was done, if it said anything by then.
 type Said = Result<(), String>;
+
+/// Runs a sync, and a second one on another thread while the first waits for the disk. Returns both
+/// results, and the second one's if it returned before the first was done.
 fn two_syncs(disk: &SimDisk, content: &Arc<Content>) -> (Said, Said, Option<Said>) {
     let said = |synced: Result<(), ContentError>| synced.map_err(|error| error.to_string());
     let (second, early) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)));
@@ -206,7 +207,7 @@ fn two_syncs(disk: &SimDisk, content: &Arc<Content>) -> (Said, Said, Option<Said
             done.send(synced.clone()).ok();
             synced
         }));
-        // Where it waits for the first sync, as it has to, this runs out.
+        // The second sync must wait for the first one, so this times out.
         *early_slot.lock() = answer.recv_timeout(Duration::from_millis(200)).ok();
     });
     let first = said(content.sync());

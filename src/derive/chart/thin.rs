@@ -1,6 +1,6 @@
 //! Splits lines into unbroken runs and drops points that a picture cannot show.
 //!
-//! Invariant: of each column of pixels the first, last, least and greatest value stay, which gives
+//! Invariant: of each column of pixels the first, last, least and greatest value stay, which draws
 //! the same picture as all points. A break within one column is narrower than a pixel and is
 //! dropped.
 
