@@ -4,7 +4,7 @@ use super::attr::{FOR_EVER, errno, file_type, no_entry};
 use super::files::{NewAttr, writes};
 use super::intent::removes_directory;
 use super::listing::Item;
-use super::mirror::{Found, Mirror, caller};
+use super::mirror::{Found, GENERATION, Mirror, caller};
 use super::names::Lookup;
 use super::requests::Op;
 use crate::observe::Timer;
@@ -22,8 +22,6 @@ use std::time::SystemTime;
 const MAX_WRITE: u32 = 1 << 20;
 /// How many requests of read-ahead and the like the kernel may have under way.
 const MAX_BACKGROUND: u16 = 64;
-/// Numbers of nodes are never given twice, so one generation is enough.
-pub(super) const GENERATION: Generation = Generation(0);
 /// Open files need no state: all that is asked of them names the node.
 const NO_HANDLE: FileHandle = FileHandle(0);
 const MAX_NAME: u32 = crate::tinyfs::MAX_NAME as u32;
@@ -34,9 +32,10 @@ const MAX_NAME: u32 = crate::tinyfs::MAX_NAME as u32;
 /// - no `ASYNC_DIO`: the kernel does not drop cached pages after an asynchronous direct write, so
 ///   that buffered reads would return old bytes for ever;
 /// - `EXPLICIT_INVAL_DATA` and not `AUTO_INVAL_DATA`: nobody else writes, so pages stay valid;
+/// - `EXPORT_SUPPORT`: a file handle of a forgotten inode is looked up as `.`;
 /// - `HANDLE_KILLPRIV_V2`: without it each write asks for `security.capability` first;
 /// - `fuser` 0.18 cannot serve `SETXATTR_EXT`, `ALLOW_IDMAP`, `CREATE_SUPP_GROUP`, `SECURITY_CTX`.
-const WANTED: [InitFlags; 9] = [
+const WANTED: [InitFlags; 10] = [
     InitFlags::FUSE_ASYNC_READ,
     InitFlags::FUSE_BIG_WRITES,
     InitFlags::FUSE_MAX_PAGES,
@@ -45,6 +44,7 @@ const WANTED: [InitFlags; 9] = [
     InitFlags::FUSE_READDIRPLUS_AUTO,
     InitFlags::FUSE_CACHE_SYMLINKS,
     InitFlags::FUSE_EXPLICIT_INVAL_DATA,
+    InitFlags::FUSE_EXPORT_SUPPORT,
     InitFlags::FUSE_HANDLE_KILLPRIV_V2,
 ];
 
@@ -65,7 +65,7 @@ impl Adapter {
                 &found.attr_valid,
                 &found.name_valid,
                 &found.attr,
-                GENERATION,
+                found.generation,
             ),
             Err(error) => reply.error(self.failed(op, ino, &error)),
         }
@@ -433,7 +433,8 @@ impl Filesystem for Adapter {
         match made {
             Ok(found) => {
                 let flags = FopenFlags::FOPEN_KEEP_CACHE;
-                reply.created(&FOR_EVER, &found.attr, GENERATION, NO_HANDLE, flags);
+                let generation = found.generation;
+                reply.created(&FOR_EVER, &found.attr, generation, NO_HANDLE, flags);
             }
             Err(error) => reply.error(self.failed("create", parent, &error)),
         }
@@ -540,7 +541,7 @@ impl Filesystem for Adapter {
     ) {
         let _timer = self.timer(Op::Readdir);
         let mut add = |item: &Item, _| {
-            let number = INodeNo(self.mirror.inodes.number(item.view));
+            let number = INodeNo(self.mirror.entry_number(ino.0, item));
             let (kind, name) = (file_type(item.kind), OsStr::from_bytes(&item.name));
             Ok(reply.add(number, item.position, kind, name))
         };

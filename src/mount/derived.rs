@@ -8,7 +8,7 @@
 use super::attr::{self, FOR_EVER, NOT_AT_ALL};
 use super::inodes::{DerivedKey, Tree, View};
 use super::listing::Item;
-use super::mirror::{Found, Mirror};
+use super::mirror::{Found, GENERATION, Mirror};
 use super::names::Lookup;
 use super::own::Content;
 use crate::derive::{self, DerivedFile, Dir, Overlay, Owner, spec};
@@ -208,6 +208,7 @@ impl Mirror {
             }
         };
         let found = self.found_derived(&view, tree, shown).ok()?;
+        self.note_parent(parent, &found);
         Some(Lookup::Found(found))
     }
 
@@ -249,18 +250,33 @@ impl Mirror {
         let view = view_of(tree, &shown, &made_of);
         let node = self.derived_node(&shown, size.unwrap_or(0))?;
         let number = self.inodes.hold_derived(view, shown.clone());
-        let (name_valid, attr_valid) = match (&shown, size) {
-            (Shown::File(_), Some(_)) => (validity(tree), FOR_EVER),
-            (Shown::File(_), None) => (validity(tree), NOT_AT_ALL),
+        let (name_valid, attr_valid) = match &shown {
+            // Attributes that come with a name have the number of this content. The file's own number
+            // comes with GETATTR.
+            Shown::File(_) => (validity(tree), NOT_AT_ALL),
             // TTL 0: attributes that come with a name could race an invalidation of an inode that
             // the kernel does not know yet.
-            (Shown::Dir(..), _) if tree.is_live() && of.is_current() => (FOR_EVER, NOT_AT_ALL),
+            Shown::Dir(..) if tree.is_live() && of.is_current() => (FOR_EVER, NOT_AT_ALL),
             _ => (validity(tree), validity(tree)),
         };
         Ok(Found {
             attr: attr::file_attr(number, &node),
             name_valid,
             attr_valid,
+            generation: GENERATION,
+        })
+    }
+
+    /// Something derived that the kernel has a number of, and holds from now on.
+    pub(super) fn derived_again(&self, view: View) -> FsResult<Found> {
+        let shown = self.inodes.shown(view).ok_or(Errno::ESTALE)?;
+        let node = self.derived_node(&shown, 0)?;
+        let number = self.inodes.hold_derived(view, shown);
+        Ok(Found {
+            attr: attr::file_attr(number, &node),
+            name_valid: NOT_AT_ALL,
+            attr_valid: NOT_AT_ALL,
+            generation: GENERATION,
         })
     }
 
@@ -284,8 +300,15 @@ impl Mirror {
             },
             _ => (0, NOT_AT_ALL),
         };
+        // Whatever it is made of, a file has one number, which listings tell without looking at what it is made of.
+        let number = match (view, &shown) {
+            (View::Derived { tree, .. }, Shown::File(_)) => {
+                self.inodes.number(view_of(tree, &shown, b""))
+            }
+            _ => ino,
+        };
         Ok((
-            attr::file_attr(ino, &self.derived_node(&shown, size)?),
+            attr::file_attr(number, &self.derived_node(&shown, size)?),
             valid,
         ))
     }

@@ -1,10 +1,9 @@
 //! Reading open directories.
 
-use super::adapter::GENERATION;
 use super::attr::{FOR_EVER, NOT_AT_ALL, file_type, no_entry};
 use super::inodes::View;
 use super::listing::{Item, Listing};
-use super::mirror::{Mirror, attr_valid, name_valid};
+use super::mirror::{GENERATION, Mirror, attr_valid, name_valid};
 use super::names::Lookup;
 use crate::tinyfs::{Errno, FsResult};
 use fuser::{FileType, INodeNo, ReplyDirectoryPlus};
@@ -65,16 +64,22 @@ impl Mirror {
         let position = item.position;
         if matches!(&*item.name, b"." | b"..") {
             let mut attr = no_entry();
-            attr.ino = INodeNo(self.inodes.number(item.view));
+            attr.ino = INodeNo(self.entry_number(ino, item));
             attr.kind = FileType::Directory;
             return Ok(reply.add(attr.ino, position, name, &FOR_EVER, &attr, GENERATION));
         }
         if let View::Derived { .. } = item.view {
             // Its attributes may take long to find out: it is only named, and the kernel asks when it is wanted.
+            // `fuser` has the kernel hold the number all the same.
             let mut attr = no_entry();
-            attr.ino = INodeNo(self.inodes.number(item.view));
+            attr.ino = INodeNo(self.inodes.hold(item.view));
             attr.kind = file_type(item.kind);
-            return Ok(reply.add(INodeNo(0), position, name, &NOT_AT_ALL, &attr, GENERATION));
+            let held = attr.ino;
+            let full = reply.add(held, position, name, &NOT_AT_ALL, &attr, GENERATION);
+            if full {
+                self.forget(held.0, 1);
+            }
+            return Ok(full);
         }
         let found = match fresh {
             true => match self.node(item.view) {
@@ -89,8 +94,9 @@ impl Mirror {
             },
         };
         let valid = name_valid(item.view).min(attr_valid(item.view));
-        let attr = &found.attr;
-        let full = reply.add(attr.ino, position, name, &valid, attr, GENERATION);
+        self.note_parent(ino, &found);
+        let (attr, generation) = (&found.attr, found.generation);
+        let full = reply.add(attr.ino, position, name, &valid, attr, generation);
         if full {
             self.forget(attr.ino.0, 1);
         }

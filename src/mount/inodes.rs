@@ -189,7 +189,7 @@ impl View {
 }
 
 /// The finalizer of SplitMix64: one to one, and each bit depends on all.
-fn mix(seed: u64) -> u64 {
+pub(super) fn mix(seed: u64) -> u64 {
     let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -219,6 +219,8 @@ struct Table {
 struct Held {
     view: View,
     count: u64,
+    /// Of a directory, the number of the one that it was last found in, which is where the kernel has it; else 0.
+    parent: u64,
 }
 
 impl Table {
@@ -253,16 +255,37 @@ impl Inodes {
 
     /// The number of a view, for information: nobody holds it by that.
     pub(super) fn number(&self, view: View) -> u64 {
-        match view.as_live() {
-            Some(id) => id.0,
+        match self.fixed(view) {
+            Some(number) => number,
             None => self.table.lock().number(view),
         }
     }
 
+    /// The number of a view that has it in any case: a live node, or the root of the mount.
+    fn fixed(&self, view: View) -> Option<u64> {
+        match view.as_live() {
+            Some(id) => Some(id.0),
+            None => (self.root == Some(view)).then_some(NodeId::ROOT.0),
+        }
+    }
+
+    /// Notes that the kernel has found a directory in another.
+    pub(super) fn set_parent(&self, number: u64, parent: u64) {
+        if let Some(held) = self.table.lock().views.get_mut(&number) {
+            held.parent = parent;
+        }
+    }
+
+    /// The number of the directory that a directory was last found in, of those that are not live.
+    pub(super) fn parent(&self, number: u64) -> Option<u64> {
+        let parent = self.table.lock().views.get(&number)?.parent;
+        (parent != 0).then_some(parent)
+    }
+
     /// The number of a view, which the kernel is about to be told. Live nodes are not counted here.
     pub(super) fn hold(&self, view: View) -> u64 {
-        if let Some(id) = view.as_live() {
-            return id.0;
+        if let Some(number) = self.fixed(view) {
+            return number;
         }
         let mut table = self.table.lock();
         let number = table.number(view);
@@ -270,7 +293,11 @@ impl Inodes {
             table.moved.insert(view, number);
         }
         let held = table.views.entry(number);
-        let held = held.or_insert(Held { view, count: 0 });
+        let held = held.or_insert(Held {
+            view,
+            count: 0,
+            parent: 0,
+        });
         held.count += 1;
         if held.count == 1
             && let Some(key) = view.name_key()
@@ -382,6 +409,27 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_is_where_it_was_last_found_as_long_as_it_is_held() {
+        let inodes = Inodes::default();
+        let number = inodes.hold(past(3, 7));
+        assert_eq!(inodes.parent(number), None);
+        inodes.set_parent(number, 1);
+        inodes.set_parent(number, 5);
+        assert_eq!(inodes.parent(number), Some(5));
+        inodes.release(number, 1);
+        inodes.set_parent(number, 5);
+        assert_eq!((inodes.parent(number), inodes.held()), (None, 0));
+    }
+
+    #[test]
+    fn the_root_of_a_mount_of_the_past_has_the_number_of_a_root() {
+        let inodes = Inodes::past(Version(3));
+        let root = past(3, NodeId::ROOT.0);
+        assert_eq!((inodes.number(root), inodes.hold(root)), (1, 1));
+        assert_eq!((inodes.view(1), inodes.held()), (Some(root), 0));
+    }
+
+    #[test]
     fn versions_of_the_root_have_numbers_of_their_own() {
         let inodes = Inodes::default();
         let hashes = (0..1000).map(|at| past(at, NodeId::ROOT.0).hash());
@@ -463,6 +511,7 @@ mod tests {
         let squatter = Held {
             view: first,
             count: 1,
+            parent: 0,
         };
         inodes.table.lock().views.insert(number, squatter);
         let other = inodes.hold(second);

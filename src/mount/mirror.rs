@@ -8,9 +8,9 @@ use super::ahead::Ahead;
 use super::attr::{self, FOR_EVER, NOT_AT_ALL};
 use super::derived::Places;
 use super::errors::Errors;
-use super::inodes::{Inodes, Own, Subject, View};
+use super::inodes::{Inodes, Own, Subject, View, mix};
 use super::invalidation::CachedAttributes;
-use super::listing::{Handles, Listing};
+use super::listing::{Handles, Item, Listing};
 use super::notify::Notifications;
 use super::own::Opened;
 use super::requests::Requests;
@@ -20,7 +20,7 @@ use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{
     Errno, FsError, FsResult, Kind, Name, NameError, Node, NodeId, Version, describe,
 };
-use fuser::FileAttr;
+use fuser::{FileAttr, FileType, Generation};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +45,12 @@ pub(super) struct Found {
     pub(super) attr: FileAttr,
     pub(super) name_valid: Duration,
     pub(super) attr_valid: Duration,
+    /// Tells nodes of one number apart.
+    pub(super) generation: Generation,
 }
+
+/// The generation of what keeps its number.
+pub(super) const GENERATION: Generation = Generation(0);
 
 impl Mirror {
     /// The pond as it is, or was at a version.
@@ -142,7 +147,21 @@ impl Mirror {
             attr: attr::file_attr(number, node),
             name_valid: name_valid(view),
             attr_valid: attr_valid(view),
+            generation: generation(view, node),
         }
+    }
+
+    /// Notes where a directory is that was found in `parent`.
+    pub(super) fn note_parent(&self, parent: u64, found: &Found) {
+        if found.attr.kind == FileType::Directory {
+            self.inodes.set_parent(found.attr.ino.0, parent);
+        }
+    }
+
+    /// The number of an entry of directory `ino`.
+    pub(super) fn entry_number(&self, ino: u64, item: &Item) -> u64 {
+        let parent = || self.inodes.parent(ino).filter(|_| &*item.name == b"..");
+        parent().unwrap_or_else(|| self.inodes.number(item.view))
     }
 
     /// What `stat` tells, and how long that holds.
@@ -220,6 +239,18 @@ pub(super) fn name(bytes: &[u8]) -> FsResult<Name> {
         };
         errno.into()
     })
+}
+
+/// The generation of a node. The id of a node that no disk had seen when the power was cut is given again; a file
+/// handle of the lost node must not lead to the new one.
+fn generation(view: View, node: &Node) -> Generation {
+    match view.as_live() {
+        Some(NodeId::ROOT) | None => GENERATION,
+        // The kernel keeps 32 bits.
+        Some(_) => {
+            Generation(mix(mix(node.btime.sec.cast_unsigned()) ^ u64::from(node.btime.nsec)) >> 32)
+        }
+    }
 }
 
 /// How long a name may be taken to lead to a view: `latest` leads on with the next version, an age with time,

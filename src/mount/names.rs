@@ -7,7 +7,7 @@ use super::own::OWN;
 use super::past::{self, VERSIONS};
 use crate::pond::Reference;
 use crate::tinyfs::ops::{Caller, NewNode, RenameMode};
-use crate::tinyfs::{Errno, FsResult, Kind, Name, NodeId, Version};
+use crate::tinyfs::{Errno, FsResult, Kind, MAX_NAME, Name, NodeId, Version};
 use fuser::RenameFlags;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,9 @@ impl Mirror {
             && removes()
             && let Some(tag) = self.pond.tag(&tag)?
         {
-            return Ok(Lookup::Found(self.tag_directory(tag.version)?));
+            let found = self.tag_directory(tag.version)?;
+            self.note_parent(parent, &found);
+            return Ok(Lookup::Found(found));
         }
         self.lookup(parent, bytes)
     }
@@ -58,9 +60,54 @@ impl Mirror {
         })
     }
 
-    /// What `name` leads to in a directory.
+    /// What `name` leads to in a directory. `.` and `..` come with file handles of what the kernel has forgotten.
     pub(super) fn lookup(&self, parent: u64, bytes: &[u8]) -> FsResult<Lookup> {
-        match self.view(parent)? {
+        let view = self.view(parent)?;
+        let looked = match bytes {
+            b"." => return self.itself(view).map(Lookup::Found),
+            b".." => {
+                return self
+                    .itself(self.parent_of(parent, view)?)
+                    .map(Lookup::Found);
+            }
+            _ => self.lookup_in(view, bytes)?,
+        };
+        if let Lookup::Found(found) = &looked {
+            self.note_parent(parent, found);
+        }
+        Ok(looked)
+    }
+
+    /// A view that the kernel has a number of, and holds from now on.
+    fn itself(&self, view: View) -> FsResult<Found> {
+        if let View::Derived { .. } = view {
+            return self.derived_again(view);
+        }
+        // Held before it is looked at: no lock of the kernel keeps it where it is.
+        let number = self.hold(view);
+        match self.node(view) {
+            Ok(node) => Ok(self.found_as(number, view, &node)),
+            Err(error) => {
+                self.forget(number, 1);
+                Err(error)
+            }
+        }
+    }
+
+    /// The directory that a directory is in.
+    fn parent_of(&self, ino: u64, view: View) -> FsResult<View> {
+        match view.as_live() {
+            Some(id) => {
+                let parent = self.pond.node(Version::NOW, id)?.parent;
+                Ok(View::live(parent.ok_or(Errno::ENOTDIR)?))
+            }
+            None => self.view(self.inodes.parent(ino).ok_or(Errno::ESTALE)?),
+        }
+    }
+
+    /// What `name` leads to in a directory.
+    fn lookup_in(&self, view: View, bytes: &[u8]) -> FsResult<Lookup> {
+        match view {
             view @ View::Derived { .. } => self.lookup_derived(view, &name(bytes)?),
             View::Node { tree, id } if bytes == VERSIONS => {
                 let of = Subject::Dir(id);
@@ -70,6 +117,10 @@ impl Mirror {
             View::Node { tree, id } if tree.is_live() && is_own(id, bytes) => {
                 let view = View::Own(Own::Dir);
                 Ok(Lookup::Found(self.found(view, &self.node(view)?)?))
+            }
+            // It may be longer than any stored name.
+            View::Node { tree, id } if bytes.len() > MAX_NAME && past::is_reserved(bytes) => {
+                self.file_versions(tree, id, bytes)
             }
             View::Node { tree, id } => match self.pond.lookup(tree.at, id, &name(bytes)?)? {
                 Some((id, node)) => {
@@ -98,21 +149,22 @@ impl Mirror {
 
     /// What `FILE@version` leads to.
     fn file_versions(&self, tree: Tree, dir: NodeId, bytes: &[u8]) -> FsResult<Lookup> {
-        let Some(file) = past::file_of(bytes) else {
-            return Ok(Lookup::AbsentNow);
+        let file = match past::file_of(bytes) {
+            Some(file) => file,
+            None if bytes.len() > MAX_NAME + VERSIONS.len() => {
+                return Err(Errno::ENAMETOOLONG.into());
+            }
+            None => return Ok(Lookup::AbsentNow),
         };
         let Some((of, ..)) = self.file_subject(tree, dir, &file)? else {
             return Ok(Lookup::AbsentNow);
         };
         let view = View::Versions { tree, of };
         let number = self.hold_named(view, of, &file);
-        match self.node(view) {
-            Ok(node) => Ok(Lookup::Found(self.found_as(number, view, &node))),
-            Err(error) => {
-                self.forget(number, 1);
-                Err(error)
-            }
-        }
+        let found = self.itself(view);
+        // Held twice by now, or not at all.
+        self.forget(number, 1);
+        found.map(Lookup::Found)
     }
 
     /// The live directory and the new name in it, or why it cannot be made there.

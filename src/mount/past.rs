@@ -19,7 +19,11 @@ pub(super) fn is_reserved(name: &[u8]) -> bool {
     name.ends_with(VERSIONS)
 }
 
-/// The file whose versions a name stands for: `report.csv` of `report.csv@version`.
+/// The longest ending that the versions of a file share with it, in bytes, so that their names are no longer than 255.
+const MAX_ENDING: usize = 64;
+
+/// The file whose versions a name stands for: `report.csv` of `report.csv@version`. The name itself may be longer than
+/// a file's: FUSE takes names of up to 1,024 bytes.
 pub(super) fn file_of(name: &[u8]) -> Option<Name> {
     Name::new(name.strip_suffix(VERSIONS)?).ok()
 }
@@ -28,7 +32,7 @@ pub(super) fn file_of(name: &[u8]) -> Option<Name> {
 fn extension(name: &Name) -> &[u8] {
     let name = name.as_bytes();
     match name.iter().rposition(|b| *b == b'.') {
-        Some(at) if at > 0 => name.get(at..).unwrap_or_default(),
+        Some(at) if at > 0 && name.len() - at <= MAX_ENDING => name.get(at..).unwrap_or_default(),
         _ => b"",
     }
 }
@@ -284,5 +288,6 @@ mod tests {
         };
         let ends = ["a.csv", "a.tar.gz", ".profile", "README", "x."].map(of);
         assert_eq!(ends, [".csv", ".gz", "", "", "."]);
+        assert_eq!(of(&format!("a.{}", "x".repeat(253))), "");
     }
 }

@@ -113,6 +113,43 @@ fn a_file_has_its_own_versions_even_when_it_is_gone() {
 }
 
 #[test]
+fn files_with_names_of_255_bytes_have_their_versions_too() {
+    let pond = Pond::new();
+    let mount = pond.mount();
+    let long = |stem: &str, end: &str| stem.repeat((255 - end.len()) / stem.len()) + end;
+    let all = [
+        (long("b", ".csv"), ".csv"),
+        (long("\u{6f22}", ""), ""),
+        // No ending that would make the names of its versions longer than names are.
+        (format!("x.{}", "y".repeat(253)), ""),
+    ];
+    for (name, _) in &all {
+        assert!((253..=255).contains(&name.len()));
+        file(mount.path(), name, "one");
+    }
+    mount.sync();
+    for (name, _) in &all {
+        file(mount.path(), name, "two");
+    }
+    mount.sync();
+    for (name, end) in &all {
+        let of = mount.join(format!("{name}@version"));
+        let listed = ["1", "2", "latest"].map(|name| format!("{name}{end}"));
+        assert_eq!(names(&of), listed);
+        assert_eq!(fs::read(of.join(format!("1{end}"))).unwrap(), b"one");
+        assert_eq!(fs::read(of.join("latest~1")).unwrap(), b"one");
+        let past = mount.version(2).join(format!("{name}@version/1{end}"));
+        assert_eq!(fs::read(past).unwrap(), b"one");
+    }
+    let too_long = |name: &str| errno(fs::metadata(mount.join(name)));
+    assert_eq!(too_long(&"z".repeat(256)), Some(Errno::NAMETOOLONG));
+    let none = format!("{}@version", "z".repeat(256));
+    assert_eq!(too_long(&none), Some(Errno::NAMETOOLONG));
+    assert_eq!(too_long(&none[1..]), Some(Errno::NOENT));
+    mount.unmount();
+}
+
+#[test]
 fn a_time_and_an_age_lead_to_the_last_version_until_then() {
     let pond = Pond::new();
     let mount = pond.mount();
