@@ -1,10 +1,12 @@
 //! Errors of the oplog: what failed, where and why, in one sentence.
 //!
-//! Invariant: an error of the operating system stays in the chain of causes, so that `ENOSPC` can
-//! be distinguished from other failures.
+//! Invariant: an error number of the operating system travels with the error that it caused, as an
+//! [`io::Error`] in the chain of causes, so that `ENOSPC` can be distinguished from other failures,
+//! and a failing disk from a damaged table. If a library turned the chain into text, the number is
+//! parsed from that text: an error never gets the number of another call.
 
 use super::record::RecordError;
-use crate::tinyfs::{Errno, Version};
+use crate::tinyfs::Version;
 use buoyant_kernel::Error as KernelError;
 use std::error::Error as StdError;
 use std::io;
@@ -85,6 +87,12 @@ pub enum OplogError {
         /// The last committed generation.
         newest: u64,
     },
+    /// The outcome of an earlier commit is unknown; the next commit determines it.
+    #[error("cannot {what}: a commit before it is not finished")]
+    Unfinished {
+        /// The operation.
+        what: &'static str,
+    },
     /// A commit without changes.
     #[error("a commit must change something")]
     Empty,
@@ -102,8 +110,8 @@ pub enum OplogError {
     },
 }
 
-/// An error that lost its chain of causes in a library, with the last error number that the store
-/// saw.
+/// An error whose chain of causes a library turned into text, with the error number that the text
+/// contains.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 struct Flattened {
@@ -141,20 +149,20 @@ impl OplogError {
         })
     }
 
-    /// Builds an error of the store or of a library while doing `what`. `os` is the last error
-    /// number that the store saw; it is attached if the chain of causes has none.
-    pub(super) fn storage(
-        what: impl Into<String>,
-        source: impl Into<Cause>,
-        os: Option<Errno>,
-    ) -> OplogError {
+    /// Builds an error of the store or of a library while doing `what`. If the chain of causes has no
+    /// error of the operating system, but the text of one, its number is added to the chain.
+    pub(super) fn storage(what: impl Into<String>, source: impl Into<Cause>) -> OplogError {
         let source = source.into();
+        let os = match has_os_error(source.as_ref()) {
+            true => None,
+            false => os_error_in_text(source.as_ref()),
+        };
         let source = match os {
-            Some(Errno(n)) if !has_os_error(source.as_ref()) => Box::new(Flattened {
+            Some(os) => Box::new(Flattened {
                 message: source.to_string(),
-                os: io::Error::from_raw_os_error(n),
+                os,
             }),
-            _ => source,
+            None => source,
         };
         let what = what.into();
         OplogError::Storage { what, source }
@@ -185,10 +193,29 @@ fn has_os_error(mut cause: &(dyn StdError + 'static)) -> bool {
     }
 }
 
+/// The error of the operating system whose text is part of the text of an error in this chain.
+fn os_error_in_text(mut cause: &(dyn StdError + 'static)) -> Option<io::Error> {
+    /// How the standard library ends the text of such an error, before the number.
+    const MARK: &str = "(os error ";
+    loop {
+        let text = cause.to_string();
+        let number = text.rsplit_once(MARK).and_then(|(_, rest)| {
+            let (number, _) = rest.split_once(')')?;
+            number.parse::<i32>().ok()
+        });
+        if let Some(number) = number.filter(|number| *number > 0) {
+            return Some(io::Error::from_raw_os_error(number));
+        }
+        cause = cause.source()?;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tinyfs::FsError;
+    use crate::tinyfs::{Errno, FsError};
+
+    use parquet::errors::ParquetError;
 
     fn full() -> object_store::Error {
         object_store::Error::Generic {
@@ -203,22 +230,30 @@ mod tests {
             source: Box::new(KernelError::ObjectStore(full())),
             backtrace: Box::new(std::backtrace::Backtrace::disabled()),
         };
-        let error = OplogError::storage("commit version 7", from_kernel(kernel), None);
+        let error = OplogError::storage("commit version 7", from_kernel(kernel));
         assert_eq!(FsError::store(error).errno(), Errno::ENOSPC);
     }
 
     #[test]
-    fn a_flattened_error_gets_the_last_error_of_the_store() {
-        let kernel = KernelError::CheckpointWrite("no space".into());
-        let os = Some(Errno::ENOSPC);
-        let error = OplogError::storage("write a checkpoint", from_kernel(kernel), os);
-        assert!(error.to_string().starts_with("cannot write a checkpoint: "));
-        assert_eq!(FsError::store(error).errno(), Errno::ENOSPC);
+    fn an_error_that_a_library_turned_into_text_keeps_its_number() {
+        let arrow = arrow::error::ArrowError::from(ParquetError::from(full()));
+        let flattened = [
+            KernelError::CheckpointWrite(full().to_string()),
+            KernelError::Arrow(arrow),
+        ];
+        for kernel in flattened {
+            let error = OplogError::storage("write a checkpoint", from_kernel(kernel));
+            assert!(error.to_string().starts_with("cannot write a checkpoint: "));
+            assert!(!error.is_damage(), "{error}");
+            assert_eq!(FsError::store(error).errno(), Errno::ENOSPC);
+        }
     }
 
     #[test]
-    fn an_os_error_in_the_chain_is_not_replaced() {
-        let error = OplogError::storage("write", full(), Some(Errno::EIO));
-        assert_eq!(FsError::store(error).errno(), Errno::ENOSPC);
+    fn text_without_an_error_number_is_damage() {
+        for text in ["no sense", "(os error x)", "(os error ", "(os error 0)"] {
+            let error = OplogError::storage("read the log", text);
+            assert!(error.is_damage(), "{text}");
+        }
     }
 }

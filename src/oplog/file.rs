@@ -177,7 +177,7 @@ impl Stats {
 }
 
 fn failed(error: ParquetError) -> OplogError {
-    OplogError::storage("encode a data file", error, None)
+    OplogError::storage("encode a data file", error)
 }
 
 fn batch_of(rows: &[Row]) -> Result<RecordBatch, OplogError> {

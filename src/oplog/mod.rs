@@ -127,7 +127,7 @@ impl Oplog {
     ) -> Result<(), OplogError> {
         let place = dir.display().to_string();
         make_dirs(disk.as_ref(), dir)
-            .map_err(|e| OplogError::storage(format!("create the folder {place}"), e, None))?;
+            .map_err(|e| OplogError::storage(format!("create the folder {place}"), e))?;
         let local = local(disk, dir)?;
         let table = Table::new(local.clone(), Some(local))?;
         birth::create(&table, &place, pond, committed, birth)
@@ -149,7 +149,7 @@ impl Oplog {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Err(OplogError::Absent { place });
             }
-            Err(e) => return Err(OplogError::storage(format!("look at {place}"), e, None)),
+            Err(e) => return Err(OplogError::storage(format!("look at {place}"), e)),
         }
         let local = local(disk, dir)?;
         let table = Table::new(local.clone(), Some(local))?;
@@ -338,7 +338,7 @@ fn local(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Arc<LocalStore>, OplogError
     let opened = LocalStore::open(disk.clone(), dir);
     let what = || format!("open the oplog in {}", dir.display());
     Ok(Arc::new(
-        opened.map_err(|e| OplogError::storage(what(), e, None))?,
+        opened.map_err(|e| OplogError::storage(what(), e))?,
     ))
 }
 

@@ -68,8 +68,8 @@ impl Oplog {
         if self.attempt.is_some() {
             // The rewrite would take the version that the pending commit may have, and the commit
             // would then be mistaken for another writer's.
-            let why = "a commit before it is not finished";
-            return Err(self.table.failed("rewrite the oplog", why));
+            let what = "rewrite the oplog";
+            return Err(OplogError::Unfinished { what });
         }
         Ok(Rewrite {
             table: self.table.clone(),

@@ -27,8 +27,6 @@ use std::io;
 use std::sync::Arc;
 use upload::Upload;
 
-use crate::tinyfs::Errno;
-
 /// Name of this store in errors.
 const NAME: &str = "disk";
 
@@ -60,14 +58,9 @@ impl LocalStore {
         self.files.sync_log()
     }
 
-    /// Returns whether a sync failed, so that no earlier write can be trusted.
-    pub(super) fn is_poisoned(&self) -> bool {
-        self.files.is_poisoned()
-    }
-
-    /// Takes the last error number of the operating system.
-    pub(super) fn take_errno(&self) -> Option<Errno> {
-        self.files.take_errno()
+    /// Fails if a sync has failed before, so that no earlier write can be trusted.
+    pub(super) fn refuse_if_poisoned(&self) -> io::Result<()> {
+        self.files.refuse_if_poisoned()
     }
 
     /// Returns the number of syncs of files and folders.
@@ -91,13 +84,7 @@ async fn run<T: Send + 'static>(
     at: &Path,
     work: impl FnOnce(&Files) -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
-    let done = tokio::task::spawn_blocking(move || {
-        let done = work(&files);
-        if let Err(e) = &done {
-            files.note(e);
-        }
-        done
-    });
+    let done = tokio::task::spawn_blocking(move || work(&files));
     done.await?.map_err(|e| generic(e, at))
 }
 

@@ -51,9 +51,9 @@ impl Table {
             .thread_name("oplog")
             .enable_all()
             .build()
-            .map_err(|e| OplogError::storage("start the threads of the oplog", e, None))?;
-        let root = Url::parse(ROOT)
-            .map_err(|e| OplogError::storage("name the oplog's folder", e, None))?;
+            .map_err(|e| OplogError::storage("start the threads of the oplog", e))?;
+        let root =
+            Url::parse(ROOT).map_err(|e| OplogError::storage("name the oplog's folder", e))?;
         let engine = {
             let _entered = runtime.enter();
             let config = StorageConfig::default();
@@ -88,19 +88,18 @@ impl Table {
         done.map_err(|e| self.failed(what(), e))
     }
 
-    /// Builds an error of doing `what`. Adds the store's last error number if `error` has none.
+    /// Builds an error of doing `what`.
     pub(super) fn failed(&self, what: impl Into<String>, error: impl Into<Cause>) -> OplogError {
-        let os = self.local.as_ref().and_then(|local| local.take_errno());
-        OplogError::storage(what, error, os)
+        OplogError::storage(what, error)
     }
 
     /// Fails if a sync has failed before: earlier writes may not be durable.
     pub(super) fn must_be_durable(&self) -> Result<(), OplogError> {
         match &self.local {
-            Some(local) if local.is_poisoned() => {
-                Err(self.failed("trust the oplog's disk", "a sync failed before"))
+            Some(local) => {
+                (local.refuse_if_poisoned()).map_err(|e| self.failed("trust the oplog's disk", e))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 

@@ -7,7 +7,6 @@
 
 use super::listing::{self, Listing};
 use crate::disk::{self, Disk, DiskFile};
-use crate::tinyfs::Errno;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectMeta, PutPayload};
@@ -17,7 +16,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Where files stand until they are whole. Delta readers pass over hidden names.
 const STAGING: &str = ".staging";
@@ -38,7 +37,6 @@ pub(super) struct Files {
     folders: Mutex<HashSet<PathBuf>>,
     pub(super) listing: Listing,
     poisoned: AtomicBool,
-    errno: AtomicI32,
     syncs: AtomicU64,
 }
 
@@ -51,7 +49,6 @@ impl Files {
             folders: Mutex::new(HashSet::new()),
             listing: Listing::default(),
             poisoned: AtomicBool::new(false),
-            errno: AtomicI32::new(0),
             syncs: AtomicU64::new(0),
         };
         files.sweep()?;
@@ -66,22 +63,6 @@ impl Files {
 
     pub(super) fn root(&self) -> &FilePath {
         &self.root
-    }
-
-    pub(super) fn is_poisoned(&self) -> bool {
-        self.poisoned.load(Ordering::Acquire)
-    }
-
-    pub(super) fn note(&self, error: &io::Error) {
-        if let Some(n) = error.raw_os_error() {
-            self.errno.store(n, Ordering::Release);
-        }
-    }
-
-    pub(super) fn take_errno(&self) -> Option<Errno> {
-        Some(self.errno.swap(0, Ordering::AcqRel))
-            .filter(|n| *n != 0)
-            .map(Errno)
     }
 
     #[cfg(test)]
@@ -147,10 +128,7 @@ impl Files {
 
     /// The bytes of a file that `options` ask for, and what is known of it.
     pub(super) fn get(&self, at: &Path, options: &GetOptions) -> object_store::Result<Got> {
-        let failed = |e| {
-            self.note(&e);
-            super::generic(e, at)
-        };
+        let failed = |e| super::generic(e, at);
         let path = self.at(at);
         let file = self.disk.open(&path).map_err(failed)?;
         let meta = self.meta(&path, at).map_err(failed)?;
@@ -326,12 +304,23 @@ impl Files {
         error
     }
 
-    fn refuse_if_poisoned(&self) -> io::Result<()> {
-        match self.is_poisoned() {
-            true => Err(io::Error::other("a sync of this disk failed before")),
+    /// Fails with `EIO` where a sync failed before.
+    pub(super) fn refuse_if_poisoned(&self) -> io::Result<()> {
+        match self.poisoned.load(Ordering::Acquire) {
+            true => Err(io::Error::other(Poisoned {
+                os: io::Error::from_raw_os_error(libc::EIO),
+            })),
             false => Ok(()),
         }
     }
+}
+
+/// A sync of this disk failed before.
+#[derive(Debug, thiserror::Error)]
+#[error("a sync of this disk failed before")]
+struct Poisoned {
+    #[source]
+    os: io::Error,
 }
 
 /// What is known of a file, and a range of its bytes.

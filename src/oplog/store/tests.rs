@@ -195,9 +195,7 @@ fn the_operating_systems_error_stays_in_the_chain() {
         let source = std::error::Error::source(&error).unwrap();
         let io = source.downcast_ref::<io::Error>().unwrap();
         assert_eq!(io.raw_os_error(), Some(libc::ENOTDIR));
-        assert_eq!(store.take_errno(), Some(Errno(libc::ENOTDIR)));
-        assert_eq!(store.take_errno(), None);
-        assert!(!store.is_poisoned());
+        assert!(store.refuse_if_poisoned().is_ok());
     });
 }
 
@@ -209,7 +207,9 @@ fn after_a_failed_sync_writes_are_refused() {
         store.put(&Path::from("x"), "x".into()).await.unwrap();
         store.files.poison_for_test();
         assert!(store.put(&Path::from("y"), "y".into()).await.is_err());
-        assert!(store.delete(&Path::from("x")).await.is_err());
+        let refused = store.delete(&Path::from("x")).await.unwrap_err();
+        let refused = crate::oplog::OplogError::storage("delete", refused);
+        assert!(!refused.is_damage(), "a failed disk is no damaged table");
         assert_eq!(
             store
                 .get(&Path::from("x"))

@@ -180,3 +180,15 @@ fn a_flipped_byte_is_never_returned_as_data() {
     fs::write(&file, &sound).unwrap();
     holds(&oplog, 3);
 }
+
+/// A look at a file that is not there leaves nothing behind that a later error could be taken for.
+#[test]
+fn damage_after_a_lookup_of_a_missing_file_is_damage() {
+    let dir = tempdir().unwrap();
+    make(dir.path());
+    let table = open(dir.path()).oplog.table;
+    let missing = object_store::path::Path::from("node_part=0/none.parquet");
+    assert_eq!(table.size(&missing).unwrap(), None);
+    let error = table.failed("read the log", "its library gave up");
+    assert!(error.is_damage(), "{}", crate::tinyfs::describe(&error));
+}
