@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -138,6 +139,23 @@ impl Pond {
     #[track_caller]
     pub fn mount_with(&self, args: &[&str]) -> Mount<'_> {
         Mount::new(self, self.mountpoint("mnt"), args)
+    }
+
+    /// Mounts on `mnt`, made where there is no pond, with the clock of the daemon at `time` (UTC); from there it runs on.
+    #[track_caller]
+    pub fn mount_at_time(&self, time: &str) -> Mount<'_> {
+        let (start, at) = (Instant::now(), self.mountpoint("mnt"));
+        self.mount_command_at_time(time, &at).ok();
+        Mount::adopt(self, at, start.elapsed())
+    }
+
+    /// The command behind [`Pond::mount_at_time`].
+    pub fn mount_command_at_time(&self, time: &str, at: &Path) -> Outcome {
+        self.run(["mount", "--create"])
+            .arg(self.store())
+            .arg(at)
+            .at_time(time)
+            .outcome()
     }
 
     /// `pondmount mount ARGS… POND mnt`, whatever comes of it; the caller expects a failure.

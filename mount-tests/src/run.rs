@@ -42,6 +42,20 @@ pub fn need(tool: &str) -> PathBuf {
         })
 }
 
+/// The library that gives a program a clock of its own.
+fn need_faketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .flatten();
+    folders
+        .map(|folder| folder.path().join("faketime/libfaketime.so.1"))
+        .find(|library| library.is_file())
+        .unwrap_or_else(|| {
+            panic!("this test needs libfaketime, which is not installed: run scripts/setup")
+        })
+}
+
 /// A test that mounts file systems of its own or changes user needs root.
 pub fn need_root(why: &str) {
     assert!(
@@ -113,6 +127,13 @@ impl Run {
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
+    }
+
+    /// The program's clock shows `time` (UTC) when it starts, and runs on from there.
+    pub fn at_time(self, time: &str) -> Self {
+        self.env("LD_PRELOAD", need_faketime())
+            .env("FAKETIME", format!("@{time}"))
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
     }
 
     pub fn without_env(mut self, name: &str) -> Self {

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Format of the index. An index of another format is deleted and rebuilt, not converted.
-const FORMAT: u64 = 4;
+const FORMAT: u64 = 5;
 /// Versions between two syncs of fjall's journal.
 const SYNC_EVERY: u64 = 32;
 /// Bytes of fjall's block cache.
@@ -52,6 +52,10 @@ const META_FORMAT: &[u8] = b"format";
 pub(super) const META_MAKING: &[u8] = b"making";
 pub(super) const META_APPLIED: &[u8] = b"applied";
 pub(super) const META_NEXT_ID: &[u8] = b"next_id";
+/// The reading of the clock at the newest version.
+pub(super) const META_CLOCK: &[u8] = b"clock";
+/// Prefix of the keys that list versions at which the clock read less than at the version before.
+const META_STEP: &[u8] = b"step";
 /// Key of the mark of a keyspace: version and number of its last batch. Keys of all maps begin with
 /// a smaller id, and keys of *past* with the number of a map.
 pub(super) const MARK: &[u8] = &[0xFF; 8];
@@ -61,8 +65,10 @@ pub(super) const MARK: &[u8] = &[0xFF; 8];
 pub struct VersionInfo {
     /// Its number.
     pub version: Version,
-    /// Commit time, to the microsecond; never before that of an earlier version.
+    /// Commit time, to the microsecond; later than that of every earlier version.
     pub committed: Time,
+    /// The reading of the clock at the commit, which may be before that of an earlier version.
+    pub clock: Time,
     /// Number of entries that it changed.
     pub changes: u64,
 }
@@ -474,6 +480,18 @@ impl Disk {
         self.versions.last_key_value().map(version_info).transpose()
     }
 
+    /// The versions after `after` at which the clock read less than at the version before, in order.
+    pub(super) fn clock_steps(&self, after: Option<Version>) -> Result<Vec<Version>, IndexError> {
+        let from = step_key(Version(after.map_or(0, |after| after.0.saturating_add(1))));
+        let to = step_key(Version::NOW);
+        let version = |guard: fjall::Guard| {
+            let key = guard.key()?;
+            let (_, number) = key.split_last_chunk().ok_or(CUT)?;
+            Ok(Version(u64::from_be_bytes(*number)))
+        };
+        self.meta.range(from..=to).map(version).collect()
+    }
+
     pub(super) fn close_in_order(&self) {
         self.clean.arm();
     }
@@ -509,12 +527,18 @@ fn version_info(guard: fjall::Guard) -> Result<VersionInfo, IndexError> {
     let (key, value) = guard.into_inner()?;
     let number: [u8; 8] = (*key).try_into().map_err(|_| CUT)?;
     let (micros, rest) = u64_at_start(&value)?;
-    let (changes, _) = u64_at_start(rest)?;
+    let (changes, rest) = u64_at_start(rest)?;
+    let (clock, _) = u64_at_start(rest)?;
     Ok(VersionInfo {
         version: Version(u64::from_be_bytes(number)),
         committed: Time::from_micros(micros.cast_signed()),
+        clock: Time::from_micros(clock.cast_signed()),
         changes,
     })
+}
+
+pub(super) fn step_key(version: Version) -> Vec<u8> {
+    [META_STEP, &version.0.to_be_bytes()].concat()
 }
 
 pub(super) const CUT: Malformed = Malformed("it is cut short");

@@ -324,6 +324,12 @@ impl Index {
         self.disk.get()?.nth_back(version, back)
     }
 
+    /// Returns the versions after `after` at which the clock read less than at the version before
+    /// them, in order.
+    pub fn clock_steps(&self, after: Option<Version>) -> Result<Vec<Version>, IndexError> {
+        self.disk.get()?.clock_steps(after)
+    }
+
     /// Returns the newest version in the index.
     pub fn latest(&self) -> Result<Option<VersionInfo>, IndexError> {
         self.disk.get()?.latest()

@@ -6,7 +6,7 @@
 //!
 //! Invariant: writing is idempotent. A repeated commit skips the entries that are written.
 
-use super::disk::{META_APPLIED, META_NEXT_ID, past_key, u64_at_start};
+use super::disk::{META_APPLIED, META_CLOCK, META_NEXT_ID, past_key, step_key, u64_at_start};
 use super::stored::stored_value;
 use super::target::{Room, Target};
 use super::trail::{GONE, STANDS, link_key, links_from, split_link, trail_key};
@@ -64,7 +64,15 @@ impl<'a, T: Target> Parts<'a, T> {
         self.supersede::<Attrs>(|_, _, _, _| Ok(()))?;
         let mut noted = info.committed.micros().to_le_bytes().to_vec();
         noted.extend_from_slice(&info.changes.to_le_bytes());
+        let clock = info.clock.micros().to_le_bytes();
+        noted.extend_from_slice(&clock);
         self.put(Room::Versions, &self.version.0.to_be_bytes(), &noted)?;
+        if let Some(before) = self.target.get(Room::Meta, META_CLOCK)?
+            && u64_at_start(&before)?.0.cast_signed() > info.clock.micros()
+        {
+            self.put(Room::Meta, &step_key(self.version), &[])?;
+        }
+        self.put(Room::Meta, META_CLOCK, &clock)?;
         self.put(Room::Meta, META_APPLIED, &self.version.0.to_le_bytes())?;
         self.put(Room::Meta, META_NEXT_ID, &next_id.to_le_bytes())?;
         self.target.settle()

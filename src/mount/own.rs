@@ -112,6 +112,7 @@ impl Mirror {
             "pond": status.path.display().to_string(),
             "id": status.id.to_string(),
             "version": status.latest.version.0,
+            "clock_behind": status.clock_behind,
             "dirty": { "entries": status.dirty.entries, "bytes": status.dirty.bytes },
             "errors": self.errors.count(),
             "read_only": status.read_only,

@@ -203,7 +203,7 @@ impl Mirror {
             Some(version) => self.pond.version(version)?,
             None => None,
         };
-        let time = info.map_or(shown.mtime, |info| info.committed);
+        let time = info.map_or(shown.mtime, |info| info.clock);
         Ok(Node {
             kind: Kind::Directory,
             // As open as what it shows.
@@ -231,9 +231,9 @@ impl Mirror {
             mode: 0o777,
             nlink: 1,
             size: text.len() as u64,
-            atime: info.committed,
-            mtime: info.committed,
-            ctime: info.committed,
+            atime: info.clock,
+            mtime: info.clock,
+            ctime: info.clock,
             target: text.into(),
             ..itself
         })

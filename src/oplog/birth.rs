@@ -5,12 +5,13 @@
 //!
 //! Invariant: the table exists once this one file exists.
 
+use super::Stamp;
 use super::commit::{PartFile, write_parts};
 use super::error::OplogError;
 use super::payload::{micros, rows_of};
 use super::schema::{ENGINE, PART, delta_schema, properties};
 use super::table::{Table, commit_path};
-use crate::tinyfs::{Changes, Time, Version};
+use crate::tinyfs::{Changes, Version};
 use bytes::Bytes;
 use object_store::Error;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ pub(super) fn create(
     table: &Table,
     place: &str,
     pond: Uuid,
-    committed: Time,
+    stamp: Stamp,
     birth: &Changes,
 ) -> Result<(), OplogError> {
     let exists = || OplogError::Exists {
@@ -30,9 +31,9 @@ pub(super) fn create(
     if !table.list_log(Version(0))?.is_empty() {
         return Err(exists());
     }
-    let parts = rows_of(birth, Version(0), committed)?;
+    let parts = rows_of(birth, Version(0), stamp)?;
     let files = write_parts(table, 0, parts)?;
-    let millis = micros(committed)?.div_euclid(1_000);
+    let millis = micros(stamp.committed)?.div_euclid(1_000);
     let log = log(pond, millis, &files);
     match table.create(&commit_path(Version(0)), Bytes::from(log)) {
         Ok(()) => Ok(()),

@@ -7,11 +7,11 @@
 
 use super::error::{OplogError, from_kernel};
 use super::file::{Stats, encode};
-use super::payload::{Parts, micros, rows_of};
+use super::payload::{Parts, rows_of};
 use super::schema::{ENGINE, PART};
 use super::source::DataFile;
 use super::table::Table;
-use super::{Commit, Oplog, actions, digest, source};
+use super::{Commit, Oplog, Stamp, actions, digest, source};
 use crate::tinyfs::{Changes, Time, Version};
 use arrow::array::builder::{MapBuilder, MapFieldNames, StringBuilder};
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, StructArray};
@@ -99,7 +99,7 @@ impl Oplog {
     pub(super) fn commit_changes(
         &mut self,
         generation: u64,
-        committed: Time,
+        stamp: Stamp,
         changes: &Changes,
     ) -> Result<Commit, OplogError> {
         if let Some(version) = self.fenced {
@@ -125,8 +125,9 @@ impl Oplog {
             return Err(OplogError::Empty);
         }
         self.table.must_be_durable()?;
+        self.add_missing_column()?;
         let version = Version(self.snapshot.version() + 1);
-        let parts = rows_of(changes, version, committed)?;
+        let parts = rows_of(changes, version, stamp)?;
         let files = write_parts(&self.table, generation, parts)?;
         paths.extend(files.iter().map(|f| f.path.clone()));
         let attempt = Attempt { generation, paths };
@@ -146,7 +147,7 @@ impl Oplog {
                 if let Some(live) = &mut self.live {
                     live.extend(files.iter().map(DataFile::of));
                 }
-                Ok(self.remember(generation, version, micros(committed)?))
+                Ok(self.remember(generation, version, stamp))
             }
             Ok(Outcome::Taken) => match self.settle(attempt)? {
                 Some(found) => Ok(found),
@@ -216,7 +217,7 @@ impl Oplog {
         if !actions.is_of(&self.app, generation) || !attempt.paths.iter().any(named) {
             return Err(self.fence(version));
         }
-        let committed = source::committed(&self.table, version, &actions)?;
+        let stamp = source::committed(&self.table, version, &actions)?;
         if snapshot.version() > version.0 {
             // It was ours, and then someone else went on from there.
             self.fence(Version(version.0 + 1));
@@ -224,7 +225,7 @@ impl Oplog {
         self.snapshot = snapshot;
         self.since_checkpoint += 1;
         self.live = None;
-        Ok(Some(self.remember(attempt.generation, version, committed)))
+        Ok(Some(self.remember(attempt.generation, version, stamp)))
     }
 
     /// The commit of a generation that is in the table.
@@ -244,8 +245,8 @@ impl Oplog {
             let actions = actions::read(&self.table, version)?
                 .map_err(|why| OplogError::Damaged { version, why })?;
             if actions.is_of(&self.app, number) {
-                let committed = source::committed(&self.table, version, &actions)?;
-                return Ok(self.remember(generation, version, committed));
+                let stamp = source::committed(&self.table, version, &actions)?;
+                return Ok(self.remember(generation, version, stamp));
             }
             if version.0 == 0 {
                 return Err(OplogError::Stale { generation, newest });
@@ -254,11 +255,8 @@ impl Oplog {
         }
     }
 
-    fn remember(&mut self, generation: u64, version: Version, committed: i64) -> Commit {
-        let commit = Commit {
-            version,
-            committed: Time::from_micros(committed),
-        };
+    fn remember(&mut self, generation: u64, version: Version, stamp: Stamp) -> Commit {
+        let commit = Commit { version, stamp };
         self.generation = generation;
         self.last = Some((generation, commit));
         commit

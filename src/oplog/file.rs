@@ -192,6 +192,8 @@ fn batch_of(rows: &[Row]) -> Result<RecordBatch, OplogError> {
     let counts = counts.map_err(|_| OplogError::Range("the number of records in a row"))?;
     let committed = rows.iter().map(|r| r.committed);
     let committed = TimestampMicrosecondArray::from_iter_values(committed).with_timezone("UTC");
+    let clock = rows.iter().map(|r| r.clock);
+    let clock = TimestampMicrosecondArray::from_iter(clock).with_timezone("UTC");
     let columns: Vec<ArrayRef> = vec![
         longs(|r| r.version),
         Arc::new(committed),
@@ -207,6 +209,7 @@ fn batch_of(rows: &[Row]) -> Result<RecordBatch, OplogError> {
         Arc::new(BinaryArray::from_iter_values(
             rows.iter().map(|r| r.checksum),
         )),
+        Arc::new(clock),
     ];
     RecordBatch::try_new(file_schema(), columns).map_err(|e| failed(e.into()))
 }
@@ -240,7 +243,9 @@ pub(super) fn rows_from(
             a if a.data_type() != field.data_type() => {
                 Err(format!("column {name} is of type {}", a.data_type()))
             }
-            a if a.null_count() > 0 => Err(format!("column {name} lacks values")),
+            a if a.null_count() > 0 && !field.is_nullable() => {
+                Err(format!("column {name} lacks values"))
+            }
             a => Ok(a.clone()),
         }
     };
@@ -248,6 +253,10 @@ pub(super) fn rows_from(
     let (record, counts) = (column(schema::RECORD)?, column(schema::ROWS)?);
     let (first, last) = (column(schema::FIRST_NODE)?, column(schema::LAST_NODE)?);
     let (payload, checksum) = (column(schema::PAYLOAD)?, column(schema::CHECKSUM)?);
+    let clock = match batch.column_by_name(schema::CLOCK) {
+        Some(_) => Some(column(schema::CLOCK)?),
+        None => None,
+    };
     let id = |n: i64| u64::try_from(n).map_err(|_| "a number is below 0".to_string());
     let row = move |i: usize| {
         let version = version.as_primitive::<Int64Type>();
@@ -259,6 +268,8 @@ pub(super) fn rows_from(
             last.as_primitive::<Int64Type>(),
         );
         let (payload, checksum) = (payload.as_binary::<i32>(), checksum.as_binary::<i32>());
+        let clock = clock.as_ref().filter(|clock| !clock.is_null(i));
+        let clock = clock.map(|clock| clock.as_primitive::<TimestampMicrosecondType>().value(i));
         if payload.value(i).len() > MAX_PAYLOAD {
             return Err("a payload is too long".into());
         }
@@ -271,6 +282,7 @@ pub(super) fn rows_from(
             rows: u32::try_from(counts.value(i)).map_err(|_| "a number is below 0")?,
             payload: Bytes::copy_from_slice(payload.value(i)),
             checksum: (checksum.value(i).try_into()).map_err(|_| "a checksum has not 32 bytes")?,
+            clock,
         })
     };
     Ok((0..batch.num_rows()).map(row))

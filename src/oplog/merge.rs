@@ -131,7 +131,7 @@ impl Oplog {
             adds: &files,
             removes: self.scan_rows(&replaced)?,
         };
-        self.merging = files.first().map(|file| file.path.clone());
+        self.merging = files.first().map(|file| Moved::Rows(file.path.clone()));
         match self.transact(transaction)? {
             Outcome::Committed(snapshot) => {
                 self.merging = None;
@@ -148,9 +148,10 @@ impl Oplog {
         }
     }
 
-    /// Determines whether a merge with an unknown outcome was committed.
+    /// Determines whether a merge, or a commit that adds a column, was committed if its outcome is
+    /// unknown.
     pub(super) fn settle_merge(&mut self) -> Result<(), OplogError> {
-        let Some(path) = &self.merging else {
+        let Some(moved) = &self.merging else {
             return Ok(());
         };
         self.table.must_be_durable()?;
@@ -162,7 +163,11 @@ impl Oplog {
             let version = Version(base + 1);
             let actions = actions::read(&self.table, version)?
                 .map_err(|why| OplogError::Damaged { version, why })?;
-            if !actions.adds.iter().any(|(add, _)| add == path) {
+            let ours = match moved {
+                Moved::Rows(path) => actions.adds.iter().any(|(add, _)| add == path),
+                Moved::Column => actions.adds.is_empty() && actions.is_of(&merge_app(&self.app), 0),
+            };
+            if !ours {
                 return Err(self.fence(version));
             }
             if snapshot.version() > version.0 {
@@ -213,9 +218,17 @@ impl Oplog {
     }
 }
 
+/// What a commit that changes no data does.
+pub(super) enum Moved {
+    /// Replaces data files by this one.
+    Rows(String),
+    /// Adds a column to the table's schema.
+    Column,
+}
+
 /// Returns the application id of merges. Its transaction number is the number of replaced files, so
 /// that a truncated commit is detected.
-fn merge_app(app: &str) -> String {
+pub(super) fn merge_app(app: &str) -> String {
     format!("{}{app}", actions::MERGES)
 }
 

@@ -15,6 +15,7 @@ mod actions;
 mod birth;
 mod checkpoint;
 mod cleanup;
+mod columns;
 mod commit;
 mod digest;
 mod error;
@@ -78,8 +79,8 @@ pub struct Oplog {
     since_checkpoint: u64,
     /// Data files of the newest version, once they have been listed.
     live: Option<Vec<DataFile>>,
-    /// A merged file whose commit may or may not have succeeded.
-    merging: Option<String>,
+    /// A commit that changes no data and may or may not have succeeded.
+    merging: Option<merge::Moved>,
     /// Whether a checkpoint was written since the last clean-up of the log.
     cleanable: bool,
 }
@@ -112,8 +113,27 @@ pub struct Opened {
 pub struct Commit {
     /// Its number.
     pub version: Version,
-    /// Commit time, to the microsecond.
+    /// Its commit time.
+    pub stamp: Stamp,
+}
+
+/// The commit time of a version, to the microsecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Later than that of every earlier version, whatever the clock said.
     pub committed: Time,
+    /// The reading of the clock; `None` in a version that an older program made.
+    pub clock: Option<Time>,
+}
+
+impl From<Time> for Stamp {
+    /// The stamp that a clock gives which has never stepped back.
+    fn from(time: Time) -> Stamp {
+        Stamp {
+            committed: time,
+            clock: Some(time),
+        }
+    }
 }
 
 impl Oplog {
@@ -122,7 +142,7 @@ impl Oplog {
         disk: &Arc<dyn Disk>,
         dir: &Path,
         pond: Uuid,
-        committed: Time,
+        stamp: impl Into<Stamp>,
         birth: &Changes,
     ) -> Result<(), OplogError> {
         let place = dir.display().to_string();
@@ -130,7 +150,7 @@ impl Oplog {
             .map_err(|e| OplogError::storage(format!("create the folder {place}"), e))?;
         let local = local(disk, dir)?;
         let table = Table::new(local.clone(), Some(local))?;
-        birth::create(&table, &place, pond, committed, birth)
+        birth::create(&table, &place, pond, stamp.into(), birth)
     }
 
     /// Opens the table in folder `dir` for writing. The caller must hold the pond's lock.
@@ -161,11 +181,11 @@ impl Oplog {
     pub(crate) fn create_on(
         store: Arc<dyn ObjectStore>,
         pond: Uuid,
-        committed: Time,
+        stamp: impl Into<Stamp>,
         birth: &Changes,
     ) -> Result<(), OplogError> {
-        let place = store.to_string();
-        birth::create(&Table::new(store, None)?, &place, pond, committed, birth)
+        let (place, stamp) = (store.to_string(), stamp.into());
+        birth::create(&Table::new(store, None)?, &place, pond, stamp, birth)
     }
 
     /// Opens the table in a store that is rooted at it.
@@ -239,10 +259,10 @@ impl Oplog {
     pub fn commit(
         &mut self,
         generation: u64,
-        committed: Time,
+        stamp: impl Into<Stamp>,
         changes: &Changes,
     ) -> Result<Commit, OplogError> {
-        self.commit_changes(generation, committed, changes)
+        self.commit_changes(generation, stamp.into(), changes)
     }
 
     /// Returns whether a checkpoint is due.
@@ -353,6 +373,7 @@ fn must_be_of(pond: Uuid, snapshot: &SnapshotRef) -> Result<(), OplogError> {
     let mut columns = schema::file_schema()
         .fields()
         .iter()
+        .filter(|f| !f.is_nullable())
         .map(|f| f.name().clone())
         .collect::<Vec<_>>();
     columns.push(schema::PART.into());

@@ -5,6 +5,7 @@
 //! a row's checksum, count and range of owners are those of its payload; a payload is verified
 //! before it is decoded, and no key is given twice in one version.
 
+use super::Stamp;
 use super::error::OplogError;
 use super::ipc;
 use super::record::{Entry, ForArrow, Owned, RecordError, decode};
@@ -33,12 +34,13 @@ pub(super) type Parts = BTreeMap<i32, Vec<Row>>;
 pub(super) fn rows_of(
     changes: &Changes,
     version: Version,
-    committed: Time,
+    stamp: impl Into<Stamp>,
 ) -> Result<Parts, OplogError> {
-    let committed = micros(committed)?;
+    let Stamp { committed, clock } = stamp.into();
     let mut cut = Cut {
         version: version.0,
-        committed,
+        committed: micros(committed)?,
+        clock: clock.map(micros).transpose()?,
         parts: Parts::new(),
     };
     // In the order of their record types, which is the order of rows in a file.
@@ -61,6 +63,7 @@ pub(super) fn micros(time: Time) -> Result<i64, OplogError> {
 struct Cut {
     version: u64,
     committed: i64,
+    clock: Option<i64>,
     parts: Parts,
 }
 
@@ -99,6 +102,7 @@ impl Cut {
             rows: entries.len() as u32,
             checksum: *blake3::hash(&payload).as_bytes(),
             payload,
+            clock: self.clock,
         });
         Ok(())
     }

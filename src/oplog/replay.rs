@@ -10,8 +10,8 @@ use super::error::OplogError;
 use super::payload::absorb;
 use super::scan::active;
 use super::source::Source;
-use super::{Commit, Oplog, actions, tail};
-use crate::tinyfs::{Changes, Time, Version};
+use super::{Commit, Oplog, Stamp, actions, tail};
+use crate::tinyfs::{Changes, Version};
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
@@ -47,16 +47,10 @@ impl Oplog {
             };
             gaps.check(self, expected..version)?;
             expected = version + 1;
-            let (committed, changes) = merge(version, &mut open)?;
+            let (stamp, changes) = merge(version, &mut open)?;
             open.retain(|source| source.version().is_some());
-            let committed = Time::from_micros(committed);
-            visit(
-                Commit {
-                    version: Version(version),
-                    committed,
-                },
-                changes,
-            )?;
+            let version = Version(version);
+            visit(Commit { version, stamp }, changes)?;
         }
     }
 }
@@ -113,14 +107,13 @@ impl Gaps {
 }
 
 /// Reads all that the open files have of a version.
-fn merge(version: u64, open: &mut [Source<'_>]) -> Result<(i64, Changes), OplogError> {
+fn merge(version: u64, open: &mut [Source<'_>]) -> Result<(Stamp, Changes), OplogError> {
     let mut changes = Changes::default();
-    let mut committed = None;
+    let mut stamp = None;
     for source in open.iter_mut().filter(|s| s.version() == Some(version)) {
         let file = source.file().clone();
         source.read(&mut |row| {
-            let time = *committed.get_or_insert(row.committed);
-            if time != row.committed {
+            if *stamp.get_or_insert(row.stamp()) != row.stamp() {
                 let why = format!("version {version} was committed at two times");
                 return Err(file.damaged(why));
             }
@@ -129,6 +122,6 @@ fn merge(version: u64, open: &mut [Source<'_>]) -> Result<(i64, Changes), OplogE
     }
     let version = Version(version);
     let why = "it has no rows".to_string();
-    let committed = committed.ok_or(OplogError::Damaged { version, why })?;
-    Ok((committed, changes))
+    let stamp = stamp.ok_or(OplogError::Damaged { version, why })?;
+    Ok((stamp, changes))
 }

@@ -34,7 +34,7 @@ pub struct Rewrite {
 impl Rewrite {
     /// Adds a version, which must be later than all before it.
     pub fn push(&mut self, commit: Commit, changes: &Changes) -> Result<(), OplogError> {
-        for (part, rows) in rows_of(changes, commit.version, commit.committed)? {
+        for (part, rows) in rows_of(changes, commit.version, commit.stamp)? {
             let mut encoder = match self.open.remove(&part) {
                 Some(encoder) => encoder,
                 None => Encoder::new(Paging::Merged)?,

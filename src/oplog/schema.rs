@@ -4,9 +4,12 @@
 //! [`Row`]. `node_part` is the partition column: it is in the log and in folder names, not in
 //! files.
 //!
-//! Invariant: this schema never changes. Records inside the payload can evolve.
+//! Invariant: a column never changes or goes, and one that is added later is nullable
+//! ([`columns`](super::columns)). Records inside the payload can evolve.
 
+use super::Stamp;
 use super::error::OplogError;
+use crate::tinyfs::Time;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -25,6 +28,8 @@ pub(super) const LAST_NODE: &str = "last_node";
 pub(super) const ROWS: &str = "rows";
 pub(super) const PAYLOAD: &str = "payload";
 pub(super) const CHECKSUM: &str = "checksum";
+/// Tables that were made by an older program lack this column.
+pub(super) const CLOCK: &str = "clock";
 
 /// An outer row: records of one type that one version changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +50,19 @@ pub(super) struct Row {
     pub payload: Bytes,
     /// BLAKE3 of the payload.
     pub checksum: [u8; 32],
+    /// The reading of the clock when the version was committed, in microseconds since the epoch; `None`
+    /// in a row that an older program wrote.
+    pub clock: Option<i64>,
+}
+
+impl Row {
+    /// When its version was committed.
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp {
+            committed: Time::from_micros(self.committed),
+            clock: self.clock.map(Time::from_micros),
+        }
+    }
 }
 
 /// Returns the partition of an owner's records.
@@ -58,13 +76,14 @@ pub(super) fn file_schema() -> Arc<Schema> {
         let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         Arc::new(Schema::new(vec![
             Field::new(VERSION, DataType::Int64, false),
-            Field::new(COMMITTED, utc, false),
+            Field::new(COMMITTED, utc.clone(), false),
             Field::new(RECORD, DataType::Utf8, false),
             Field::new(FIRST_NODE, DataType::Int64, false),
             Field::new(LAST_NODE, DataType::Int64, false),
             Field::new(ROWS, DataType::Int32, false),
             Field::new(PAYLOAD, DataType::Binary, false),
             Field::new(CHECKSUM, DataType::Binary, false),
+            Field::new(CLOCK, utc, true),
         ]))
     });
     SCHEMA.clone()
@@ -72,8 +91,8 @@ pub(super) fn file_schema() -> Arc<Schema> {
 
 /// Returns the table's schema in Delta's JSON form.
 pub(super) fn delta_schema() -> Value {
-    let field =
-        |name: &str, of: &str| json!({"name": name, "type": of, "nullable": false, "metadata": {}});
+    let column = |name: &str, of: &str, nullable: bool| json!({"name": name, "type": of, "nullable": nullable, "metadata": {}});
+    let field = |name: &str, of: &str| column(name, of, false);
     json!({"type": "struct", "fields": [
         field(PART, "integer"),
         field(VERSION, "long"),
@@ -84,6 +103,7 @@ pub(super) fn delta_schema() -> Value {
         field(ROWS, "integer"),
         field(PAYLOAD, "binary"),
         field(CHECKSUM, "binary"),
+        column(CLOCK, "timestamp", true),
     ]})
 }
 

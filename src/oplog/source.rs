@@ -5,6 +5,7 @@
 //! Invariants: versions come in ascending order. A small file is read once, of a large one only the
 //! pages that are needed. Every row is of a version that the log states for the file.
 
+use super::Stamp;
 use super::actions::Actions;
 use super::commit::PartFile;
 use super::digest;
@@ -375,12 +376,12 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Returns the commit time of a version in microseconds, from the rows that it added.
+/// Returns the commit time of a version, from the rows that it added.
 pub(super) fn committed(
     table: &Table,
     version: Version,
     actions: &Actions,
-) -> Result<i64, OplogError> {
+) -> Result<Stamp, OplogError> {
     let damaged = |why: &str| OplogError::Damaged {
         version,
         why: why.into(),
@@ -396,7 +397,7 @@ pub(super) fn committed(
     };
     let mut committed = None;
     Source::open(table, file, None)?.read(&mut |row| {
-        committed = Some(row.committed);
+        committed = Some(row.stamp());
         Ok(())
     })?;
     committed.ok_or_else(|| damaged("it adds nothing"))

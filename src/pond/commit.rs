@@ -8,11 +8,12 @@
 //! Sealed generations are committed one by one and in order, also after an error or a crash: what
 //! [`Pond::between_versions`] separates never ends up in one version.
 
+use super::clock::info_of;
 use super::lock::Lock;
 use super::saves::PATIENCE;
 use super::{Pond, PondError};
 use crate::index::VersionInfo;
-use crate::oplog::{Oplog, OplogError};
+use crate::oplog::{Oplog, OplogError, Stamp};
 use crate::tinyfs::{Changes, Time, Version, describe};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -255,19 +256,19 @@ impl Pond {
         };
         // The clock may step back; the times of versions never do.
         let last = self.latest().committed.micros();
-        let now = (self.clock)().micros().max(last + 1);
+        let clock = Time::from_micros((self.clock)().micros());
+        let stamp = Stamp {
+            committed: clock.max(Time::from_micros(last.saturating_add(1))),
+            clock: Some(clock),
+        };
         let commit = log
             .oplog
-            .commit(pending.generation, Time::from_micros(now), &pending.changes)
+            .commit(pending.generation, stamp, &pending.changes)
             .inspect_err(|error| match error {
                 OplogError::Conflict { .. } => self.health.fail(describe(error)),
                 _ => tracing::warn!("the commit failed and is tried again: {}", describe(error)),
             })?;
-        let info = VersionInfo {
-            version: commit.version,
-            committed: commit.committed,
-            changes: pending.changes.len() as u64,
-        };
+        let info = info_of(&commit, None, &pending.changes);
         if let Err(error) = self.index.commit(&info, &pending.changes) {
             if !error.is_stuck() {
                 return Err(error.into());
@@ -281,6 +282,7 @@ impl Pond {
         log.pending = None;
         log.note(generation, info);
         *self.latest.lock() = info;
+        self.note_clock();
         self.keeper.committed();
         if log.oplog.checkpoint_due()
             && let Err(error) = log.oplog.checkpoint()
@@ -291,6 +293,28 @@ impl Pond {
             );
         }
         Ok(info.changes)
+    }
+
+    /// Logs that the clock is behind the newest version, once for as long as it is.
+    pub(super) fn note_clock(&self) {
+        let told = self.told_behind.load(Ordering::Relaxed);
+        // A clock that runs as it should stands where the newest version was made, or later.
+        if !told && (self.clock)() >= self.latest().committed {
+            return;
+        }
+        let behind = self.clock_behind().unwrap_or_else(|error| {
+            tracing::warn!(
+                "whether the clock is right cannot be told: {}",
+                describe(&error)
+            );
+            None
+        });
+        match behind {
+            Some(behind) if !told => tracing::warn!("{behind}: dates and ages may mislead"),
+            None if told => tracing::info!("the clock is not behind any more"),
+            _ => {}
+        }
+        self.told_behind.store(behind.is_some(), Ordering::Relaxed);
     }
 
     /// The committing thread.
@@ -360,12 +384,10 @@ where
         // A version may be as large as the memory that is meant for one.
         let (send, versions) = sync_channel(0);
         let read = move || {
+            let mut before = None;
             oplog.replay(after, &mut |commit, changes| {
-                let info = VersionInfo {
-                    version: commit.version,
-                    committed: commit.committed,
-                    changes: changes.len() as u64,
-                };
+                let info = info_of(&commit, before.as_ref(), &changes);
+                before = Some(info);
                 send.send((info, changes)).map_err(|_| End::Left)
             })
         };

@@ -1,6 +1,7 @@
 //! Why a pond could not be made, opened, committed or closed: one sentence each, what to do about it,
 //! and the exit code that tells a script which it was.
 
+use super::clock::Behind;
 use crate::content::ContentError;
 use crate::index::{Damage, IndexError};
 use crate::oplog::OplogError;
@@ -87,6 +88,9 @@ pub enum PondError {
     /// There is nothing at a path.
     #[error("there is nothing at {0}")]
     NoPath(String),
+    /// The clock is behind, so that rules of time would go by wrong days.
+    #[error("{0}, so that rules of time could forget the wrong days")]
+    ClockBehind(Behind),
     /// There is only one version.
     #[error("there is nothing to undo: no version changed anything")]
     NothingToUndo,
@@ -143,6 +147,7 @@ impl PondError {
             PondError::TagTaken(_) => "exists",
             PondError::NoVersion(_) => "no_version",
             PondError::NoPath(_) => "no_path",
+            PondError::ClockBehind(_) => "clock_behind",
             PondError::NothingToUndo => "no_version",
             PondError::Tree(_) => "tree",
             PondError::Oplog(_) => "oplog",
@@ -181,6 +186,10 @@ impl PondError {
             }
             PondError::NoVersion(_) => {
                 "`pondmount log` lists the versions, and `pondmount snapshot list` those with names".into()
+            }
+            PondError::ClockBehind(_) => {
+                "set the clock; if it is right, and was ahead when that version was made, run this again with \
+                 --trust-clock; --keep-last and --keep-tag need no clock".into()
             }
             PondError::TagName(_) => {
                 "a name begins with a letter or `_` and has letters, digits, `.`, `_` and `-`; `latest` means something already".into()

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 /// How much the thread steps back behind all others, in steps of nice(1).
 const NICE: i32 = 10;
-/// When versions are forgotten by the rules of the pond: some time after it was opened, and then once a day.
+/// When versions are forgotten by the rules of the pond for the first time after it was opened.
 const FIRST_PRUNE: Duration = Duration::from_secs(600);
-const PRUNE_EVERY: Duration = Duration::from_secs(86_400);
+/// When that is tried again after an error.
+const PRUNE_AGAIN: Duration = Duration::from_secs(86_400);
 /// How often memory that is not in use is given back.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// Bytes of the disk that housekeeping leaves to others.
@@ -82,10 +83,13 @@ impl Pond {
             if self.health.is_read_only() {
                 return;
             }
+            self.leaps.note((self.clock)(), Instant::now());
             let mut kept = self.keep_house();
             if kept.is_ok() && Instant::now() >= prune_at {
-                prune_at = Instant::now() + PRUNE_EVERY;
-                kept = self.prune_by_rule();
+                let pruned = self.prune_by_rule();
+                let after = pruned.as_ref().map_or(PRUNE_AGAIN, |after| *after);
+                prune_at = Instant::now() + after;
+                kept = pruned.map(drop);
             }
             if let Err(error) = kept {
                 tracing::warn!("housekeeping is left for later: {}", describe(&error));

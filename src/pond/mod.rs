@@ -10,12 +10,13 @@
 //! - [`saves`]: what must not be cut in two by a version.
 //! - [`fsync`], [`flush`]: who waits for stable storage, and what puts it there. [`commit`]: versions, and the thread that makes them.
 //! - [`housekeeping`]: joining files of the oplog, and cleaning it up.
-//! - [`history`]: which version is meant, and when what changed.
+//! - [`history`]: which version is meant, and when what changed. [`clock`]: a clock that is wrong.
 //! - [`prune`]: forgetting versions, and paths.
 //! - [`check`], [`repair`], [`scrub`]: what is wrong, mending it, and looking for it meanwhile.
 //! - [`status`], [`health`]: what is going on, whether changes are taken.
 
 mod check;
+mod clock;
 mod commit;
 mod error;
 mod fingerprint;
@@ -39,6 +40,7 @@ mod status;
 mod tails;
 
 pub use check::Problem;
+pub use clock::Behind;
 pub use error::PondError;
 pub use history::{
     Change, Comparison, Difference, Edit, Event, OnChange, Reference, Return, Tag, Watcher,
@@ -53,10 +55,12 @@ use crate::content::Content;
 use crate::disk::Space;
 use crate::index::{Damage, Index, VersionInfo};
 use crate::tinyfs::{FsError, FsResult, Time, Version};
+use clock::Leaps;
 use commit::{Committer, Log};
 use flush::Flusher;
 use fsync::Group;
 use health::Health;
+use history::Timeline;
 use housekeeping::Keeper;
 use lock::Lock;
 use parking_lot::{Mutex, RwLock};
@@ -85,6 +89,10 @@ pub struct Pond {
     pins: Pins,
     room: Room,
     clock: fn() -> Time,
+    leaps: Leaps,
+    /// Whether it was logged that the clock is behind.
+    told_behind: AtomicBool,
+    timeline: Mutex<Timeline>,
     health: Health,
     saves: Saves,
     flusher: Flusher,

@@ -1,8 +1,10 @@
 //! Making a pond, and opening one: after a clean end, after a crash, and without an index.
 
+use super::clock::Leaps;
 use super::commit::{Committer, Log, replay};
 use super::flush::Flusher;
 use super::fsync::Group;
+use super::history::Timeline;
 use super::housekeeping::Keeper;
 use super::identity::Identity;
 use super::lock::Lock;
@@ -24,7 +26,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use uuid::Uuid;
 
 pub(super) const OPLOG: &str = "oplog";
@@ -144,6 +146,7 @@ impl Pond {
             path,
         };
         let pond = Arc::new(Pond::on(ground, identity.id, Some(lock), options, tell)?);
+        pond.note_clock();
         pond.start_threads()?;
         if !options.read_only && pond.index.dirty().entries > 0 {
             pond.committer.changed();
@@ -192,6 +195,9 @@ impl Pond {
             pins: Pins::default(),
             room: Room::new(disk, &path),
             clock,
+            leaps: Leaps::since(latest.clock, Instant::now()),
+            told_behind: AtomicBool::new(false),
+            timeline: Mutex::new(Timeline::default()),
             health,
             saves: Saves::default(),
             flusher: Flusher::default(),

@@ -16,6 +16,8 @@ pub struct Status {
     pub latest: VersionInfo,
     /// What no version holds yet.
     pub dirty: Dirty,
+    /// By what the clock is behind the versions, if it is.
+    pub clock_behind: Option<String>,
     /// Why it takes no changes, if it does not.
     pub read_only: Option<String>,
 }
@@ -23,11 +25,16 @@ pub struct Status {
 impl Pond {
     /// What is going on.
     pub fn status(&self) -> Status {
+        let clock_behind = match self.clock_behind() {
+            Ok(behind) => behind.map(|behind| behind.to_string()),
+            Err(error) => Some(format!("it cannot be told: {error}")),
+        };
         Status {
             path: self.path.clone(),
             id: self.id,
             latest: self.latest(),
             dirty: self.index.dirty(),
+            clock_behind,
             read_only: self.health.reason(),
         }
     }

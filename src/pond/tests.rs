@@ -3,6 +3,7 @@
 //! A crash is a copy of the folder taken while the pond is open: what was not handed to the system by
 //! then is not in it.
 
+mod clock;
 mod content;
 
 use super::*;

@@ -3,6 +3,7 @@
 //! Run one with `cargo test -p mount-tests --test story NAME`. The settings are in the harness (`src/lib.rs`).
 
 mod basics;
+mod clock;
 mod crash;
 mod damage;
 mod delta;

@@ -1,6 +1,6 @@
 //! `pondmount cat`: the bytes of a file at a version.
 
-use super::{At, In, ask, end, standing};
+use super::{At, In, ask, end, standing, warn_if_by_time};
 use crate::cli::control::{Piece, Raw, Reached, Travel};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -19,7 +19,7 @@ pub struct Cat {
     within: In,
 }
 
-pub(super) fn run(args: &Cat, _: &Output) -> Result<u8, Failure> {
+pub(super) fn run(args: &Cat, output: &Output) -> Result<u8, Failure> {
     for file in &args.files {
         let At { path, version } = At::parse(file);
         let (mut pond, path) = args.within.reach(Some(&path), true)?;
@@ -30,6 +30,7 @@ pub(super) fn run(args: &Cat, _: &Output) -> Result<u8, Failure> {
                 .map_err(|error| Failure::output(&error))
         };
         let done = read(&mut pond, &path, version.as_deref(), &mut print);
+        warn_if_by_time(&mut pond, &[version.as_deref()], output);
         end(pond, done)?;
     }
     io::stdout()

@@ -1,7 +1,7 @@
 //! `pondmount diff`: what is different between two versions.
 
 use super::cat::read;
-use super::{In, ask, end};
+use super::{In, ask, end, warn_if_by_time};
 use crate::cli::control::{DiffPage, DiffRow, Raw, Reached, Travel};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -57,6 +57,7 @@ pub(super) fn run(args: &Diff, output: &Output) -> Result<u8, Failure> {
     };
     let (mut pond, path) = args.within.reach(path, true)?;
     let done = compare(&mut pond, args, to, &path, output);
+    warn_if_by_time(&mut pond, &[Some(&args.from), to], output);
     end(pond, done)?;
     Ok(0)
 }

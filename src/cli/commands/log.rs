@@ -1,6 +1,6 @@
 //! `pondmount log`: the versions of a pond, or of a path in it.
 
-use super::{ask, end};
+use super::{ask, end, warn_of_clock};
 use crate::cli::control::{
     HistoryPage, HistoryRow, LogPage, LogRow, Raw, Reached, Request, Travel, reach,
 };
@@ -16,7 +16,8 @@ const PAGE: usize = 500;
 
 /// List the versions of a pond, or those that changed a path, the newest first
 ///
-/// A line has the number of a version, when it was committed, and how many entries it changed. With the path of
+/// A line has the number of a version, what the clock said when it was committed, and how many entries it changed;
+/// and that the clock was wrong, where other versions tell so. With the path of
 /// a file or directory, also of one that is gone: what the version did to it, and its path then; renames are
 /// followed.
 #[derive(Debug, Args)]
@@ -53,6 +54,9 @@ pub(super) fn run(args: &Log, output: &Output) -> Result<u8, Failure> {
         true => list(&mut pond, max, output),
         false => follow(&mut pond, &Raw(path), max, output),
     };
+    if listed.is_ok() {
+        warn_of_clock(&mut pond, output);
+    }
     end(pond, listed)?;
     Ok(0)
 }
@@ -83,10 +87,12 @@ fn step(row: &HistoryRow) -> String {
     let HistoryRow {
         version,
         committed,
+        clock,
         change,
         path,
         size,
     } = row;
+    let committed = clock.as_ref().unwrap_or(committed);
     let size = size.map_or(String::new(), |size| size.to_string());
     format!("{version:>8}  {committed}  {change:<7}  {size:>12}  {path}")
 }
@@ -113,9 +119,14 @@ fn text(row: &LogRow) -> String {
         1 => "change",
         _ => "changes",
     };
+    let time = row.clock.as_ref().unwrap_or(&row.committed);
+    let doubt = match row.doubted {
+        true => "  (the clock was wrong)",
+        false => "",
+    };
     format!(
-        "{:>8}  {}  {:>8} {changes}",
-        row.version, row.committed, row.changes
+        "{:>8}  {time}  {:>8} {changes}{doubt}",
+        row.version, row.changes
     )
 }
 
@@ -125,14 +136,22 @@ mod tests {
 
     #[test]
     fn a_version_is_a_line() {
-        let row = LogRow {
+        let mut row = LogRow {
             version: 7,
             committed: "2026-11-24T03:17:31.000000Z".into(),
+            clock: None,
+            doubted: false,
             changes: 1,
         };
         assert_eq!(
             text(&row),
             "       7  2026-11-24T03:17:31.000000Z         1 change"
+        );
+        row.clock = Some("1970-01-01T00:00:31.000000Z".into());
+        row.doubted = true;
+        assert_eq!(
+            text(&row),
+            "       7  1970-01-01T00:00:31.000000Z         1 change  (the clock was wrong)"
         );
     }
 }

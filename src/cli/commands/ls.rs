@@ -1,6 +1,6 @@
 //! `pondmount ls`: what a directory holds at a version.
 
-use super::{At, In, ask, end, standing};
+use super::{At, In, ask, end, standing, warn_if_by_time};
 use crate::cli::control::{ListPage, NodeReport, Raw, Reached, Travel};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -27,6 +27,7 @@ pub(super) fn run(args: &Ls, output: &Output) -> Result<u8, Failure> {
     let listed = list(&mut pond, &path, version.as_deref(), &mut |row| {
         output.row(row, text)
     });
+    warn_if_by_time(&mut pond, &[version.as_deref()], output);
     end(pond, listed)?;
     Ok(0)
 }

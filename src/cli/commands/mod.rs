@@ -22,8 +22,9 @@ mod umount;
 mod undo;
 
 use super::Globals;
-use super::control::{NodeReport, Raw, Reached, Request, Travel, reach};
+use super::control::{ClockReport, NodeReport, Raw, Reached, Request, Travel, reach};
 use super::failure::Failure;
+use super::output::Output;
 use super::place;
 use crate::observe::log_to_stderr;
 use crate::pond::{OpenOptions, Reference};
@@ -142,6 +143,30 @@ impl At {
 /// Asks about the past.
 fn ask<T: DeserializeOwned>(pond: &mut Reached, about: Travel) -> Result<T, Failure> {
     pond.ask(&Request::Travel { about })
+}
+
+/// Says that the clock is behind, where it is: dates and ages may not mean what they say.
+fn warn_of_clock(pond: &mut Reached, output: &Output) {
+    // A daemon of before cannot tell.
+    if let Ok(ClockReport {
+        behind: Some(behind),
+    }) = pond.ask(&Request::Clock)
+    {
+        output.notice(&format!(
+            "{behind}: dates, ages and rules of time may mislead"
+        ));
+    }
+}
+
+/// The same for a command that was given versions, where one of them is a date or an age.
+fn warn_if_by_time(pond: &mut Reached, versions: &[Option<&str>], output: &Output) {
+    let by_time = |version: &&str| {
+        let reference = Reference::parse(version.as_bytes());
+        matches!(reference, Some(Reference::Time(_) | Reference::Ago(_)))
+    };
+    if versions.iter().flatten().any(by_time) {
+        warn_of_clock(pond, output);
+    }
 }
 
 /// The number of the version that is meant: `latest` must not be another one from one piece to the next.

@@ -1,6 +1,6 @@
 //! `pondmount prune`: forgets versions by rules.
 
-use super::{In, end};
+use super::{In, end, warn_of_clock};
 use crate::cli::control::{Forget, ForgetReport, Request};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -12,7 +12,8 @@ use std::path::PathBuf;
 ///
 /// The rules are those of restic; a version stays if any of them keeps it. The newest version and all that have
 /// a name stay in any case. What a version that stays shows does not change. Without any rule, those of the
-/// [prune] table in pond.toml apply; by default everything is kept.
+/// [prune] table in pond.toml apply; by default everything is kept. Rules of time are refused while the clock is
+/// behind a version.
 #[derive(Debug, Args)]
 pub struct Prune {
     /// Keep the newest N versions
@@ -45,6 +46,9 @@ pub struct Prune {
     /// Only say what would be forgotten
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// The clock is right now, although a version was made when it showed a later time
+    #[arg(long)]
+    trust_clock: bool,
     #[command(flatten)]
     within: In,
 }
@@ -70,8 +74,12 @@ pub(super) fn run(args: &Prune, output: &Output) -> Result<u8, Failure> {
         policy: args.policy(),
         path: args.path.as_ref().map(|_| path),
         dry_run: args.dry_run,
+        trust_clock: args.trust_clock,
     };
     let done: Result<ForgetReport, _> = pond.ask(&Request::Forget { about });
+    if done.is_ok() {
+        warn_of_clock(&mut pond, output);
+    }
     let dry_run = args.dry_run;
     output.row(&end(pond, done)?, |report| text(report, dry_run))?;
     Ok(0)

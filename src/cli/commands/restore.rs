@@ -1,6 +1,6 @@
 //! `pondmount restore`: a path as it was, in its place.
 
-use super::{In, ask, end};
+use super::{In, ask, end, warn_if_by_time};
 use crate::cli::control::{ReturnReport, Travel};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -29,6 +29,7 @@ pub(super) fn run(args: &Restore, output: &Output) -> Result<u8, Failure> {
         at: args.at.clone(),
     };
     let done: Result<ReturnReport, _> = ask(&mut pond, about);
+    warn_if_by_time(&mut pond, &[Some(&args.at)], output);
     output.row(&end(pond, done)?, text)?;
     Ok(0)
 }

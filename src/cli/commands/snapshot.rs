@@ -1,6 +1,6 @@
 //! `pondmount snapshot`: names for versions.
 
-use super::{In, ask, end};
+use super::{In, ask, end, warn_if_by_time};
 use crate::cli::control::{TagReport, Travel};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -71,6 +71,7 @@ pub(super) fn run(args: &Snapshot, output: &Output) -> Result<u8, Failure> {
                 message: args.message.clone(),
             };
             let tag: Result<TagReport, _> = ask(&mut pond, about);
+            warn_if_by_time(&mut pond, &[args.at.as_deref()], output);
             output.row(&end(pond, tag)?, text)?;
         }
     }

@@ -1,6 +1,6 @@
 //! `pondmount stat`: what a path leads to at a version.
 
-use super::{At, In, ask, end};
+use super::{At, In, ask, end, warn_if_by_time};
 use crate::cli::control::{NodeReport, Travel};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -20,7 +20,9 @@ pub struct Stat {
 pub(super) fn run(args: &Stat, output: &Output) -> Result<u8, Failure> {
     let At { path, version } = At::parse(&args.path);
     let (mut pond, path) = args.within.reach(Some(&path), true)?;
-    let report: Result<NodeReport, _> = ask(&mut pond, Travel::Stat { path, at: version });
+    let at = version.clone();
+    let report: Result<NodeReport, _> = ask(&mut pond, Travel::Stat { path, at });
+    warn_if_by_time(&mut pond, &[version.as_deref()], output);
     output.row(&end(pond, report)?, text)?;
     Ok(0)
 }

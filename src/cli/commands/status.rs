@@ -37,7 +37,10 @@ pub(super) fn run(args: &Status, output: &Output) -> Result<u8, Failure> {
 fn text(report: &StatusReport) -> String {
     let mut text = format!(
         "pond       {}\nid         {}\nversion    {}, committed {}\n",
-        report.pond, report.id, report.version, report.committed
+        report.pond,
+        report.id,
+        report.version,
+        report.clock.as_ref().unwrap_or(&report.committed)
     );
     text += &match (&report.mountpoint, report.pid) {
         (Some(at), Some(pid)) => format!("mounted    at {at} by process {pid}\n"),
@@ -60,6 +63,9 @@ fn text(report: &StatusReport) -> String {
     }
     for problem in &report.resources {
         text += &format!("\nresource   {problem}");
+    }
+    if let Some(behind) = &report.clock_behind {
+        text += &format!("\nclock      {behind}: dates, ages and rules of time may mislead");
     }
     if let Some(reason) = &report.read_only {
         text += &format!("\nread-only  {reason}");
@@ -100,5 +106,14 @@ mod tests {
         );
         let end = "3 entries since this version (1000 bytes)\nread-only  the disk is gone";
         assert!(text.ends_with(end), "{text}");
+        busy.clock = Some("1970-01-01T00:00:31.000000Z".into());
+        busy.clock_behind = Some("the clock is behind".into());
+        let text = super::text(&busy);
+        for line in [
+            "\nversion    42, committed 1970-01-01T00:00:31.000000Z\n",
+            "\nclock      the clock is behind: ",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 }

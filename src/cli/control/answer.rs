@@ -1,7 +1,7 @@
 //! What an open pond answers to a request: the same whether a daemon or the command itself has it open.
 
 use super::message::{
-    Checked, DirtyReport, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced,
+    Checked, ClockReport, DirtyReport, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced,
 };
 use super::{forget, resources, travel};
 use crate::cli::failure::Failure;
@@ -37,6 +37,9 @@ pub(super) fn answer(
         Request::Forget { ref about } => forget::answer(pond, about),
         Request::Resources { ref about } => resources::answer(pond, about),
         Request::Status => json(&status(pond, role)?),
+        Request::Clock => json(&ClockReport {
+            behind: behind(pond)?,
+        }),
         Request::Sync => json(&Synced {
             version: pond.sync()?.0,
         }),
@@ -59,6 +62,8 @@ fn status(pond: &Arc<Pond>, role: Role<'_>) -> Result<StatusReport, Failure> {
         id: status.id.to_string(),
         version: status.latest.version.0,
         committed: timestamp(status.latest.committed),
+        clock: reading(&status.latest),
+        clock_behind: status.clock_behind,
         mountpoint: mountpoint.map(|path| path.display().to_string()),
         pid,
         dirty: DirtyReport {
@@ -81,19 +86,33 @@ fn log(pond: &Pond, before: Option<u64>, limit: usize) -> Result<LogPage, Failur
     while end > 0 && page.rows.len() < limit {
         let start = end.saturating_sub((limit - page.rows.len()) as u64);
         let found = pond.versions(Version(start), Version(end - 1))?;
-        page.rows.extend(found.iter().rev().map(row));
+        page.rows.extend(rows(pond, &found)?);
         end = start;
     }
     page.before = (end > 0).then_some(end);
     Ok(page)
 }
 
-fn row(info: &VersionInfo) -> LogRow {
-    LogRow {
+/// The rows of versions, the newest first.
+fn rows(pond: &Pond, versions: &[VersionInfo]) -> Result<Vec<LogRow>, Failure> {
+    let doubted = pond.doubted(versions)?;
+    let row = |info: &VersionInfo| LogRow {
         version: info.version.0,
         committed: timestamp(info.committed),
+        clock: reading(info),
+        doubted: doubted.binary_search(&info.version).is_ok(),
         changes: info.changes,
-    }
+    };
+    Ok(versions.iter().rev().map(row).collect())
+}
+
+/// The reading of the clock at a version, where that is not its time.
+pub(super) fn reading(info: &VersionInfo) -> Option<String> {
+    (info.clock != info.committed).then(|| timestamp(info.clock))
+}
+
+fn behind(pond: &Pond) -> Result<Option<String>, Failure> {
+    Ok(pond.clock_behind()?.map(|behind| behind.to_string()))
 }
 
 fn check(pond: &Pond, read_data: bool) -> Result<Checked, Failure> {

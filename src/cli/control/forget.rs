@@ -20,6 +20,9 @@ pub enum Forget {
         path: Option<Raw>,
         /// Only say which.
         dry_run: bool,
+        /// The clock is right, whatever versions say.
+        #[serde(default)]
+        trust_clock: bool,
     },
     /// All versions of a path but the newest.
     Path {
@@ -54,7 +57,11 @@ pub(super) fn answer(pond: &Pond, about: &Forget) -> Result<Value, Failure> {
             policy,
             path,
             dry_run,
-        } => pond.prune(policy, path.as_ref().map(|path| &path.0[..]), *dry_run)?,
+            trust_clock,
+        } => {
+            let path = path.as_ref().map(|path| &path.0[..]);
+            pond.prune_by_clock(policy, path, *dry_run, *trust_clock)?
+        }
         Forget::Path { path } => pond.forget(&path.0)?,
     };
     json(&report(pruned))

@@ -13,6 +13,8 @@ use serde_json::Value;
 pub enum Request {
     /// How it is: a [`StatusReport`].
     Status,
+    /// Whether the clock is right: a [`ClockReport`].
+    Clock,
     /// Commit everything now: [`Synced`].
     Sync,
     /// Up to `limit` versions older than `before`: a [`LogPage`].
@@ -84,8 +86,14 @@ pub struct StatusReport {
     pub id: String,
     /// The newest version.
     pub version: u64,
-    /// When that was committed.
+    /// When that was committed: later than every earlier version, whatever the clock said.
     pub committed: String,
+    /// What the clock said then, where that is another time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<String>,
+    /// By what the clock is behind now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_behind: Option<String>,
     /// Where it is mounted.
     pub mountpoint: Option<String>,
     /// The process behind the mount; it may be there a little longer than the mount.
@@ -125,10 +133,23 @@ pub struct LogPage {
 pub struct LogRow {
     /// Its number.
     pub version: u64,
-    /// When it was committed.
+    /// When it was committed: later than every earlier version, whatever the clock said.
     pub committed: String,
+    /// What the clock said then, where that is another time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<String>,
+    /// Whether the clock was wrong then, by what other versions tell.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubted: bool,
     /// How many entries it changed.
     pub changes: u64,
+}
+
+/// Whether the clock is right, as far as the versions tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockReport {
+    /// By what it is behind.
+    pub behind: Option<String>,
 }
 
 /// What a sync has made sure of.

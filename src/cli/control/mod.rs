@@ -16,7 +16,9 @@ mod travel;
 
 pub use client::{Client, Reached, reach};
 pub use forget::{Forget, ForgetReport};
-pub use message::{Checked, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced};
+pub use message::{
+    Checked, ClockReport, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced,
+};
 pub use raw::Raw;
 pub use resources::{AppliedReport, DocumentReport, ResourceReport, Resources};
 pub use server::Server;

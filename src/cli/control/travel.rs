@@ -2,7 +2,7 @@
 //!
 //! Everything that is long comes in pages. A path is from the root of the pond, without a slash before it.
 
-use super::answer::{PAGE, json, timestamp};
+use super::answer::{PAGE, json, reading, timestamp};
 use super::raw::Raw;
 use crate::cli::failure::Failure;
 use crate::pond::{Change, Difference, Pond, PondError, Reference, Return, Tag};
@@ -149,8 +149,11 @@ pub struct HistoryPage {
 pub struct HistoryRow {
     /// Its number.
     pub version: u64,
-    /// When it was committed.
+    /// When it was committed: later than every earlier version, whatever the clock said.
     pub committed: String,
+    /// What the clock said then, where that is another time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<String>,
     /// `made`, `changed`, `moved` or `removed`.
     pub change: String,
     /// The path that it had then.
@@ -360,6 +363,7 @@ fn history(pond: &Pond, path: &Raw, skip: usize) -> Result<HistoryPage, Failure>
         page.rows.push(HistoryRow {
             version: event.version.0,
             committed: timestamp(info.committed),
+            clock: reading(&info),
             change: event.change.to_owned(),
             path: Raw(event.path),
             size: event.size,

@@ -115,7 +115,15 @@ fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
                 }
                 thread::sleep(Duration::from_millis(20));
             }
-            opened => return Ok(opened?),
+            opened => {
+                let pond = opened?;
+                if let Ok(Some(behind)) = pond.clock_behind() {
+                    herald.notice(&format!(
+                        "{behind}: dates, ages and rules of time may mislead"
+                    ));
+                }
+                return Ok(pond);
+            }
         }
     }
 }

@@ -106,6 +106,8 @@ fn history(seed: u64) -> Vec<(VersionInfo, Changes, u64)> {
         let info = VersionInfo {
             version: Version(version),
             committed: Time::from_micros(version as i64),
+            // It steps back now and then.
+            clock: Time::from_micros((version ^ 5) as i64),
             changes: changes.len() as u64,
         };
         all.push((info, changes, next));

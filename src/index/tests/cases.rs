@@ -25,6 +25,7 @@ fn commit(index: &Index, version: u64) {
     let info = VersionInfo {
         version: Version(version),
         committed: Time::from_micros(version as i64),
+        clock: Time::from_micros(version as i64),
         changes: changes.len() as u64,
     };
     index.commit(&info, &changes).unwrap();
@@ -103,6 +104,7 @@ fn replayed_entries_are_visible_before_and_without_recovery() {
     let info = VersionInfo {
         version: Version(1),
         committed: Time::default(),
+        clock: Time::default(),
         changes: 1,
     };
     let mut catching = index.catch_up();
@@ -360,6 +362,7 @@ fn a_reopened_index_has_every_commit() {
             let info = VersionInfo {
                 version: Version(1),
                 committed: Time::default(),
+                clock: Time::default(),
                 changes: changes.len() as u64,
             };
             take(&info, &changes)

@@ -146,6 +146,7 @@ impl Pond {
         let info = VersionInfo {
             version,
             committed: Time::from_micros(number as i64),
+            clock: Time::from_micros(number as i64),
             changes: changes.len() as u64,
         };
         let logged = Logged {

@@ -66,7 +66,7 @@ fn a_generation_is_committed_once() {
     // Repeated by the same and by a reopened oplog. The arguments of the repetition are ignored.
     let expected = Commit {
         version: Version(3),
-        committed: time(3),
+        stamp: time(3).into(),
     };
     assert_eq!(oplog.commit(3, time(9), &changes(9)).unwrap(), expected);
     let mut oplog = open(dir.path()).oplog;
@@ -113,7 +113,7 @@ fn a_commit_with_an_unknown_outcome_is_found_on_retry() {
             commit,
             Commit {
                 version: Version(3),
-                committed: time(3)
+                stamp: time(3).into()
             }
         );
         extend(&mut oplog, 4..=4);

@@ -38,7 +38,7 @@ fn holds_all(oplog: &Oplog, versions: &[Version]) {
             0 => Version(0),
             n => versions[n as usize - 1],
         };
-        assert_eq!((commit.version, commit.committed), (version, time(n)));
+        assert_eq!((commit.version, commit.stamp), (version, time(n).into()));
     }
 }
 

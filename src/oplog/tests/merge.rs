@@ -77,7 +77,7 @@ fn versions_of_a_compacted_file_replay_in_order_with_the_others() {
         for (commit, found) in &found {
             let n = commit.version.0;
             let expected = if n == 0 { birth() } else { changes(n.min(7)) };
-            assert_eq!(commit.committed, time(n));
+            assert_eq!(commit.stamp, time(n).into());
             assert_eq!(dump(found), dump(&expected));
         }
         found.iter().map(|(c, _)| c.version.0).collect::<Vec<_>>()

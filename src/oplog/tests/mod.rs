@@ -1,6 +1,7 @@
 //! Tests of the oplog as a whole, on a real disk or with a store that fails on demand.
 
 mod checkpoints;
+mod columns;
 mod commits;
 mod fault;
 mod housekeeping;
@@ -123,7 +124,7 @@ pub(super) fn extend(oplog: &mut Oplog, range: std::ops::RangeInclusive<u64>) {
             commit,
             Commit {
                 version: Version(n),
-                committed: time(n)
+                stamp: time(n).into()
             }
         );
     }
@@ -152,7 +153,7 @@ pub(super) fn holds(oplog: &Oplog, latest: u64) {
             *commit,
             Commit {
                 version: Version(n),
-                committed: time(n)
+                stamp: time(n).into()
             }
         );
         let expected = if n == 0 { birth() } else { changes(n) };

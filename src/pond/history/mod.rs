@@ -6,13 +6,15 @@
 //!
 //! - [`reference`]: the ways to name a version. [`tags`]: names that users give.
 //! - [`path`]: what became of a path. [`compare`]: what is different. [`restore`]: the past brought back.
-//! - [`versions`]: which version that is, and the versions of a directory or a file.
+//! - [`versions`]: which version that is, and the versions of a directory or a file. [`timeline`]: what
+//!   date a version has.
 
 mod compare;
 mod path;
 mod reference;
 mod restore;
 mod tags;
+mod timeline;
 mod versions;
 
 pub use compare::{Change, Comparison, Difference};
@@ -21,6 +23,7 @@ pub use reference::Reference;
 pub use restore::{OnChange, Return, Watcher};
 pub(in crate::pond) use tags::OWN;
 pub use tags::Tag;
+pub(in crate::pond) use timeline::{Dated, Timeline};
 pub use versions::Edit;
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Which version is meant, and the versions of a directory or a file.
 
 use super::Reference;
+use super::timeline::{Believed, Dated, Versions};
 use crate::index::{Link, VersionInfo};
-use crate::pond::Pond;
+use crate::pond::{Behind, Pond};
 use crate::tinyfs::{Errno, FsError, FsResult, Name, NodeId, Time, Version};
 
 /// A version in which what a path leads to was another file, or had other content, than in the one before.
@@ -12,6 +13,20 @@ pub struct Edit {
     pub version: Version,
     /// The node that the path leads to in it.
     pub node: NodeId,
+}
+
+impl Versions for Pond {
+    fn last_at(&self, number: Version) -> FsResult<Option<VersionInfo>> {
+        self.last_at_or_before(number)
+    }
+
+    fn list(&self, from: Version, to: Version) -> FsResult<Vec<VersionInfo>> {
+        Ok(self.index.versions(from, to)?)
+    }
+
+    fn steps(&self, after: Option<Version>) -> FsResult<Vec<Version>> {
+        Ok(self.index.clock_steps(after)?)
+    }
 }
 
 impl Pond {
@@ -46,38 +61,70 @@ impl Pond {
         let found = match reference {
             Reference::Number(version) => self.numbered(*version)?.map(|info| info.version),
             Reference::Latest(back) => self.index.nth_back(newest, *back)?.map(|info| info.version),
-            Reference::Time(time) => self.as_of(*time, newest)?,
+            Reference::Time(time) => self.dated_at(*time, newest)?,
             Reference::Ago(length) => {
                 let length = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
                 let time = (self.clock)().micros().saturating_sub(length);
-                self.as_of(Time::from_micros(time), newest)?
+                self.dated_at(Time::from_micros(time), newest)?
             }
             Reference::Tag(name) => self.tag(name)?.map(|tag| tag.version),
         };
         Ok(found.filter(|version| *version <= newest))
     }
 
-    /// The last version up to `newest` that was committed at or before `time`. The times of versions grow with
-    /// their numbers.
-    fn as_of(&self, time: Time, newest: Version) -> FsResult<Option<Version>> {
-        let (mut low, mut high) = (0, newest.0);
-        let mut found = None;
-        while low <= high {
-            let middle = low + (high - low) / 2;
-            let info = self.last_at_or_before(Version(middle))?;
-            match info {
-                Some(info) if info.committed > time => match middle.checked_sub(1) {
-                    Some(below) => high = below,
-                    None => break,
-                },
-                // Where there is none, those that were are forgotten.
-                earlier => {
-                    found = earlier.map(|info| info.version).or(found);
-                    low = middle + 1;
-                }
+    /// The last version up to `newest` whose date is `time` or before.
+    fn dated_at(&self, time: Time, newest: Version) -> FsResult<Option<Version>> {
+        let (latest, now) = (self.latest().version, (self.clock)());
+        // A date that the clock has passed is looked up by that clock. One that is still to come shows
+        // that the clock is behind, if it is a date of this pond.
+        let believed = self.believed((time <= now).then_some(now))?;
+        let found = believed.at(time, latest, self)?;
+        match found {
+            Some(version) if version > newest => {
+                Ok(self.last_at_or_before(newest)?.map(|info| info.version))
             }
+            found => Ok(found),
         }
-        Ok(found)
+    }
+
+    /// The versions whose readings of the clock are believed; with `now`, no reading later than that.
+    fn believed(&self, now: Option<Time>) -> FsResult<Believed> {
+        let latest = self.latest();
+        let mut timeline = self.timeline.lock();
+        timeline.advance(&latest, self)?;
+        timeline.believed(now, self)
+    }
+
+    /// Versions, which are in order and up to the newest, with their dates. `now` is the time of a clock
+    /// that is right: no later reading is believed.
+    pub(in crate::pond) fn dates(
+        &self,
+        versions: &[VersionInfo],
+        now: Option<Time>,
+    ) -> FsResult<Vec<Dated>> {
+        Ok(self.believed(now)?.date(versions))
+    }
+
+    /// Of versions, which are in order, those whose reading of the clock is doubted.
+    pub fn doubted(&self, versions: &[VersionInfo]) -> FsResult<Vec<Version>> {
+        let dates = self.dates(versions, None)?;
+        let doubted = dates.iter().filter(|dated| dated.doubted.is_some());
+        Ok(doubted.map(|dated| dated.version).collect())
+    }
+
+    /// By what the clock is behind, if it is: a version was made when it read more than now.
+    pub fn clock_behind(&self) -> FsResult<Option<Behind>> {
+        let latest = self.latest();
+        let mut timeline = self.timeline.lock();
+        timeline.advance(&latest, self)?;
+        let now = (self.clock)();
+        Ok(timeline.newest().and_then(|(version, reading)| {
+            (now < reading).then_some(Behind {
+                now,
+                version,
+                reading,
+            })
+        }))
     }
 
     /// The versions up to `at` in which something below directory `dir` was changed, or it itself.

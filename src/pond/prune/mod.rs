@@ -16,12 +16,12 @@ mod slots;
 pub use policy::{Policy, Within};
 
 use super::commit::{Log, replay};
-use super::history::OWN;
+use super::history::{OWN, Timeline};
 use super::identity::Identity;
 use super::open::REBUILD;
 use super::{Pond, PondError};
 use crate::index::VersionInfo;
-use crate::oplog::Commit;
+use crate::oplog::{Commit, Stamp};
 use crate::tinyfs::{
     AttrName, Attrs, Changes, ContentId, Entries, Extent, Extents, FsError, FsResult, NodeId,
     SegmentId, Stored, Version, describe, ops,
@@ -32,6 +32,12 @@ use slots::{Scope, Slots};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How often versions are forgotten by the rules of the pond.
+const EVERY: Duration = Duration::from_secs(86_400);
+/// How soon it is tried again where the clock is behind.
+const CLOCK_RETRY: Duration = Duration::from_secs(3_600);
 
 /// What was forgotten, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +72,17 @@ impl Pond {
         path: Option<&[u8]>,
         dry_run: bool,
     ) -> Result<Pruned, PondError> {
+        self.prune_by_clock(policy, path, dry_run, false)
+    }
+
+    /// The same. With `trusts_clock`, the clock is right, and readings of versions that are later are not.
+    pub fn prune_by_clock(
+        &self,
+        policy: &Policy,
+        path: Option<&[u8]>,
+        dry_run: bool,
+        trusts_clock: bool,
+    ) -> Result<Pruned, PondError> {
         let policy = match policy.is_given() {
             true => policy.clone(),
             false => Identity::read(&self.path)?.prune.unwrap_or_default(),
@@ -84,7 +101,15 @@ impl Pond {
         let _alone = self.keeper.alone();
         let mut log = self.log.lock();
         let versions = self.versions(Version(0), Version::NOW)?;
-        let kept = policy.kept(&versions, &tags);
+        let now = trusts_clock.then(|| (self.clock)());
+        if policy.goes_by_time()
+            && !trusts_clock
+            && let Some(behind) = self.clock_behind().map_err(PondError::Tree)?
+        {
+            return Err(PondError::ClockBehind(behind));
+        }
+        let dates = self.dates(&versions, now).map_err(PondError::Tree)?;
+        let kept = policy.kept(&dates, &tags);
         let (scope, left) = path.map(|path| self.scope_of(path)).transpose()?.unzip();
         let runs = runs_of(&versions, &kept);
         let mut done = Pruned {
@@ -104,14 +129,30 @@ impl Pond {
         Ok(done)
     }
 
-    /// Forgets what the rules of the pond do not keep, if it has any.
-    pub(super) fn prune_by_rule(&self) -> Result<(), PondError> {
+    /// Forgets what the rules of the pond do not keep, if it has any and the clock can be trusted with
+    /// them. Returns after what time to do it again.
+    pub(super) fn prune_by_rule(&self) -> Result<Duration, PondError> {
         let given = Identity::read(&self.path)?.prune;
-        if let Some(policy) = given.filter(Policy::is_given) {
-            let pruned = self.prune(&policy, None, false)?;
-            tracing::info!("{} versions are forgotten", pruned.forgotten);
+        let Some(policy) = given.filter(Policy::is_given) else {
+            return Ok(EVERY);
+        };
+        if policy.goes_by_time() {
+            if let Some(behind) = self.clock_behind().map_err(PondError::Tree)? {
+                tracing::warn!("no version is forgotten by rule: {behind}");
+                return Ok(CLOCK_RETRY);
+            }
+            if let Some(wait) = self.leaps.note((self.clock)(), Instant::now()) {
+                let hours = wait.as_secs().div_ceil(3_600);
+                tracing::warn!(
+                    "no version is forgotten by rule for {hours} hours: the clock has leapt ahead by \
+                     more than a month, and may be wrong"
+                );
+                return Ok(wait);
+            }
         }
-        Ok(())
+        let pruned = self.prune(&policy, None, false)?;
+        tracing::info!("{} versions are forgotten", pruned.forgotten);
+        Ok(EVERY)
     }
 
     /// Forgets all that a path led to in any version but the newest, and erases the bytes that nothing else
@@ -211,10 +252,12 @@ impl Pond {
                 }
                 let changes = rebuild.push(info, changes)?;
                 info.changes = changes.len() as u64;
-                let commit = Commit {
-                    version: info.version,
+                let stamp = Stamp {
                     committed: info.committed,
+                    clock: Some(info.clock),
                 };
+                let version = info.version;
+                let commit = Commit { version, stamp };
                 Ok(rewrite.push(commit, &changes)?)
             },
         )?;
@@ -223,6 +266,7 @@ impl Pond {
         log.oplog_mut().commit_rewrite(rewrite)?;
         let mut segments = rebuild.segments()?;
         self.index.exchange(rebuild)?;
+        *self.timeline.lock() = Timeline::default();
         let there: HashSet<Version> = (self.versions(Version(0), Version::NOW)?.iter())
             .map(|info| info.version)
             .collect();

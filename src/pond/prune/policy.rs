@@ -1,13 +1,17 @@
 //! Which versions are kept: the words of restic's `forget`.
 //!
-//! In: versions with their times, and rules. Out: those that are kept, each with the rule that keeps it. Holds
+//! In: versions with their dates, and rules. Out: those that are kept, each with the rule that keeps it. Holds
 //! always: the newest version and every version that has a name are kept; no rules keep everything.
 //!
 //! `hourly: n` keeps the newest version of each of the last `n` hours that have any, and so do the other
 //! calendar rules, in UTC and with weeks of ISO 8601. `within` keeps all that is no older than that before the
 //! newest version.
+//!
+//! A version whose reading of the clock is doubted is of an hour or day that nobody knows. It is never taken
+//! for the newest of one that is known, nor counted: between versions that a calendar rule keeps, it keeps the
+//! newest of each hour or day that the doubted clock showed.
 
-use crate::index::VersionInfo;
+use crate::pond::history::Dated;
 use crate::tinyfs::{Time, Version};
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -119,15 +123,27 @@ impl Within {
 type Period = fn(&DateTime) -> (i16, i16);
 
 impl Policy {
+    /// Whether a rule goes by the dates of versions.
+    pub fn goes_by_time(&self) -> bool {
+        let counts = [
+            self.keep_hourly,
+            self.keep_daily,
+            self.keep_weekly,
+            self.keep_monthly,
+            self.keep_yearly,
+        ];
+        self.keep_within.is_some() || counts.iter().any(|count| *count > 0)
+    }
+
     /// Whether it says what to keep.
     pub fn is_given(&self) -> bool {
         *self != Policy::default()
     }
 
     /// The versions that are kept, each with why. `versions` are in ascending order, `tags` are names of some.
-    pub fn kept(
+    pub(super) fn kept(
         &self,
-        versions: &[VersionInfo],
+        versions: &[Dated],
         tags: &[(String, Version)],
     ) -> BTreeMap<Version, Vec<String>> {
         let mut kept: BTreeMap<Version, Vec<String>> = BTreeMap::new();
@@ -149,15 +165,12 @@ impl Policy {
         for info in versions.iter().rev().take(last) {
             keep(info.version, "last".into());
         }
-        let times: Vec<(Version, DateTime)> = versions
-            .iter()
-            .map(|info| (info.version, by_the_clock(info.committed)))
-            .collect();
         if let Some(within) = self.keep_within {
-            let since = within.before(by_the_clock(newest.committed));
-            for (version, time) in &times {
-                if since.as_ref().is_none_or(|since| time >= since) {
-                    keep(*version, "within".into());
+            let since = within.before(by_the_clock(newest.date));
+            for dated in versions {
+                let time = by_the_clock(dated.date);
+                if since.as_ref().is_none_or(|since| time >= *since) {
+                    keep(dated.version, "within".into());
                 }
             }
         }
@@ -176,17 +189,24 @@ impl Policy {
             (self.keep_yearly, "yearly", |t| (t.year(), 0)),
         ];
         for (most, name, period) in rules {
-            let (mut last, mut left) = (None, most);
-            for (version, time) in times.iter().rev() {
-                let this = Some(period(time));
+            let (mut last, mut doubted, mut left) = (None, None, most);
+            for dated in versions.iter().rev() {
                 if left == 0 {
                     break;
                 }
+                let this = Some(period(&by_the_clock(dated.doubted.unwrap_or(dated.date))));
+                if dated.doubted.is_some() {
+                    if this != doubted {
+                        keep(dated.version, format!("{name}, undated"));
+                    }
+                    doubted = this;
+                    continue;
+                }
                 if this != last {
-                    keep(*version, name.into());
+                    keep(dated.version, name.into());
                     left -= 1;
                 }
-                last = this;
+                (last, doubted) = (this, None);
             }
         }
         kept
@@ -204,16 +224,16 @@ mod tests {
     use super::*;
 
     /// A version each so many minutes, the first at 2026-01-01T00:00:00Z.
-    fn versions(n: u64, minutes: u64) -> Vec<VersionInfo> {
-        let info = |v| VersionInfo {
+    fn versions(n: u64, minutes: u64) -> Vec<Dated> {
+        let dated = |v| Dated {
             version: Version(v),
-            committed: Time::from_micros((1_767_225_600 + (v * minutes * 60) as i64) * 1_000_000),
-            changes: 1,
+            date: Time::from_micros((1_767_225_600 + (v * minutes * 60) as i64) * 1_000_000),
+            doubted: None,
         };
-        (0..n).map(info).collect()
+        (0..n).map(dated).collect()
     }
 
-    fn kept(policy: Policy, versions: &[VersionInfo]) -> Vec<u64> {
+    fn kept(policy: Policy, versions: &[Dated]) -> Vec<u64> {
         policy.kept(versions, &[]).keys().map(|v| v.0).collect()
     }
 
@@ -276,5 +296,29 @@ mod tests {
         };
         assert_eq!(numbers(&names_only), [3, 4, 9]);
         assert_eq!(numbers(&Policy::default()).len(), 10);
+    }
+
+    #[test]
+    fn doubted_versions_stand_for_no_day_and_take_the_place_of_none() {
+        // Four days of 24 versions, and a wrong clock from the 30th to the 40th hour: two days by its own
+        // account.
+        let mut all = versions(96, 60);
+        let known = all[40].date;
+        for (hour, dated) in (0..).zip(&mut all[30..40]) {
+            dated.date = known;
+            dated.doubted = Some(Time::from_micros(
+                (1_924_991_999 + hour * 3_600) * 1_000_000,
+            ));
+        }
+        let daily = Policy {
+            keep_daily: 4,
+            ..Policy::default()
+        };
+        assert_eq!(kept(daily, &all), [23, 30, 39, 47, 71, 95]);
+        let within = Policy {
+            keep_within: Some("2d8h".parse().unwrap()),
+            ..Policy::default()
+        };
+        assert_eq!(kept(within, &all).first(), Some(&30));
     }
 }
