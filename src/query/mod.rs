@@ -8,17 +8,16 @@
 //! - [`schema`], [`time`]: a common schema of several files, and one form of time.
 //! - [`series`], [`merge`]: many files as one series with one row per time.
 //! - [`reduce`]: a series in buckets of time, from cached partial results.
-//! - [`session`], [`functions`]: SQL, with the DuckDB functions that recipes use.
+//! - [`session`], [`dialect`]: SQL, with the grammar and functions of DuckDB that recipes use.
 //! - [`output`], [`splice`]: rows as a file, with unchanged parts copied from the file before.
 
 mod blob;
 mod columns;
+mod dialect;
 mod error;
 mod format;
-mod functions;
 mod keep;
 mod merge;
-mod names;
 mod output;
 mod reduce;
 mod schema;

@@ -2,40 +2,24 @@
 //!
 //! `derive` runs the queries of recipes on one [`Engine`]. A query reads only its tables, changes
 //! nothing, and runs in bounded memory. It runs in one partition, so that equal inputs produce
-//! equal rows in equal order. Column names match regardless of case and keep their spelling, as in
-//! DuckDB.
+//! equal rows in equal order. Its language is that of [`dialect`].
 
-use super::QueryError;
-use super::functions;
-use super::names;
 use super::source::{BATCH, Rows, Source};
 use super::table::FileTable;
+use super::{QueryError, dialect};
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{ScalarValue, TableReference};
-use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::logical_expr::Expr;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
-
-/// Table functions that read a file.
-const READERS: [&str; 6] = [
-    "read_csv",
-    "read_csv_auto",
-    "read_json",
-    "read_json_auto",
-    "read_parquet",
-    "read_file",
-];
 
 /// Runs queries. All queries share its threads and its memory limit.
 pub struct Engine {
@@ -69,17 +53,12 @@ impl Engine {
         tables: &BTreeMap<String, Vec<Arc<Source>>>,
         files: &[(String, Arc<Source>)],
     ) -> Result<(SchemaRef, Rows), QueryError> {
-        let mut config = SessionConfig::new()
+        let config = dialect::config()
             .with_target_partitions(1)
             .with_batch_size(BATCH)
             .with_information_schema(false);
-        // DuckDB's behaviour, which existing recipes rely on.
-        let options = config.options_mut();
-        options.sql_parser.enable_ident_normalization = false;
-        options.sql_parser.default_null_ordering = "nulls_last".into();
-        options.execution.time_zone = Some("+00:00".into());
         let session = SessionContext::new_with_config_rt(config, self.resources.clone());
-        functions::register(&session)?;
+        dialect::register(&session)?;
         let mut columns = Vec::new();
         let mut note = |table: &FileTable| {
             let fields = table.schema();
@@ -90,24 +69,23 @@ impl Engine {
             note(&table);
             session.register_table(quoted(name), Arc::new(table))?;
         }
-        let mut paths = BTreeMap::new();
+        let mut paths: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
         for (path, source) in files {
             let table = FileTable::new(vec![source.clone()])?;
             note(&table);
-            paths.insert(path.clone(), table);
+            paths.insert(path.clone(), Arc::new(table));
         }
-        let reader = Arc::new(Reader(paths));
-        for name in READERS {
-            session.register_udtf(name, reader.clone());
-        }
-        let query = functions::translate(query).map_err(QueryError::Recipe)?;
-        let query = names::resolve(&query, &columns).map_err(QueryError::Recipe)?;
+        dialect::register_readers(&session, paths);
+        let statement =
+            dialect::translate(&session, query, &columns).map_err(QueryError::Recipe)?;
         let only_read = SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
             .with_allow_statements(false);
         let rows = self.threads.block_on(async {
-            let frame = session.sql_with_options(&query, only_read).await?;
+            let plan = session.state().statement_to_plan(statement).await?;
+            only_read.verify_plan(&plan)?;
+            let frame = session.execute_logical_plan(plan).await?;
             frame.execute_stream().await
         })?;
         let schema = rows.schema();
@@ -123,29 +101,4 @@ impl Engine {
 /// Returns a reference to a table whose name is not normalised.
 fn quoted(name: &str) -> TableReference {
     TableReference::bare(name.to_owned())
-}
-
-/// The table function `read_csv('/path')` and its like.
-struct Reader(BTreeMap<String, FileTable>);
-
-impl fmt::Debug for Reader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.keys()).finish()
-    }
-}
-
-impl TableFunctionImpl for Reader {
-    fn call_with_args(&self, args: TableFunctionArgs) -> DataFusionResult<Arc<dyn TableProvider>> {
-        let args = args.exprs();
-        let refused = |why: String| DataFusionError::from(QueryError::Recipe(why));
-        let Some(Expr::Literal(ScalarValue::Utf8(Some(path)), _)) = args.first() else {
-            return Err(refused("a file is read by its path: read_csv('$1')".into()));
-        };
-        let table = self.0.get(path).ok_or_else(|| {
-            refused(format!(
-                "{path:?} is no input of this recipe; only those are read"
-            ))
-        })?;
-        Ok(Arc::new(table.clone()))
-    }
 }

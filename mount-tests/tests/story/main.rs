@@ -28,6 +28,7 @@ mod security;
 mod semantics;
 mod side_by_side;
 mod soak;
+mod sql;
 mod storm;
 mod travel;
 mod trouble;

@@ -3,6 +3,7 @@
 mod files;
 mod reduced;
 mod sql;
+mod sql_page;
 
 use super::source::Rows;
 use super::*;

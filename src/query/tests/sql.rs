@@ -64,3 +64,29 @@ fn equal_queries_produce_equal_bytes() {
     let first = ask(query).unwrap();
     (0..5).for_each(|_| assert_eq!(ask(query).unwrap(), first));
 }
+
+#[test]
+fn reader_options_that_would_change_the_rows_are_refused() {
+    let of = |options: &str| {
+        ask(&format!(
+            "SELECT a FROM read_csv('/in/long.csv', {options})"
+        ))
+    };
+    for (option, instead) in [
+        ("delim = ';'", "commas"),
+        ("header = false", "header line"),
+        ("skip = 1", "header line"),
+        ("nullstr = 'NA'", "nullif"),
+        ("columns = ['a']", "CAST"),
+        ("all_varchar = true", "VARCHAR"),
+        ("timestampformat = '%d'", "strptime"),
+        ("no_such_option = 1", "leave it out"),
+        ("'a'", "named options"),
+    ] {
+        let error = of(option).unwrap_err().to_string();
+        assert!(error.contains(instead), "{option}: {error}");
+    }
+    let query = "SELECT count(*) AS n FROM read_csv('/in/long.csv', header = true, delim = ',', \
+        quote = '\"', sample_size = -1, ignore_errors = false, auto_detect = true)";
+    assert_eq!(ask(query).unwrap(), "n\n3\n");
+}

@@ -8,23 +8,24 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, TimestampMicrosecondArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{
-    DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
-};
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType};
 use datafusion::error::Result;
 
-use super::make::{calendar, month_start};
-use super::plain::{Plain, count, fail, instant, is_text, micros, refuse, stamp, stamp_like};
+use super::function::ScalarFunction;
+use super::timestamps::{
+    instant, interval, is_text, micros, month_start, months, stamp, stamp_like,
+};
+use crate::query::dialect::errors::{count, fail, refuse};
 
 /// 2000-01-03T00:00:00Z, in microseconds since 1970.
 const MONDAY: i64 = 946_857_600_000_000;
 /// January 2000, in months since year 0.
 const JANUARY: i64 = 24_000;
 
-pub(super) fn functions() -> Vec<Plain> {
-    vec![Plain::new(
+pub(super) fn functions() -> Vec<ScalarFunction> {
+    vec![ScalarFunction::new(
         "time_bucket",
-        taken,
+        coerce,
         |args| {
             Ok(match args.arg_fields[1].data_type() {
                 DataType::Date32 => DataType::Date32,
@@ -35,14 +36,14 @@ pub(super) fn functions() -> Vec<Plain> {
     )]
 }
 
-fn taken(types: &[DataType]) -> Result<Vec<DataType>> {
+fn coerce(types: &[DataType]) -> Result<Vec<DataType>> {
     let (width, at, origin) = match types {
         [width, at] => (width, at, None),
         [width, at, origin] => (width, at, Some(origin)),
         _ => return Err(count("a width, an instant and perhaps an origin", types)),
     };
-    let mut taken = vec![interval(width)?];
-    taken.push(match at {
+    let mut types = vec![interval(width)?];
+    types.push(match at {
         DataType::Date32 | DataType::Date64 => DataType::Date32,
         other => instant(other)?,
     });
@@ -57,19 +58,9 @@ fn taken(types: &[DataType]) -> Result<Vec<DataType>> {
                 "takes no zone; write time_bucket(width, to_local_time(ts AT TIME ZONE 'zone'))",
             ));
         }
-        taken.push(instant(origin)?);
+        types.push(instant(origin)?);
     }
-    Ok(taken)
-}
-
-/// Returns the type of interval to which an argument is converted.
-pub(super) fn interval(given: &DataType) -> Result<DataType> {
-    match given {
-        DataType::Interval(_) | DataType::Duration(_) | DataType::Null => {}
-        text if is_text(text) => {}
-        other => return Err(refuse(&format!("takes an interval, not {other}"))),
-    }
-    Ok(DataType::Interval(IntervalUnit::MonthDayNano))
+    Ok(types)
 }
 
 fn starts(args: &[ArrayRef], given: &DataType) -> Result<ArrayRef> {
@@ -151,15 +142,9 @@ impl Rule {
     }
 }
 
-/// Returns the month of an instant, counted from year 0.
-pub(super) fn months(us: i64) -> Result<i64> {
-    let date = calendar(us)?;
-    Ok(i64::from(date.year()) * 12 + i64::from(date.month()) - 1)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{error, expect};
+    use crate::query::dialect::testing::{error, expect};
 
     #[test]
     fn buckets_below_a_month_start_on_a_monday() {

@@ -2,7 +2,7 @@
 //!
 //! `date_diff` counts the boundaries of a part between two instants in UTC: 23:59 and 00:01 are one
 //! day apart. `date_add` returns a timestamp, `to_…` returns an interval. The translation writes
-//! `INTERVAL (n) HOUR` as `to_hours(n)`, see [`super::dialect`].
+//! `INTERVAL (n) HOUR` as `to_hours(n)`, see [`grammar`](super::super::grammar).
 
 use std::sync::Arc;
 
@@ -11,24 +11,27 @@ use datafusion::arrow::compute::kernels::numeric::add;
 use datafusion::arrow::datatypes::{
     DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalUnit,
 };
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::ReturnFieldArgs;
 
-use super::bucket::{interval, months};
-use super::plain::{Plain, count, fail, instant, is_text, micros, refuse};
+use super::function::{Compute, ScalarFunction};
+use super::timestamps::{instant, is_text, micros};
+use super::timestamps::{interval, months};
+use crate::query::dialect::errors::{count, fail, refuse};
 
 const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = 86_400_000_000;
 
-pub(super) fn functions() -> Vec<Plain> {
+pub(super) fn functions() -> Vec<ScalarFunction> {
     vec![
-        Plain::new(
+        ScalarFunction::new(
             "date_diff",
             part_and_two,
             |_| Ok(DataType::Int64),
             difference,
         )
-        .also(&["datediff"]),
-        Plain::new(
+        .with_aliases(&["datediff"]),
+        ScalarFunction::new(
             "date_add",
             |types| match types {
                 [at, span] => Ok(vec![instant(at)?, interval(span)?]),
@@ -44,8 +47,12 @@ pub(super) fn functions() -> Vec<Plain> {
         whole("to_days", |a, _| spans(a, 0, 1, 0)),
         whole("to_hours", |a, _| spans(a, 0, 0, 3_600 * SECOND)),
         whole("to_minutes", |a, _| spans(a, 0, 0, 60 * SECOND)),
-        Plain::new("to_seconds", number, gives, |a, _| fractions(a, 1e9)),
-        Plain::new("to_milliseconds", number, gives, |a, _| fractions(a, 1e6)),
+        ScalarFunction::new("to_seconds", number, interval_type, |a, _| {
+            fractions(a, 1e9)
+        }),
+        ScalarFunction::new("to_milliseconds", number, interval_type, |a, _| {
+            fractions(a, 1e6)
+        }),
         whole("to_microseconds", |a, _| spans(a, 0, 0, 1_000)),
     ]
 }
@@ -123,22 +130,22 @@ impl Part {
     }
 }
 
-fn unknown(name: &str) -> datafusion::error::DataFusionError {
+fn unknown(name: &str) -> DataFusionError {
     fail(format!(
         "date_diff: no part is named {name}; write year, month, day, hour, minute or second"
     ))
 }
 
-fn gives(_: &datafusion::logical_expr::ReturnFieldArgs) -> Result<DataType> {
+fn interval_type(_: &ReturnFieldArgs) -> Result<DataType> {
     Ok(DataType::Interval(IntervalUnit::MonthDayNano))
 }
 
-fn whole(name: &'static str, body: super::plain::Body) -> Plain {
-    let taken = |types: &[DataType]| match types {
+fn whole(name: &'static str, compute: Compute) -> ScalarFunction {
+    let coerce = |types: &[DataType]| match types {
         [_] => Ok(vec![DataType::Int64]),
         _ => Err(count("a number", types)),
     };
-    Plain::new(name, taken, gives, body)
+    ScalarFunction::new(name, coerce, interval_type, compute)
 }
 
 fn number(types: &[DataType]) -> Result<Vec<DataType>> {
@@ -180,7 +187,7 @@ fn fractions(args: &[ArrayRef], nanos: f64) -> Result<ArrayRef> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{error, expect};
+    use crate::query::dialect::testing::{error, expect};
 
     #[test]
     fn differences_count_boundaries() {

@@ -9,16 +9,18 @@ use datafusion::arrow::compute::{DatePart, cast, date_part};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 
-use super::plain::{Body, Plain, count, instant};
+use super::function::{Compute, ScalarFunction};
+use super::timestamps::instant;
+use crate::query::dialect::errors::count;
 
-pub(super) fn functions() -> Vec<Plain> {
+pub(super) fn functions() -> Vec<ScalarFunction> {
     vec![
         part("year", |a, _| of(a, DatePart::Year)),
         part("quarter", |a, _| of(a, DatePart::Quarter)),
         part("month", |a, _| of(a, DatePart::Month)),
-        part("week", |a, _| of(a, DatePart::WeekISO)).also(&["weekofyear"]),
-        part("day", |a, _| of(a, DatePart::Day)).also(&["dayofmonth"]),
-        part("dayofweek", |a, _| of(a, DatePart::DayOfWeekSunday0)).also(&["weekday"]),
+        part("week", |a, _| of(a, DatePart::WeekISO)).with_aliases(&["weekofyear"]),
+        part("day", |a, _| of(a, DatePart::Day)).with_aliases(&["dayofmonth"]),
+        part("dayofweek", |a, _| of(a, DatePart::DayOfWeekSunday0)).with_aliases(&["weekday"]),
         part("isodow", |a, _| of(a, DatePart::DayOfWeekMonday1)),
         part("isoyear", |a, _| of(a, DatePart::YearISO)),
         part("dayofyear", |a, _| of(a, DatePart::DayOfYear)),
@@ -28,8 +30,8 @@ pub(super) fn functions() -> Vec<Plain> {
     ]
 }
 
-fn part(name: &'static str, body: Body) -> Plain {
-    Plain::new(name, dated, |_| Ok(DataType::Int64), body)
+fn part(name: &'static str, compute: Compute) -> ScalarFunction {
+    ScalarFunction::new(name, dated, |_| Ok(DataType::Int64), compute)
 }
 
 fn dated(types: &[DataType]) -> Result<Vec<DataType>> {
@@ -48,7 +50,7 @@ fn of(args: &[ArrayRef], part: DatePart) -> Result<ArrayRef> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::expect;
+    use crate::query::dialect::testing::expect;
 
     #[test]
     fn parts_of_an_instant() {

@@ -78,7 +78,7 @@ fn refused(given: impl std::fmt::Display, instead: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{error, expect};
+    use crate::query::dialect::testing::{error, expect};
 
     #[test]
     fn duckdb_type_names_are_translated() {

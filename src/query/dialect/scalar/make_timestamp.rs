@@ -10,24 +10,21 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::error::Result;
-use jiff::civil::DateTime;
-use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::TimeZone;
 
-use super::plain::{Plain, count, fail, stamp};
+use super::function::ScalarFunction;
+use super::timestamps::{UTC, Zones, civil, stamp};
+use crate::query::dialect::errors::{count, fail};
 
-/// Zone of instants, written as DataFusion writes it.
-pub(super) const UTC: &str = "+00:00";
-
-pub(super) fn functions() -> Vec<Plain> {
+pub(super) fn functions() -> Vec<ScalarFunction> {
     vec![
-        Plain::new(
+        ScalarFunction::new(
             "make_timestamp",
             |types| parts(types, false),
             |_| Ok(stamp(None)),
             make,
         ),
-        Plain::new(
+        ScalarFunction::new(
             "make_timestamptz",
             |types| parts(types, true),
             |_| Ok(stamp(Some(UTC))),
@@ -36,21 +33,21 @@ pub(super) fn functions() -> Vec<Plain> {
     ]
 }
 
-fn parts(types: &[DataType], zoned: bool) -> Result<Vec<DataType>> {
-    let mut taken = vec![DataType::Int64; 5];
-    match types.len() {
+fn parts(given: &[DataType], zoned: bool) -> Result<Vec<DataType>> {
+    let mut types = vec![DataType::Int64; 5];
+    match given.len() {
         1 => return Ok(vec![DataType::Int64]),
-        6 => taken.push(DataType::Float64),
-        7 if zoned => taken.extend([DataType::Float64, DataType::Utf8]),
+        6 => types.push(DataType::Float64),
+        7 if zoned => types.extend([DataType::Float64, DataType::Utf8]),
         _ if zoned => {
             return Err(count(
                 "microseconds, or six parts and perhaps a zone",
-                types,
+                given,
             ));
         }
-        _ => return Err(count("microseconds, or six parts", types)),
+        _ => return Err(count("microseconds, or six parts", given)),
     }
-    Ok(taken)
+    Ok(types)
 }
 
 fn make(args: &[ArrayRef], given: &DataType) -> Result<ArrayRef> {
@@ -96,22 +93,6 @@ fn make(args: &[ArrayRef], given: &DataType) -> Result<ArrayRef> {
     Ok(Arc::new(stamps.finish().with_timezone_opt(zone)))
 }
 
-fn civil(year: i64, month: i64, day: i64, hour: i64, minute: i64) -> Result<DateTime> {
-    let made = (|| {
-        DateTime::new(
-            i16::try_from(year).ok()?,
-            i8::try_from(month).ok()?,
-            i8::try_from(day).ok()?,
-            i8::try_from(hour).ok()?,
-            i8::try_from(minute).ok()?,
-            0,
-            0,
-        )
-        .ok()
-    })();
-    made.ok_or_else(|| fail(format!("no minute is {year}-{month}-{day} {hour}:{minute}")))
-}
-
 // Rounded as a whole, so that 59.9999999 is the start of the next minute, and binary fractions lose
 // no microsecond.
 fn microseconds(seconds: f64) -> Result<i64> {
@@ -121,47 +102,9 @@ fn microseconds(seconds: f64) -> Result<i64> {
     Ok((seconds * 1e6).round() as i64)
 }
 
-/// Looks up zones by name. Caches the last one, because a column mostly has one zone.
-#[derive(Default)]
-pub(super) struct Zones {
-    last: Option<(String, TimeZone)>,
-}
-
-impl Zones {
-    /// Returns the zone of an IANA name or of an offset such as `+02:00`.
-    pub(super) fn named(&mut self, name: &str) -> Result<TimeZone> {
-        if let Some((last, zone)) = &self.last
-            && last == name
-        {
-            return Ok(zone.clone());
-        }
-        let zone = DateTimeParser::new()
-            .parse_time_zone(name)
-            .map_err(|error| fail(format!("no time zone is named {name}: {error}")))?;
-        self.last = Some((name.to_string(), zone.clone()));
-        Ok(zone)
-    }
-}
-
-/// Converts microseconds since 1970 to a time of the calendar in UTC.
-pub(super) fn calendar(us: i64) -> Result<DateTime> {
-    let instant = jiff::Timestamp::from_microsecond(us)
-        .map_err(|error| fail(format!("{us} microseconds since 1970: {error}")))?;
-    Ok(TimeZone::UTC.to_datetime(instant))
-}
-
-/// Returns the microseconds since 1970 of the first day of a month that is counted from year 0.
-pub(super) fn month_start(months: i64) -> Result<i64> {
-    let start = civil(months.div_euclid(12), months.rem_euclid(12) + 1, 1, 0, 0)?;
-    let instant = TimeZone::UTC
-        .to_timestamp(start)
-        .map_err(|error| fail(format!("{start}: {error}")))?;
-    Ok(instant.as_microsecond())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{error, expect};
+    use crate::query::dialect::testing::{error, expect};
 
     #[test]
     fn parts_make_instants() {

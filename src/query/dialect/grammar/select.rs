@@ -3,23 +3,21 @@
 //! An error is one sentence that says what to write instead. The columns of a `*` are not known
 //! here, so `ALL` beside a `*` is refused.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use datafusion::logical_expr::AggregateUDF;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, GroupByExpr, Join, JoinOperator, OrderByExpr, OrderByKind, Query, Select,
     SelectFlavor, SelectItem, SetExpr, TableFactor, Value, WildcardAdditionalOptions,
     visit_expressions,
 };
 
-/// Aggregate functions of DataFusion and DuckDB.
-const AGGREGATES: &str = " any_value approx_count_distinct approx_distinct approx_median \
-    approx_percentile_cont approx_percentile_cont_with_weight approx_quantile arbitrary arg_max \
-    arg_min argmax argmin array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar \
-    covar_pop covar_samp first first_value group_concat grouping last last_value list listagg max \
-    max_by mean median min min_by mode nth_value percentile_cont quantile quantile_cont \
-    quantile_disc regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy \
-    regr_syy stddev stddev_pop stddev_samp string_agg sum var var_pop var_population var_samp \
-    var_sample variance ";
+use super::refusal::{ASOF, POSITIONAL};
+
+/// The aggregates of a session by name.
+pub(super) type Aggregates = HashMap<String, Arc<AggregateUDF>>;
 
 /// Replaces `ORDER BY ALL` by the columns of the query.
 pub(super) fn query(query: &mut Query) -> Result<(), String> {
@@ -56,7 +54,7 @@ fn columns(body: &SetExpr) -> Option<usize> {
 }
 
 /// Rewrites a SELECT to standard SQL.
-pub(super) fn select(select: &mut Select) -> Result<(), String> {
+pub(super) fn select(select: &mut Select, aggregates: &Aggregates) -> Result<(), String> {
     if select.flavor == SelectFlavor::FromFirstNoSelect {
         select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
     }
@@ -78,8 +76,9 @@ pub(super) fn select(select: &mut Select) -> Result<(), String> {
                     .into(),
             );
         }
-        let plain =
-            |(column, item): (usize, &SelectItem)| (!aggregates(item)).then(|| position(column));
+        let plain = |(column, item): (usize, &SelectItem)| {
+            (!is_aggregate(item, aggregates)).then(|| position(column))
+        };
         let columns = select
             .projection
             .iter()
@@ -112,13 +111,6 @@ pub(super) fn joins(table: &TableFactor, joins: &mut [Join]) -> Result<(), Strin
     Ok(())
 }
 
-/// The error for an ASOF join.
-pub(super) const ASOF: &str = "DataFusion has no ASOF JOIN; write a LEFT JOIN on a.t >= b.t, grouped by \
-    the left row, with arg_max(b.value, b.t)";
-/// The error for a positional join.
-pub(super) const POSITIONAL: &str =
-    "DataFusion has no POSITIONAL JOIN; write a JOIN on row_number() OVER () of both sides";
-
 fn bare_alias(table: &TableFactor) -> Option<String> {
     match table {
         TableFactor::Table {
@@ -140,13 +132,11 @@ fn wild(item: &SelectItem) -> bool {
     )
 }
 
-fn aggregates(item: &SelectItem) -> bool {
+fn is_aggregate(item: &SelectItem, aggregates: &Aggregates) -> bool {
     let found = visit_expressions(item, |expr| match expr {
         Expr::Function(Function {
             name, over: None, ..
-        }) if AGGREGATES.contains(&format!(" {} ", name.to_string().to_lowercase())) => {
-            ControlFlow::Break(())
-        }
+        }) if aggregates.contains_key(&name.to_string().to_lowercase()) => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });
     found.is_break()
@@ -158,7 +148,7 @@ fn position(column: usize) -> Expr {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{error, rows};
+    use crate::query::dialect::testing::{error, rows};
 
     const TABLE: &str = "(VALUES ('b', 1, 10), ('a', 2, 20), ('b', 3, 30)) AS t(k, n, v)";
 

@@ -1,8 +1,8 @@
 //! Parser dialect for queries written for DuckDB.
 //!
-//! It allows what DataFusion's own dialect allows, so that both parse common texts to the same
-//! tree, and DuckDB's additions. It decides only what parses. `name = value` is no named argument
-//! here, although it is in DuckDB: it would turn the condition in `bool_or(a = 1)` into one.
+//! It allows what DataFusion's own dialect allows, and DuckDB's additions. It decides only what
+//! parses. `name = value` is no named argument here, although it is in DuckDB: it would turn the
+//! condition in `bool_or(a = 1)` into one.
 
 use std::any::TypeId;
 

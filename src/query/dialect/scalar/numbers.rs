@@ -9,18 +9,19 @@ use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::error::Result;
 
-use super::plain::{Plain, count, fail, refuse};
+use super::function::ScalarFunction;
+use crate::query::dialect::errors::{count, fail, refuse};
 
-pub(super) fn functions() -> Vec<Plain> {
+pub(super) fn functions() -> Vec<ScalarFunction> {
     vec![
-        Plain::new("divide", integers, |_| Ok(DataType::Int64), divide),
-        Plain::new(
+        ScalarFunction::new("divide", integers, |_| Ok(DataType::Int64), divide),
+        ScalarFunction::new(
             "isinf",
             float,
             |_| Ok(DataType::Boolean),
             |a, _| test(a, f64::is_infinite),
         ),
-        Plain::new(
+        ScalarFunction::new(
             "isfinite",
             float,
             |_| Ok(DataType::Boolean),
@@ -73,7 +74,7 @@ fn test(args: &[ArrayRef], holds: fn(f64) -> bool) -> Result<ArrayRef> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{error, expect};
+    use crate::query::dialect::testing::{error, expect};
 
     #[test]
     fn integers_divide() {

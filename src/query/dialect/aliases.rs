@@ -33,9 +33,16 @@ pub(super) fn register(session: &SessionContext) -> Result<(), DataFusionError> 
     Ok(())
 }
 
+/// Returns all names that [`register`] adds.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let aliases = SCALARS.into_iter().chain(AGGREGATES);
+    aliases.flat_map(|(_, aliases)| aliases.iter().copied())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{expect, rows};
+    use crate::query::dialect::testing::{expect, rows};
 
     #[test]
     fn aliases_call_the_same_function() {

@@ -1,129 +1,71 @@
-//! Translates DuckDB's grammar to DataFusion's.
+//! Parses DuckDB's grammar, and rewrites it to what DataFusion plans.
 //!
-//! The text of a statement is parsed as DuckDB's and rewritten as a tree. If DataFusion parses the
-//! text to the same tree, the text is returned unchanged. Otherwise the tree is printed, and
-//! returned only if DataFusion parses the print to it. So DataFusion never reads a returned text in
-//! another way. Statements that are no queries, and texts that only DataFusion parses, are returned
-//! unchanged. An error is one sentence that says what to write instead.
+//! [`translate`] parses the text with [`parser::Grammar`], rewrites the tree in place, and returns
+//! the tree: DataFusion plans it and parses nothing again. `select` rewrites clauses, `types` and
+//! `units` types and intervals, `names` the case of columns; `refusal` has the errors.
 //!
 //! Named arguments of a table function, `read_csv(path, header = true)`, become pairs of unnamed
 //! ones, `read_csv(path, 'header', true)`, because DataFusion passes only those. A file name as a
 //! table, `FROM 'x.csv'`, becomes the table function for its ending.
 
-use std::collections::VecDeque;
+mod names;
+mod parser;
+mod refusal;
+mod select;
+#[cfg(test)]
+mod tests;
+mod types;
+mod units;
+
 use std::ops::ControlFlow;
 
-use datafusion::sql::parser::{DFParser, Statement as Parsed};
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement as Planned;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, Query, Select, Statement, TableFactor, TableFunctionArgs,
     Value, ValueWithSpan, VisitMut, VisitorMut,
 };
+use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::grammar::Grammar;
-use super::{select, types, units};
+use parser::Grammar;
+use refusal::{COLUMNS, PIVOT, SAMPLE, refusal};
 
-/// Translates a query to DataFusion's grammar, or returns what to write instead.
-pub fn translate(query: &str) -> Result<String, String> {
-    let own = DFParser::parse_sql(query);
-    let mut statements = match Parser::parse_sql(&Grammar, query) {
-        Ok(statements) => statements,
-        Err(_) if own.is_ok() => return Ok(query.to_string()),
-        Err(error) => return Err(refusal(query, &error.to_string())),
-    };
-    let [statement] = statements.as_mut_slice() else {
-        return Err(format!("one statement is wanted, not {}", statements.len()));
+/// Parses a query and rewrites it for the tables and functions of `session`. `columns` are the
+/// names of the columns of its tables. An error is one sentence that says what to write instead.
+pub(in crate::query) fn translate(
+    session: &SessionContext,
+    query: &str,
+    columns: &[String],
+) -> Result<Planned, String> {
+    // What only DataFusion's own dialect parses is common SQL as well.
+    let parsed = Parser::parse_sql(&Grammar, query)
+        .or_else(|error| Parser::parse_sql(&GenericDialect {}, query).map_err(|_| error));
+    let mut statements = parsed.map_err(|error| refusal(query, Some(&error.to_string())))?;
+    if statements.len() != 1 {
+        return Err(format!("one query is wanted, not {}", statements.len()));
+    }
+    let Some(mut statement) = statements.pop() else {
+        return Err("the query is empty".into());
     };
     if !matches!(statement, Statement::Query(_) | Statement::Explain { .. }) {
-        return match own {
-            Ok(_) => Ok(query.to_string()),
-            Err(error) => Err(refusal(query, &error.to_string())),
-        };
+        return Err(refusal(query, None));
     }
-    if let ControlFlow::Break(sentence) = statement.visit(&mut Rewriter) {
+    let mut rewriter = Rewriter {
+        aggregates: session.state_ref().read().aggregate_functions().clone(),
+    };
+    if let ControlFlow::Break(sentence) = statement.visit(&mut rewriter) {
         return Err(sentence);
     }
-    if reads_as(&own, statement) {
-        return Ok(query.to_string());
-    }
-    let printed = statement.to_string();
-    match DFParser::parse_sql(&printed) {
-        Err(error) => Err(refusal(query, &error.to_string())),
-        own if reads_as(&own, statement) => Ok(printed),
-        Ok(_) => Err(format!(
-            "DataFusion reads this otherwise than DuckDB; write {printed} in standard SQL"
-        )),
-    }
+    names::resolve(&mut statement, columns);
+    Ok(Planned::Statement(Box::new(statement)))
 }
-
-/// Returns whether DataFusion's parser read exactly this statement.
-fn reads_as<E>(own: &Result<VecDeque<Parsed>, E>, statement: &Statement) -> bool {
-    let Ok(own) = own else {
-        return false;
-    };
-    // DataFusion parses EXPLAIN itself, and the statement in it with the common parser.
-    let (mut own, mut statement) = (own.front(), statement);
-    while let Some(Parsed::Explain(explain)) = own {
-        own = Some(explain.statement.as_ref());
-        if let Statement::Explain {
-            statement: explained,
-            ..
-        } = statement
-        {
-            statement = explained.as_ref();
-        }
-    }
-    matches!(own, Some(Parsed::Statement(own)) if own.as_ref() == statement)
-}
-
-/// Returns why a text that does not parse is refused: by the construct in it, or by the parser's
-/// error.
-fn refusal(query: &str, error: &str) -> String {
-    let words: Vec<String> = query
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty())
-        .map(str::to_uppercase)
-        .collect();
-    let shows = |pair: [&str; 2]| words.windows(2).any(|found| found == pair);
-    let first = words.first().map(String::as_str).unwrap_or_default();
-    let sentence = match first {
-        "SUMMARIZE" => {
-            "DataFusion has no SUMMARIZE; write SELECT with min, max, avg and count of the columns"
-        }
-        "PIVOT" | "UNPIVOT" => PIVOT,
-        "ATTACH" | "DETACH" | "USE" | "INSTALL" | "LOAD" | "PRAGMA" => {
-            return format!("a pond has no {first}; write a query over its files");
-        }
-        _ if shows(["ASOF", "JOIN"]) || shows(["ASOF", "LEFT"]) => select::ASOF,
-        _ if shows(["POSITIONAL", "JOIN"]) => select::POSITIONAL,
-        _ if shows(["USING", "SAMPLE"]) => SAMPLE,
-        _ if words
-            .iter()
-            .any(|word| word == "PIVOT" || word == "UNPIVOT") =>
-        {
-            PIVOT
-        }
-        _ if words
-            .windows(3)
-            .any(|found| found[0] == "FOR" && found[2] == "IN") =>
-        {
-            COMPREHENSION
-        }
-        _ => return format!("the query is neither DuckDB's SQL nor DataFusion's: {error}"),
-    };
-    sentence.to_string()
-}
-
-const PIVOT: &str = "DataFusion has no PIVOT; write one aggregate with FILTER (WHERE …) for each column, \
-    or UNION ALL for UNPIVOT";
-const SAMPLE: &str = "DataFusion has no SAMPLE; write WHERE random() < 0.1";
-const LAMBDA: &str = "DataFusion reads no lambda in this dialect; write unnest() and an aggregate";
-const COMPREHENSION: &str = "DataFusion has no list comprehension; write unnest() and an aggregate";
-const COLUMNS: &str = "DataFusion has no COLUMNS(…); write the columns by name, or * EXCLUDE (…)";
 
 /// Rewrites a statement in place. Breaks with a sentence if that is not possible.
-struct Rewriter;
+struct Rewriter {
+    aggregates: select::Aggregates,
+}
 
 fn flow(result: Result<(), String>) -> ControlFlow<String> {
     match result {
@@ -140,14 +82,14 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
-        flow(select::select(select))
+        flow(select::select(select, &self.aggregates))
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<String> {
         flow(relation(table))
     }
 
-    // DataFusion would read the `_000` of `1_000` as an alias.
+    // DataFusion reads no `_` in a number.
     fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<String> {
         if let Value::Number(digits, _) = &mut value.value {
             digits.retain(|digit| digit != '_');
@@ -269,7 +211,6 @@ fn expression(expr: &mut Expr) -> Result<(), String> {
             *expr = call("divide", vec![(**left).clone(), (**right).clone()]);
             Ok(())
         }
-        Expr::Lambda(_) => Err(LAMBDA.into()),
         Expr::Function(function) => match function.name.to_string().to_lowercase().as_str() {
             "columns" => Err(COLUMNS.into()),
             "struct_pack" => {

@@ -15,19 +15,21 @@ use datafusion::arrow::datatypes::{
 use datafusion::error::Result;
 use datafusion::logical_expr::ReturnFieldArgs;
 
-use super::plain::{Plain, count, fail, instant, micros, nanos, stamp};
+use super::function::ScalarFunction;
+use super::timestamps::{instant, micros, nanos, stamp};
+use crate::query::dialect::errors::{count, fail};
 
-pub(super) fn functions() -> Vec<Plain> {
+pub(super) fn functions() -> Vec<ScalarFunction> {
     vec![
-        Plain::new("epoch", time, |_| Ok(DataType::Float64), seconds),
-        Plain::new("epoch_ms", time_or_number, ms_type, milliseconds),
-        Plain::new(
+        ScalarFunction::new("epoch", time, |_| Ok(DataType::Float64), seconds),
+        ScalarFunction::new("epoch_ms", time_or_number, ms_type, milliseconds),
+        ScalarFunction::new(
             "epoch_us",
             time,
             |_| Ok(DataType::Int64),
             |a, _| whole(&a[0], 1_000),
         ),
-        Plain::new(
+        ScalarFunction::new(
             "epoch_ns",
             time,
             |_| Ok(DataType::Int64),
@@ -124,7 +126,7 @@ fn span(array: &ArrayRef) -> Result<Int64Array> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{error, expect};
+    use crate::query::dialect::testing::{error, expect};
 
     #[test]
     fn instants_become_numbers() {

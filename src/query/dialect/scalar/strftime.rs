@@ -16,21 +16,23 @@ use datafusion::scalar::ScalarValue;
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::TimeZone;
 
-use super::make::{UTC, Zones};
-use super::plain::{Plain, count, fail, instant, is_text, nanos, refuse, stamp};
+use super::function::ScalarFunction;
+use super::timestamps::{UTC, Zones};
+use super::timestamps::{instant, is_text, nanos, stamp};
+use crate::query::dialect::errors::{count, fail, refuse};
 
-pub(super) fn functions() -> Vec<Plain> {
+pub(super) fn functions() -> Vec<ScalarFunction> {
     vec![
-        Plain::new(
+        ScalarFunction::new(
             "strftime",
             instant_and_format,
             |_| Ok(DataType::Utf8),
             write,
         ),
-        Plain::new("strptime", text_and_format, parsed, |a, to| {
+        ScalarFunction::new("strptime", text_and_format, parsed, |a, to| {
             read(a, to, false)
         }),
-        Plain::new("try_strptime", text_and_format, parsed, |a, to| {
+        ScalarFunction::new("try_strptime", text_and_format, parsed, |a, to| {
             read(a, to, true)
         }),
     ]
@@ -119,7 +121,7 @@ fn instants(array: &ArrayRef) -> Result<Vec<Option<jiff::Timestamp>>> {
             })
             .collect();
     }
-    super::plain::micros(array)?
+    super::timestamps::micros(array)?
         .iter()
         .map(|at| {
             at.map(|at| convert(at.div_euclid(1_000_000), at.rem_euclid(1_000_000) * 1_000))
@@ -249,7 +251,7 @@ fn spell(format: &str, writing: bool, naive: bool) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{error, expect};
+    use crate::query::dialect::testing::{error, expect};
 
     #[test]
     fn instants_are_written() {

@@ -14,27 +14,29 @@ use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
 use datafusion::error::Result;
 use regex::Regex;
 
-use super::plain::{Plain, count, fail, is_text, refuse};
+use super::function::ScalarFunction;
+use super::timestamps::is_text;
+use crate::query::dialect::errors::{count, fail, refuse};
 
-pub(super) fn functions() -> Vec<Plain> {
+pub(super) fn functions() -> Vec<ScalarFunction> {
     vec![
-        Plain::new("len", text_or_list, |_| Ok(DataType::Int64), len),
-        Plain::new(
+        ScalarFunction::new("len", text_or_list, |_| Ok(DataType::Int64), len),
+        ScalarFunction::new(
             "string_split",
             two_texts,
             |_| Ok(texts()),
             |a, _| split(a, by_text),
         )
-        .also(&["str_split", "split"]),
-        Plain::new(
+        .with_aliases(&["str_split", "split"]),
+        ScalarFunction::new(
             "string_split_regex",
             two_texts,
             |_| Ok(texts()),
             |a, _| split(a, by_pattern),
         )
-        .also(&["str_split_regex", "regexp_split_to_array"]),
-        Plain::new("regexp_extract", pattern, |_| Ok(DataType::Utf8), extract),
-        Plain::new("regexp_extract_all", pattern, |_| Ok(texts()), extract_all),
+        .with_aliases(&["str_split_regex", "regexp_split_to_array"]),
+        ScalarFunction::new("regexp_extract", pattern, |_| Ok(DataType::Utf8), extract),
+        ScalarFunction::new("regexp_extract_all", pattern, |_| Ok(texts()), extract_all),
     ]
 }
 
@@ -211,7 +213,7 @@ fn extract_all(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{error, expect};
+    use crate::query::dialect::testing::{error, expect};
 
     #[test]
     fn lengths() {

@@ -156,7 +156,7 @@ impl Accumulator for Best {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{error, expect, rows};
+    use crate::query::dialect::testing::{error, expect, rows};
 
     const TABLE: &str = "FROM (VALUES ('a', 3.0, 1), ('b', 5.0, 1), ('c', NULL, 2), (NULL, 9.0, 1), ('d', 1.0, 2)) AS t(x, k, g)";
 
