@@ -4,7 +4,7 @@
 //! under another name first, and verified when this process first reads it; one that is not right is as one that is
 //! not there. Not synced: what a power cut leaves is found wrong by its hash.
 
-use super::DeriveError;
+use super::{DeriveError, lease};
 use crate::query::{Hash, Keep};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -29,7 +29,6 @@ pub(super) struct Cache {
     limit: u64,
     /// Bytes written since the cache was last measured, and what it had then.
     size: AtomicU64,
-    next: AtomicU64,
     /// Files that were verified by this process.
     sound: Mutex<FxHashSet<Hash>>,
 }
@@ -91,7 +90,7 @@ impl crate::query::Blob for Cached {
     }
 }
 
-/// A result that is being written.
+/// A result that is being written: a file that is this process's as long as it is open.
 pub(super) struct Draft<'c> {
     cache: &'c Cache,
     path: PathBuf,
@@ -169,15 +168,10 @@ impl Cache {
             folder: folder.into(),
             limit,
             size: AtomicU64::new(0),
-            next: AtomicU64::new(0),
             sound: Mutex::default(),
         };
-        // What a process left that did not come to an end.
-        for entry in fs::read_dir(folder)?.flatten() {
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
+        // Drafts of processes that did not come to an end.
+        lease::sweep(folder, |name| name.starts_with(b"."))?;
         cache.trim();
         Ok(cache)
     }
@@ -222,12 +216,9 @@ impl Cache {
 
     /// Begins a result.
     pub(super) fn draft(&self) -> Result<Draft<'_>, DeriveError> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let path = self
-            .folder
-            .join(format!(".{}-{number}", std::process::id()));
-        let file = File::create_new(&path)
-            .map_err(|error| DeriveError::new(format!("{}: {error}", path.display())))?;
+        let folder = &self.folder;
+        let (path, file) = lease::claim_file(folder)
+            .map_err(|error| DeriveError::new(format!("{}: {error}", folder.display())))?;
         let hashing = Hashing {
             file,
             hasher: blake3::Hasher::new(),
@@ -343,6 +334,23 @@ mod tests {
             assert!(cache.find(&[1; 32]).is_none(), "byte {at}");
             fs::write(&path, whole).unwrap();
         }
+    }
+
+    #[test]
+    fn two_users_of_one_folder_leave_each_other_their_drafts() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path(), 1 << 20).unwrap();
+        let mut draft = cache.draft().unwrap();
+        draft.write_all(&[7; 300_000]).unwrap();
+        // Another process begins, and one more has the same process id in its own namespace.
+        let other = Cache::open(dir.path(), 1 << 20).unwrap();
+        let mut beside = other.draft().unwrap();
+        beside.write_all(b"x").unwrap();
+        draft.finish(&[1; 32], b"{}").unwrap();
+        drop(Cache::open(dir.path(), 1 << 20).unwrap());
+        beside.finish(&[2; 32], b"{}").unwrap();
+        assert_eq!(other.find(&[1; 32]).unwrap().len(), 300_000);
+        assert_eq!(cache.find(&[2; 32]).unwrap().len(), 1);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!
 //! - [`document`], [`spec`]: what files of resources say. [`registry`]: which there are.
 //! - [`patterns`], [`view`], [`build`]: which files a resource shows, and of what each is made.
-//! - [`stored`], [`make`], [`render`]: making one. [`cache`], [`memory`]: what was made before. [`mark`]: what stands
+//! - [`stored`], [`make`], [`render`]: making one. [`cache`], [`memory`], [`lease`]: what was made before. [`mark`]: what stands
 //!   for the paths of inputs meanwhile.
 //! - [`apply`]: putting resources into a pond.
 //! - [`template`], [`picture`], [`chart`], [`wave`]: what is not a question about rows alone.
@@ -21,6 +21,7 @@ mod document;
 mod duration;
 mod error;
 mod inline;
+mod lease;
 mod make;
 mod mark;
 mod memory;

@@ -3,6 +3,7 @@
 use super::DeriveError;
 use super::cache::{Cache, Cached};
 use super::error::HIDDEN;
+use super::lease;
 use super::make::{Opened, Wrong};
 use super::mark::{label, mark};
 use super::memory::Results;
@@ -17,6 +18,7 @@ use crate::tinyfs::{FsError, FsResult, NodeId, Version};
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -57,6 +59,8 @@ pub(super) struct Works {
     cache: Arc<Cache>,
     pub(super) keep: Arc<dyn Keep>,
     pub(super) engine: Arc<Engine>,
+    /// Keeps the folder of what queries spill from being swept.
+    _spill: File,
 }
 
 /// A file that is being made.
@@ -121,11 +125,16 @@ impl Derive {
             let folder = self.pond.path().join(FOLDER);
             let cache = Arc::new(Cache::open(&folder.join("results"), CACHE)?);
             let keep: Arc<dyn Keep> = Arc::new(Results::new(cache.clone()));
-            let engine = Arc::new(Engine::new(MEMORY, &folder.join("spill"))?);
+            let spill = folder.join("spill");
+            std::fs::create_dir_all(&spill)?;
+            lease::sweep(&spill, |_| true)?;
+            let (spill, lease) = lease::claim_folder(&spill)?;
+            let engine = Arc::new(Engine::new(MEMORY, &spill)?);
             Ok(Works {
                 cache,
                 keep,
                 engine,
+                _spill: lease,
             })
         });
         made.as_ref().map_err(DeriveError::clone)

@@ -404,3 +404,24 @@ fn every_operation_goes_on_while_changes_are_announced() {
     delete(&world.pond, spec::Kind::new("Sql").unwrap(), "x").unwrap();
     assert_eq!(announced.load(Ordering::Relaxed), 4);
 }
+
+#[test]
+fn what_a_killed_process_spilled_is_removed_and_nothing_else() {
+    let world = World::new();
+    world.put("data", "1.csv", "timestamp,a\n1,10\n");
+    world.apply(&sql("total", "/data/*.csv", SUM)).unwrap();
+    let spill = world.pond.path().join("cache/spill");
+    let left = spill.join("datafusion-x");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(left.join("rows"), "x").unwrap();
+    assert_eq!(world.now("/Sql/total/out.csv").unwrap(), "s\n10\n");
+    assert!(!left.exists());
+    // The folder of this process stays when another one begins.
+    let folders = || std::fs::read_dir(&spill).unwrap().count();
+    assert_eq!(folders(), 1);
+    let other = Derive::new(world.pond.clone());
+    let view = other.view(Version::NOW).unwrap();
+    let file = find_file(&view, b"/Sql/total/out.csv").unwrap();
+    other.render(&file).unwrap();
+    assert_eq!(folders(), 2);
+}
