@@ -2,7 +2,6 @@
 
 use super::attr::{FOR_EVER, errno, file_type, no_entry};
 use super::files::{NewAttr, writes};
-use super::intent::removes_directory;
 use super::listing::Item;
 use super::mirror::{Found, GENERATION, Mirror, caller};
 use super::names::Lookup;
@@ -239,8 +238,8 @@ impl Filesystem for Adapter {
                 own.answer_lookup(parent, found, reply);
             });
         }
-        let removes = || removes_directory(req.pid());
-        let found = self.mirror.lookup_to(parent.0, name.as_bytes(), removes);
+        let caller = (req.uid(), req.pid());
+        let found = self.mirror.lookup_to(parent.0, name.as_bytes(), caller);
         self.answer_lookup(parent, found, reply);
     }
 

@@ -2,6 +2,7 @@
 
 use super::attr::{self, FOR_EVER};
 use super::inodes::{Own, Subject, Tree, View};
+use super::intent::removes_directory;
 use super::mirror::{Found, Mirror, name};
 use super::own::OWN;
 use super::past::{self, VERSIONS};
@@ -24,20 +25,21 @@ pub(super) enum Lookup {
 }
 
 impl Mirror {
-    /// What `name` leads to in a directory, to a process of which `removes` tells whether it is about to
-    /// remove a directory of that name.
+    /// What `name` leads to in a directory, for a thread of user `uid` that may be about to remove it as a directory.
     pub(super) fn lookup_to(
         &self,
         parent: u64,
         bytes: &[u8],
-        removes: impl FnOnce() -> bool,
+        (uid, thread): (u32, u32),
     ) -> FsResult<Lookup> {
-        // Only what users have made so is removed so.
+        // Only what users have made so is removed so, and only by those who may.
         if let Some(Reference::Tag(tag)) = Reference::parse(bytes)
-            && let View::Versions { of, .. } = self.view(parent)?
+            && let View::Versions { tree, of } = self.view(parent)?
+            && tree.is_live()
             && of == Subject::Dir(NodeId::ROOT)
-            && removes()
             && let Some(tag) = self.pond.tag(&tag)?
+            && (uid == 0 || uid == self.pond.node(Version::NOW, NodeId::ROOT)?.uid)
+            && removes_directory(thread)
         {
             let found = self.tag_directory(tag.version)?;
             self.note_parent(parent, &found);

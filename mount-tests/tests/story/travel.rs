@@ -227,6 +227,53 @@ fn a_version_gets_a_name_and_loses_it() {
     pond.check();
 }
 
+/// The name of a version is a link to all but those who remove it as a directory, at the same moment.
+#[test]
+fn rmdir_of_a_version_name_beside_readers_changes_nothing_for_them() {
+    let pond = Pond::new();
+    let mount = pond.mount_with(&["--allow-other"]);
+    file(mount.path(), "f", "text");
+    mount.sync();
+    let named = |n: u32| mount.join(format!("@version/name{n}"));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    fs::create_dir(named(0)).unwrap();
+    thread::scope(|scope| {
+        let reader = || {
+            let mut looks = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                assert_eq!(target(named(0)), "1");
+                assert_eq!(fs::read(named(0).join("f")).unwrap(), b"text");
+                looks += 1;
+            }
+            looks
+        };
+        let readers = [scope.spawn(reader), scope.spawn(reader)];
+        let removed = scope.spawn(|| {
+            for n in 1..30 {
+                fs::create_dir(named(n)).unwrap();
+                // Who may not remove it does not, and is told so as anywhere.
+                let refused = mount_tests::sys::as_nobody(|| fs::remove_dir(named(n)));
+                let refused = errno(refused);
+                assert!(
+                    matches!(refused, Some(Errno::ACCESS | Errno::NOTDIR)),
+                    "{refused:?}"
+                );
+                assert!(target(named(n)).parse::<u64>().is_ok());
+                fs::remove_dir(named(n)).unwrap();
+                assert_eq!(errno(fs::symlink_metadata(named(n))), Some(Errno::NOENT));
+            }
+        });
+        let removed = removed.join();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        removed.unwrap();
+        for reader in readers {
+            assert!(reader.join().unwrap() > 0);
+        }
+    });
+    fs::remove_file(named(0)).unwrap();
+    mount.unmount();
+}
+
 #[test]
 fn a_past_version_is_mounted_as_the_root() {
     let pond = Pond::new();
