@@ -1,5 +1,7 @@
 //! Resources in a pond, and what they show, now and in the past.
 
+mod keys;
+
 use super::view::find_file;
 use super::*;
 use crate::pond::{OpenOptions, Pond};
@@ -341,15 +343,15 @@ fn every_old_document_loads() {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
     for text in [
-        include_str!("examples/hydrovu.yaml"),
-        include_str!("examples/backup.yaml"),
-        include_str!("examples/copy.yaml"),
-        include_str!("examples/scribble.yaml"),
-        include_str!("examples/inbox.yaml"),
-        include_str!("examples/derive.yaml"),
-        include_str!("examples/combine.yaml"),
-        include_str!("examples/reduce.yaml"),
-        include_str!("examples/all-new.yaml"),
+        include_str!("../examples/hydrovu.yaml"),
+        include_str!("../examples/backup.yaml"),
+        include_str!("../examples/copy.yaml"),
+        include_str!("../examples/scribble.yaml"),
+        include_str!("../examples/inbox.yaml"),
+        include_str!("../examples/derive.yaml"),
+        include_str!("../examples/combine.yaml"),
+        include_str!("../examples/reduce.yaml"),
+        include_str!("../examples/all-new.yaml"),
     ] {
         let world = World::new();
         let text = Document::expand(text, &variables).unwrap();
