@@ -12,6 +12,10 @@
 //! - [`content`]: the bytes, in append-only segments, verified when read.
 //! - [`oplog`]: the truth: a Delta Lake table whose commits are the versions.
 //! - [`pond`]: the three tied together: durability, versions, recovery, check.
+//! - [`query`]: files as rows, series and buckets of time; SQL.
+//! - [`resource`]: documents, their checks, the registry of a version, dependencies, `apply`.
+//! - [`derive`]: derived directories: plans, recipes, rendering, the cache. [`collect`]: kinds that write into the pond.
+//! - [`service`]: what the front ends share.
 //! - [`mount`]: a pond as a file system of the kernel, and its past under `@version`.
 //!
 //! Dependencies point down only; `index`, `content` and `oplog` do not know of each other. Only
@@ -46,6 +50,7 @@
 #![warn(missing_docs)]
 
 pub mod cli;
+pub mod collect;
 pub mod content;
 pub mod derive;
 pub mod disk;
@@ -55,4 +60,6 @@ pub mod observe;
 pub mod oplog;
 pub mod pond;
 pub mod query;
+pub mod resource;
+pub mod service;
 pub mod tinyfs;

@@ -4,8 +4,10 @@
 //! equal content. What leaves it is [`named`](DeriveError::named) for its reader.
 
 use super::mark;
-use super::node::{Input, Recipe};
+use super::node::Input;
+use super::recipes::Recipe;
 use crate::query::QueryError;
+use crate::resource::ResourceError;
 use crate::tinyfs::{Errno, FsError};
 use std::fmt;
 use std::io;
@@ -49,7 +51,7 @@ impl DeriveError {
     }
 
     /// The same for a reader, with the paths of the inputs of `recipe` that the reader `sees`.
-    pub(super) fn named(self, recipe: &Recipe, sees: &dyn Fn(&Input) -> bool) -> DeriveError {
+    pub(super) fn named(self, recipe: &dyn Recipe, sees: &dyn Fn(&Input) -> bool) -> DeriveError {
         let name = |place: &[usize]| {
             let input = recipe.input_at(place)?;
             Some(match sees(input) {
@@ -91,6 +93,15 @@ impl std::error::Error for DeriveError {}
 impl From<QueryError> for DeriveError {
     fn from(error: QueryError) -> DeriveError {
         DeriveError::new(error)
+    }
+}
+
+impl From<ResourceError> for DeriveError {
+    fn from(error: ResourceError) -> DeriveError {
+        DeriveError {
+            errno: error.errno(),
+            why: error.to_string().into(),
+        }
     }
 }
 

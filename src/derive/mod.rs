@@ -1,4 +1,4 @@
-//! Derived directories: resources that render when they are read.
+//! Derived directories: what resources show, rendered when it is read.
 //!
 //! Role: what the files `/KIND/NAME.yaml` of a pond show as directories `/KIND/NAME`, at any version. In: a pond, and
 //! which file of such a directory is wanted. Out: its bytes, from the cache or made now. Holds always: listing makes
@@ -6,43 +6,30 @@
 //! under a version is made of that version's recipe and inputs; whoever owns a resource reads through it only what
 //! they may read themselves.
 //!
-//! - [`document`], [`spec`]: what files of resources say. [`registry`]: which there are.
-//! - [`patterns`], [`view`], [`build`]: which files a resource shows, and of what each is made.
-//! - [`stored`], [`make`], [`render`]: making one. [`cache`], [`memory`], [`lease`]: what was made before. [`mark`]: what stands
-//!   for the paths of inputs meanwhile.
-//! - [`apply`]: putting resources into a pond.
-//! - [`template`], [`picture`], [`chart`], [`wave`]: what is not a question about rows alone.
+//! - [`kinds`]: one folder for each kind: its spec, its plan and its recipe.
+//! - [`view`], [`plan`]: which files a resource shows. [`node`]: the directories and files.
+//! - [`recipes`], [`stored`], [`render`]: making one. [`cache`], [`memory`], [`lease`]: what was made before. [`mark`]:
+//!   what stands for the paths of inputs meanwhile.
 
-mod apply;
-mod build;
 mod cache;
-pub mod chart;
-mod document;
-mod duration;
 mod error;
-mod inline;
+mod kinds;
 mod lease;
-mod make;
 mod mark;
 mod memory;
 mod node;
-mod patterns;
-mod picture;
-mod registry;
+mod plan;
+mod recipes;
 mod render;
-pub mod spec;
 mod stored;
-mod template;
 mod view;
-mod wave;
 
-pub use apply::{Applied, apply, delete, missing};
 pub use cache::Cached;
-pub use document::{Document, DocumentError};
 pub use error::DeriveError;
-pub use inline::inline_templates;
-pub use node::{DerivedFile, Dir, Node, Owner};
-pub use registry::{ENDING, Overlay, Registry, Resource};
+pub use kinds::KINDS;
+#[cfg(test)]
+pub(crate) use kinds::{Derive as DeriveSpec, DynamicDir, Reduce};
+pub use node::{DerivedFile, Dir, Node};
 pub use render::{Derive, Lineage};
 pub use view::{View, child, find_dir, owner_of, recipe_file};
 

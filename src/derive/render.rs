@@ -4,15 +4,15 @@ use super::DeriveError;
 use super::cache::{Cache, Cached};
 use super::error::HIDDEN;
 use super::lease;
-use super::make::{Opened, Wrong};
 use super::mark::{label, mark};
 use super::memory::Results;
-use super::node::{DerivedFile, Input, Recipe};
-use super::registry::Parsed;
+use super::node::{DerivedFile, Input};
+use super::recipes::{Making, Opened, Wrong};
 use super::stored::{Identities, StoredFile, is_stale};
 use super::view::{View, find_file, may_list};
 use crate::pond::Pond;
 use crate::query::{Before, Blob, Engine, Format, Hash, Keep, QueryError, Source, key};
+use crate::resource::{DocumentCache, Kinds};
 use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{FsError, FsResult, NodeId, Version};
 use parking_lot::{Condvar, Mutex};
@@ -40,7 +40,7 @@ const FAILED: Duration = Duration::from_secs(2);
 /// What renders the resources of a pond.
 pub struct Derive {
     pond: Arc<Pond>,
-    parsed: Parsed,
+    documents: DocumentCache,
     views: Mutex<Vec<Arc<View>>>,
     works: OnceLock<Result<Works, DeriveError>>,
     identities: Arc<Identities>,
@@ -90,10 +90,10 @@ pub struct Lineage {
 
 impl Derive {
     /// The resources of a pond. Nothing is read or made by this.
-    pub fn new(pond: Arc<Pond>) -> Derive {
+    pub fn new(pond: Arc<Pond>, kinds: Kinds) -> Derive {
         Derive {
             pond,
-            parsed: Parsed::default(),
+            documents: DocumentCache::new(kinds),
             views: Mutex::default(),
             works: OnceLock::new(),
             identities: Arc::default(),
@@ -106,13 +106,18 @@ impl Derive {
         }
     }
 
+    /// Returns all kinds of resources.
+    pub fn kinds(&self) -> Kinds {
+        self.documents.kinds()
+    }
+
     /// The derived tree at a version, or now.
     pub fn view(&self, at: Version) -> FsResult<Arc<View>> {
         let known = |view: &&Arc<View>| view.at == at && view.is_current();
         if let Some(view) = self.views.lock().iter().find(known) {
             return Ok(view.clone());
         }
-        let view = Arc::new(View::load(&self.pond, at, &self.parsed)?);
+        let view = Arc::new(View::load(&self.pond, at, &self.documents)?);
         let mut views = self.views.lock();
         views.retain(|view| view.at != at);
         views.truncate(VIEWS - 1);
@@ -232,7 +237,7 @@ impl Derive {
     pub fn failure(&self, file: &DerivedFile, asker: &Caller) -> Option<DeriveError> {
         let error = self.render_marked(file).err()?;
         let sees = |input: &Input| may_list(&self.pond, file.at, input, asker);
-        Some(error.named(&file.recipe, &sees))
+        Some(error.named(&*file.recipe, &sees))
     }
 
     /// The bytes of a file; an error has marks in the place of paths.
@@ -330,7 +335,7 @@ impl Derive {
         let _turn = self.turn();
         let began = Instant::now();
         let works = self.works()?;
-        if !matches!(recipe, Recipe::Concat { .. }) {
+        if recipe.reads_rows() {
             for (n, ((_, blob), input)) in opened.blobs.iter().zip(&inputs).enumerate() {
                 let format = Format::of_file(&input.path(), blob.as_ref());
                 let format = format.map_err(|error| unreadable(n, &error))?;
@@ -341,7 +346,13 @@ impl Derive {
         }
         loop {
             let mut draft = works.cache.draft()?;
-            match opened.write(works, file, self.before(file), &mut draft) {
+            let mut making = Making {
+                works,
+                format: file.format.unwrap_or(Format::Parquet),
+                before: self.before(file),
+                draft: &mut draft,
+            };
+            match recipe.write(&opened, &mut making) {
                 Ok(written) => {
                     let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                     let lineage = Lineage {
@@ -456,7 +467,7 @@ impl Derive {
 
 /// An error of a file for those who may know all of its inputs: the daemon and its log.
 fn named(file: &DerivedFile) -> impl Fn(DeriveError) -> DeriveError {
-    |error| error.named(&file.recipe, &|_| true)
+    |error| error.named(&*file.recipe, &|_| true)
 }
 
 /// Input `n` cannot be read.

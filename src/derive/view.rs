@@ -1,10 +1,10 @@
 //! The derived tree at one version: the resources, and what each shows.
 
-use super::node::{DerivedFile, Dir, Input, Node, Owner};
-use super::patterns::{self, Pattern};
-use super::registry::{Overlay, Parsed, Registry, Resource};
-use super::{DeriveError, build};
+use super::node::{DerivedFile, Dir, Input, Node};
+use super::{DeriveError, plan};
 use crate::pond::Pond;
+use crate::resource::pattern::{self, Pattern};
+use crate::resource::{DocumentCache, ENDING, Overlay, Owner, Registry, Resource};
 use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{self, FsResult, Kind, Name, NodeId, Place, Time, Version};
 use parking_lot::Mutex;
@@ -37,13 +37,13 @@ pub(super) struct Found {
 }
 
 impl View {
-    pub(super) fn load(pond: &Arc<Pond>, at: Version, parsed: &Parsed) -> FsResult<View> {
+    pub(super) fn load(pond: &Arc<Pond>, at: Version, documents: &DocumentCache) -> FsResult<View> {
         let changes = pond.changes();
         Ok(View {
             pond: pond.clone(),
             at,
             changes,
-            registry: Registry::load(pond, at, parsed)?,
+            registry: Registry::load(pond, at, documents)?,
             trees: Mutex::default(),
         })
     }
@@ -74,7 +74,7 @@ impl View {
             reader: resource.owner,
             depth,
         };
-        let tree = Arc::new(build::directory(&finder, resource));
+        let tree = Arc::new(plan::directory(&finder, resource));
         self.trees.lock().insert(number, tree.clone());
         Ok(tree)
     }
@@ -97,7 +97,7 @@ impl View {
         let resource = self.registry.resource(number)?;
         match &resource.document {
             Err(error) => Some(error.to_string()),
-            Ok(_) => build::told(&*self.tree(number).ok()?),
+            Ok(_) => plan::told(&*self.tree(number).ok()?),
         }
     }
 }
@@ -143,7 +143,7 @@ impl Finder<'_> {
             if rest.is_empty() || view.pond.lookup(view.at, dir, name)?.is_some() {
                 continue;
             }
-            if let Some(captures) = patterns::matches(first, name.as_bytes()) {
+            if let Some(captures) = pattern::matches(first, name.as_bytes()) {
                 self.in_resource(&pattern, pattern.names, *number, &captures, &mut found)?;
             }
         }
@@ -237,10 +237,10 @@ impl Finder<'_> {
         let resource = self.view.registry.resource(number);
         if let Some(Err(error)) = resource.map(|resource| &resource.document) {
             let path = resource.map(Resource::path).unwrap_or_default();
-            return Err(error.clone().about(&path));
+            return Err(DeriveError::from(error.clone()).about(&path));
         }
         let tree = self.view.tree_at(number, self.depth + 1)?;
-        if let Some(why) = build::told(&tree) {
+        if let Some(why) = plan::told(&tree) {
             let path = resource.map(Resource::path).unwrap_or_default();
             return Err(DeriveError::new(format!("{path}: {why}")));
         }
@@ -470,5 +470,5 @@ pub fn recipe_file(path: &[u8]) -> String {
         .filter(|name| !name.is_empty())
         .take(2)
         .collect();
-    format!("/{}{}", names.join("/"), super::ENDING)
+    format!("/{}{}", names.join("/"), ENDING)
 }

@@ -11,7 +11,8 @@ use super::listing::Item;
 use super::mirror::{Found, GENERATION, Mirror};
 use super::names::Lookup;
 use super::own::Content;
-use crate::derive::{self, DerivedFile, Dir, Overlay, Owner, spec};
+use crate::derive::{self, DerivedFile, Dir};
+use crate::resource::{Overlay, Owner};
 use crate::tinyfs::ops::{Caller, Restored};
 use crate::tinyfs::{Errno, FsResult, Kind, Name, Node, NodeId, Version};
 use bytes::Bytes;
@@ -438,7 +439,7 @@ impl Mirror {
     pub(super) fn name_changed(self: &Arc<Mirror>, dir: NodeId, name: &Name) {
         let kind = || {
             let text = std::str::from_utf8(name.as_bytes()).ok();
-            text.is_some_and(|text| spec::Kind::new(text).is_ok())
+            text.is_some_and(|text| self.derive.kinds().find(text).is_ok())
         };
         if dir == NodeId::ROOT && kind() {
             // Known at once to whoever goes on there.
@@ -498,7 +499,7 @@ impl Mirror {
         };
         let names: BTreeSet<(NodeId, Name)> = view.registry.names().cloned().collect();
         let mut dirs: FxHashSet<NodeId> = names.iter().map(|(dir, _)| *dir).collect();
-        for kind in spec::Kind::ALL {
+        for kind in self.derive.kinds().iter() {
             if let Ok(name) = Name::new(kind.as_str().as_bytes())
                 && let Ok(Some((id, node))) = self.pond.lookup(Version::NOW, NodeId::ROOT, &name)
                 && node.is_dir()

@@ -56,7 +56,7 @@ impl Mirror {
     /// The pond as it is, or was at a version.
     pub(super) fn new(pond: Arc<Pond>, at: Option<Version>) -> Mirror {
         Mirror {
-            derive: Derive::new(pond.clone()),
+            derive: Derive::new(pond.clone(), crate::service::KINDS),
             places: Places::default(),
             notifications: Notifications::default(),
             cached: CachedAttributes::default(),

@@ -4,7 +4,8 @@ use super::{In, end};
 use crate::cli::control::{AppliedReport, Request, Resources};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
-use crate::derive::{Document, inline_templates};
+use crate::resource::{Document, inline_templates};
+use crate::service::KINDS;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -43,8 +44,8 @@ pub(super) fn run(args: &Apply, output: &Output) -> Result<u8, Failure> {
         Failure::new("resource", format!("{}: {error}", args.file.display()))
     };
     let variables: BTreeMap<String, String> = args.variables.iter().cloned().collect();
-    let text = Document::expand(&text, &variables).map_err(|error| refused(&error))?;
-    Document::parse(&text).map_err(|error| refused(&error))?;
+    let text = Document::expand(&text, &variables, KINDS).map_err(|error| refused(&error))?;
+    Document::parse(&text, KINDS).map_err(|error| refused(&error))?;
     let text = inline_templates(&text).map_err(|error| refused(&error))?;
     let (mut pond, _) = args.within.reach(None, false)?;
     let about = Resources::Apply {

@@ -56,7 +56,7 @@ struct Which {
 impl Which {
     fn parts(&self) -> Result<(String, String), Failure> {
         let text = self.resource.trim_matches('/');
-        let text = text.strip_suffix(crate::derive::ENDING).unwrap_or(text);
+        let text = text.strip_suffix(crate::resource::ENDING).unwrap_or(text);
         match text.split_once('/') {
             Some((kind, name)) => Ok((kind.into(), name.into())),
             None => Err(Failure::usage(format!(

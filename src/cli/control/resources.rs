@@ -2,8 +2,10 @@
 
 use super::answer::json;
 use crate::cli::failure::Failure;
-use crate::derive::{self, Derive, DeriveError, Dir, Node, Resource, View, spec};
+use crate::derive::{Derive, Dir, Node, View};
 use crate::pond::Pond;
+use crate::resource::{self, KindEntry, Resource, ResourceError};
+use crate::service::KINDS;
 use crate::tinyfs::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -94,7 +96,7 @@ pub struct DocumentReport {
 pub(super) fn answer(pond: &Arc<Pond>, about: &Resources) -> Result<Value, Failure> {
     match about {
         Resources::Apply { text, dry_run } => {
-            let applied = derive::apply(pond, text, *dry_run).map_err(failure)?;
+            let applied = resource::apply(pond, KINDS, text, *dry_run).map_err(failure)?;
             let done = match (applied.created, applied.changed) {
                 (true, _) => "created",
                 (false, true) => "changed",
@@ -120,7 +122,7 @@ pub(super) fn answer(pond: &Arc<Pond>, about: &Resources) -> Result<Value, Failu
                 .read(Version::NOW, resource.file, 0, node.size)
                 .map_err(tree)?;
             json(&DocumentReport {
-                path: format!("/{kind}/{name}{}", derive::ENDING),
+                path: format!("/{kind}/{name}{}", resource::ENDING),
                 text: String::from_utf8_lossy(&bytes).into_owned(),
             })
         }
@@ -141,7 +143,7 @@ pub(super) fn answer(pond: &Arc<Pond>, about: &Resources) -> Result<Value, Failu
             let view = view(pond)?;
             let (kind, ..) = find(&view, kind, name)?;
             if !dry_run {
-                derive::delete(pond, kind, name).map_err(failure)?;
+                resource::delete(pond, KINDS, kind, name).map_err(failure)?;
             }
             Ok(Value::Null)
         }
@@ -167,22 +169,23 @@ pub(super) fn problems(pond: &Arc<Pond>) -> Result<Vec<String>, Failure> {
 }
 
 fn view(pond: &Arc<Pond>) -> Result<Arc<View>, Failure> {
-    Derive::new(pond.clone()).view(Version::NOW).map_err(tree)
+    let derive = Derive::new(pond.clone(), KINDS);
+    derive.view(Version::NOW).map_err(tree)
 }
 
 fn find<'v>(
     view: &'v View,
     kind: &str,
     name: &str,
-) -> Result<(spec::Kind, &'v Resource, usize), Failure> {
-    let kind = spec::Kind::new(kind).map_err(Failure::usage)?;
+) -> Result<(&'static KindEntry, &'v Resource, usize), Failure> {
+    let kind = KINDS.find(kind).map_err(Failure::usage)?;
     let is = |r: &Resource| {
         let uuid = r.document.as_ref().ok().and_then(|document| document.uuid);
         r.kind == kind && (r.name == name || uuid.is_some_and(|uuid| uuid.to_string() == name))
     };
     let number = view.registry.resources.iter().position(is);
     let found = number.and_then(|n| Some((kind, view.registry.resource(n)?, n)));
-    found.ok_or_else(|| failure(derive::missing(kind, name)))
+    found.ok_or_else(|| failure(resource::missing(kind, name)))
 }
 
 fn report(view: &View, number: usize) -> Option<ResourceReport> {
@@ -198,7 +201,7 @@ fn report(view: &View, number: usize) -> Option<ResourceReport> {
         uuid: document.and_then(|document| Some(document.uuid?.to_string())),
         desc: document.map_or(String::new(), |document| document.desc.clone()),
         metadata: document.map_or(BTreeMap::new(), |document| document.metadata.clone()),
-        file: format!("{}{}", resource.path(), derive::ENDING),
+        file: format!("{}{}", resource.path(), resource::ENDING),
         problem,
         shows: Vec::new(),
     })
@@ -213,7 +216,7 @@ fn files(dir: &Dir, into: &mut Vec<String>) {
     }
 }
 
-fn failure(error: DeriveError) -> Failure {
+fn failure(error: ResourceError) -> Failure {
     Failure::new("resource", error.to_string())
 }
 

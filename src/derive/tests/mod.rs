@@ -3,8 +3,10 @@
 mod keys;
 
 use super::view::find_file;
-use super::*;
+use super::{Derive, Dir, Node, find_dir};
 use crate::pond::{OpenOptions, Pond};
+use crate::resource::{Applied, Document, apply, delete};
+use crate::service::KINDS;
 use crate::tinyfs::ops::{Caller, NewNode};
 use crate::tinyfs::{Kind, Name, NodeId, Version};
 use std::sync::Arc;
@@ -41,7 +43,7 @@ impl World {
         let pond = Pond::open(&path, &options).unwrap();
         World {
             _dir: dir,
-            derive: Derive::new(pond.clone()),
+            derive: Derive::new(pond.clone(), KINDS),
             pond,
         }
     }
@@ -85,7 +87,7 @@ impl World {
     }
 
     fn apply(&self, text: &str) -> Result<Applied, String> {
-        apply(&self.pond, text, false).map_err(|error| error.to_string())
+        apply(&self.pond, KINDS, text, false).map_err(|error| error.to_string())
     }
 }
 
@@ -221,8 +223,9 @@ fn the_identity_stays_through_later_documents() {
         (other.created, other.changed, other.uuid),
         (false, true, first.uuid)
     );
-    delete(&world.pond, spec::Kind::Sql, "x").unwrap();
-    assert!(delete(&world.pond, spec::Kind::Sql, "x").is_err());
+    let kind = KINDS.find("Sql").unwrap();
+    delete(&world.pond, KINDS, kind, "x").unwrap();
+    assert!(delete(&world.pond, KINDS, kind, "x").is_err());
 }
 
 #[test]
@@ -343,18 +346,18 @@ fn every_old_document_loads() {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
     for text in [
-        include_str!("../examples/hydrovu.yaml"),
-        include_str!("../examples/backup.yaml"),
-        include_str!("../examples/copy.yaml"),
-        include_str!("../examples/scribble.yaml"),
-        include_str!("../examples/inbox.yaml"),
-        include_str!("../examples/derive.yaml"),
-        include_str!("../examples/combine.yaml"),
-        include_str!("../examples/reduce.yaml"),
-        include_str!("../examples/all-new.yaml"),
+        include_str!("../../resource/examples/hydrovu.yaml"),
+        include_str!("../../resource/examples/backup.yaml"),
+        include_str!("../../resource/examples/copy.yaml"),
+        include_str!("../../resource/examples/scribble.yaml"),
+        include_str!("../../resource/examples/inbox.yaml"),
+        include_str!("../../resource/examples/derive.yaml"),
+        include_str!("../../resource/examples/combine.yaml"),
+        include_str!("../../resource/examples/reduce.yaml"),
+        include_str!("../../resource/examples/all-new.yaml"),
     ] {
         let world = World::new();
-        let text = Document::expand(text, &variables).unwrap();
+        let text = Document::expand(text, &variables, KINDS).unwrap();
         let applied = world.apply(&text).unwrap();
         let view = world.derive.view(Version::NOW).unwrap();
         let wrong: Vec<_> = (view.registry.problems.iter())
@@ -403,7 +406,7 @@ fn every_operation_goes_on_while_changes_are_announced() {
     world.pond.restore(None, before).unwrap();
     world.pond.undo().unwrap();
     world.apply(&sql("x", "/data/*.csv", SUM)).unwrap();
-    delete(&world.pond, spec::Kind::new("Sql").unwrap(), "x").unwrap();
+    delete(&world.pond, KINDS, KINDS.find("Sql").unwrap(), "x").unwrap();
     assert_eq!(announced.load(Ordering::Relaxed), 4);
 }
 
@@ -421,7 +424,7 @@ fn what_a_killed_process_spilled_is_removed_and_nothing_else() {
     // The folder of this process stays when another one begins.
     let folders = || std::fs::read_dir(&spill).unwrap().count();
     assert_eq!(folders(), 1);
-    let other = Derive::new(world.pond.clone());
+    let other = Derive::new(world.pond.clone(), KINDS);
     let view = other.view(Version::NOW).unwrap();
     let file = find_file(&view, b"/Sql/total/out.csv").unwrap();
     other.render(&file).unwrap();

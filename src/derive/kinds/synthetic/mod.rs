@@ -1,0 +1,8 @@
+//! The kind Synthetic: series of computed waves.
+
+mod make;
+mod plan;
+mod spec;
+mod wave;
+
+pub use spec::Synthetic;
