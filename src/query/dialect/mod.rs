@@ -18,10 +18,6 @@ mod errors;
 mod grammar;
 mod readers;
 mod scalar;
-#[cfg(test)]
-pub(super) mod testing;
-#[cfg(test)]
-mod tests;
 
 pub(super) use grammar::translate;
 pub(super) use readers::register_readers;
@@ -53,3 +49,8 @@ pub(super) fn register(session: &SessionContext) -> Result<(), DataFusionError> 
     }
     aliases::register(session)
 }
+
+#[cfg(test)]
+pub(super) mod testing;
+#[cfg(test)]
+mod tests;

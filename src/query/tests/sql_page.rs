@@ -1,4 +1,5 @@
-//! Tests of `docs/sql.md`: its examples have the results that it shows, and it lists every function.
+//! Tests of `docs/sql.md`: its examples have the results that it shows, and it lists every
+//! function.
 //!
 //! An example is a row of a table whose last columns are `example` and `result`. In a table whose
 //! first column is `DuckDB`, that column has a form that is refused.

@@ -1,7 +1,7 @@
 //! The aggregate `quantile_disc`: the value at a rank of a group.
 //!
-//! It returns the value at index `max(ceil(q * n) - 1, 0)` of the sorted values. Nulls do not count.
-//! Memory grows with the number of values.
+//! It returns the value at index `max(ceil(q * n) - 1, 0)` of the sorted values. Nulls do not
+//! count. Memory grows with the number of values.
 
 use std::mem::size_of_val;
 use std::sync::Arc;

@@ -12,8 +12,6 @@ mod names;
 mod parser;
 mod refusal;
 mod select;
-#[cfg(test)]
-mod tests;
 mod types;
 mod units;
 
@@ -250,3 +248,6 @@ fn call(name: &str, args: Vec<Expr>) -> Expr {
 fn text(value: String) -> Expr {
     Expr::Value(Value::SingleQuotedString(value).into())
 }
+
+#[cfg(test)]
+mod tests;
