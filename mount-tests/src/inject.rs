@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::mount::{LEAVING, clear};
+use crate::mount::{LEAVING, Mount, clear};
 use crate::pond::Pond;
 use crate::process::mounted_at;
 use crate::run::{Started, need};
@@ -109,4 +109,47 @@ impl Drop for Faulty<'_> {
     fn drop(&mut self) {
         clear(&self.at);
     }
+}
+
+/// A store that stalls: calls of a running daemon that touch a file begin only when this goes.
+pub struct Stall(Started);
+
+impl Stall {
+    #[track_caller]
+    pub fn begin(mount: &Mount<'_>, call: &str, file: &Path) -> Stall {
+        let daemon = mount.daemon().pid();
+        // Longer than any test waits.
+        let stall = format!("inject={call}:delay_enter=3600000000");
+        let strace = crate::run::Run::new(need("strace"))
+            .args(["-f", "-qqq", "-p", &daemon.to_string(), "-P"])
+            .arg(file)
+            .args(["-e", &format!("trace={call}"), "-e", &stall, "-o"])
+            .arg("/dev/null")
+            .start();
+        let deadline = Instant::now() + LEAVING;
+        while !is_traced(daemon) {
+            assert!(Instant::now() < deadline, "strace does not attach");
+            thread::sleep(Duration::from_millis(2));
+        }
+        Stall(strace)
+    }
+
+    /// Lets all calls through.
+    pub fn end(self) {
+        // Whoever is traced goes on when the tracer is gone.
+        drop(self.0);
+    }
+}
+
+/// Whether all threads of a process are traced.
+fn is_traced(pid: i32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the daemon's threads");
+    let traced = |task: std::io::Result<fs::DirEntry>| {
+        let status = fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+        let tracer = status
+            .lines()
+            .find_map(|line| line.strip_prefix("TracerPid:"))?;
+        Some(tracer.trim() != "0")
+    };
+    tasks.filter_map(traced).all(|traced| traced)
 }

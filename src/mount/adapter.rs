@@ -1,20 +1,24 @@
-//! Requests of the kernel in, replies out: each is one call of the [`Mirror`].
+//! The file system that `fuser` serves: each request is one call of the [`Mirror`](super::mirror::Mirror)
+//! and one reply ([`answers`](super::answers)). [`dispatch`](super::dispatch) says which thread makes it.
 
-use super::attr::{FOR_EVER, errno, file_type, no_entry};
+use super::attr::{FOR_EVER, file_type};
+use super::dispatch::{Adapter, Length, Write, key_of};
 use super::files::{NewAttr, writes};
 use super::listing::Item;
-use super::mirror::{Found, GENERATION, Mirror, caller};
-use super::names::Lookup;
+use super::mirror::caller;
 use super::requests::Op;
-use crate::observe::Timer;
-use crate::tinyfs::ops::Caller;
-use crate::tinyfs::{FsError, FsResult, NodeId};
-use fuser::*;
+use crate::tinyfs::{Errno, NodeId};
+use fuser::{
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, INodeNo,
+    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
+    RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite,
+    ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The largest request to write, and the most that the kernel takes in one piece.
@@ -22,7 +26,7 @@ const MAX_WRITE: u32 = 1 << 20;
 /// How many requests of read-ahead and the like the kernel may have under way.
 const MAX_BACKGROUND: u16 = 64;
 /// Open files need no state: all that is asked of them names the node.
-const NO_HANDLE: FileHandle = FileHandle(0);
+pub(super) const NO_HANDLE: FileHandle = FileHandle(0);
 const MAX_NAME: u32 = crate::tinyfs::MAX_NAME as u32;
 
 /// What is asked of the kernel, as far as it offers it. Of the rest:
@@ -47,168 +51,6 @@ const WANTED: [InitFlags; 10] = [
     InitFlags::FUSE_HANDLE_KILLPRIV_V2,
 ];
 
-/// The file system that `fuser` serves.
-#[derive(Clone)]
-pub(super) struct Adapter {
-    mirror: Arc<Mirror>,
-}
-
-impl Adapter {
-    pub(super) fn new(mirror: Arc<Mirror>) -> Adapter {
-        Adapter { mirror }
-    }
-
-    fn entry(&self, op: &'static str, ino: INodeNo, made: FsResult<Found>, reply: ReplyEntry) {
-        match made {
-            Ok(found) => reply.entry_with_ttls(
-                &found.attr_valid,
-                &found.name_valid,
-                &found.attr,
-                found.generation,
-            ),
-            Err(error) => reply.error(self.failed(op, ino, &error)),
-        }
-    }
-
-    fn empty(&self, op: &'static str, ino: INodeNo, done: FsResult<()>, reply: ReplyEmpty) {
-        match done {
-            Ok(()) => reply.ok(),
-            Err(error) => reply.error(self.failed(op, ino, &error)),
-        }
-    }
-
-    /// The number that the kernel gets; the log and `.pond/errors` get what lies behind it, where the
-    /// pond is at fault.
-    fn failed(&self, op: &'static str, ino: INodeNo, error: &FsError) -> fuser::Errno {
-        self.mirror.failed(op, ino.0, error);
-        errno(error.errno())
-    }
-
-    /// Serves what may take long in a thread of its own, so that nobody else waits for it. Where there is none to be
-    /// had, the request fails.
-    fn apart(&self, timer: Option<Timer>, serve: impl FnOnce(&Adapter) + Send + 'static) {
-        let adapter = self.clone();
-        let thread = std::thread::Builder::new().name("derive".into());
-        let serve = move || {
-            serve(&adapter);
-            drop(timer);
-        };
-        if let Err(error) = thread.spawn(serve) {
-            tracing::error!("no thread to render a file in: {error}");
-        }
-    }
-
-    fn answer_lookup(&self, parent: INodeNo, found: FsResult<Lookup>, reply: ReplyEntry) {
-        match found {
-            Ok(Lookup::Found(found)) => self.entry("lookup", parent, Ok(found), reply),
-            Ok(Lookup::Absent(valid)) => reply.entry(&valid, &no_entry(), GENERATION),
-            Ok(Lookup::AbsentNow) => reply.error(fuser::Errno::ENOENT),
-            Err(error) => reply.error(self.failed("lookup", parent, &error)),
-        }
-    }
-
-    fn answer_attr(&self, ino: INodeNo, reply: ReplyAttr) {
-        match self.mirror.getattr(ino.0) {
-            Ok((attr, valid)) => reply.attr(&valid, &attr),
-            Err(error) => reply.error(self.failed("getattr", ino, &error)),
-        }
-    }
-
-    fn answer_open(&self, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        match self.mirror.open(ino.0, flags) {
-            // Nobody begins to give what is open to be written.
-            Ok(None) if writes(flags) && self.mirror.ahead.try_still(ino.0).is_none() => {
-                self.apart(None, move |own| {
-                    drop(own.mirror.ahead.still(ino.0));
-                    reply.opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE);
-                });
-            }
-            Ok(None) => reply.opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE),
-            // What is behind the number of a derived file never changes.
-            Ok(Some(made)) if self.mirror.is_derived(ino.0) => {
-                reply.opened(FileHandle(made), FopenFlags::FOPEN_KEEP_CACHE);
-            }
-            // Their length is not known before they are read.
-            Ok(Some(own)) => reply.opened(FileHandle(own), FopenFlags::FOPEN_DIRECT_IO),
-            Err(error) => reply.error(self.failed("open", ino, &error)),
-        }
-    }
-
-    fn answer_setattr(&self, caller: &Caller, ino: INodeNo, new: &NewAttr, reply: ReplyAttr) {
-        let set = self.mirror.setattr(caller, ino.0, new);
-        match set {
-            Ok(attr) => reply.attr(&FOR_EVER, &attr),
-            Err(error) => reply.error(self.failed("setattr", ino, &error)),
-        }
-    }
-
-    fn answer_opendir(&self, ino: INodeNo, reply: ReplyOpen) {
-        let flags = match self.mirror.view(ino.0) {
-            // The kernel drops its copy when the directory changes through the mount.
-            Ok(super::inodes::View::Node { tree, id })
-                if !tree.is_live() || !self.mirror.is_overlaid(id) =>
-            {
-                FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
-            }
-            Ok(view @ super::inodes::View::Derived { .. }) => {
-                match self.mirror.open_derived_dir(view) {
-                    Ok(()) => FopenFlags::empty(),
-                    Err(error) => return reply.error(self.failed("opendir", ino, &error)),
-                }
-            }
-            // New versions come by themselves, and what is derived does.
-            Ok(_) => FopenFlags::empty(),
-            Err(error) => return reply.error(self.failed("opendir", ino, &error)),
-        };
-        reply.opened(FileHandle(self.mirror.handles.open()), flags);
-    }
-
-    fn answer_xattr(
-        &self,
-        caller: &Caller,
-        ino: INodeNo,
-        name: &OsStr,
-        size: u32,
-        reply: ReplyXattr,
-    ) {
-        match self.mirror.xattr(caller, ino.0, name.as_bytes()) {
-            Ok(value) => sized(&value, size, reply),
-            Err(error) => reply.error(self.failed("getxattr", ino, &error)),
-        }
-    }
-
-    fn timer(&self, op: Op) -> Option<Timer> {
-        self.mirror.requests.start(op)
-    }
-
-    fn changer(&self, req: &Request, ino: INodeNo) -> Caller {
-        let ids = (req.uid(), req.gid());
-        self.mirror.changer(ids, req.pid(), ino.0)
-    }
-
-    /// The answer may come later, from another thread: this one has others to serve.
-    fn flush_then(&self, timer: Option<Timer>, op: &'static str, ino: INodeNo, reply: ReplyEmpty) {
-        if let Some(own) = self.mirror.own(ino.0) {
-            return self.empty(op, ino, self.mirror.write_own(own), reply);
-        }
-        let mirror = self.mirror.clone();
-        let done = move |flushed: FsResult<()>| {
-            match flushed {
-                Ok(()) => {
-                    mirror.synced(ino.0);
-                    reply.ok();
-                }
-                Err(error) => {
-                    mirror.failed(op, ino.0, &error);
-                    reply.error(errno(error.errno()));
-                }
-            }
-            drop(timer);
-        };
-        self.mirror.pond.fsync_then(done);
-    }
-}
-
 impl Filesystem for Adapter {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
         for flag in WANTED {
@@ -227,32 +69,32 @@ impl Filesystem for Adapter {
     }
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let timer = self.timer(Op::Lookup);
-        if self.mirror.is_derived(parent.0) {
-            if let Some(found) = self.mirror.lookup_at_hand(parent.0, name.as_bytes()) {
-                return self.answer_lookup(parent, Ok(found), reply);
-            }
-            let name = name.to_owned();
-            return self.apart(timer, move |own| {
-                let found = own.mirror.lookup(parent.0, name.as_bytes());
-                own.answer_lookup(parent, found, reply);
-            });
-        }
+        let reply = self.receive(Op::Lookup, req, parent, reply);
         let caller = (req.uid(), req.pid());
-        let found = self.mirror.lookup_to(parent.0, name.as_bytes(), caller);
-        self.answer_lookup(parent, found, reply);
+        let found = match self.mirror.is_derived(parent.0) {
+            true => Ok(self.mirror.lookup_at_hand(parent.0, name.as_bytes())),
+            false => self.mirror.lookup_to(parent.0, name.as_bytes(), caller),
+        };
+        match found.transpose() {
+            Some(found) => self.answer_lookup(found, reply),
+            None => {
+                let name = name.to_owned();
+                self.derive(false, key_of(parent, &name), move |own| {
+                    let found = own.mirror.lookup(parent.0, name.as_bytes());
+                    own.answer_lookup(found, reply);
+                });
+            }
+        }
     }
 
     fn forget(&self, _: &Request, ino: INodeNo, count: u64) {
         self.mirror.forget(ino.0, count);
     }
 
-    fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        let timer = self.timer(Op::Getattr);
-        match self.mirror.is_derived(ino.0) && !self.mirror.is_at_hand(ino.0) {
-            true => self.apart(timer, move |own| own.answer_attr(ino, reply)),
-            false => self.answer_attr(ino, reply),
-        }
+    fn getattr(&self, req: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        let reply = self.receive(Op::Getattr, req, ino, reply);
+        let at_hand = self.mirror.is_at_hand(ino.0);
+        self.derive(at_hand, ino.0, move |own| own.answer_attr(reply));
     }
 
     fn setattr(
@@ -273,7 +115,7 @@ impl Filesystem for Adapter {
         _flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        let timer = self.timer(Op::Setattr);
+        let reply = self.receive(Op::Setattr, req, ino, reply);
         let new = NewAttr {
             mode,
             uid,
@@ -283,25 +125,29 @@ impl Filesystem for Adapter {
             mtime,
         };
         let caller = self.changer(req, ino);
-        let mut still = None;
-        if size.is_some() {
-            still = self.mirror.ahead.try_still(ino.0);
-            if still.is_none() {
-                return self.apart(timer, move |own| {
-                    let _still = own.mirror.ahead.still(ino.0);
-                    own.answer_setattr(&caller, ino, &new, reply);
-                });
-            }
+        let length = match size {
+            // To cut all of it off is one record.
+            Some(size) if size > 0 && self.mirror.has_much(ino.0, size..u64::MAX) => Length::Long,
+            _ => Length::Short,
+        };
+        if size.is_none() {
+            return self.change(length, move |own| own.answer_setattr(&caller, &new, reply));
         }
-        self.answer_setattr(&caller, ino, &new, reply);
-        drop(still);
+        // No page may be pushed that is cut off meanwhile.
+        let own = self.clone();
+        self.mirror.push.quiesce(ino.0, move |quiet| {
+            own.change(length, move |own| {
+                own.answer_setattr(&caller, &new, reply);
+                drop(quiet);
+            });
+        });
     }
 
-    fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
-        let _timer = self.timer(Op::Readlink);
+    fn readlink(&self, req: &Request, ino: INodeNo, reply: ReplyData) {
+        let reply = self.receive(Op::Readlink, req, ino, reply);
         match self.mirror.readlink(ino.0) {
-            Ok(target) => reply.data(&target),
-            Err(error) => reply.error(self.failed("readlink", ino, &error)),
+            Ok(target) => reply.send(|reply| reply.data(&target)),
+            Err(error) => self.fail(&error, reply),
         }
     }
 
@@ -315,13 +161,15 @@ impl Filesystem for Adapter {
         rdev: u32,
         reply: ReplyEntry,
     ) {
-        let _timer = self.timer(Op::Mknod);
+        let reply = self.receive(Op::Mknod, req, parent, reply);
         let caller = caller(req.uid(), req.gid());
-        let modes = (mode, umask);
-        let made = self
-            .mirror
-            .mknod(&caller, parent.0, name.as_bytes(), modes, rdev);
-        self.entry("mknod", parent, made, reply);
+        let (name, modes) = (name.to_owned(), (mode, umask));
+        self.change_names(parent, move |own| {
+            let made = own
+                .mirror
+                .mknod(&caller, parent.0, name.as_bytes(), modes, rdev);
+            own.entry(made, reply);
+        });
     }
 
     fn mkdir(
@@ -333,26 +181,33 @@ impl Filesystem for Adapter {
         umask: u32,
         reply: ReplyEntry,
     ) {
-        let _timer = self.timer(Op::Mkdir);
+        let reply = self.receive(Op::Mkdir, req, parent, reply);
         let caller = caller(req.uid(), req.gid());
-        let made = self
-            .mirror
-            .mkdir(&caller, parent.0, name.as_bytes(), (mode, umask));
-        self.entry("mkdir", parent, made, reply);
+        let (name, modes) = (name.to_owned(), (mode, umask));
+        self.change_names(parent, move |own| {
+            let made = own.mirror.mkdir(&caller, parent.0, name.as_bytes(), modes);
+            own.entry(made, reply);
+        });
     }
 
     fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let _timer = self.timer(Op::Unlink);
+        let reply = self.receive(Op::Unlink, req, parent, reply);
         let caller = caller(req.uid(), req.gid());
-        let done = self.mirror.unlink(&caller, parent.0, name.as_bytes());
-        self.empty("unlink", parent, done, reply);
+        let name = name.to_owned();
+        self.change_names(parent, move |own| {
+            let done = own.mirror.unlink(&caller, parent.0, name.as_bytes());
+            own.empty(done, reply);
+        });
     }
 
     fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let _timer = self.timer(Op::Rmdir);
+        let reply = self.receive(Op::Rmdir, req, parent, reply);
         let caller = caller(req.uid(), req.gid());
-        let done = self.mirror.rmdir(&caller, parent.0, name.as_bytes());
-        self.empty("rmdir", parent, done, reply);
+        let name = name.to_owned();
+        self.change_names(parent, move |own| {
+            let done = own.mirror.rmdir(&caller, parent.0, name.as_bytes());
+            own.empty(done, reply);
+        });
     }
 
     fn symlink(
@@ -363,13 +218,14 @@ impl Filesystem for Adapter {
         target: &Path,
         reply: ReplyEntry,
     ) {
-        let _timer = self.timer(Op::Symlink);
+        let reply = self.receive(Op::Symlink, req, parent, reply);
         let caller = caller(req.uid(), req.gid());
-        let target = target.as_os_str().as_bytes();
-        let made = self
-            .mirror
-            .symlink(&caller, parent.0, name.as_bytes(), target);
-        self.entry("symlink", parent, made, reply);
+        let (name, target) = (name.to_owned(), target.as_os_str().to_owned());
+        self.change_names(parent, move |own| {
+            let (name, target) = (name.as_bytes(), target.as_bytes());
+            let made = own.mirror.symlink(&caller, parent.0, name, target);
+            own.entry(made, reply);
+        });
     }
 
     fn rename(
@@ -382,29 +238,31 @@ impl Filesystem for Adapter {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        let _timer = self.timer(Op::Rename);
+        let reply = self.receive(Op::Rename, req, parent, reply);
         let caller = caller(req.uid(), req.gid());
-        let (from, to) = (
-            (parent.0, name.as_bytes()),
-            (new_parent.0, new_name.as_bytes()),
-        );
-        let done = self.mirror.rename(&caller, from, to, flags);
-        self.empty("rename", parent, done, reply);
+        let (name, new_name) = (name.to_owned(), new_name.to_owned());
+        self.change(Length::Short, move |own| {
+            let from = (parent.0, name.as_bytes());
+            let to = (new_parent.0, new_name.as_bytes());
+            let done = own.mirror.rename(&caller, from, to, flags);
+            own.empty(done, reply);
+        });
     }
 
     fn link(&self, req: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let _timer = self.timer(Op::Link);
+        let reply = self.receive(Op::Link, req, ino, reply);
         let caller = caller(req.uid(), req.gid());
-        let made = self.mirror.link(&caller, ino.0, parent.0, name.as_bytes());
-        self.entry("link", ino, made, reply);
+        let name = name.to_owned();
+        self.change(Length::Short, move |own| {
+            let made = own.mirror.link(&caller, ino.0, parent.0, name.as_bytes());
+            own.entry(made, reply);
+        });
     }
 
-    fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let timer = self.timer(Op::Open);
-        match self.mirror.is_derived(ino.0) && !self.mirror.is_at_hand(ino.0) {
-            true => self.apart(timer, move |own| own.answer_open(ino, flags, reply)),
-            false => self.answer_open(ino, flags, reply),
-        }
+    fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let reply = self.receive(Op::Open, req, ino, reply);
+        let at_hand = self.mirror.is_at_hand(ino.0);
+        self.derive(at_hand, ino.0, move |own| own.answer_open(flags, reply));
     }
 
     fn create(
@@ -417,31 +275,33 @@ impl Filesystem for Adapter {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        let _timer = self.timer(Op::Create);
+        let reply = self.receive(Op::Create, req, parent, reply);
         let caller = caller(req.uid(), req.gid());
-        let modes = (mode, umask);
-        let made = self
-            .mirror
-            .mknod(&caller, parent.0, name.as_bytes(), modes, 0);
-        if let Ok(found) = &made
-            && writes(OpenFlags(flags))
-        {
-            self.mirror.pond.opened(NodeId(found.attr.ino.0), true);
-            self.mirror.ahead.has(found.attr.ino.0);
-        }
-        match made {
-            Ok(found) => {
-                let flags = FopenFlags::FOPEN_KEEP_CACHE;
-                let generation = found.generation;
-                reply.created(&FOR_EVER, &found.attr, generation, NO_HANDLE, flags);
+        let (name, modes) = (name.to_owned(), (mode, umask));
+        self.change_names(parent, move |own| {
+            let made = own
+                .mirror
+                .mknod(&caller, parent.0, name.as_bytes(), modes, 0);
+            if let Ok(found) = &made
+                && writes(OpenFlags(flags))
+            {
+                own.mirror.pond.opened(NodeId(found.attr.ino.0), true);
+                own.mirror.push.has(found.attr.ino.0);
             }
-            Err(error) => reply.error(self.failed("create", parent, &error)),
-        }
+            match made {
+                Ok(found) => reply.send(|reply| {
+                    let flags = FopenFlags::FOPEN_KEEP_CACHE;
+                    let generation = found.generation;
+                    reply.created(&FOR_EVER, &found.attr, generation, NO_HANDLE, flags);
+                }),
+                Err(error) => own.fail(&error, reply),
+            }
+        });
     }
 
     fn read(
         &self,
-        _: &Request,
+        req: &Request,
         ino: INodeNo,
         handle: FileHandle,
         offset: u64,
@@ -450,14 +310,14 @@ impl Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let _timer = self.timer(Op::Read);
+        let reply = self.receive(Op::Read, req, ino, reply);
         let read = match handle {
             NO_HANDLE => self.mirror.read(ino.0, offset, size),
             FileHandle(opened) => self.mirror.read_opened(opened, offset, size),
         };
         match read {
-            Ok(data) => reply.data(&data),
-            Err(error) => reply.error(self.failed("read", ino, &error)),
+            Ok(data) => reply.send(|reply| reply.data(&data)),
+            Err(error) => self.fail(&error, reply),
         }
     }
 
@@ -468,26 +328,27 @@ impl Filesystem for Adapter {
         _: FileHandle,
         offset: u64,
         data: &[u8],
-        write_flags: WriteFlags,
+        flags: WriteFlags,
         _: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let _timer = self.timer(Op::Write);
-        let caller = self.changer(req, ino);
-        let at = (offset, data);
-        let written = self.mirror.write(&caller, ino.0, at, write_flags);
-        // A request is no longer than a megabyte.
-        let len = data.len() as u32;
-        match written {
-            Ok(()) => reply.written(len),
-            Err(error) => reply.error(self.failed("write", ino, &error)),
+        let reply = self.receive(Op::Write, req, ino, reply);
+        if let Some(own) = self.mirror.own(ino.0) {
+            // A request is no longer than a megabyte.
+            let len = data.len() as u32;
+            return self.commit(move |adapter| {
+                let written = adapter.mirror.write_own(own);
+                adapter.written(written, len, reply);
+            });
         }
+        let caller = self.changer(req, ino);
+        self.serve_write(caller, Write { offset, flags }, data, reply);
     }
 
     fn release(
         &self,
-        _: &Request,
+        req: &Request,
         ino: INodeNo,
         handle: FileHandle,
         flags: OpenFlags,
@@ -495,109 +356,114 @@ impl Filesystem for Adapter {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        let _timer = self.timer(Op::Release);
+        let reply = self.receive(Op::Release, req, ino, reply);
         if handle != NO_HANDLE {
             self.mirror.opened.close(handle.0);
         } else {
             self.mirror.release(ino.0, flags);
         }
-        reply.ok();
+        self.empty(Ok(()), reply);
     }
 
     /// Nothing waits for a close, and the kernel does not ask again; but where each one makes a version.
-    fn flush(&self, _: &Request, ino: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        let _timer = self.timer(Op::Flush);
-        match self.mirror.close(ino.0) {
-            Some(done) => self.empty("flush", ino, done, reply),
-            None if self.mirror.pond.is_eager() => reply.ok(),
-            None => reply.error(fuser::Errno::ENOSYS),
+    fn flush(&self, req: &Request, ino: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        let reply = self.receive(Op::Flush, req, ino, reply);
+        if self.mirror.commits_on_close(ino.0) {
+            return self.commit(move |own| {
+                let done = own.mirror.commit();
+                own.empty(done, reply);
+            });
+        }
+        match self.mirror.pond.is_eager() {
+            true => self.empty(Ok(()), reply),
+            false => reply.refuse(Errno(libc::ENOSYS)),
         }
     }
 
-    fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.flush_then(self.timer(Op::Fsync), "fsync", ino, reply);
+    fn fsync(&self, req: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.flush_then(self.receive(Op::Fsync, req, ino, reply));
     }
 
-    fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.flush_then(self.timer(Op::Fsyncdir), "fsyncdir", ino, reply);
+    fn fsyncdir(&self, req: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.flush_then(self.receive(Op::Fsyncdir, req, ino, reply));
     }
 
-    fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        let timer = self.timer(Op::Opendir);
-        match self.mirror.is_derived(ino.0) && !self.mirror.is_at_hand(ino.0) {
-            true => self.apart(timer, move |own| own.answer_opendir(ino, reply)),
-            false => self.answer_opendir(ino, reply),
-        }
+    fn opendir(&self, req: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let reply = self.receive(Op::Opendir, req, ino, reply);
+        let at_hand = self.mirror.is_at_hand(ino.0);
+        self.derive(at_hand, ino.0, move |own| own.answer_opendir(reply));
     }
 
     fn readdir(
         &self,
-        _: &Request,
+        req: &Request,
         ino: INodeNo,
         handle: FileHandle,
         offset: u64,
-        mut reply: ReplyDirectory,
+        reply: ReplyDirectory,
     ) {
-        let _timer = self.timer(Op::Readdir);
-        let mut add = |item: &Item, _| {
-            let number = INodeNo(self.mirror.entry_number(ino.0, item));
-            let (kind, name) = (file_type(item.kind), OsStr::from_bytes(&item.name));
-            Ok(reply.add(number, item.position, kind, name))
-        };
-        match self
-            .mirror
-            .read_directory(ino.0, handle.0, offset, &mut add)
-        {
-            Ok(()) => reply.ok(),
-            Err(error) => reply.error(self.failed("readdir", ino, &error)),
-        }
+        let mut reply = self.receive(Op::Readdir, req, ino, reply);
+        let at_hand = offset > 0 || self.mirror.lists_at_hand(ino.0);
+        self.derive(at_hand, ino.0, move |own| {
+            let to = reply.reply_mut();
+            let mut add = |item: &Item, _| {
+                let number = INodeNo(own.mirror.entry_number(ino.0, item));
+                let (kind, name) = (file_type(item.kind), OsStr::from_bytes(&item.name));
+                Ok(to.add(number, item.position, kind, name))
+            };
+            match own.mirror.read_directory(ino.0, handle.0, offset, &mut add) {
+                Ok(()) => reply.send(|reply| reply.ok()),
+                Err(error) => own.fail(&error, reply),
+            }
+        });
     }
 
     fn readdirplus(
         &self,
-        _: &Request,
+        req: &Request,
         ino: INodeNo,
         handle: FileHandle,
         offset: u64,
-        mut reply: ReplyDirectoryPlus,
+        reply: ReplyDirectoryPlus,
     ) {
-        let _timer = self.timer(Op::Readdirplus);
-        let mut added = false;
-        let mut add = |item: &Item, fresh| {
-            let full = match self.mirror.add_plus(ino.0, item, fresh, &mut reply) {
-                // The kernel holds what was added; the failure is told when it reads on from here.
-                Err(_) if added => true,
-                other => other?,
+        let mut reply = self.receive(Op::Readdirplus, req, ino, reply);
+        let at_hand = offset > 0 || self.mirror.lists_at_hand(ino.0);
+        self.derive(at_hand, ino.0, move |own| {
+            let to = reply.reply_mut();
+            let mut added = false;
+            let mut add = |item: &Item, fresh| {
+                let full = match own.mirror.add_plus(ino.0, item, fresh, to) {
+                    // The kernel holds what was added; the failure is told when it reads on from here.
+                    Err(_) if added => true,
+                    other => other?,
+                };
+                added = true;
+                Ok(full)
             };
-            added = true;
-            Ok(full)
-        };
-        match self
-            .mirror
-            .read_directory(ino.0, handle.0, offset, &mut add)
-        {
-            Ok(()) => reply.ok(),
-            Err(error) => reply.error(self.failed("readdirplus", ino, &error)),
-        }
+            match own.mirror.read_directory(ino.0, handle.0, offset, &mut add) {
+                Ok(()) => reply.send(|reply| reply.ok()),
+                Err(error) => own.fail(&error, reply),
+            }
+        });
     }
 
     fn releasedir(
         &self,
-        _: &Request,
-        _: INodeNo,
+        req: &Request,
+        ino: INodeNo,
         handle: FileHandle,
         _: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        let _timer = self.timer(Op::Releasedir);
+        let reply = self.receive(Op::Releasedir, req, ino, reply);
         self.mirror.handles.close(handle.0);
-        reply.ok();
+        self.empty(Ok(()), reply);
     }
 
-    fn statfs(&self, _: &Request, ino: INodeNo, reply: ReplyStatfs) {
-        let _timer = self.timer(Op::Statfs);
+    fn statfs(&self, req: &Request, ino: INodeNo, reply: ReplyStatfs) {
+        let reply = self.receive(Op::Statfs, req, ino, reply);
         match self.mirror.pond.statfs() {
-            Ok(space) => {
+            Ok(space) => reply.send(|reply| {
                 let block = u32::try_from(space.block).unwrap_or(u32::MAX);
                 reply.statfs(
                     space.blocks,
@@ -609,8 +475,8 @@ impl Filesystem for Adapter {
                     MAX_NAME,
                     block,
                 );
-            }
-            Err(error) => reply.error(self.failed("statfs", ino, &error)),
+            }),
+            Err(error) => self.fail(&error, reply),
         }
     }
 
@@ -624,40 +490,44 @@ impl Filesystem for Adapter {
         _position: u32,
         reply: ReplyEmpty,
     ) {
-        let _timer = self.timer(Op::Setxattr);
+        let reply = self.receive(Op::Setxattr, req, ino, reply);
         let caller = caller(req.uid(), req.gid());
-        let done = self
-            .mirror
-            .set_xattr(&caller, ino.0, name.as_bytes(), value, flags);
-        self.empty("setxattr", ino, done, reply);
+        let (name, value) = (name.to_owned(), value.to_vec());
+        self.change(Length::Short, move |own| {
+            let done = own
+                .mirror
+                .set_xattr(&caller, ino.0, name.as_bytes(), &value, flags);
+            own.empty(done, reply);
+        });
     }
 
     fn getxattr(&self, req: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        let timer = self.timer(Op::Getxattr);
+        let reply = self.receive(Op::Getxattr, req, ino, reply);
         let caller = caller(req.uid(), req.gid());
-        if self.mirror.is_derived(ino.0) {
-            let name = name.to_owned();
-            return self.apart(timer, move |own| {
-                own.answer_xattr(&caller, ino, &name, size, reply);
-            });
-        }
-        self.answer_xattr(&caller, ino, name, size, reply);
+        let name = name.to_owned();
+        let at_hand = !self.mirror.is_derived(ino.0);
+        self.derive(at_hand, ino.0, move |own| {
+            own.answer_xattr(&caller, &name, size, reply);
+        });
     }
 
     fn listxattr(&self, req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        let _timer = self.timer(Op::Listxattr);
+        let reply = self.receive(Op::Listxattr, req, ino, reply);
         let caller = caller(req.uid(), req.gid());
         match self.mirror.list_xattrs(&caller, ino.0) {
-            Ok(list) => sized(&list, size, reply),
-            Err(error) => reply.error(self.failed("listxattr", ino, &error)),
+            Ok(list) => self.sized(&list, size, reply),
+            Err(error) => self.fail(&error, reply),
         }
     }
 
     fn removexattr(&self, req: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let _timer = self.timer(Op::Removexattr);
+        let reply = self.receive(Op::Removexattr, req, ino, reply);
         let caller = caller(req.uid(), req.gid());
-        let done = self.mirror.remove_xattr(&caller, ino.0, name.as_bytes());
-        self.empty("removexattr", ino, done, reply);
+        let name = name.to_owned();
+        self.change(Length::Short, move |own| {
+            let done = own.mirror.remove_xattr(&caller, ino.0, name.as_bytes());
+            own.empty(done, reply);
+        });
     }
 
     /// Not asked: the kernel checks permissions itself.
@@ -706,27 +576,33 @@ impl Filesystem for Adapter {
         mode: i32,
         reply: ReplyEmpty,
     ) {
-        let _timer = self.timer(Op::Fallocate);
+        let reply = self.receive(Op::Fallocate, req, ino, reply);
         let caller = self.changer(req, ino);
-        let done = self
-            .mirror
-            .fallocate(&caller, ino.0, (offset, length), mode);
-        self.empty("fallocate", ino, done, reply);
+        let range = offset..offset.saturating_add(length);
+        let cuts = mode & (libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_ZERO_RANGE) != 0;
+        let long = match cuts && self.mirror.has_much(ino.0, range) {
+            true => Length::Long,
+            false => Length::Short,
+        };
+        self.change(long, move |own| {
+            let done = own.mirror.fallocate(&caller, ino.0, (offset, length), mode);
+            own.empty(done, reply);
+        });
     }
 
     fn lseek(
         &self,
-        _: &Request,
+        req: &Request,
         ino: INodeNo,
         _: FileHandle,
         offset: i64,
         whence: i32,
         reply: ReplyLseek,
     ) {
-        let _timer = self.timer(Op::Lseek);
+        let reply = self.receive(Op::Lseek, req, ino, reply);
         match self.mirror.seek(ino.0, offset, whence) {
-            Ok(found) => reply.offset(found),
-            Err(error) => reply.error(self.failed("lseek", ino, &error)),
+            Ok(found) => reply.send(|reply| reply.offset(found)),
+            Err(error) => self.fail(&error, reply),
         }
     }
 
@@ -743,25 +619,22 @@ impl Filesystem for Adapter {
         flags: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
-        let _timer = self.timer(Op::CopyFileRange);
+        let reply = self.receive(Op::CopyFileRange, req, to, reply);
         if !flags.is_empty() {
-            return reply.error(fuser::Errno::EINVAL);
+            return reply.refuse(Errno::EINVAL);
         }
         let caller = self.changer(req, to);
-        let (from, to) = ((from.0, from_offset), (to.0, to_offset));
-        let copied = self.mirror.copy(&caller, from, to, len);
-        match copied {
-            Ok(copied) => reply.written(copied),
-            Err(error) => reply.error(self.failed("copy_file_range", INodeNo(to.0), &error)),
-        }
-    }
-}
-
-/// Answers an attribute as the kernel asks for it: with size 0, only how long it is.
-fn sized(value: &[u8], size: u32, reply: ReplyXattr) {
-    match u32::try_from(value.len()) {
-        Ok(len) if size == 0 => reply.size(len),
-        Ok(len) if len <= size => reply.data(value),
-        _ => reply.error(fuser::Errno::ERANGE),
+        let range = from_offset..from_offset.saturating_add(len);
+        let length = match self.mirror.has_much(from.0, range) {
+            true => Length::Long,
+            false => Length::Short,
+        };
+        self.change(length, move |own| {
+            let (from, to) = ((from.0, from_offset), (to.0, to_offset));
+            match own.mirror.copy(&caller, from, to, len) {
+                Ok(copied) => reply.send(|reply| reply.written(copied)),
+                Err(error) => own.fail(&error, reply),
+            }
+        });
     }
 }

@@ -111,11 +111,6 @@ pub(super) fn now() -> Time {
     SystemTime::now().into()
 }
 
-/// The number that the kernel gets for an error.
-pub(super) fn errno(errno: Errno) -> fuser::Errno {
-    fuser::Errno::from_i32(errno.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

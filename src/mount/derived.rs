@@ -213,10 +213,23 @@ impl Mirror {
         Some(Lookup::Found(found))
     }
 
-    /// Whether nobody has to wait for what a number stands for.
+    /// Whether what a stored directory shows besides what is stored can be told at once.
+    pub(super) fn overlay_is_at_hand(&self, tree: Tree, dir: NodeId) -> bool {
+        tree.is_live() && !self.is_overlaid(dir) || self.derive.view_at_hand(tree.at).is_some()
+    }
+
+    /// Whether a directory can be listed at once.
+    pub(super) fn lists_at_hand(&self, ino: u64) -> bool {
+        match self.inodes.view(ino) {
+            Some(View::Node { tree, id }) => self.overlay_is_at_hand(tree, id),
+            _ => self.is_at_hand(ino),
+        }
+    }
+
+    /// Whether nothing has to be loaded or rendered for what a number stands for.
     pub(super) fn is_at_hand(&self, ino: u64) -> bool {
         let Some(view @ View::Derived { tree, .. }) = self.inodes.view(ino) else {
-            return false;
+            return true;
         };
         match self.inodes.shown(view) {
             Some(Shown::File(file)) => self.derive.at_hand(&file).is_some(),

@@ -7,6 +7,7 @@ use super::mirror::{self, Mirror};
 use crate::tinyfs::ops::{Caller, Seek, SetAttr};
 use crate::tinyfs::{Errno, FsResult, Node, NodeId, Version};
 use fuser::{FileAttr, OpenAccMode, OpenFlags, TimeOrNow, WriteFlags};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Some user that is not root.
@@ -15,6 +16,8 @@ const NOT_ROOT: u32 = 65_534;
 const SET_ID: u16 = 0o6000;
 /// The most bytes that one copy moves: as many as its answer can count, in whole blocks.
 const MAX_COPY: u64 = 1 << 30;
+/// Bytes that a short change cuts or copies at most: some thousand extents.
+const CUT_AT_ONCE: u64 = 16 << 20;
 
 /// What `setattr` is to change.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +43,7 @@ impl Mirror {
             (View::Own(own), reads) => self.open_own(own, !reads).map(Some),
             (view @ View::Derived { .. }, true) => self.open_derived(view).map(Some),
             (_, true) => {
-                self.give_ahead(ino);
+                self.push_pages(ino);
                 Ok(None)
             }
             (_, false) => {
@@ -67,11 +70,24 @@ impl Mirror {
         }
     }
 
-    /// A file is closed by somebody, who waits. `None` where nobody need wait for that.
-    pub(super) fn close(&self, ino: u64) -> Option<FsResult<()>> {
-        let id = self.inodes.view(ino)?.as_live()?;
-        let commits = self.pond.commits_on_close(id);
-        commits.then(|| Ok(self.pond.sync().map(drop)?))
+    /// Whether a close of a file makes a version, for which its caller waits.
+    pub(super) fn commits_on_close(&self, ino: u64) -> bool {
+        let live = self.inodes.view(ino).and_then(View::as_live);
+        live.is_some_and(|id| self.pond.commits_on_close(id))
+    }
+
+    /// Makes a version.
+    pub(super) fn commit(&self) -> FsResult<()> {
+        Ok(self.pond.sync().map(drop)?)
+    }
+
+    /// Whether a file has so many bytes in `range` that to cut or to copy them takes long: by what is
+    /// known at once, which are not the extents.
+    pub(super) fn has_much(&self, ino: u64, range: Range<u64>) -> bool {
+        let node = self
+            .node_of(ino)
+            .and_then(|(at, id)| self.pond.node(at, id));
+        node.is_ok_and(|node| node.size.min(range.end).saturating_sub(range.start) > CUT_AT_ONCE)
     }
 
     pub(super) fn read(&self, ino: u64, offset: u64, size: u32) -> FsResult<Vec<u8>> {
@@ -79,29 +95,30 @@ impl Mirror {
         self.pond.read(at, id, offset, u64::from(size))
     }
 
-    /// Writes. The kernel tells by a flag whether the set-id bits go. (Of file capabilities it takes
-    /// care itself, here and wherever content or owner change.)
-    pub(super) fn write(
+    /// Writes to a live file, and calls `done` when there is memory for the next write. The kernel
+    /// tells by a flag whether the set-id bits go. (Of file capabilities it takes care itself, here and
+    /// wherever content or owner change.)
+    pub(super) fn write_then(
         &self,
         caller: &Caller,
         ino: u64,
         (offset, data): (u64, &[u8]),
         flags: WriteFlags,
-    ) -> FsResult<()> {
-        if let Some(own) = self.own(ino) {
-            return self.write_own(own);
-        }
-        let id = self.live(ino)?;
+        done: impl FnOnce(FsResult<()>) + Send + 'static,
+    ) {
+        let id = match self.live(ino) {
+            Ok(id) => id,
+            Err(error) => return done(Err(error)),
+        };
         let kill = flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
         let caller = Caller {
             uid: if kill { NOT_ROOT } else { 0 },
             ..*caller
         };
-        self.pond.write(&caller, id, offset, data)?;
-        Ok(())
+        self.pond.write_then(&caller, id, offset, data, done);
     }
 
-    /// Changes attributes. Nobody may be giving the kernel content that is cut.
+    /// Changes attributes. Of what is cut, no page may be pushed meanwhile.
     pub(super) fn setattr(&self, caller: &Caller, ino: u64, new: &NewAttr) -> FsResult<FileAttr> {
         // To cut it, as whoever writes to it from a shell does, changes nothing.
         if self.own(ino) == Some(Own::Sync) && new.mode.is_none() && new.uid.is_none() {

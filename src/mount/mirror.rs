@@ -4,7 +4,6 @@
 //! with its number. What is done to names, files and attributes stands in [`names`](super::names),
 //! [`files`](super::files) and [`xattr`](super::xattr), and what is derived in [`derived`](super::derived).
 
-use super::ahead::Ahead;
 use super::attr::{self, FOR_EVER, NOT_AT_ALL};
 use super::derived::Places;
 use super::errors::Errors;
@@ -13,7 +12,8 @@ use super::invalidation::CachedAttributes;
 use super::listing::{Handles, Item, Listing};
 use super::notify::Notifications;
 use super::own::Opened;
-use super::requests::Requests;
+use super::page_push::PagePush;
+use super::requests::{Monitor, Requests};
 use crate::derive::Derive;
 use crate::pond::Pond;
 use crate::tinyfs::ops::Caller;
@@ -31,12 +31,13 @@ pub(super) struct Mirror {
     pub(super) handles: Handles,
     pub(super) opened: Opened,
     pub(super) errors: Errors,
-    pub(super) requests: Requests,
+    pub(super) requests: Arc<Requests>,
     pub(super) derive: Derive,
     pub(super) places: Places,
-    pub(super) notifications: Notifications,
+    pub(super) notifications: Arc<Notifications>,
     pub(super) cached: CachedAttributes,
-    pub(super) ahead: Ahead,
+    pub(super) push: PagePush,
+    pub(super) monitor: Monitor,
 }
 
 /// What a name leads to, and how long the kernel may keep it. The kernel holds its number.
@@ -55,18 +56,20 @@ pub(super) const GENERATION: Generation = Generation(0);
 impl Mirror {
     /// The pond as it is, or was at a version.
     pub(super) fn new(pond: Arc<Pond>, at: Option<Version>) -> Mirror {
+        let (requests, notifications) = (Arc::default(), Arc::default());
         Mirror {
             derive: Derive::new(pond.clone(), crate::service::KINDS),
             places: Places::default(),
-            notifications: Notifications::default(),
+            monitor: Monitor::new(&requests, &notifications),
+            notifications,
             cached: CachedAttributes::default(),
-            ahead: Ahead::default(),
+            push: PagePush::default(),
             pond,
             inodes: at.map_or(Inodes::default(), Inodes::past),
             handles: Handles::default(),
             opened: Opened::default(),
             errors: Errors::default(),
-            requests: Requests::default(),
+            requests,
         }
     }
 
@@ -129,7 +132,7 @@ impl Mirror {
 
     /// The kernel lets go of a number.
     pub(super) fn forget(&self, ino: u64, count: u64) {
-        self.ahead.forget(ino);
+        self.push.forget(ino);
         match self.inodes.view(ino).and_then(View::as_live) {
             Some(id) => self.pond.unpin(id, count),
             None => self.inodes.release(ino, count),

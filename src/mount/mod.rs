@@ -8,20 +8,22 @@
 //!
 //! - [`session`]: mounting, serving, ending. [`device`], [`fusermount`], [`unmount`], [`table`]: how
 //!   the kernel is told, as root and as anybody else, and what it says is mounted.
-//! - [`adapter`]: requests in, replies out, nothing else.
+//! - [`adapter`], [`dispatch`], [`answers`]: requests in, which thread serves them, replies out.
+//!   [`requests`]: those that have no reply yet, metrics, pools, and the monitor behind `status`.
 //! - [`mirror`] with [`names`], [`files`], [`xattr`], [`past`], [`listing`] and [`directories`]: what each request
 //!   means, without any type of `fuser`'s requests. [`inodes`]: views and their numbers.
-//!   [`ahead`]: content that the kernel need not ask for. [`derived`]: resources and what they render.
-//! - [`notify`] and [`invalidation`]: what the kernel is to drop from its caches, and why no request waits for that.
-//!   [`intent`]: what a process is about to do. [`attr`]: conversions. [`own`], [`errors`], [`requests`]: `.pond`, where the pond tells of
-//!   itself.
+//!   [`derived`]: resources and what they render. [`intent`]: what a process is about to do. [`attr`]: conversions.
+//!   [`own`], [`errors`]: `.pond`, where the pond tells of itself.
+//! - [`notify`], [`invalidation`], [`page_push`]: what the kernel is to drop from its caches and what is put there,
+//!   and why no request waits for that.
 
 mod adapter;
-mod ahead;
+mod answers;
 mod attr;
 mod derived;
 mod device;
 mod directories;
+mod dispatch;
 mod error;
 mod errors;
 mod files;
@@ -35,6 +37,7 @@ mod mirror;
 mod names;
 mod notify;
 mod own;
+mod page_push;
 mod past;
 mod requests;
 mod session;

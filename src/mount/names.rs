@@ -26,12 +26,15 @@ pub(super) enum Lookup {
 
 impl Mirror {
     /// What `name` leads to in a directory, for a thread of user `uid` that may be about to remove it as a directory.
+    ///
+    /// `None` where resources have to be loaded first: then [`Mirror::lookup`] has the answer, and
+    /// takes longer.
     pub(super) fn lookup_to(
         &self,
         parent: u64,
         bytes: &[u8],
         (uid, thread): (u32, u32),
-    ) -> FsResult<Lookup> {
+    ) -> FsResult<Option<Lookup>> {
         // Only what users have made so is removed so, and only by those who may.
         if let Some(Reference::Tag(tag)) = Reference::parse(bytes)
             && let View::Versions { tree, of } = self.view(parent)?
@@ -43,9 +46,22 @@ impl Mirror {
         {
             let found = self.tag_directory(tag.version)?;
             self.note_parent(parent, &found);
-            return Ok(Lookup::Found(found));
+            return Ok(Some(Lookup::Found(found)));
         }
-        self.lookup(parent, bytes)
+        if let View::Node { tree, id } = self.view(parent)?
+            && !self.overlay_is_at_hand(tree, id)
+            && !past::is_reserved(bytes)
+            && !matches!(bytes, b"." | b"..")
+            && self.pond.lookup(tree.at, id, &name(bytes)?)?.is_none()
+        {
+            return Ok(None);
+        }
+        self.lookup(parent, bytes).map(Some)
+    }
+
+    /// Whether a number stands for an `@version`, in which changes of names make versions.
+    pub(super) fn holds_versions(&self, ino: u64) -> bool {
+        matches!(self.inodes.view(ino), Some(View::Versions { .. }))
     }
 
     /// The name of a version as a directory, to who makes and removes it so.

@@ -12,19 +12,39 @@
 //! Invariant: no request's reply waits for one of these calls. While one is under way, its thread
 //! holds no lock that a reply needs: [`Pond::announce`](crate::pond::Pond::announce) is called with
 //! none, and the push of pages holds none either. So the requests that a call waits for are
-//! answered, and the call returns.
+//! answered, and the call returns. A call that does not return is shown by `status` and logged by
+//! the [`Monitor`](super::Monitor).
 
+use super::requests::UnfinishedNotification;
 use crate::tinyfs::Name;
 use fuser::{INodeNo, Notifier};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 /// The way to the kernel; until it is there, the kernel caches nothing, and nothing is sent.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Notifications {
     notifier: OnceLock<Notifier>,
+    calls: Mutex<Calls>,
+}
+
+/// The calls under way that may wait, by their number: the oldest first.
+#[derive(Debug, Default)]
+struct Calls {
+    last: u64,
+    under_way: BTreeMap<u64, Call>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    what: &'static str,
+    ino: u64,
+    since: Instant,
 }
 
 impl Notifications {
@@ -34,46 +54,107 @@ impl Notifications {
 
     /// Has the kernel drop the attributes of an inode. Does not wait.
     pub(super) fn invalidate_attributes(&self, ino: u64) {
-        self.send("attributes", |notifier| {
-            notifier.inval_inode(INodeNo(ino), -1, 0)
-        });
+        if let Some(notifier) = self.notifier.get() {
+            dropped("attributes", notifier.inval_inode(INodeNo(ino), -1, 0));
+        }
     }
 
     /// Has the kernel drop the attributes and pages of an inode. Waits for its reads and writes.
     pub(super) fn invalidate_pages(&self, ino: u64) {
-        self.send("pages", |notifier| notifier.inval_inode(INodeNo(ino), 0, 0));
+        if let Some(notifier) = self.notifier.get() {
+            let call = || notifier.inval_inode(INodeNo(ino), 0, 0);
+            dropped("pages", self.call("dropping pages", ino, call));
+        }
     }
 
     /// Has the kernel drop a name. Waits for all requests for which it holds the directory's lock.
     pub(super) fn invalidate_name(&self, dir: u64, name: &Name) {
-        let name = OsStr::from_bytes(name.as_bytes());
-        self.send("a name", |notifier| {
-            notifier.inval_entry(INodeNo(dir), name)
-        });
+        if let Some(notifier) = self.notifier.get() {
+            let name = OsStr::from_bytes(name.as_bytes());
+            let call = || notifier.inval_entry(INodeNo(dir), name);
+            dropped("a name", self.call("dropping a name", dir, call));
+        }
     }
 
     /// Puts `bytes` into the kernel's page cache, from the start of a file on. Waits for reads of
-    /// these pages. Returns whether it could be done.
-    pub(super) fn store(&self, ino: u64, bytes: &[u8]) -> bool {
-        let Some(notifier) = self.notifier.get() else {
-            return false;
-        };
-        notifier.store(INodeNo(ino), 0, bytes).is_ok()
+    /// these pages. Whatever the kernel does not take, it asks for.
+    pub(super) fn store(&self, ino: u64, bytes: &[u8]) {
+        if let Some(notifier) = self.notifier.get() {
+            let call = || notifier.store(INodeNo(ino), 0, bytes);
+            if let Err(error) = self.call("taking pages", ino, call) {
+                tracing::debug!("the kernel did not take the pages of inode {ino}: {error}");
+            }
+        }
     }
 
-    fn send(&self, what: &'static str, send: impl FnOnce(&Notifier) -> io::Result<()>) {
-        let Some(notifier) = self.notifier.get() else {
-            return;
+    fn call<T>(&self, what: &'static str, ino: u64, call: impl FnOnce() -> T) -> T {
+        let number = {
+            let since = Instant::now();
+            let mut calls = self.calls.lock();
+            calls.last += 1;
+            let number = calls.last;
+            calls.under_way.insert(number, Call { what, ino, since });
+            number
         };
-        match send(notifier) {
-            // The kernel does not have it.
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
-            Err(error) => {
-                tracing::warn!(
-                    "the kernel may show what was before: it did not drop {what}: {error}"
-                );
-            }
-            Ok(()) => {}
+        let done = call();
+        self.calls.lock().under_way.remove(&number);
+        done
+    }
+
+    /// Returns the call that has taken longest, with its number.
+    pub(super) fn oldest(&self) -> Option<(u64, UnfinishedNotification)> {
+        let calls = self.calls.lock();
+        let (number, call) = calls.under_way.first_key_value()?;
+        let notification = UnfinishedNotification {
+            what: call.what,
+            inode: call.ino,
+            age: call.since.elapsed(),
+        };
+        Some((*number, notification))
+    }
+}
+
+/// Logs that the kernel did not drop something that it has.
+fn dropped(what: &str, done: io::Result<()>) {
+    match done {
+        // It does not have it.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+        Err(error) => {
+            tracing::warn!("the kernel may show what was before: it did not drop {what}: {error}");
         }
+        Ok(()) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn the_oldest_call_that_has_not_returned_is_known() {
+        let notifications = Notifications::default();
+        let (begun, begins) = channel();
+        let (returns, wait) = channel::<()>();
+        std::thread::scope(|scope| {
+            let calls = &notifications;
+            let first = scope.spawn(move || {
+                calls.call("dropping a name", 7, || {
+                    begun.send(()).unwrap();
+                    wait.recv().unwrap();
+                });
+            });
+            begins.recv().unwrap();
+            notifications.call("dropping pages", 8, || {
+                let (number, oldest) = notifications.oldest().unwrap();
+                assert_eq!(
+                    (number, oldest.what, oldest.inode),
+                    (1, "dropping a name", 7)
+                );
+            });
+            returns.send(()).unwrap();
+            first.join().unwrap();
+        });
+        assert_eq!(notifications.oldest(), None);
     }
 }

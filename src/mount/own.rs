@@ -2,7 +2,7 @@
 //!
 //! | file | read | write |
 //! |---|---|---|
-//! | `status` | version, changes, trouble, resources that show nothing, as JSON | |
+//! | `status` | version, changes, trouble, resources that show nothing, requests without a reply, as JSON | |
 //! | `metrics` | figures in the format of OpenMetrics, such as how long requests took | |
 //! | `errors` | the last failures: time, operation, path, error, reason | |
 //! | `sync` | the newest version | makes a version, whatever is written |
@@ -12,6 +12,7 @@
 
 use super::inodes::{Own, View};
 use super::mirror::Mirror;
+use super::requests::Activity;
 use crate::derive::Cached;
 use crate::tinyfs::{Errno, FsError, FsResult, Kind, Node, NodeId, Time, describe};
 use parking_lot::Mutex;
@@ -19,7 +20,7 @@ use rustc_hash::FxHashMap;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The hidden name in the root.
 pub(super) const OWN: &[u8] = b".pond";
@@ -118,6 +119,7 @@ impl Mirror {
             "read_only": status.read_only,
             "scrub": scrub,
             "broken_resources": broken,
+            "requests": requests(&self.monitor.activity()),
         });
         format!("{status:#}\n")
     }
@@ -185,4 +187,20 @@ impl Mirror {
             _ => Err(Errno::EROFS.into()),
         }
     }
+}
+
+/// What the mount does, with what does not end.
+fn requests(activity: &Activity) -> serde_json::Value {
+    let age = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    json!({
+        "received": activity.received,
+        "replied": activity.replied,
+        "waiting": activity.waiting,
+        "oldest": activity.oldest.as_ref().map(|request| json!({
+            "op": request.op, "inode": request.inode, "pid": request.pid, "milliseconds": age(request.age),
+        })),
+        "notification": activity.notification.as_ref().map(|notification| json!({
+            "what": notification.what, "inode": notification.inode, "milliseconds": age(notification.age),
+        })),
+    })
 }

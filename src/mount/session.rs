@@ -3,7 +3,7 @@
 //! The conversation with the kernel ends when the mount is gone, whoever unmounted it, and with it
 //! the threads that serve; [`Mounted::wait`] waits for that.
 
-use super::adapter::Adapter;
+use super::dispatch::Adapter;
 use super::mirror::Mirror;
 use super::table::{Mount, at, place};
 use super::unmount::is_dead;
@@ -130,8 +130,12 @@ fn serve(
     mirror.notifications.start(session.notifier());
     // One that serves alone could wait for itself.
     if options.threads > 1 {
-        mirror.ahead.start();
+        mirror.push.start();
     }
+    let monitor = mirror.monitor.clone();
+    (monitor.start(Arc::downgrade(&mirror))).map_err(MountError::Session)?;
+    let late = monitor.clone();
+    pond.report_late(Box::new(move || late.late()));
     // The pond does not keep alive what keeps it.
     let (changed, announced) = (Arc::downgrade(&mirror), Arc::downgrade(&mirror));
     drop(mirror);
@@ -156,6 +160,7 @@ fn serve(
         .filter(|mount| mount.kind == FILE_SYSTEM)
         .ok_or_else(|| MountError::NotMounted(mountpoint.into()))?;
     device::read_ahead(&mount.device);
+    monitor.mounted(&mount.device);
     Ok(Mounted {
         serving,
         unmounter: Unmounter { mount },
@@ -168,8 +173,8 @@ impl Mirror {
     fn invalidate(&self, changed: &Restored) {
         self.cached.invalidate(&self.notifications);
         for node in &changed.nodes {
-            drop(self.ahead.still(node.0));
-            self.ahead.forget(node.0);
+            self.push.wait(node.0);
+            self.push.forget(node.0);
         }
         for (dir, name) in &changed.names {
             self.notifications.invalidate_name(dir.0, name);

@@ -2,6 +2,8 @@
 
 use super::{MountOptions, Mounted, mount, mounts, recover_stale, unmount};
 use crate::pond::{OpenOptions, Pond};
+use crate::tinyfs::ops::Restored;
+use crate::tinyfs::{Name, Version};
 use rustix::io::Errno;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -248,4 +250,135 @@ fn a_mount_is_listed_and_not_mounted_over() {
         unmount(&at, false).map_err(|error| error.code()),
         Err("not_mounted")
     );
+}
+
+/// More than there are threads that serve.
+const WAITING: usize = 8;
+
+#[test]
+fn changes_that_wait_for_a_long_one_keep_no_thread_that_serves() {
+    let Some(stage) = Stage::new() else { return };
+    stage.run(
+        "mkdir d e; for n in 1 2 3 4 5 6 7 8; do echo one > d/f$n; done; truncate -s 100M d/large; \
+         echo one > e/f",
+    );
+    let long = stage.pond.enter_long_change();
+    let script = "case $1 in 1|2) echo two >> d/f$1;; 3) rm d/f3;; 4) mkdir d/new;; 5) mv d/f5 d/moved;; \
+        6) truncate -s 1 d/f6;; 7) truncate -s 1M d/large;; *) setfattr -n user.a -v 1 d/f8;; esac";
+    let start = |n: usize| {
+        let mut changing = Command::new("bash");
+        changing.args(["-euc", script, "bash", &n.to_string()]);
+        changing.current_dir(&stage.at).spawn().expect("bash")
+    };
+    let changing: Vec<_> = (1..=WAITING).map(start).collect();
+    let monitor = || stage.pond.status().late;
+    let begun = std::time::Instant::now();
+    while monitor().is_empty() {
+        assert!(begun.elapsed().as_secs() < 60, "nobody waits");
+        // A directory that the kernel knows nothing of, while all of them come to wait.
+        stage.run(
+            "timeout 60 ls -a . > /dev/null; timeout 60 stat missing 2> /dev/null || test $? = 1",
+        );
+    }
+    let seen =
+        stage.run("timeout 60 cat e/f; timeout 60 stat -c %s e/f; timeout 60 ls .pond/status");
+    assert_eq!(seen, "one\n4\n.pond/status\n");
+    drop(long);
+    for mut change in changing {
+        assert!(change.wait().expect("bash").success());
+    }
+    assert_eq!(
+        stage.run("stat -c %s d/large; ls d | wc -l"),
+        "1048576\n9\n"
+    );
+    assert!(monitor().is_empty(), "{:?}", monitor());
+    stage.end();
+}
+
+#[test]
+fn requests_are_counted_and_the_one_that_waits_is_named() {
+    let Some(stage) = Stage::new() else { return };
+    stage.run("mkdir d");
+    let status = || -> serde_json::Value {
+        let text = stage.run("cat .pond/status");
+        serde_json::from_str(&text).expect("it is JSON")
+    };
+    let before = status();
+    let count = |status: &serde_json::Value, name: &str| status["requests"][name].as_u64();
+    assert_eq!(before["requests"]["oldest"], serde_json::Value::Null);
+    let long = stage.pond.enter_long_change();
+    let mut waiting = Command::new("mkdir")
+        .arg(stage.at.join("d/new"))
+        .spawn()
+        .expect("mkdir");
+    let begun = std::time::Instant::now();
+    let seen = loop {
+        let seen = status();
+        if !seen["requests"]["oldest"].is_null() {
+            break seen;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "{seen}");
+    };
+    let oldest = &seen["requests"]["oldest"];
+    assert_eq!(
+        (&oldest["op"], &oldest["pid"]),
+        (&"mkdir".into(), &waiting.id().into())
+    );
+    assert!(oldest["milliseconds"].as_u64() >= Some(1000));
+    assert!(count(&seen, "received") > count(&seen, "replied"));
+    let late = stage.pond.status().late;
+    assert!(
+        late.len() == 1 && late[0].starts_with("mkdir of inode "),
+        "{late:?}"
+    );
+    drop(long);
+    assert!(waiting.wait().expect("mkdir").success());
+    let after = status();
+    assert_eq!(after["requests"]["oldest"], serde_json::Value::Null);
+    assert!(count(&after, "replied") > count(&before, "replied"));
+    stage.end();
+}
+
+/// The kernel holds the lock of a directory for a request without a reply, and needs it to drop a name.
+#[test]
+fn a_notification_that_the_kernel_does_not_return_from_is_named() {
+    let Some(stage) = Stage::new() else { return };
+    stage.run("mkdir d; touch d/f");
+    let (dir, _) = stage.pond.walk(Version::NOW, b"d").expect("a directory");
+    let long = stage.pond.enter_long_change();
+    let mut waiting = Command::new("mkdir")
+        .arg(stage.at.join("d/new"))
+        .spawn()
+        .expect("mkdir");
+    await_late(&stage, 1);
+    let (pond, name) = (stage.pond.clone(), Name::new(b"f").expect("a name"));
+    let announcing = std::thread::spawn(move || {
+        pond.announce(&Restored {
+            names: vec![(dir, name)],
+            ..Restored::default()
+        });
+    });
+    let late = await_late(&stage, 2);
+    let expected = format!("the kernel has not returned from dropping a name of inode {dir} ");
+    assert!(late[1].starts_with(&expected), "{late:?}");
+    // Nobody else waits.
+    stage.run("timeout 60 cat .pond/status > /dev/null; timeout 60 ls -a > /dev/null");
+    drop(long);
+    assert!(waiting.wait().expect("mkdir").success());
+    announcing.join().expect("it returns");
+    assert_eq!(stage.pond.status().late, Vec::<String>::new());
+    stage.end();
+}
+
+/// Waits until so many things are late.
+fn await_late(stage: &Stage, count: usize) -> Vec<String> {
+    let begun = std::time::Instant::now();
+    loop {
+        let late = stage.pond.status().late;
+        if late.len() == count {
+            return late;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "{late:?}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }

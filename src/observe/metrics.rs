@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::time::Duration;
 
 /// Prefix of all metric names.
 const PREFIX: &str = "pondmount";
@@ -31,13 +31,6 @@ pub struct Durations(Histogram);
 /// A gauge. Clones share its value.
 #[derive(Clone, Debug, Default)]
 pub struct Number(Gauge<u64, AtomicU64>);
-
-/// Measures an operation. Records its duration when dropped.
-#[derive(Debug)]
-pub struct Timer {
-    durations: Durations,
-    since: Instant,
-}
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -86,12 +79,9 @@ impl fmt::Debug for Metrics {
 }
 
 impl Durations {
-    /// Starts measuring an operation of this kind.
-    pub fn start(&self) -> Timer {
-        Timer {
-            durations: self.clone(),
-            since: Instant::now(),
-        }
+    /// Records that an operation took so long.
+    pub fn observe(&self, took: Duration) {
+        self.0.observe(took.as_secs_f64());
     }
 }
 
@@ -99,12 +89,6 @@ impl Number {
     /// Sets the value.
     pub fn set(&self, value: u64) {
         self.0.set(value);
-    }
-}
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        self.durations.0.observe(self.since.elapsed().as_secs_f64());
     }
 }
 
@@ -117,8 +101,8 @@ mod tests {
         let metrics = Metrics::default();
         let kinds = metrics.durations("request", "Requests", "op", &["read", "write"]);
         let depth = metrics.number("depth", "How deep it is");
-        drop(kinds[1].start());
-        drop(kinds[1].clone().start());
+        kinds[1].observe(Duration::from_millis(3));
+        kinds[1].clone().observe(Duration::ZERO);
         depth.set(7);
         let text = metrics.text().unwrap();
         let value = |name: &str| {

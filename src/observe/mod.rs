@@ -13,4 +13,4 @@ mod metrics;
 
 pub use guard::guarded;
 pub use log::{Verbosity, log_to_file, log_to_stderr};
-pub use metrics::{Durations, Metrics, Number, Timer};
+pub use metrics::{Durations, Metrics, Number};

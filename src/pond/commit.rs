@@ -162,6 +162,7 @@ impl Pond {
             self.commit_sealed(log)?;
             let settling = self.flusher.settling.lock();
             self.prepare_to_seal()?;
+            let alone = self.gate.alone();
             let changing = self.changing.lock();
             if self.saves.are_none() || self.committer.stopped() || Instant::now() >= until {
                 let before = self.index.seal();
@@ -169,7 +170,7 @@ impl Pond {
                 self.index.seal();
                 return changed;
             }
-            drop((changing, settling));
+            drop((changing, alone, settling));
             MutexGuard::unlocked(log, || {
                 self.saves.wait(until, || self.committer.stopped());
                 missed += 1;

@@ -2,47 +2,26 @@
 //!
 //! It freezes the fresh layer and writes it to the index's journal with one sync. Much content gets its place
 //! in the segments before, which are synced first; a little goes to the journal itself, so that it costs one
-//! sync and not two, and to the segments with the next version. A thread of its own moves content out of memory
-//! when much of it waits.
+//! sync and not two, and to the segments with the next version. [`spill`](super::spill) moves content to
+//! segments meanwhile, when much of it waits in memory.
 
 use super::{Pond, PondError};
 use crate::content::{MAX_PIECE, MIN_RUN, cut};
 use crate::index::{Frozen, IndexError, Run};
 use crate::tinyfs::{ContentId, Entries, Errno, Extent, Extents, FsError, FsResult, describe};
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
-/// Bytes of content in memory at which they begin to be moved to segments.
-const SPILL_AT: u64 = 16 << 20;
-/// Bytes of content in memory at which writers wait until some are moved.
-const WAIT_AT: u64 = 32 << 20;
 /// Bytes of content that a flush writes to the journal itself.
 const JOURNAL_MOST: u64 = 128 << 10;
 /// Bytes of a journal's file from which on it gets no more content: all of it is read into memory after a crash.
 const JOURNAL_FULL: u64 = 32 << 20;
-/// Bytes of the open version's entries at which it is committed without waiting any longer.
-const COMMIT_AT: u64 = 64 << 20;
 
-/// Who moves content out of memory.
+/// What flushes, spills and commits have in common.
 #[derive(Default)]
 pub(super) struct Flusher {
     /// Held by whoever freezes and settles layers: a flush, a spill or a commit.
     pub(super) settling: Mutex<()>,
-    spill: Mutex<Spill>,
-    spilled: Condvar,
-}
-
-#[derive(Default)]
-struct Spill {
-    wanted: bool,
-    stop: bool,
-}
-
-impl Flusher {
-    pub(super) fn stop(&self) {
-        self.spill.lock().stop = true;
-        self.spilled.notify_all();
-    }
 }
 
 impl Pond {
@@ -136,66 +115,6 @@ impl Pond {
             Extent::Inline(bytes) => bytes.clone(),
             Extent::Stored(stored) => self.content.read(stored)?,
         })
-    }
-
-    /// Moves content of removed files that are still open out of memory. Nothing else ever does.
-    fn settle_orphans(&self) -> Result<(), PondError> {
-        let _no_operation_between = self.changing.lock();
-        let (extents, in_memory) = self.index.orphan_extents();
-        if in_memory >= SPILL_AT {
-            let known = |hash: &[u8; 32]| self.index.stored(hash);
-            self.index
-                .settle_orphans(self.content.settle(&extents, &known)?);
-        }
-        Ok(())
-    }
-
-    /// After a write: has content moved out of memory, waits while there is far too much of it, and
-    /// has a large open version committed.
-    pub(super) fn relieve(&self) {
-        let dirty = self.index.dirty();
-        if dirty.bytes - dirty.unsettled >= COMMIT_AT {
-            self.committer.hurry();
-        }
-        if dirty.unsettled < SPILL_AT {
-            return;
-        }
-        let mut spill = self.flusher.spill.lock();
-        spill.wanted = true;
-        self.flusher.spilled.notify_all();
-        if dirty.unsettled >= WAIT_AT {
-            // The content is safe in memory either way: a spill that fails is tried again by the
-            // flush or commit that has to report it.
-            while spill.wanted && !spill.stop {
-                self.flusher.spilled.wait(&mut spill);
-            }
-        }
-    }
-
-    /// The spilling thread.
-    pub(super) fn spill_until_stopped(&self) {
-        loop {
-            {
-                let mut spill = self.flusher.spill.lock();
-                while !spill.wanted && !spill.stop {
-                    self.flusher.spilled.wait(&mut spill);
-                }
-                if spill.stop {
-                    return;
-                }
-            }
-            {
-                let _settling = self.flusher.settling.lock();
-                let settled = self
-                    .freeze_and_settle()
-                    .and_then(|()| self.settle_orphans());
-                if let Err(error) = settled {
-                    tracing::warn!("content stays in memory: {}", describe(&error));
-                }
-            }
-            self.flusher.spill.lock().wanted = false;
-            self.flusher.spilled.notify_all();
-        }
     }
 }
 

@@ -76,8 +76,14 @@ impl Pond {
     pub fn fsync_then(&self, done: impl FnOnce(FsResult<()>) + Send + 'static) {
         {
             let mut state = self.group.state.lock();
-            if state.flushing {
+            // A commit may wait for a prune: it is left to the thread.
+            let leaves = self.commit_on_sync && !state.stop;
+            if state.flushing || leaves {
                 state.waiting.push(Box::new(done));
+                if !state.flushing {
+                    (state.flushing, state.handed) = (true, true);
+                    self.group.wake.notify_all();
+                }
                 return;
             }
             state.flushing = true;

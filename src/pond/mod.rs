@@ -7,8 +7,8 @@
 //!
 //! - [`open`], [`identity`], [`shape`], [`lock`]: making a pond, and being its one writer.
 //! - [`ops`], [`pins`], [`room`]: operations; who holds on to removed nodes; room on the disk.
-//! - [`saves`]: what must not be cut in two by a version.
-//! - [`fsync`], [`flush`]: who waits for stable storage, and what puts it there. [`commit`]: versions, and the thread that makes them.
+//! - [`saves`]: what must not be cut in two by a version. [`gate`]: short changes and long ones.
+//! - [`fsync`], [`flush`]: who waits for stable storage, and what puts it there. [`spill`]: what bounds memory. [`commit`]: versions, and the thread that makes them.
 //! - [`housekeeping`]: joining files of the oplog, and cleaning it up.
 //! - [`history`]: which version is meant, and when what changed. [`clock`]: a clock that is wrong.
 //! - [`prune`]: forgetting versions, and paths.
@@ -22,6 +22,7 @@ mod error;
 mod fingerprint;
 mod flush;
 mod fsync;
+mod gate;
 mod health;
 mod history;
 mod housekeeping;
@@ -36,12 +37,14 @@ mod room;
 mod saves;
 mod scrub;
 mod shape;
+mod spill;
 mod status;
 mod tails;
 
 pub use check::Problem;
 pub use clock::Behind;
 pub use error::PondError;
+pub use gate::{LongChange, ShortChange};
 pub use history::{
     Change, Comparison, Difference, Edit, Event, OnChange, Reference, Return, Tag, Watcher,
 };
@@ -49,7 +52,7 @@ pub use open::{Damaged, OpenOptions, Progress};
 pub use prune::{Policy, Pruned, Within};
 pub use repair::Repaired;
 pub use scrub::Scrub;
-pub use status::Status;
+pub use status::{Late, Status};
 
 use crate::content::Content;
 use crate::disk::Space;
@@ -59,6 +62,7 @@ use clock::Leaps;
 use commit::{Committer, Log};
 use flush::Flusher;
 use fsync::Group;
+use gate::ChangeGate;
 use health::Health;
 use history::Timeline;
 use housekeeping::Keeper;
@@ -68,6 +72,7 @@ use pins::Pins;
 use room::Room;
 use saves::Saves;
 use scrub::Scrubber;
+use spill::Spiller;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,6 +91,7 @@ pub struct Pond {
     latest: Mutex<VersionInfo>,
     /// Held while an operation looks up, decides and applies.
     changing: Mutex<()>,
+    gate: ChangeGate,
     pins: Pins,
     room: Room,
     clock: fn() -> Time,
@@ -96,6 +102,7 @@ pub struct Pond {
     health: Health,
     saves: Saves,
     flusher: Flusher,
+    spiller: Spiller,
     tails: Tails,
     group: Group,
     scrubber: Scrubber,
@@ -114,6 +121,8 @@ pub struct Pond {
     watcher: Mutex<Option<Watcher>>,
     /// What is called after each change of the present.
     on_change: RwLock<Option<OnChange>>,
+    /// What is asked for requests that wait.
+    late: RwLock<Option<Late>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
     closed: AtomicBool,
@@ -158,7 +167,7 @@ impl Pond {
     /// flushed.
     pub fn close(&self) -> Result<(), PondError> {
         self.committer.stop();
-        self.flusher.stop();
+        self.spiller.stop();
         self.group.stop();
         self.keeper.stop();
         let threads = std::mem::take(&mut *self.threads.lock());

@@ -4,6 +4,7 @@ use super::clock::Leaps;
 use super::commit::{Committer, Log, replay};
 use super::flush::Flusher;
 use super::fsync::Group;
+use super::gate::ChangeGate;
 use super::history::Timeline;
 use super::housekeeping::Keeper;
 use super::identity::Identity;
@@ -11,6 +12,7 @@ use super::lock::Lock;
 use super::room::Room;
 use super::saves::Saves;
 use super::scrub::Scrubber;
+use super::spill::Spiller;
 use super::tails::Tails;
 use super::{Health, Pins, Pond, PondError};
 use crate::content::Content;
@@ -201,6 +203,7 @@ impl Pond {
             health,
             saves: Saves::default(),
             flusher: Flusher::default(),
+            spiller: Spiller::default(),
             tails: Tails::default(),
             group: Group::default(),
             scrubber: Scrubber::default(),
@@ -211,7 +214,9 @@ impl Pond {
             commit_on_sync: options.commit_on_sync,
             damage: damage.filter(|_| set_aside.is_empty()),
             set_aside,
+            gate: ChangeGate::default(),
             watcher: Mutex::default(),
+            late: RwLock::default(),
             on_change: RwLock::default(),
             threads: Mutex::default(),
             lock: Mutex::new(lock),

@@ -14,6 +14,7 @@ use crate::tinyfs::{
 use bytes::Bytes;
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
 
 impl Pond {
     /// The node `id` at version `at`, or `ENOENT`.
@@ -222,16 +223,42 @@ impl Pond {
         self.change(|tx| ops::remove_xattr(tx, caller, id, name))
     }
 
-    /// Writes to a file. Answers the node as it is then.
+    /// Writes to a file, and waits while too much content is in memory. Returns the node as it is then.
+    /// Not for a thread that serves the kernel.
     pub fn write(&self, caller: &Caller, id: NodeId, offset: u64, data: &[u8]) -> FsResult<Node> {
+        let node = self.write_now(caller, id, offset, data)?;
+        let (done, waiting) = sync_channel(1);
+        self.apply_backpressure(move |spilled| {
+            // The other end waits for it.
+            done.send(spilled).ok();
+        });
+        waiting.recv().unwrap_or(Ok(())).map(|()| node)
+    }
+
+    /// Writes to a file, and calls `done` when there is memory for the next write: at once, or from
+    /// another thread later on.
+    pub fn write_then(
+        &self,
+        caller: &Caller,
+        id: NodeId,
+        offset: u64,
+        data: &[u8],
+        done: impl FnOnce(FsResult<()>) + Send + 'static,
+    ) {
+        match self.write_now(caller, id, offset, data) {
+            Ok(_) => self.apply_backpressure(done),
+            Err(error) => done(Err(error)),
+        }
+    }
+
+    fn write_now(&self, caller: &Caller, id: NodeId, offset: u64, data: &[u8]) -> FsResult<Node> {
+        self.must_have_memory()?;
         self.make_room(data.len())?;
         self.saves.changed(id);
-        let node = self.change(|tx| {
+        self.change(|tx| {
             let place = |content, size| self.index.patch(content, offset, data, size);
             ops::write(tx, caller, id, || self.new_content(), offset, data, place)
-        })?;
-        self.relieve();
-        Ok(node)
+        })
     }
 
     /// Makes a file `size` bytes long.

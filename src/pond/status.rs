@@ -20,7 +20,12 @@ pub struct Status {
     pub clock_behind: Option<String>,
     /// Why it takes no changes, if it does not.
     pub read_only: Option<String>,
+    /// What whoever serves it says of requests that have no reply.
+    pub late: Vec<String>,
 }
+
+/// Tells in words what has waited for too long. It may be asked at any time, and waits for nothing.
+pub type Late = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
 impl Pond {
     /// What is going on.
@@ -36,6 +41,12 @@ impl Pond {
             dirty: self.index.dirty(),
             clock_behind,
             read_only: self.health.reason(),
+            late: self.late.read().as_ref().map_or(Vec::new(), |late| late()),
         }
+    }
+
+    /// Has `late` asked for what [`Status::late`] says.
+    pub fn report_late(&self, late: Late) {
+        *self.late.write() = Some(late);
     }
 }

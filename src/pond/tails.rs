@@ -49,6 +49,8 @@ impl Pond {
     }
 
     fn merge_tail(&self, id: NodeId) -> FsResult<()> {
+        // It reads from segments.
+        let _no_short_change = self.gate.alone();
         let _one_at_a_time = self.changing.lock();
         let mut tx = Tx::new(&self.index);
         let Some(node) = tx.get::<Nodes>(&id)? else {

@@ -125,6 +125,11 @@ fn furnish(root: &Path) -> io::Result<()> {
     if !recipe.exists() {
         fs::write(recipe, REDUCE)?;
     }
+    let shown = root.join("Reduce/r");
+    if !shown.join("all").exists() {
+        // A stored directory hides it, if there is one; what is derived cannot be removed.
+        fs::remove_dir_all(shown).ok();
+    }
     fs::set_permissions(folder("shared")?, PermissionsExt::from_mode(0o777))?;
     let mixed = root.join("mixed");
     if !mixed.exists() {

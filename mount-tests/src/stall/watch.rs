@@ -13,6 +13,8 @@ use super::dump::{Connection, stacks};
 
 /// How often the watchdog looks.
 const EVERY: Duration = Duration::from_millis(50);
+/// How much longer than an operation a command may take: a `restore` waits up to a minute for saves to end.
+const COMMAND: Duration = Duration::from_secs(100);
 
 /// An operation under way.
 #[derive(Clone, Copy, Debug)]
@@ -201,13 +203,13 @@ impl Clock<'_> {
         self.within(kind, self.watch.limit, call)
     }
 
-    /// Runs a command, which does many operations and may take ten times as long.
+    /// Runs a command, or what may have to wait for one.
     pub fn command<T, E: Into<io::Error>>(
         &self,
         kind: &'static str,
         call: impl FnOnce() -> Result<T, E>,
     ) -> io::Result<T> {
-        self.within(kind, self.watch.limit * 10, call)
+        self.within(kind, self.watch.limit + COMMAND, call)
     }
 
     fn within<T, E: Into<io::Error>>(

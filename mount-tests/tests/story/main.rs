@@ -12,6 +12,7 @@ mod entries;
 mod errors;
 mod exhaustion;
 mod handles;
+mod head_of_line;
 mod history;
 mod itself;
 mod kept;

@@ -67,6 +67,9 @@ fn text(report: &StatusReport) -> String {
     if let Some(behind) = &report.clock_behind {
         text += &format!("\nclock      {behind}: dates, ages and rules of time may mislead");
     }
+    for late in &report.late {
+        text += &format!("\nwaiting    {late}");
+    }
     if let Some(reason) = &report.read_only {
         text += &format!("\nread-only  {reason}");
     }
@@ -98,13 +101,14 @@ mod tests {
         busy.pid = Some(7);
         busy.dirty.entries = 3;
         busy.dirty.bytes = 1000;
+        busy.late = vec!["mkdir has no reply".into()];
         busy.read_only = Some("the disk is gone".into());
         let text = text(&busy);
         assert!(
             text.contains("\nmounted    at /mnt by process 7\n"),
             "{text}"
         );
-        let end = "3 entries since this version (1000 bytes)\nread-only  the disk is gone";
+        let end = "3 entries since this version (1000 bytes)\nwaiting    mkdir has no reply\nread-only  the disk is gone";
         assert!(text.ends_with(end), "{text}");
         busy.clock = Some("1970-01-01T00:00:31.000000Z".into());
         busy.clock_behind = Some("the clock is behind".into());

@@ -71,6 +71,7 @@ fn status(pond: &Arc<Pond>, role: Role<'_>) -> Result<StatusReport, Failure> {
             bytes: status.dirty.bytes,
         },
         read_only: status.read_only,
+        late: status.late,
         scrub: pond.last_scrub().map(report),
         resources: resources::problems(pond)?,
     })

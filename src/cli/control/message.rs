@@ -102,6 +102,9 @@ pub struct StatusReport {
     pub dirty: DirtyReport,
     /// Why it takes no changes.
     pub read_only: Option<String>,
+    /// Requests of the kernel that have no reply, and notifications that it has not returned from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<String>,
     /// The scrub that runs, or the last one since the pond was opened.
     #[serde(default)]
     pub scrub: Option<ScrubReport>,

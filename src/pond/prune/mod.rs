@@ -275,6 +275,7 @@ impl Pond {
         // Who has found an old place looks again.
         self.rewrites.fetch_add(1, Ordering::AcqRel);
         let _settling = self.flusher.settling.lock();
+        let _no_short_change = self.gate.alone();
         let _no_change_is_half_done = self.changing.lock();
         segments.extend(self.index.open_segments());
         self.content.retain(&segments)?;

@@ -8,12 +8,13 @@
 //! must be what it was, and nothing may be found by the check.
 //!
 //! [`world`] is the pond with its disk and all that was promised; [`life`] chooses what happens.
-//! [`beside`] has cases of two things at once, each at the one moment that matters.
+//! [`beside`] has cases of two things at once, each at the one moment that matters; [`memory`] those of content that waits in memory.
 //!
 //! `POND_SIM_SEEDS` says how many seeds (100), `POND_SIM_FIRST` the first one.
 
 mod beside;
 mod life;
+mod memory;
 mod tree;
 mod world;
 

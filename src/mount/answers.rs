@@ -1,0 +1,164 @@
+//! Replies to requests: what the [`Mirror`](super::mirror::Mirror) answers, in the kernel's words.
+
+use super::adapter::NO_HANDLE;
+use super::attr::{FOR_EVER, no_entry};
+use super::dispatch::{Adapter, Write};
+use super::files::{NewAttr, writes};
+use super::inodes::View;
+use super::mirror::{Found, GENERATION};
+use super::names::Lookup;
+use super::requests::{Pending, Refuse};
+use crate::tinyfs::ops::Caller;
+use crate::tinyfs::{Errno, FsError, FsResult};
+use fuser::{
+    FileHandle, FopenFlags, OpenFlags, ReplyAttr, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite,
+    ReplyXattr,
+};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+impl Adapter {
+    /// Sends the number of an error. The log and `.pond/errors` get what lies behind it, where the pond
+    /// is at fault.
+    pub(super) fn fail<R: Refuse>(&self, error: &FsError, reply: Pending<R>) {
+        self.mirror.failed(reply.op().name(), reply.ino(), error);
+        reply.refuse(error.errno());
+    }
+
+    pub(super) fn empty(&self, done: FsResult<()>, reply: Pending<ReplyEmpty>) {
+        match done {
+            Ok(()) => reply.send(|reply| reply.ok()),
+            Err(error) => self.fail(&error, reply),
+        }
+    }
+
+    pub(super) fn entry(&self, made: FsResult<Found>, reply: Pending<ReplyEntry>) {
+        match made {
+            Ok(found) => reply.send(|reply| {
+                reply.entry_with_ttls(
+                    &found.attr_valid,
+                    &found.name_valid,
+                    &found.attr,
+                    found.generation,
+                );
+            }),
+            Err(error) => self.fail(&error, reply),
+        }
+    }
+
+    pub(super) fn written(&self, done: FsResult<()>, len: u32, reply: Pending<ReplyWrite>) {
+        match done {
+            Ok(()) => reply.send(|reply| reply.written(len)),
+            Err(error) => self.fail(&error, reply),
+        }
+    }
+
+    pub(super) fn answer_lookup(&self, found: FsResult<Lookup>, reply: Pending<ReplyEntry>) {
+        match found {
+            Ok(Lookup::Found(found)) => self.entry(Ok(found), reply),
+            Ok(Lookup::Absent(valid)) => {
+                reply.send(|reply| reply.entry(&valid, &no_entry(), GENERATION));
+            }
+            Ok(Lookup::AbsentNow) => reply.refuse(Errno::ENOENT),
+            Err(error) => self.fail(&error, reply),
+        }
+    }
+
+    pub(super) fn answer_attr(&self, reply: Pending<ReplyAttr>) {
+        match self.mirror.getattr(reply.ino()) {
+            Ok((attr, valid)) => reply.send(|reply| reply.attr(&valid, &attr)),
+            Err(error) => self.fail(&error, reply),
+        }
+    }
+
+    pub(super) fn answer_setattr(&self, caller: &Caller, new: &NewAttr, reply: Pending<ReplyAttr>) {
+        match self.mirror.setattr(caller, reply.ino(), new) {
+            Ok(attr) => reply.send(|reply| reply.attr(&FOR_EVER, &attr)),
+            Err(error) => self.fail(&error, reply),
+        }
+    }
+
+    pub(super) fn answer_open(&self, flags: OpenFlags, reply: Pending<ReplyOpen>) {
+        let ino = reply.ino();
+        let opened = |handle, flags| {
+            move |reply: Pending<ReplyOpen>| reply.send(|reply| reply.opened(handle, flags))
+        };
+        match self.mirror.open(ino, flags) {
+            // No push of a file begins once it is open to be written; one under way ends first.
+            Ok(None) if writes(flags) => self.mirror.push.quiesce(ino, move |_| {
+                opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE)(reply);
+            }),
+            Ok(None) => opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE)(reply),
+            // What is behind the number of a derived file never changes.
+            Ok(Some(made)) if self.mirror.is_derived(ino) => {
+                opened(FileHandle(made), FopenFlags::FOPEN_KEEP_CACHE)(reply);
+            }
+            // Their length is not known before they are read.
+            Ok(Some(own)) => opened(FileHandle(own), FopenFlags::FOPEN_DIRECT_IO)(reply),
+            Err(error) => self.fail(&error, reply),
+        }
+    }
+
+    pub(super) fn answer_opendir(&self, reply: Pending<ReplyOpen>) {
+        let flags = match self.mirror.view(reply.ino()) {
+            // The kernel drops its copy when the directory changes through the mount.
+            Ok(View::Node { tree, id }) if !tree.is_live() || !self.mirror.is_overlaid(id) => {
+                Ok(FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE)
+            }
+            Ok(view @ View::Derived { .. }) => {
+                let opened = self.mirror.open_derived_dir(view);
+                opened.map(|()| FopenFlags::empty())
+            }
+            // New versions come by themselves, and what is derived does.
+            Ok(_) => Ok(FopenFlags::empty()),
+            Err(error) => Err(error),
+        };
+        match flags {
+            Ok(flags) => {
+                let handle = FileHandle(self.mirror.handles.open());
+                reply.send(|reply| reply.opened(handle, flags));
+            }
+            Err(error) => self.fail(&error, reply),
+        }
+    }
+
+    /// Replies to a write when there is memory for the next one.
+    pub(super) fn answer_write(
+        &self,
+        caller: &Caller,
+        write: &Write,
+        data: &[u8],
+        reply: Pending<ReplyWrite>,
+    ) {
+        let (own, ino) = (self.clone(), reply.ino());
+        // A request is no longer than a megabyte.
+        let len = data.len() as u32;
+        let at = (write.offset, data);
+        self.mirror
+            .write_then(caller, ino, at, write.flags, move |done| {
+                own.written(done, len, reply);
+            });
+    }
+
+    pub(super) fn answer_xattr(
+        &self,
+        caller: &Caller,
+        name: &OsStr,
+        size: u32,
+        reply: Pending<ReplyXattr>,
+    ) {
+        match self.mirror.xattr(caller, reply.ino(), name.as_bytes()) {
+            Ok(value) => self.sized(&value, size, reply),
+            Err(error) => self.fail(&error, reply),
+        }
+    }
+
+    /// Replies with an attribute as the kernel asks for it: with size 0, only how long it is.
+    pub(super) fn sized(&self, value: &[u8], size: u32, reply: Pending<ReplyXattr>) {
+        match u32::try_from(value.len()) {
+            Ok(len) if size == 0 => reply.send(|reply| reply.size(len)),
+            Ok(len) if len <= size => reply.send(|reply| reply.data(value)),
+            _ => reply.refuse(Errno::ERANGE),
+        }
+    }
+}

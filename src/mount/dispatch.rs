@@ -1,0 +1,194 @@
+//! Which thread serves a request.
+//!
+//! Four threads read requests. None of them waits for a disk flush, a commit, memory, a rendering or
+//! a long change, since four such requests would keep `ls` from its answer. What may take long is
+//! left to a [`Pool`], or its reply is kept back ([`Pond::write_then`], [`Pond::fsync_then`]):
+//!
+//! | pool | threads | for |
+//! |---|---|---|
+//! | `changes` | 1 | changes while a long one is under way, and long ones themselves |
+//! | `commits` | 1 | `.pond/sync`, names of versions, and closes that make a version |
+//! | `derive` | 64 | what has to load resources, or to render a file |
+//!
+//! Two waits are left, each of one thread at most: the first of several `fsync`s makes the flush, and
+//! one thread pushes pages. A READ waits for the disk.
+//!
+//! [`Pond::write_then`]: crate::pond::Pond::write_then
+//! [`Pond::fsync_then`]: crate::pond::Pond::fsync_then
+
+use super::mirror::Mirror;
+use super::requests::{Op, Pending, Pool};
+use crate::tinyfs::ops::Caller;
+use fuser::{INodeNo, ReplyEmpty, ReplyWrite, Request, WriteFlags};
+use rustc_hash::FxHasher;
+use std::ffi::OsStr;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Threads for what is derived. Most of them wait for a rendering.
+const DERIVING: usize = 64;
+/// Bytes of writes that are copied to wait for a long change. Beyond, a serving thread waits itself.
+const MAX_QUEUED: u64 = 32 << 20;
+
+/// The file system that `fuser` serves.
+#[derive(Clone)]
+pub(super) struct Adapter {
+    pub(super) mirror: Arc<Mirror>,
+    pools: Arc<Pools>,
+}
+
+struct Pools {
+    changes: Pool,
+    commits: Pool,
+    derive: Pool,
+    /// Bytes of writes that wait for a long change.
+    queued: AtomicU64,
+}
+
+/// How long a change may keep others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    Short,
+    Long,
+}
+
+impl Adapter {
+    pub(super) fn new(mirror: Arc<Mirror>) -> Adapter {
+        let pools = Pools {
+            changes: Pool::new("changes", 1),
+            commits: Pool::new("commits", 1),
+            derive: Pool::new("derive", DERIVING),
+            queued: AtomicU64::new(0),
+        };
+        Adapter {
+            mirror,
+            pools: Arc::new(pools),
+        }
+    }
+
+    pub(super) fn receive<R>(
+        &self,
+        op: Op,
+        request: &Request,
+        ino: INodeNo,
+        reply: R,
+    ) -> Pending<R> {
+        self.mirror.requests.receive(op, request, ino, reply)
+    }
+
+    /// Serves a change: in this thread if it is short and no long one is under way, else in the
+    /// thread for changes, in the order of their coming.
+    pub(super) fn change(&self, length: Length, serve: impl FnOnce(&Adapter) + Send + 'static) {
+        if length == Length::Short
+            && let Some(_short) = self.mirror.pond.try_enter_change()
+        {
+            return serve(self);
+        }
+        let own = self.clone();
+        self.pools.changes.run(None, move || {
+            let pond = own.mirror.pond.clone();
+            let (_short, _long) = match length {
+                Length::Short => (Some(pond.enter_change()), None),
+                Length::Long => (None, Some(pond.enter_long_change())),
+            };
+            serve(&own);
+        });
+    }
+
+    /// The same, of a change of names in a directory. Names of versions are made and removed in the
+    /// thread for commits.
+    pub(super) fn change_names(
+        &self,
+        parent: INodeNo,
+        serve: impl FnOnce(&Adapter) + Send + 'static,
+    ) {
+        match self.mirror.holds_versions(parent.0) {
+            true => self.commit(serve),
+            false => self.change(Length::Short, serve),
+        }
+    }
+
+    /// Serves what makes a version.
+    pub(super) fn commit(&self, serve: impl FnOnce(&Adapter) + Send + 'static) {
+        let own = self.clone();
+        self.pools.commits.run(None, move || serve(&own));
+    }
+
+    /// Serves what has to load resources or to render: in this thread where all that is needed is
+    /// `at_hand`, else in the pool. What has the same key is served one after another.
+    pub(super) fn derive(
+        &self,
+        at_hand: bool,
+        key: u64,
+        serve: impl FnOnce(&Adapter) + Send + 'static,
+    ) {
+        if at_hand {
+            return serve(self);
+        }
+        let own = self.clone();
+        self.pools.derive.run(Some(key), move || serve(&own));
+    }
+
+    pub(super) fn changer(&self, req: &Request, ino: INodeNo) -> Caller {
+        let ids = (req.uid(), req.gid());
+        self.mirror.changer(ids, req.pid(), ino.0)
+    }
+
+    /// Serves a write. Nothing is copied unless it has to wait for a long change.
+    pub(super) fn serve_write(
+        &self,
+        caller: Caller,
+        write: Write,
+        data: &[u8],
+        reply: Pending<ReplyWrite>,
+    ) {
+        if let Some(_short) = self.mirror.pond.try_enter_change() {
+            return self.answer_write(&caller, &write, data, reply);
+        }
+        let bytes = data.len() as u64;
+        if self.pools.queued.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_QUEUED {
+            self.pools.queued.fetch_sub(bytes, Ordering::Relaxed);
+            let _short = self.mirror.pond.enter_change();
+            return self.answer_write(&caller, &write, data, reply);
+        }
+        let data = data.to_vec();
+        self.change(Length::Short, move |own| {
+            own.pools
+                .queued
+                .fetch_sub(data.len() as u64, Ordering::Relaxed);
+            own.answer_write(&caller, &write, &data, reply);
+        });
+    }
+
+    /// Replies when the flush ends, from whatever thread makes it.
+    pub(super) fn flush_then(&self, reply: Pending<ReplyEmpty>) {
+        if let Some(own) = self.mirror.own(reply.ino()) {
+            return self.commit(move |adapter| {
+                let written = adapter.mirror.write_own(own);
+                adapter.empty(written, reply);
+            });
+        }
+        let own = self.clone();
+        self.mirror.pond.fsync_then(move |flushed| {
+            if flushed.is_ok() {
+                own.mirror.synced(reply.ino());
+            }
+            own.empty(flushed, reply);
+        });
+    }
+}
+
+/// A write, but for its data.
+#[derive(Clone, Copy)]
+pub(super) struct Write {
+    pub(super) offset: u64,
+    pub(super) flags: WriteFlags,
+}
+
+/// The key of a look-up in the pool: the same name is looked up once at a time.
+pub(super) fn key_of(parent: INodeNo, name: &OsStr) -> u64 {
+    let mut hasher = FxHasher::default();
+    (parent.0, name).hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,167 @@
+//! Requests of the kernel, from the moment they are read until their reply is sent.
+//!
+//! - [`table`]: which are under way, and since when. [`pending`]: a reply with its entry in that table.
+//! - [`pool`]: threads for requests that must not keep a serving thread.
+//! - [`monitor`]: what of this `status` shows, and the thread that notices what does not end.
+//!
+//! This module itself has the kinds of requests and their metrics, which `.pond/metrics` shows. A request
+//! is counted as received when it is read, and as answered when its reply was written to the kernel; what
+//! needs no reply (`FORGET`) is not counted.
+
+mod monitor;
+mod pending;
+mod pool;
+mod table;
+
+pub(super) use monitor::{Activity, Monitor, UnfinishedNotification};
+pub(super) use pending::{Pending, Refuse};
+pub(super) use pool::Pool;
+
+use super::mirror::Mirror;
+use crate::observe::{Durations, Metrics, Number};
+use fuser::INodeNo;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use table::{Entry, Table};
+
+/// Defines [`Op`], with the names of its variants.
+macro_rules! ops {
+    ($($op:ident $name:literal),* $(,)?) => {
+        /// A kind of request.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Op {
+            $($op),*
+        }
+
+        /// The names of all, in their order.
+        const NAMES: &[&str] = &[$($name),*];
+    };
+}
+
+ops! {
+    CopyFileRange "copy_file_range",
+    Create "create",
+    Fallocate "fallocate",
+    Flush "flush",
+    Fsync "fsync",
+    Fsyncdir "fsyncdir",
+    Getattr "getattr",
+    Getxattr "getxattr",
+    Link "link",
+    Listxattr "listxattr",
+    Lookup "lookup",
+    Lseek "lseek",
+    Mkdir "mkdir",
+    Mknod "mknod",
+    Open "open",
+    Opendir "opendir",
+    Read "read",
+    Readdir "readdir",
+    Readdirplus "readdirplus",
+    Readlink "readlink",
+    Release "release",
+    Releasedir "releasedir",
+    Removexattr "removexattr",
+    Rename "rename",
+    Rmdir "rmdir",
+    Setattr "setattr",
+    Setxattr "setxattr",
+    Statfs "statfs",
+    Symlink "symlink",
+    Unlink "unlink",
+    Write "write",
+}
+
+impl Op {
+    pub(super) fn name(self) -> &'static str {
+        NAMES.get(self as usize).copied().unwrap_or_default()
+    }
+}
+
+/// What is known of the requests of a mount.
+#[derive(Debug)]
+pub(super) struct Requests {
+    table: Table,
+    metrics: Metrics,
+    durations: Vec<Durations>,
+    received: Number,
+    replied: Number,
+    oldest: Number,
+    version: Number,
+    dirty_entries: Number,
+    dirty_bytes: Number,
+    errors: Number,
+    read_only: Number,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        let metrics = Metrics::default();
+        let help = "How long requests of the kernel took to be answered";
+        let number = |name, help| metrics.number(name, help);
+        Requests {
+            table: Table::default(),
+            durations: metrics.durations("request", help, "op", NAMES),
+            received: number("requests_received", "Requests of the kernel that were read"),
+            replied: number("requests_replied", "Requests whose reply was sent"),
+            oldest: number(
+                "oldest_request_milliseconds",
+                "How long the oldest request without a reply has waited",
+            ),
+            version: number("version", "The newest version"),
+            dirty_entries: number("uncommitted_entries", "Changes that no version holds yet"),
+            dirty_bytes: number("uncommitted_bytes", "Memory that they take"),
+            errors: number("errors", "Failures of the pond since the mount began"),
+            read_only: number("read_only", "Whether the pond takes no changes any more"),
+            metrics,
+        }
+    }
+}
+
+impl Requests {
+    /// Enters a request that was read; its entry goes when the reply was sent.
+    pub(super) fn receive<R>(
+        self: &Arc<Requests>,
+        op: Op,
+        request: &fuser::Request,
+        ino: INodeNo,
+        reply: R,
+    ) -> Pending<R> {
+        let entry = Entry::new(op, ino.0, request.pid());
+        self.table.insert(request.unique().0, entry);
+        Pending::new(self.clone(), request.unique().0, entry, reply)
+    }
+
+    /// Takes out a request whose reply was sent.
+    fn replied(&self, unique: u64, op: Op, took: Duration) {
+        self.table.remove(unique);
+        if let Some(durations) = self.durations.get(op as usize) {
+            durations.observe(took);
+        }
+    }
+}
+
+impl Mirror {
+    /// All figures as they are now.
+    pub(super) fn metrics(&self) -> Result<String, fmt::Error> {
+        let (status, figures) = (self.pond.status(), &self.requests);
+        let counts = figures.table.counts();
+        figures.received.set(counts.received);
+        figures.replied.set(counts.replied);
+        let oldest = figures
+            .table
+            .oldest()
+            .map(|(_, entry)| entry.since.elapsed());
+        let oldest = oldest.unwrap_or_default().as_millis();
+        figures
+            .oldest
+            .set(u64::try_from(oldest).unwrap_or(u64::MAX));
+        figures.version.set(status.latest.version.0);
+        figures.dirty_entries.set(status.dirty.entries);
+        figures.dirty_bytes.set(status.dirty.bytes);
+        figures.errors.set(self.errors.count());
+        figures.read_only.set(u64::from(status.read_only.is_some()));
+        figures.metrics.text()
+    }
+}
