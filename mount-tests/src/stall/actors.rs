@@ -156,15 +156,18 @@ impl Stage<'_> {
         self.at(format!("d{dir}/n{name}{below}"))
     }
 
-    /// An operation on a path. To name a version waits for a commit, which may wait for a prune, and the
-    /// kernel holds the lock of `@version` meanwhile.
+    /// An operation on a path. Two kinds may have to wait for a version, which may wait for a prune. To name
+    /// a version does, and the kernel holds the lock of `@version` meanwhile. A derived file does whose inputs
+    /// change while it is rendered; listing its directory does not.
     fn on<T>(
         &self,
         kind: &'static str,
         path: &Path,
         call: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
-        match path.starts_with(self.root.join("@version")) {
+        let waits = path.starts_with(self.root.join("@version"))
+            || path.starts_with(self.root.join("Reduce/r")) && !kind.starts_with("readdir");
+        match waits {
             true => self.clock.command(kind, call),
             false => self.clock.op(kind, call),
         }
@@ -256,8 +259,8 @@ fn read_derived(stage: &mut Stage<'_>) {
     for name in ["of-a/res=1d.csv", "of-b/res=1d.csv", "of-a/res=1d"] {
         let path = stage.at("Reduce/r/all").join(name);
         read |= stage.on("read, derived", &path, || fs::read(&path)).is_ok();
-        let _ = stage.clock.op("getxattr, derived", || {
-            sys::get_xattr(&path, "user.pond.inputs")
+        let _ = stage.on("getxattr, derived", &path, || {
+            Ok(sys::get_xattr(&path, "user.pond.inputs")?)
         });
     }
     stage.come_back(read);
