@@ -118,7 +118,7 @@ impl Pond {
     }
 
     /// One of the names of a node at version `at`.
-    fn a_name_of(&self, at: Version, id: NodeId) -> FsResult<Option<(NodeId, Name)>> {
+    pub(super) fn a_name_of(&self, at: Version, id: NodeId) -> FsResult<Option<(NodeId, Name)>> {
         let newest = at.min(self.latest().version);
         for link in self.index.links(id)? {
             if link.stands_at(newest) && self.leads_to(at, link.dir, &link.name, id)? {

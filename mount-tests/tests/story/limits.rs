@@ -10,7 +10,7 @@ use mount_tests::pond::Pond;
 use mount_tests::rng::Rng;
 use mount_tests::setting;
 use mount_tests::sys::{instant, lstat, refused, set_times};
-use rustix::fs::SeekFrom;
+use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
 const MIB: u64 = 1 << 20;
@@ -81,6 +81,39 @@ fn paths_have_up_to_4095_bytes() {
         // The two roots are not of one length, nor then are the names.
         fs::remove_dir_all(root.join("d".repeat(200))).unwrap();
     });
+}
+
+#[test]
+fn a_tree_of_ten_thousand_levels_is_compared_to_its_end() {
+    let levels: usize = setting("POND_TEST_LEVELS", 10_000);
+    let pond = Pond::new();
+    let mount = pond.mount();
+    let top = folder(mount.path(), "top");
+    let mut dir = rustix::fs::open(&top, OFlags::PATH, Mode::empty()).unwrap();
+    for _ in 1..levels {
+        rustix::fs::mkdirat(&dir, "d", Mode::RWXU).unwrap();
+        dir = rustix::fs::openat(&dir, "d", OFlags::PATH, Mode::empty()).unwrap();
+    }
+    drop(dir);
+    let full = mount.sync().to_string();
+    fs::rename(&top, mount.join("new")).unwrap();
+    let moved = mount.sync().to_string();
+    // Added, removed, and moved: a line for each level, in order, whatever the pages.
+    for (from, to, first) in [
+        ("0", &*full, "top"),
+        (&full, "0", "top"),
+        (&full, &moved, "new"),
+    ] {
+        let diff = pond.run(["diff", "--name-only", from, to, "--pond"]);
+        let text = diff.arg(mount.path()).ok().text();
+        let lines = text.lines();
+        let deepest = lines.enumerate().map(|(level, line)| {
+            assert!(line.starts_with(first) && line.len() == first.len() + 2 * level);
+            level
+        });
+        assert_eq!(deepest.last(), Some(levels - 1), "from {from} to {to}");
+    }
+    mount.unmount();
 }
 
 #[test]

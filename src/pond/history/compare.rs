@@ -3,6 +3,10 @@
 //! In the order of paths. A directory in which nothing changed is not read: the index knows. A node that has
 //! another path than before was moved; what only has another node (an editor saved it) is compared by its
 //! bytes.
+//!
+//! A tree may be ten thousand directories deep, so no path is resolved from the root for each
+//! difference: [`PathCache`] keeps the paths of the last directories, and a comparison that resumes
+//! an earlier one knows for each directory whether it leads to where that stopped ([`Resume`]).
 
 use crate::pond::Pond;
 use crate::tinyfs::{Dentry, FsResult, Kind, Name, Node, NodeId, Version};
@@ -46,9 +50,10 @@ pub struct Comparison<'p> {
     to: Version,
     /// What is compared.
     scope: Vec<u8>,
-    /// Where an earlier comparison stopped.
-    after: Option<Vec<u8>>,
+    /// The components of the path where an earlier comparison stopped.
+    after: Vec<Vec<u8>>,
     waiting: VecDeque<Pair>,
+    cache: PathCache,
 }
 
 /// What one path led to in both versions.
@@ -56,7 +61,31 @@ struct Pair {
     path: Vec<u8>,
     before: Option<NodeId>,
     after: Option<NodeId>,
+    resume: Resume,
 }
+
+/// Where a path stands to the path at which an earlier comparison stopped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Resume {
+    /// Before it: the path and all below were reported.
+    Reported,
+    /// At it or above it: the path was reported, and some below. It is the first so many
+    /// components of the path where the earlier comparison stopped.
+    Within(usize),
+    /// After it: not reported yet.
+    After,
+}
+
+/// The paths of the directories that were compared last, and the nodes that these paths lead to,
+/// so that their entries need a single lookup.
+#[derive(Default)]
+struct PathCache {
+    paths: VecDeque<((Version, NodeId), Option<Vec<u8>>)>,
+    nodes: VecDeque<((Version, Vec<u8>), Option<NodeId>)>,
+}
+
+/// Entries of each kind in a [`PathCache`]: a path may be megabytes long.
+const CACHED_PATHS: usize = 4;
 
 impl Pond {
     /// Compares what `path` led to at `from` and `to`, and everything below; only what comes after `after`.
@@ -73,18 +102,27 @@ impl Pond {
             Version::NOW if self.index.dirty().entries == 0 => self.latest().version,
             to => to,
         };
+        let resume = match &after {
+            None => Resume::After,
+            Some(after) if is_below(after, path) => Resume::Within(parts(path).count()),
+            Some(after) if parts(path).cmp(parts(after)).is_le() => Resume::Reported,
+            Some(_) => Resume::After,
+        };
         let pair = Pair {
             path: path.to_vec(),
             before: was,
             after: is,
+            resume,
         };
+        let after = after.unwrap_or_default();
         Comparison {
             pond: self,
             from,
             to,
             scope: path.to_vec(),
-            after,
+            after: parts(&after).map(<[u8]>::to_vec).collect(),
             waiting: [pair].into(),
+            cache: PathCache::default(),
         }
     }
 
@@ -106,27 +144,30 @@ impl Comparison<'_> {
     /// The next path that differs; `None` when there is no more.
     pub fn next_difference(&mut self) -> FsResult<Option<Difference>> {
         while let Some(pair) = self.waiting.pop_front() {
-            let told = self.is_told(&pair.path);
-            if told && !self.is_above(&pair.path) {
+            if pair.resume == Resume::Reported {
                 continue;
             }
-            if let Some(difference) = self.look(pair)?.filter(|_| !told) {
+            if let Some(difference) = self.look(pair)? {
                 return Ok(Some(difference));
             }
         }
         Ok(None)
     }
 
-    /// Whether an earlier comparison told of a path.
-    fn is_told(&self, path: &[u8]) -> bool {
-        let told = |after: &Vec<u8>| parts(path).cmp(parts(after)).is_le();
-        self.after.as_ref().is_some_and(told)
-    }
-
-    /// Whether a path is on the way to where an earlier comparison stopped.
-    fn is_above(&self, path: &[u8]) -> bool {
-        let below = |after: &Vec<u8>| is_below(after, path);
-        self.after.as_ref().is_some_and(below)
+    /// Where the entry `name` of a directory stands.
+    fn resume(&self, dir: Resume, name: &Name) -> Resume {
+        let Resume::Within(depth) = dir else {
+            return dir;
+        };
+        match self.after.get(depth) {
+            // The earlier comparison stopped at the directory itself.
+            None => Resume::After,
+            Some(stopped) => match name.as_bytes().cmp(stopped) {
+                Ordering::Less => Resume::Reported,
+                Ordering::Equal => Resume::Within(depth + 1),
+                Ordering::Greater => Resume::After,
+            },
+        }
     }
 
     fn node(&self, at: Version, id: Option<NodeId>) -> FsResult<Option<(NodeId, Node)>> {
@@ -142,7 +183,10 @@ impl Comparison<'_> {
             _ => false,
         };
         if (is_dir(&before) || is_dir(&after)) && !(same && self.is_untouched(pair.before)?) {
-            self.descend(&pair.path, is_dir(&before), is_dir(&after), &pair)?;
+            self.descend(is_dir(&before), is_dir(&after), &pair)?;
+        }
+        if pair.resume != Resume::After {
+            return Ok(None);
         }
         let change = match (&before, &after) {
             (Some(a), Some(b)) => self.change(a, b)?,
@@ -185,7 +229,8 @@ impl Comparison<'_> {
     }
 
     /// Puts what is in a directory before what waits, in the order of names.
-    fn descend(&mut self, path: &[u8], in_from: bool, in_to: bool, pair: &Pair) -> FsResult<()> {
+    fn descend(&mut self, in_from: bool, in_to: bool, pair: &Pair) -> FsResult<()> {
+        let path = &pair.path[..];
         let list = |is: bool, at, id: Option<NodeId>| match id.filter(|_| is) {
             Some(id) => self.pond.list(at, id),
             None => Ok(Vec::new()),
@@ -220,10 +265,15 @@ impl Comparison<'_> {
             let Some((name, _)) = a.as_ref().or(b.as_ref()) else {
                 break;
             };
+            let resume = self.resume(pair.resume, name);
+            if resume == Resume::Reported {
+                continue;
+            }
             below.push(Pair {
                 path: join(name),
                 before,
                 after,
+                resume,
             });
         }
         for pair in below.into_iter().rev() {
@@ -278,22 +328,80 @@ impl Comparison<'_> {
     }
 
     /// Where a node was and is, if it has both been there and is not there any more.
-    fn moved(&self, id: NodeId) -> FsResult<Option<(Vec<u8>, Vec<u8>)>> {
-        let path = |at| match self.pond.has_node(at, id)? {
-            true => self.pond.path_of(at, id),
-            false => Ok(None),
-        };
-        let (Some(from), Some(to)) = (path(self.from)?, path(self.to)?) else {
+    fn moved(&mut self, id: NodeId) -> FsResult<Option<(Vec<u8>, Vec<u8>)>> {
+        let pond = self.pond;
+        if !pond.has_node(self.from, id)? || !pond.has_node(self.to, id)? {
+            return Ok(None);
+        }
+        let from = self.cache.path_of(pond, self.from, id)?;
+        let to = self.cache.path_of(pond, self.to, id)?;
+        let (Some(from), Some(to)) = (from, to) else {
             return Ok(None);
         };
         // One of several names that stays is no move; and what took the place of something else changed that.
-        let stays = self.pond.find(self.to, &from)? == Some(id);
-        if stays || self.pond.find(self.from, &to)?.is_some() {
+        let stays = self.cache.find(pond, self.to, &from)? == Some(id);
+        if stays || self.cache.find(pond, self.from, &to)?.is_some() {
             return Ok(None);
         }
-        let bare = |path: &[u8]| path.strip_prefix(b"/").unwrap_or(path).to_vec();
-        Ok(Some((bare(&from), bare(&to))))
+        Ok(Some((from, to)))
     }
+}
+
+impl PathCache {
+    /// A path that leads to a node, without a slash at its beginning.
+    fn path_of(&mut self, pond: &Pond, at: Version, id: NodeId) -> FsResult<Option<Vec<u8>>> {
+        if let Some((_, path)) = self.paths.iter().find(|(key, _)| *key == (at, id)) {
+            return Ok(path.clone());
+        }
+        let found = match pond.a_name_of(at, id)? {
+            Some((dir, name)) => {
+                let around = match self.paths.iter().find(|(key, _)| *key == (at, dir)) {
+                    Some((_, path)) => path.clone(),
+                    None => pond.path_of(at, dir)?.map(|path| bare(&path).to_vec()),
+                };
+                around.map(|dir| match dir.is_empty() {
+                    true => name.as_bytes().to_vec(),
+                    false => [&dir[..], b"/", name.as_bytes()].concat(),
+                })
+            }
+            None => None,
+        };
+        remember(&mut self.paths, (at, id), found.clone());
+        Ok(found)
+    }
+
+    /// What a path leads to.
+    fn find(&mut self, pond: &Pond, at: Version, path: &[u8]) -> FsResult<Option<NodeId>> {
+        let key = (at, path.to_vec());
+        if let Some((_, found)) = self.nodes.iter().find(|(known, _)| *known == key) {
+            return Ok(*found);
+        }
+        let cut = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
+        let (dir, name) = path.split_at(cut);
+        let around = self
+            .nodes
+            .iter()
+            .find(|(known, _)| known.0 == at && known.1 == dir);
+        let found = match around {
+            Some((_, None)) => None,
+            Some((_, Some(dir))) => match Name::new(bare(name)) {
+                Ok(name) => pond.lookup(at, *dir, &name)?.map(|(id, _)| id),
+                Err(_) => None,
+            },
+            None => pond.find(at, path)?,
+        };
+        remember(&mut self.nodes, key, found);
+        Ok(found)
+    }
+}
+
+fn remember<K, V>(kept: &mut VecDeque<(K, V)>, key: K, value: V) {
+    kept.truncate(CACHED_PATHS - 1);
+    kept.push_front((key, value));
+}
+
+fn bare(path: &[u8]) -> &[u8] {
+    path.strip_prefix(b"/").unwrap_or(path)
 }
 
 /// Whether a path is another one, or in it.
@@ -304,6 +412,7 @@ fn is_below(path: &[u8], above: &[u8]) -> bool {
     }
 }
 
+/// The components of a path; the root has none.
 fn parts(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|b| *b == b'/')
+    path.split(|b| *b == b'/').filter(|part| !part.is_empty())
 }
