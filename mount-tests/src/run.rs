@@ -207,6 +207,15 @@ impl Started {
         self.child.id() as i32
     }
 
+    /// What it has written to standard error so far.
+    pub fn said(&self) -> String {
+        let mut bytes = vec![0; 64 << 10];
+        // Not by reading on: the program writes where the file stands.
+        let read = std::os::unix::fs::FileExt::read_at(&self.stderr, &mut bytes, 0);
+        bytes.truncate(read.expect("read a program's output"));
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }

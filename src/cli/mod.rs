@@ -90,6 +90,9 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     if helper::is_asked(&arguments) {
         return helper::run(&arguments);
     }
+    if control::is_probe(&arguments) {
+        return control::probe(&arguments);
+    }
     // Needed before there is anything parsed, to tell what is wrong with it.
     let json = arguments.iter().any(|argument| argument == "--json");
     match Cli::try_parse_from(arguments) {

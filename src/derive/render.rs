@@ -127,7 +127,7 @@ impl Derive {
 
     fn works(&self) -> Result<&Works, DeriveError> {
         let made = self.works.get_or_init(|| {
-            let folder = self.pond.path().join(FOLDER);
+            let folder = self.pond.access_path(FOLDER);
             let cache = Arc::new(Cache::open(&folder.join("results"), CACHE)?);
             let keep: Arc<dyn Keep> = Arc::new(Results::new(cache.clone()));
             let spill = folder.join("spill");

@@ -1,16 +1,19 @@
 //! File system access for everything that must survive a crash: segments, journal and oplog.
 //!
 //! `content`, `index`, `oplog` and `pond` take a [`Disk`] instead of calling `std::fs`, so that
-//! tests can run them on a disk that fails. [`LocalDisk`] is the file system of this machine.
+//! tests can run them on a disk that fails. [`LocalDisk`] is the file system of this machine,
+//! [`AnchoredDisk`] the same below a directory that is held open and may be moved meanwhile.
 //! `sim`, for tests only, simulates power cuts, failed calls and a full disk.
 //!
 //! Nothing is durable before it is synced: file content by [`DiskFile::sync_data`], directory
 //! entries by [`Disk::sync_dir`].
 
+mod anchor;
 mod local;
 #[cfg(test)]
 pub(crate) mod sim;
 
+pub use anchor::{AnchoredDir, AnchoredDisk, Location, display_path};
 pub use local::LocalDisk;
 
 use std::ffi::OsString;

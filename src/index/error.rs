@@ -1,6 +1,7 @@
 //! Errors of the index and of the journal.
 
 use super::Damage;
+use crate::disk::display_path;
 use crate::tinyfs::{FsError, Malformed};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -90,7 +91,11 @@ impl IndexError {
 
     pub(super) fn files(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IndexError {
         let path = path.to_owned();
-        move |source| IndexError::Files { what, path, source }
+        move |source| IndexError::Files {
+            what,
+            path: display_path(&path),
+            source,
+        }
     }
 
     pub(super) fn journal(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IndexError {

@@ -76,6 +76,23 @@ pub enum MountError {
         /// What the helper said.
         said: String,
     },
+    /// Somebody else's mount.
+    #[error("{} is a mount of {owner}, and only they or root may unmount it", mountpoint.display())]
+    NotYours {
+        /// Where it is.
+        mountpoint: PathBuf,
+        /// Who mounted it.
+        owner: String,
+    },
+    /// The kernel lets this process not abort a connection.
+    #[error("cannot abort the connection of the mount at {}", mountpoint.display())]
+    CannotAbort {
+        /// Where it is mounted.
+        mountpoint: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// A system call failed in a way that nothing above tells.
     #[error("cannot {what} {}", path.display())]
     Io {
@@ -127,6 +144,8 @@ impl MountError {
             MountError::NoFusermount(_) => "no_fusermount",
             MountError::OthersNotAllowed => "allow_other_denied",
             MountError::Fusermount { .. } => "fusermount",
+            MountError::NotYours { .. } => "not_yours",
+            MountError::CannotAbort { .. } => "cannot_abort",
             MountError::Io { .. } => "io",
             MountError::Session(_) => "session",
         }
@@ -151,6 +170,18 @@ impl MountError {
             ),
             MountError::NoDevice => {
                 "`modprobe fuse` loads it; a container has to be given /dev/fuse".into()
+            }
+            MountError::NotYours { mountpoint, .. } => {
+                format!(
+                    "`sudo pondmount umount {}` unmounts it",
+                    mountpoint.display()
+                )
+            }
+            MountError::CannotAbort { mountpoint, .. } => {
+                format!(
+                    "root can: `sudo pondmount umount --force {}`",
+                    mountpoint.display()
+                )
             }
             MountError::DeviceDenied => "ask for the rights of the group that owns it".into(),
             MountError::Denied { what: "mount", .. } => {

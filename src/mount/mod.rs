@@ -6,8 +6,9 @@
 //! `fuser`; no request is answered before what it asks for is done; what the kernel keeps for ever
 //! (names, attributes, pages) changes only through the mount itself, or cannot change at all.
 //!
-//! - [`session`]: mounting, serving, ending. [`device`], [`fusermount`], [`unmount`], [`table`]: how
-//!   the kernel is told, as root and as anybody else, and what it says is mounted.
+//! - [`session`]: mounting, serving, ending. [`device`], [`fusermount`], [`unmount`], [`table`],
+//!   [`connection`]: how the kernel is told, as root and as anybody else, what it says is mounted,
+//!   and how a mount is freed whose daemon is stuck.
 //! - [`adapter`], [`dispatch`], [`answers`]: requests in, which thread serves them, replies out.
 //!   [`requests`]: those that have no reply yet, metrics, pools, and the monitor behind `status`.
 //! - [`mirror`] with [`names`], [`files`], [`xattr`], [`past`], [`listing`] and [`directories`]: what each request
@@ -20,6 +21,7 @@
 mod adapter;
 mod answers;
 mod attr;
+mod connection;
 mod derived;
 mod device;
 mod directories;
@@ -45,11 +47,12 @@ mod table;
 mod unmount;
 mod xattr;
 
+pub use connection::abort;
 pub use device::available;
 pub use error::MountError;
 pub use session::{MountOptions, Mounted, Rules, Unmounter, mount};
 pub use table::{Mount, mounts};
-pub use unmount::{recover_stale, remount, unmount};
+pub use unmount::{is_dead, recover_stale, remount, unmount};
 
 /// The type of our mounts, as `/proc/mounts` shows it.
 pub const FILE_SYSTEM: &str = "fuse.pondmount";

@@ -5,7 +5,7 @@
 
 use super::dispatch::Adapter;
 use super::mirror::Mirror;
-use super::table::{Mount, at, place};
+use super::table::{Mount, again, at, place};
 use super::unmount::is_dead;
 use super::{FILE_SYSTEM, MountError, device, fusermount, unmount};
 use crate::pond::Pond;
@@ -246,6 +246,11 @@ impl Mounted {
         &self.unmounter.mount.mountpoint
     }
 
+    /// The mount as the kernel lists it.
+    pub fn mount(&self) -> &Mount {
+        &self.unmounter.mount
+    }
+
     /// What unmounts it.
     pub fn unmounter(&self) -> Unmounter {
         self.unmounter.clone()
@@ -256,10 +261,13 @@ impl Unmounter {
     /// Unmounts the pond, or with `lazy` as soon as nobody uses it any more. If it is unmounted
     /// already, that is fine.
     pub fn unmount(&self, lazy: bool) -> Result<(), MountError> {
-        let seen = at(&self.mount.mountpoint)?;
-        let ours = |mount: &Mount| mount.id == self.mount.id && mount.device == self.mount.device;
-        match seen.as_ref().is_some_and(ours) {
-            true => unmount(&self.mount.mountpoint, lazy),
+        // Its mountpoint may have been moved, with a directory above it.
+        let Some(mount) = again(&self.mount)? else {
+            return Ok(());
+        };
+        // What is mounted over it is not ours.
+        match at(&mount.mountpoint)?.is_some_and(|top| top.id == mount.id) {
+            true => unmount(&mount.mountpoint, lazy),
             false => Ok(()),
         }
     }

@@ -15,11 +15,21 @@ pub struct Mount {
     /// Where.
     pub mountpoint: PathBuf,
     /// Its type.
-    pub(super) kind: String,
+    pub kind: String,
     /// The number of this mount; numbers of mounts that are gone are used again.
-    pub(super) id: u64,
-    /// The device number that its files show, as `major:minor`.
-    pub(super) device: String,
+    pub id: u64,
+    /// The device number of its files, as `major:minor`. Bind mounts of it have the same one.
+    pub device: String,
+    /// The user who mounted it; only FUSE mounts have one.
+    pub owner: Option<u32>,
+}
+
+impl Mount {
+    /// Whether this process may unmount it: it runs as root, or as the user who mounted it.
+    pub fn is_ours(&self) -> bool {
+        let user = rustix::process::geteuid();
+        user.is_root() || self.owner == Some(user.as_raw())
+    }
 }
 
 /// The ponds that are mounted, in the order in which they were.
@@ -35,12 +45,18 @@ pub(super) fn at(mountpoint: &Path) -> Result<Option<Mount>, MountError> {
     Ok(mounts.rfind(|mount| mount.mountpoint == mountpoint))
 }
 
+/// Returns the mount as the kernel lists it now: its mountpoint may have been moved.
+pub(super) fn again(mount: &Mount) -> Result<Option<Mount>, MountError> {
+    let mut mounts = read()?.into_iter();
+    Ok(mounts.rfind(|seen| seen.id == mount.id && seen.device == mount.device))
+}
+
 fn read() -> Result<Vec<Mount>, MountError> {
     let text = std::fs::read(TABLE).map_err(MountError::io("read", Path::new(TABLE)))?;
     Ok(text.split(|b| *b == b'\n').filter_map(parse).collect())
 }
 
-/// One line: `id parent device root mountpoint options tags... - type source options`.
+/// One line: `id parent device root mountpoint options tags... - type source super_options`.
 fn parse(line: &[u8]) -> Option<Mount> {
     let text = |field: &[u8]| Some(std::str::from_utf8(field).ok()?.to_owned());
     let mut fields = line.split(|b| *b == b' ');
@@ -50,12 +66,15 @@ fn parse(line: &[u8]) -> Option<Mount> {
     fields.find(|field| *field == b"-")?;
     let kind = text(fields.next()?)?;
     let source = unescape(fields.next()?);
+    let mut options = fields.next().unwrap_or_default().split(|b| *b == b',');
+    let owner = options.find_map(|option| text(option.strip_prefix(b"user_id=")?)?.parse().ok());
     Some(Mount {
         source,
         mountpoint,
         kind,
         id,
         device,
+        owner,
     })
 }
 
@@ -110,6 +129,7 @@ mod tests {
             kind: "fuse.pondmount".into(),
             id: 36,
             device: "0:41".into(),
+            owner: Some(0),
         };
         assert_eq!(mount, Some(expected));
         assert_eq!(parse(b""), None);

@@ -46,8 +46,9 @@ pub fn recover_stale(mountpoint: &Path) -> Result<bool, MountError> {
     Ok(found)
 }
 
-/// Whether nobody answers for the mount. `stat` would not tell: the kernel may know the answer.
-pub(super) fn is_dead(mountpoint: &Path) -> bool {
+/// Whether no process serves the mount any more. Not by `stat`, which the kernel may answer from
+/// its cache. Blocks while the daemon is stuck.
+pub fn is_dead(mountpoint: &Path) -> bool {
     matches!(
         rustix::fs::statfs(mountpoint),
         Err(Errno::NOTCONN | Errno::CONNABORTED)

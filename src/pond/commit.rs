@@ -194,15 +194,10 @@ impl Pond {
     /// committed behind their back.
     pub(super) fn must_hold_the_lock(&self) -> Result<(), PondError> {
         let lock = self.lock.lock();
-        let stolen = lock.as_ref().map_or(Ok(None), Lock::stolen)?;
-        match stolen {
+        match lock.as_ref().map_or(Ok(None), Lock::lost)? {
             None => Ok(()),
-            Some(thief) => {
-                let thief = match thief.token.is_nil() {
-                    true => "somebody, who removed its lock".to_string(),
-                    false => thief.to_string(),
-                };
-                let reason = format!("the pond was taken over by {thief}");
+            Some(lost) => {
+                let reason = lost.to_string();
                 self.health.fail(reason.clone());
                 Err(PondError::ReadOnly(reason))
             }

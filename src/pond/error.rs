@@ -3,6 +3,7 @@
 
 use super::clock::Behind;
 use crate::content::ContentError;
+use crate::disk::display_path;
 use crate::index::{Damage, IndexError};
 use crate::oplog::OplogError;
 use crate::tinyfs::{Errno, FsError};
@@ -22,6 +23,14 @@ pub enum PondError {
     /// A pond was to be made where something is already.
     #[error("cannot make a pond at {}: it exists and is not empty", .0.display())]
     Exists(PathBuf),
+    /// A pond was to be made in the folder of another.
+    #[error("cannot make a pond at {}: it lies in the folder of the pond {}", path.display(), pond.display())]
+    Nested {
+        /// Where it was to be made.
+        path: PathBuf,
+        /// The pond around it.
+        pond: PathBuf,
+    },
     /// `pond.toml` is not what this program writes.
     #[error("{}: {why}", path.display())]
     Identity {
@@ -57,7 +66,7 @@ pub enum PondError {
         /// The pond.
         path: PathBuf,
         /// Who holds the lock.
-        holder: super::lock::Holder,
+        holder: Box<super::lock::Holder>,
     },
     /// What may have been promised cannot be read.
     #[error("{0}")]
@@ -112,7 +121,11 @@ impl PondError {
     /// Wraps what the system said to an attempt to `what` (a verb) the file or folder `path`.
     pub fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PondError {
         let path = path.to_owned();
-        move |source| PondError::Io { what, path, source }
+        move |source| PondError::Io {
+            what,
+            path: display_path(&path),
+            source,
+        }
     }
 
     /// The exit code of a command that fails with this.
@@ -136,6 +149,7 @@ impl PondError {
             PondError::Missing(_) => "no_pond",
             PondError::NotAPond(_) => "not_a_pond",
             PondError::Exists(_) => "exists",
+            PondError::Nested { .. } => "inside_a_pond",
             PondError::Identity { .. } => "bad_identity",
             PondError::Leads { .. } => "leads_out",
             PondError::Newer { .. } => "newer_format",
@@ -164,6 +178,9 @@ impl PondError {
                 path.display()
             ),
             PondError::NotAPond(_) => "a pond is a folder with a pond.toml; check the path".into(),
+            PondError::Nested { .. } => {
+                "a pond's folder is its own: give a path outside of it".into()
+            }
             PondError::Exists(_) => "give a path where nothing is yet, or an empty folder".into(),
             PondError::Leads { .. } => {
                 "put the file or folder itself in its place; a pond may lie below a link as a whole"

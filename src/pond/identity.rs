@@ -1,6 +1,7 @@
 //! `pond.toml`: what a pond is, told before anything else in it is believed.
 
 use super::{Policy, Pond, PondError, shape};
+use crate::disk::display_path;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -17,6 +18,11 @@ impl Pond {
     /// The name among all ponds of the one at `pond`, without opening it.
     pub fn id_at(pond: &Path) -> Result<Uuid, PondError> {
         Ok(Identity::read(pond)?.id)
+    }
+
+    /// The identity of this pond, as it stands in its folder now.
+    pub(super) fn identity(&self) -> Result<Identity, PondError> {
+        Identity::read(&self.access_path(""))
     }
 }
 
@@ -62,12 +68,12 @@ impl Identity {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Err(match pond.symlink_metadata() {
-                    Ok(_) => PondError::NotAPond(pond.to_owned()),
-                    Err(_) => PondError::Missing(pond.to_owned()),
+                    Ok(_) => PondError::NotAPond(display_path(pond)),
+                    Err(_) => PondError::Missing(display_path(pond)),
                 });
             }
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
-                return Err(PondError::NotAPond(pond.to_owned()));
+                return Err(PondError::NotAPond(display_path(pond)));
             }
             Err(e) => return Err(PondError::io("read", &path)(e)),
         };
@@ -77,13 +83,13 @@ impl Identity {
             format: u32,
         }
         let wrong = |e: toml::de::Error| PondError::Identity {
-            path: path.clone(),
+            path: display_path(&path),
             why: e.message().to_owned(),
         };
         let OnlyFormat { format } = toml::from_str(&text).map_err(wrong)?;
         if format > FORMAT {
             return Err(PondError::Newer {
-                path: pond.to_owned(),
+                path: display_path(pond),
                 found: format,
                 known: FORMAT,
             });

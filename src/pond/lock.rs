@@ -6,6 +6,7 @@
 //! its holder, and whoever commits looks first whether it is still theirs.
 
 use super::PondError;
+use crate::disk::{AnchoredDir, Location};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -13,10 +14,12 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-const FILE: &str = "lock";
+/// Its name in the folder of a pond.
+pub const FILE: &str = "lock";
 /// What is opened is the file itself, and not a pipe to wait at.
 const PLAIN: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 /// How often a lock that is held is tried again, and how long after.
@@ -30,11 +33,59 @@ pub struct Holder {
     pub pid: u32,
     /// The host that it runs on.
     pub host: String,
-    /// Where the pond is mounted by it, if it is.
+    /// Where the pond was mounted by it, if it is; a mountpoint may be moved since.
     pub mountpoint: Option<PathBuf>,
+    /// The device number of that mount, as `major:minor`; no other mount of the host has it.
+    #[serde(default)]
+    pub device: Option<String>,
     /// Told by nobody else.
     #[serde(default)]
     pub token: Uuid,
+    /// How the pond was closed, once it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
+}
+
+/// How a pond was closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closed {
+    /// Everything is in a version.
+    InOrder,
+    /// The last version could not be made, for this reason.
+    Failed(String),
+}
+
+/// The mount that a daemon notes in its lock.
+#[derive(Clone, Copy, Debug)]
+pub struct MountNote<'a> {
+    /// Where it is.
+    pub mountpoint: &'a Path,
+    /// Its device number, as `major:minor`.
+    pub device: &'a str,
+}
+
+/// Why a lock that is held does not exclude other writers any more.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Another process has it.
+    Taken(Holder),
+    /// Its file was removed.
+    LockRemoved,
+    /// The pond's folder was removed.
+    PondRemoved,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lost::Taken(thief) => write!(f, "the pond was taken over by {thief}"),
+            Lost::LockRemoved => {
+                f.write_str("the pond was taken over by somebody, who removed its lock")
+            }
+            Lost::PondRemoved => f.write_str("the folder of the pond was removed"),
+        }
+    }
 }
 
 impl fmt::Display for Holder {
@@ -50,15 +101,16 @@ impl fmt::Display for Holder {
 /// The held lock of a pond; dropped with this value.
 pub(super) struct Lock {
     file: File,
+    folder: Arc<AnchoredDir>,
     path: PathBuf,
     token: Uuid,
 }
 
 impl Lock {
-    /// Takes the lock of the pond at `pond`, or tells who holds it.
-    pub(super) fn take(pond: &Path) -> Result<Lock, PondError> {
-        let path = pond.join(FILE);
-        let mut file = open(&path)?;
+    /// Takes the lock of the pond in `folder`, or tells who holds it.
+    pub(super) fn take(folder: &Arc<AnchoredDir>) -> Result<Lock, PondError> {
+        let path = folder.path().join(FILE);
+        let mut file = open(&folder.access_path(&path))?;
         let mut tries = 0;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -71,49 +123,82 @@ impl Lock {
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     let holder = read(&mut file).unwrap_or_default();
                     return Err(PondError::Locked {
-                        path: pond.to_owned(),
-                        holder,
+                        path: folder.path().to_owned(),
+                        holder: holder.into(),
                     });
                 }
                 Err(e) => return Err(PondError::io("lock", &path)(e.into())),
             }
         }
         let token = Uuid::new_v4();
-        let lock = Lock { file, path, token };
+        let lock = Lock {
+            file,
+            folder: folder.clone(),
+            path,
+            token,
+        };
         lock.note(None)?;
         Ok(lock)
     }
 
     /// Notes for others where the pond is mounted.
-    pub(super) fn note(&self, mountpoint: Option<&Path>) -> Result<(), PondError> {
+    pub(super) fn note(&self, mount: Option<MountNote<'_>>) -> Result<(), PondError> {
+        self.write(&Holder {
+            mountpoint: mount.map(|mount| mount.mountpoint.to_owned()),
+            device: mount.map(|mount| mount.device.to_owned()),
+            ..self.holder()
+        })
+    }
+
+    /// Writes how the pond was closed, for `umount` without a control socket, and releases the
+    /// lock.
+    pub(super) fn end(self, failure: Option<String>) {
+        let noted = self.write(&Holder {
+            closed: Some(failure.map_or(Closed::InOrder, Closed::Failed)),
+            ..self.holder()
+        });
+        if let Err(error) = noted {
+            // A disk that takes no writes has no changes to commit, or the commit failed with that.
+            tracing::debug!("{error}");
+        }
+    }
+
+    fn holder(&self) -> Holder {
         let host = hostname::get().map(|host| host.to_string_lossy().into_owned());
-        let holder = Holder {
+        Holder {
             pid: std::process::id(),
             host: host.unwrap_or_else(|_| "this host".into()),
-            mountpoint: mountpoint.map(Path::to_owned),
             token: self.token,
-        };
+            ..Holder::default()
+        }
+    }
+
+    /// Writes in place, without truncating first: on a full disk there is no new block to be had.
+    fn write(&self, holder: &Holder) -> Result<(), PondError> {
         let write = || -> io::Result<()> {
-            let text = serde_json::to_vec(&holder)?;
+            let text = serde_json::to_vec(holder)?;
             let mut file = &self.file;
-            file.set_len(0)?;
             file.rewind()?;
-            file.write_all(&text)
+            file.write_all(&text)?;
+            file.set_len(text.len() as u64)
         };
         write().map_err(PondError::io("write", &self.path))
     }
-}
 
-impl Lock {
-    /// Who has taken the lock meanwhile, if it is not ours any more. A file that is gone is nobody's.
-    pub(super) fn stolen(&self) -> Result<Option<Holder>, PondError> {
-        let mut file = match File::open(&self.path) {
+    /// Returns why this lock does not exclude other writers any more, if it does not.
+    pub(super) fn lost(&self) -> Result<Option<Lost>, PondError> {
+        let mut file = match File::open(self.folder.access_path(&self.path)) {
             Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Some(Holder::default())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Ok(Some(match self.folder.location() {
+                    Location::Removed => Lost::PondRemoved,
+                    _ => Lost::LockRemoved,
+                }));
+            }
             Err(e) => return Err(PondError::io("open", &self.path)(e)),
         };
         let found = read(&mut file).unwrap_or_default();
-        Ok((found.token != self.token).then_some(found))
+        Ok((found.token != self.token).then_some(Lost::Taken(found)))
     }
 }
 
@@ -143,12 +228,22 @@ fn open(path: &Path) -> Result<File, PondError> {
         .map_err(PondError::io("open", path))
 }
 
-/// What the holder wrote; nothing, where it is only about to.
-fn read(file: &mut File) -> Option<Holder> {
-    let mut text = String::new();
+/// Reads what the last holder of the pond at `pond` wrote, whether it still holds it or not.
+pub fn last_holder(pond: &Path) -> Option<Holder> {
+    let path = pond.join(FILE);
+    let mut file = (File::options().read(true).custom_flags(PLAIN))
+        .open(path)
+        .ok()?;
+    read(&mut file)
+}
+
+/// Reads what the holder wrote; `None` before it has. A longer text of before may follow.
+pub fn read(file: &mut File) -> Option<Holder> {
+    let mut text = Vec::new();
     file.rewind().ok()?;
-    file.take(64 << 10).read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
+    file.take(64 << 10).read_to_end(&mut text).ok()?;
+    let mut values = serde_json::Deserializer::from_slice(&text).into_iter();
+    values.next()?.ok()
 }
 
 #[cfg(test)]
@@ -159,24 +254,63 @@ mod tests {
     fn a_second_writer_is_told_who_the_first_is() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(holder(dir.path()).unwrap(), None);
-        let lock = Lock::take(dir.path()).unwrap();
-        lock.note(Some(Path::new("/mnt/x"))).unwrap();
-        let Err(PondError::Locked { holder: found, .. }) = Lock::take(dir.path()) else {
+        let folder = Arc::new(AnchoredDir::open(dir.path()).unwrap());
+        let lock = Lock::take(&folder).unwrap();
+        let note = MountNote {
+            mountpoint: Path::new("/mnt/x"),
+            device: "0:41",
+        };
+        lock.note(Some(note)).unwrap();
+        let Err(PondError::Locked { holder: found, .. }) = Lock::take(&folder) else {
             panic!("two writers")
         };
         assert_eq!(found.pid, std::process::id());
-        assert_eq!(
-            holder(dir.path()).unwrap().unwrap().mountpoint,
-            Some("/mnt/x".into())
-        );
-        assert_eq!(lock.stolen().unwrap(), None);
+        let found = holder(dir.path()).unwrap().unwrap();
+        assert_eq!(found.mountpoint, Some("/mnt/x".into()));
+        assert_eq!(found.device.as_deref(), Some("0:41"));
+        assert_eq!(lock.lost().unwrap(), None);
         // As another machine does that does not see the lock.
         std::fs::remove_file(dir.path().join(FILE)).unwrap();
-        assert_eq!(lock.stolen().unwrap(), Some(Holder::default()));
-        let thief = Lock::take(dir.path()).unwrap();
-        assert_eq!(lock.stolen().unwrap().unwrap().token, thief.token);
+        assert_eq!(lock.lost().unwrap(), Some(Lost::LockRemoved));
+        let thief = Lock::take(&folder).unwrap();
+        let lost = lock.lost().unwrap();
+        assert!(matches!(lost, Some(Lost::Taken(found)) if found.token == thief.token));
         drop((lock, thief));
         assert_eq!(holder(dir.path()).unwrap(), None);
-        Lock::take(dir.path()).unwrap();
+        Lock::take(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_lock_goes_with_its_folder_and_tells_when_that_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+        std::fs::create_dir(&old).unwrap();
+        let folder = Arc::new(AnchoredDir::open(&old).unwrap());
+        let lock = Lock::take(&folder).unwrap();
+        std::fs::rename(&old, &new).unwrap();
+        assert_eq!(lock.lost().unwrap(), None);
+        std::fs::remove_dir_all(&new).unwrap();
+        assert_eq!(lock.lost().unwrap(), Some(Lost::PondRemoved));
+    }
+
+    #[test]
+    fn what_the_last_holder_says_of_the_end_is_read_when_it_has_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Arc::new(AnchoredDir::open(dir.path()).unwrap());
+        let lock = Lock::take(&folder).unwrap();
+        assert_eq!(last_holder(dir.path()).unwrap().closed, None);
+        lock.end(Some("no room".into()));
+        assert_eq!(holder(dir.path()).unwrap(), None);
+        let closed = last_holder(dir.path()).unwrap().closed;
+        assert_eq!(closed, Some(Closed::Failed("no room".into())));
+        // A shorter text that was not cut off yet.
+        let lock = Lock::take(&folder).unwrap();
+        assert_eq!(last_holder(dir.path()).unwrap().closed, None);
+        lock.end(None);
+        let path = dir.path().join(FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}no room\"}}}}")).unwrap();
+        let closed = last_holder(dir.path()).unwrap().closed;
+        assert_eq!(closed, Some(Closed::InOrder));
     }
 }

@@ -55,9 +55,9 @@ pub use scrub::Scrub;
 pub use status::{Late, Status};
 
 use crate::content::Content;
-use crate::disk::Space;
+use crate::disk::{AnchoredDir, Location, Space};
 use crate::index::{Damage, Index, VersionInfo};
-use crate::tinyfs::{FsError, FsResult, Time, Version};
+use crate::tinyfs::{FsError, FsResult, Time, Version, describe};
 use clock::Leaps;
 use commit::{Committer, Log};
 use flush::Flusher;
@@ -66,7 +66,7 @@ use gate::ChangeGate;
 use health::Health;
 use history::Timeline;
 use housekeeping::Keeper;
-use lock::Lock;
+use lock::{Lock, MountNote};
 use parking_lot::{Mutex, RwLock};
 use pins::Pins;
 use room::Room;
@@ -83,7 +83,10 @@ use uuid::Uuid;
 
 /// One open pond. It has to be closed: [`Pond::close`] makes the last version.
 pub struct Pond {
+    /// The path of its folder when it was opened.
     path: PathBuf,
+    /// The folder, held open; `None` on a simulated disk.
+    folder: Option<Arc<AnchoredDir>>,
     id: Uuid,
     index: Index,
     content: Content,
@@ -129,9 +132,26 @@ pub struct Pond {
 }
 
 impl Pond {
-    /// The folder of the pond.
+    /// The path of the pond's folder when it was opened.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns where the folder of the pond is now.
+    pub fn location(&self) -> Location {
+        match &self.folder {
+            Some(folder) => folder.location(),
+            None => Location::At(self.path.clone()),
+        }
+    }
+
+    /// Returns a path by which system calls reach `name` in the folder of the pond, wherever that
+    /// is moved.
+    pub fn access_path(&self, name: &str) -> PathBuf {
+        let path = self.path.join(name);
+        self.folder
+            .as_ref()
+            .map_or(path.clone(), |folder| folder.access_path(&path))
     }
 
     /// The identity of the pond.
@@ -150,11 +170,11 @@ impl Pond {
     }
 
     /// Notes for other processes where the pond is mounted.
-    pub fn mounted_at(&self, mountpoint: Option<&Path>) -> Result<(), PondError> {
+    pub fn mounted_at(&self, mount: Option<MountNote<'_>>) -> Result<(), PondError> {
         self.lock
             .lock()
             .as_ref()
-            .map_or(Ok(()), |lock| lock.note(mountpoint))
+            .map_or(Ok(()), |lock| lock.note(mount))
     }
 
     /// How much room there is.
@@ -194,7 +214,10 @@ impl Pond {
         };
         self.health.read_only("it is closed");
         self.index.close(closed.is_ok());
-        drop(self.lock.lock().take());
+        if let Some(lock) = self.lock.lock().take() {
+            let failure = closed.as_ref().err().map(|error| describe(error));
+            lock.end(failure);
+        }
         closed
     }
 }

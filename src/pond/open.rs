@@ -16,7 +16,7 @@ use super::spill::Spiller;
 use super::tails::Tails;
 use super::{Health, Pins, Pond, PondError};
 use crate::content::Content;
-use crate::disk::{Disk, LocalDisk, make_dirs};
+use crate::disk::{AnchoredDir, AnchoredDisk, Disk, LocalDisk, make_dirs};
 use crate::index::{Damage, Index, IndexError, Journal};
 use crate::oplog::{Opened, Oplog};
 use crate::tinyfs::{Changes, FsError, Kind, Node, NodeId, Nodes, Store, Time, Version, describe};
@@ -90,6 +90,10 @@ impl Pond {
     /// Makes a pond in the folder `path`, which is missing or empty. It is one when this returns,
     /// and nothing is left when it fails.
     pub fn init(path: &Path) -> Result<(), PondError> {
+        if let Some(pond) = pond_around(path) {
+            let path = path.to_owned();
+            return Err(PondError::Nested { path, pond });
+        }
         let made = match path.read_dir().map(|mut entries| entries.next().is_none()) {
             Ok(true) => false,
             Ok(false) => return Err(PondError::Exists(path.to_owned())),
@@ -139,13 +143,21 @@ impl Pond {
                     .unwrap_or(PondError::Missing(path.to_owned())));
             }
         };
-        let identity = Identity::read(&path)?;
-        let lock = Lock::take(&path)?;
+        let folder = match AnchoredDir::open(&path) {
+            Ok(folder) => Arc::new(folder),
+            Err(e) => {
+                let said = Identity::read(&path).err();
+                return Err(said.unwrap_or_else(|| PondError::io("open", &path)(e)));
+            }
+        };
+        let identity = Identity::read(&folder.access_path(&path))?;
+        let lock = Lock::take(&folder)?;
         let ground = Ground {
-            disk: Arc::new(LocalDisk),
+            disk: Arc::new(AnchoredDisk(folder.clone())),
             clock: || Time::from(SystemTime::now()),
-            index: path.join(INDEX),
+            index: folder.access_path(&path.join(INDEX)),
             path,
+            folder: Some(folder),
         };
         let pond = Arc::new(Pond::on(ground, identity.id, Some(lock), options, tell)?);
         pond.note_clock();
@@ -169,6 +181,7 @@ impl Pond {
             clock,
             index,
             path,
+            folder,
         } = ground;
         let journal = || Journal::open(disk.clone(), &path.join(JOURNAL), id);
         let index = open_index(&index, id, journal)?;
@@ -222,6 +235,7 @@ impl Pond {
             lock: Mutex::new(lock),
             closed: AtomicBool::new(false),
             path,
+            folder,
         })
     }
 
@@ -252,8 +266,21 @@ pub(super) struct Ground {
     pub(super) clock: fn() -> Time,
     /// The folder of the index, on the file system of this machine.
     pub(super) index: PathBuf,
-    /// The folder of the pond.
+    /// The path of the pond's folder when it was opened.
     pub(super) path: PathBuf,
+    /// The folder, held open; `None` on a simulated disk.
+    pub(super) folder: Option<Arc<AnchoredDir>>,
+}
+
+/// The pond in whose folder a path lies, below it; the path need not be there.
+fn pond_around(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let parents = || path.ancestors().skip(1);
+    let there = parents().find_map(|parent| parent.canonicalize().ok())?;
+    let is_pond = |folder: &&Path| {
+        folder.join("pond.toml").is_file() && folder.join(OPLOG).symlink_metadata().is_ok()
+    };
+    there.ancestors().find(is_pond).map(Path::to_owned)
 }
 
 /// Puts everything in the folder of a new pond; its identity last.

@@ -144,7 +144,7 @@ impl Pond {
         };
         let index = cause.downcast_ref::<IndexError>();
         if index.is_some_and(IndexError::is_damage) {
-            let mark = self.path.join(INDEX).join(REBUILD);
+            let mark = self.access_path(INDEX).join(REBUILD);
             if let Err(error) = std::fs::write(&mark, "") {
                 tracing::warn!("cannot write {}: {error}", mark.display());
             }

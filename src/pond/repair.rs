@@ -45,7 +45,7 @@ impl Pond {
         }
         if found.index {
             found = again(path, &options, read_data, &mut pond, |pond| {
-                let dir = pond.path.join(INDEX);
+                let dir = pond.access_path(INDEX);
                 fs::write(dir.join(REBUILD), "").map_err(PondError::io("write to", &dir))
             })?;
             done.push("the index was made anew from the oplog".into());

@@ -6,6 +6,7 @@
 //! that it takes little time however many files the oplog has.
 
 use super::PondError;
+use crate::disk::display_path;
 use std::fs::{self, FileType};
 use std::io;
 use std::os::unix::fs::FileTypeExt;
@@ -44,13 +45,16 @@ fn look(folder: &Path, depth: u32) -> Result<(), PondError> {
             .file_type()
             .map_err(PondError::io("look into", folder))?;
         if let Some(what) = leads(kind) {
-            let path = entry.path();
+            let path = display_path(&entry.path());
             return Err(PondError::Leads { path, what });
         }
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_suffix(SEGMENT));
         if number.is_some_and(|number| number.len() > DIGITS) {
-            let (path, what) = (entry.path(), "has a greater number than any segment");
+            let (path, what) = (
+                display_path(&entry.path()),
+                "has a greater number than any segment",
+            );
             return Err(PondError::Leads { path, what });
         }
         if kind.is_dir() && depth > 0 {

@@ -158,6 +158,98 @@ fn a_mountpoint_inside_the_pond_is_refused() {
 }
 
 #[test]
+fn a_pond_in_the_folder_of_a_pond_is_refused() {
+    let pond = Pond::new();
+    let before = Tree::of(&pond.store());
+    let inside = [
+        pond.store().join("sub"),
+        pond.store().join("segments/deep/down"),
+        folder(&pond.outside(""), "beside").join("../pond/sub"),
+    ];
+    symlink("pond", pond.outside("link")).unwrap();
+    for path in inside.iter().chain([&pond.outside("link/sub")]) {
+        let words = ["error:", "in the folder of the pond", "hint:"];
+        pond.run(["init"]).arg(path).outcome().exits(1).says(&words);
+        let mount = pond
+            .run(["mount", "--create"])
+            .arg(path)
+            .arg(pond.mountpoint("mnt"));
+        mount.outcome().exits(1).says(&words);
+    }
+    assert_eq!(mounted_at(&pond.outside("mnt")), None);
+    Tree::of(&pond.store()).assert_equals(&before, "the pond that was to hold another");
+    // Beside it, and in the tree that it shows, there is room.
+    pond.run(["init"]).arg(pond.outside("pond2")).ok();
+    let mount = pond.mount();
+    pond.run(["init"]).arg(mount.join("inner")).ok();
+    mount.unmount();
+}
+
+#[test]
+fn the_words_of_snapshot_are_not_taken_for_names() {
+    let pond = Pond::new();
+    let snapshot = |args: &[&str]| {
+        let run = pond.run(["snapshot"]).args(args).arg("--pond");
+        run.arg(pond.store()).outcome()
+    };
+    for args in [
+        &["-m", "hi", "list"][..],
+        &["--at", "0", "list"],
+        &["-m", "hi", "delete"],
+    ] {
+        let word = args.last().unwrap();
+        let usage = format!("pondmount snapshot {word}");
+        snapshot(args)
+            .exits(2)
+            .says(&["error:", word, "hint:", &usage]);
+    }
+    assert_eq!(snapshot(&["list"]).ok().text(), "");
+    snapshot(&["-m", "hi", "listed"]).ok();
+}
+
+#[test]
+fn paths_into_the_past_are_told_in_a_sentence_with_the_path_to_use() {
+    let pond = Pond::new();
+    let mount = pond.mount();
+    file(mount.path(), "notes.txt", "x");
+    let version = mount.sync();
+    let paths = [
+        format!("@version/{version}/notes.txt"),
+        format!("notes.txt@version/{version}"),
+    ];
+    let commands: [&[&str]; 7] = [
+        &["log"],
+        &["cat"],
+        &["ls"],
+        &["stat"],
+        &["diff", "0"],
+        &["restore", "--at", "0"],
+        &["forget"],
+    ];
+    for (command, path) in commands
+        .iter()
+        .flat_map(|command| paths.iter().map(move |path| (command, path)))
+    {
+        let run = pond.run([]).within(mount.path()).args(*command).arg(path);
+        let outcome = run.outcome().exits(2);
+        let usage = format!("notes.txt@{version}");
+        let outcome = outcome.says(&["path into the past", path, "hint:", &usage]);
+        assert!(!outcome.err().contains("os error"), "{outcome}");
+    }
+    // What the hint says works.
+    let cat = pond.run(["cat"]).within(mount.path());
+    let text = cat.arg(format!("notes.txt@{version}")).ok().text();
+    assert_eq!(text, "x");
+    // Nor is any other path answered in the words of the system alone.
+    for path in ["nothing/there", &"n".repeat(300), "notes.txt/below"] {
+        let run = pond.run(["log"]).within(mount.path()).arg(path);
+        let outcome = run.outcome().fails().says(&[path]);
+        assert!(!outcome.err().contains("os error"), "{outcome}");
+    }
+    mount.unmount();
+}
+
+#[test]
 fn a_dead_mount_is_replaced_with_a_notice() {
     let pond = Pond::new();
     let mount = pond.mount();

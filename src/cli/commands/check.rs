@@ -1,10 +1,10 @@
 //! `pondmount check`: looks for damage, and mends what can be mended.
 
 use super::About;
-use crate::cli::control::{Checked, Request, reach};
+use crate::cli::control::{Checked, Request, folder, reach};
 use crate::cli::failure::{Failure, exit};
 use crate::cli::output::Output;
-use crate::cli::place;
+use crate::cli::place::{self, Place};
 use crate::pond::{Damaged, OpenOptions, Pond};
 use clap::Args;
 use std::path::Path;
@@ -30,8 +30,8 @@ pub struct Check {
 pub(super) fn run(args: &Check, output: &Output) -> Result<u8, Failure> {
     let place = place::find(args.about.pond.as_deref())?;
     let checked = match args.repair {
-        true => repair(&place.pond, args.read_data)?,
-        false => check(&place.pond, args.read_data)?,
+        true => repair(&folder(&place)?, args.read_data)?,
+        false => check(&place, args.read_data)?,
     };
     output.row(&checked, text)?;
     Ok(match checked.ok {
@@ -40,13 +40,13 @@ pub(super) fn run(args: &Check, output: &Output) -> Result<u8, Failure> {
     })
 }
 
-fn check(pond: &Path, read_data: bool) -> Result<Checked, Failure> {
+fn check(place: &Place, read_data: bool) -> Result<Checked, Failure> {
     let options = OpenOptions {
         read_only: true,
         damaged_journal: Damaged::Tell,
         ..OpenOptions::default()
     };
-    let mut pond = reach(pond, &options)?;
+    let mut pond = reach(place, &options)?;
     let checked = pond.ask(&Request::Check { read_data });
     let closed = pond.close();
     let checked = checked?;

@@ -35,20 +35,25 @@ pub struct Log {
 
 pub(super) fn run(args: &Log, output: &Output) -> Result<u8, Failure> {
     let (pond, path) = (args.pond.as_deref(), args.path.as_deref());
-    // A folder that is a pond is that pond.
     let (place, path) = match path {
-        Some(path) if path.join("pond.toml").is_file() => (place::find(Some(path))?, Vec::new()),
-        Some(path) if pond.is_none() => match place::within(None, Some(path)) {
-            Ok(found) => found,
-            Err(_) => (place::find(Some(path))?, Vec::new()),
-        },
-        path => place::within(pond, path)?,
+        Some(path) => {
+            let found = place::find(Some(path))?;
+            // A folder that is a pond is that pond.
+            match found.mount.is_none() && found.pond.join("pond.toml").is_file() {
+                true => (found, Vec::new()),
+                false => match place::within(pond, Some(path)) {
+                    Err(failure) if failure.code == place::NO_POND_NAMED => (found, Vec::new()),
+                    within => within?,
+                },
+            }
+        }
+        None => place::within(pond, None)?,
     };
     let options = OpenOptions {
         read_only: true,
         ..OpenOptions::default()
     };
-    let mut pond = reach(&place.pond, &options)?;
+    let mut pond = reach(&place, &options)?;
     let max = args.max.unwrap_or(usize::MAX);
     let listed = match path.is_empty() {
         true => list(&mut pond, max, output),

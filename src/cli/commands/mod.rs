@@ -110,7 +110,7 @@ impl In {
             read_only,
             ..OpenOptions::default()
         };
-        Ok((reach(&place.pond, &options)?, Raw(inner)))
+        Ok((reach(&place, &options)?, Raw(inner)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::remount;
 use crate::cli::Globals;
+use crate::cli::control::{MountState, mount_state};
 use crate::cli::daemon::{self, Herald, Plan};
 use crate::cli::failure::Failure;
 use crate::cli::options::Options;
@@ -75,7 +76,7 @@ pub(super) fn run(args: &Mount, globals: &Globals) -> Result<u8, Failure> {
     if options.remount {
         return remount::run(&mountpoint, &options).map(|()| 0);
     }
-    let mut plan = plan(&pond, &mountpoint, &options);
+    let mut plan = plan(&pond, &mountpoint, &options)?;
     plan.create = args.create;
     plan.read_only |= args.read_only;
     plan.allow_other |= args.allow_other;
@@ -106,14 +107,14 @@ pub(in crate::cli) fn in_background(
     if options.remount {
         return remount::run(mountpoint, options);
     }
-    let plan = plan(pond, mountpoint, options);
+    let plan = plan(pond, mountpoint, options)?;
     daemon::launch(&plan, &globals.to_arguments(), &globals.output())
 }
 
-fn plan(pond: &Path, mountpoint: &Path, options: &Options) -> Plan {
-    Plan {
-        pond: resolve(pond),
-        mountpoint: resolve(mountpoint),
+fn plan(pond: &Path, mountpoint: &Path, options: &Options) -> Result<Plan, Failure> {
+    Ok(Plan {
+        pond: resolve(pond)?,
+        mountpoint: resolve(mountpoint)?,
         create: false,
         read_only: options.read_only == Some(true),
         at: options.at.clone(),
@@ -121,7 +122,7 @@ fn plan(pond: &Path, mountpoint: &Path, options: &Options) -> Plan {
         rules: options.rules,
         commit: options.commit,
         commit_on_sync: options.commit_on_sync,
-    }
+    })
 }
 
 fn serve(plan: &Plan, mut herald: Herald) -> Result<u8, Failure> {
@@ -167,13 +168,35 @@ fn list(output: &Output) -> Result<u8, Failure> {
     struct Row {
         pond: String,
         mountpoint: String,
+        /// `served`, `dead`, or `unknown`.
+        state: &'static str,
+        pid: Option<u32>,
     }
     for mount in place::mounts()? {
-        let row = Row {
-            pond: mount.pond.display().to_string(),
-            mountpoint: mount.at.display().to_string(),
+        let mut row = Row {
+            pond: mount.source.display().to_string(),
+            mountpoint: mount.mountpoint.display().to_string(),
+            state: "unknown",
+            pid: None,
         };
-        output.row(&row, |row| format!("{} on {}", row.pond, row.mountpoint))?;
+        match mount_state(&mount) {
+            MountState::Served(daemon) => {
+                row.state = "served";
+                row.pid = Some(daemon.pid);
+                if let Some(pond) = daemon.pond {
+                    row.pond = pond.display().to_string();
+                }
+            }
+            MountState::Dead => row.state = "dead",
+            MountState::Unknown => {}
+        }
+        output.row(&row, |row| {
+            let dead = match row.state {
+                "dead" => " (dead: the process behind it has ended)",
+                _ => "",
+            };
+            format!("{} on {}{dead}", row.pond, row.mountpoint)
+        })?;
     }
     Ok(0)
 }

@@ -1,6 +1,6 @@
 //! `mount -o remount`: changes what the kernel sees to in a mount that stands.
 
-use crate::cli::control::{Client, Request, StatusReport};
+use crate::cli::control::{Client, Request, StatusReport, folder};
 use crate::cli::failure::Failure;
 use crate::cli::options::Options;
 use crate::cli::place;
@@ -12,7 +12,7 @@ use std::path::Path;
 pub(super) fn run(mountpoint: &Path, options: &Options) -> Result<(), Failure> {
     let read_only = options.read_only == Some(true);
     let place = place::find(Some(mountpoint))?;
-    if !read_only && let Some(reason) = no_changes(&place.pond)? {
+    if !read_only && let Some(reason) = no_changes(&folder(&place)?)? {
         let at = mountpoint.display();
         return Err(Failure::new(
             "read_only",
@@ -25,8 +25,7 @@ pub(super) fn run(mountpoint: &Path, options: &Options) -> Result<(), Failure> {
 
 /// Why the pond takes no changes, if it takes none.
 fn no_changes(pond: &Path) -> Result<Option<String>, Failure> {
-    let mut daemon = Client::connect(pond)
-        .map_err(|error| Failure::system("cannot ask the daemon of the mount", &error))?;
+    let mut daemon = Client::connect(pond)?;
     let report: StatusReport = daemon.ask(&Request::Status)?;
     Ok(report.read_only)
 }

@@ -27,7 +27,7 @@ pub(super) fn run(args: &Scrub, output: &Output) -> Result<u8, Failure> {
         read_only: true,
         ..OpenOptions::default()
     };
-    let mut pond = reach(&place.pond, &options)?;
+    let mut pond = reach(&place, &options)?;
     let rate = args.rate.saturating_mul(1_000_000);
     let scrubbed: Result<ScrubReport, _> = pond.ask(&Request::Scrub { rate });
     let closed = pond.close();

@@ -64,9 +64,11 @@ pub(super) fn run(args: &Snapshot, output: &Output) -> Result<u8, Failure> {
             end(pond, done)?;
         }
         None => {
+            let name = args.name.clone().unwrap_or_default();
+            not_a_task(&name)?;
             let (mut pond, _) = args.within.reach(None, false)?;
             let about = Travel::Tag {
-                name: args.name.clone().unwrap_or_default(),
+                name,
                 at: args.at.clone(),
                 message: args.message.clone(),
             };
@@ -76,6 +78,21 @@ pub(super) fn run(args: &Snapshot, output: &Output) -> Result<u8, Failure> {
         }
     }
     Ok(0)
+}
+
+/// Behind an option, the words of the tasks would be taken for names.
+fn not_a_task(name: &str) -> Result<(), Failure> {
+    let usage = match name {
+        "list" => "pondmount snapshot list",
+        "delete" => "pondmount snapshot delete NAME",
+        _ => return Ok(()),
+    };
+    Err(Failure::usage(format!(
+        "a snapshot cannot have the name {name:?} here: it is what `snapshot` does"
+    ))
+    .hinted(format!(
+        "`{usage}` takes no -m and no --at; give the snapshot another name"
+    )))
 }
 
 fn text(tag: &TagReport) -> String {

@@ -18,7 +18,7 @@ pub struct Status {
 pub(super) fn run(args: &Status, output: &Output) -> Result<u8, Failure> {
     let place = place::find(args.about.pond.as_deref())?;
     let mut pond = reach(
-        &place.pond,
+        &place,
         &OpenOptions {
             read_only: true,
             ..OpenOptions::default()
@@ -69,6 +69,9 @@ fn text(report: &StatusReport) -> String {
     }
     for late in &report.late {
         text += &format!("\nwaiting    {late}");
+    }
+    if report.removed {
+        text += "\nremoved    the folder of the pond is gone: copy what you need out of the mount";
     }
     if let Some(reason) = &report.read_only {
         text += &format!("\nread-only  {reason}");

@@ -19,7 +19,7 @@ pub struct Sync {
 
 pub(super) fn run(args: &Sync, output: &Output) -> Result<u8, Failure> {
     let place = place::find(args.about.pond.as_deref())?;
-    let mut pond = reach(&place.pond, &OpenOptions::default())?;
+    let mut pond = reach(&place, &OpenOptions::default())?;
     let synced: Result<Synced, _> = pond.ask(&Request::Sync);
     let closed = pond.close();
     let synced = synced?;

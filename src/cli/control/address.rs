@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
 const FILE: &str = "control.sock";
 
@@ -42,17 +43,19 @@ pub fn bind(pond: &Path) -> io::Result<Bound> {
     })
 }
 
-/// Connects to the daemon that has the pond in folder `pond` open.
-pub fn connect(pond: &Path) -> io::Result<UnixStream> {
+/// Connects to the daemon that has the pond in folder `pond` open. Waits at most `limit` for one
+/// that accepts no connections.
+pub fn connect(pond: &Path, limit: Duration) -> io::Result<UnixStream> {
     let folder = open(pond)?;
     // A link would have us speak with whoever listens where it leads.
     let stat = statat(&folder, FILE, AtFlags::SYMLINK_NOFOLLOW)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
         return Err(Errno::NOTSOCK.into());
     }
-    let socket = socket()?;
+    let socket = UnixStream::from(socket()?);
+    socket.set_write_timeout(Some(limit))?;
     net::connect(&socket, &address(&folder)?)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 impl Drop for Bound {
@@ -92,19 +95,24 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
+    const LIMIT: Duration = Duration::from_secs(10);
+
     #[test]
     fn a_socket_is_made_below_any_path_for_its_owner_and_goes_with_its_value() {
         let dir = tempfile::tempdir().unwrap();
         let pond = dir.path().join("long".repeat(40));
         std::fs::create_dir(&pond).unwrap();
-        assert_eq!(connect(&pond).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            connect(&pond, LIMIT).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
         let bound = bind(&pond).unwrap();
         let mode = std::fs::metadata(pond.join(FILE))
             .unwrap()
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
-        connect(&pond).unwrap();
+        connect(&pond, LIMIT).unwrap();
         drop(bound);
         assert!(!pond.join(FILE).exists());
     }
@@ -115,10 +123,10 @@ mod tests {
         let first = bind(dir.path()).unwrap();
         let second = bind(dir.path()).unwrap();
         drop(first);
-        connect(dir.path()).unwrap();
+        connect(dir.path(), LIMIT).unwrap();
         drop(second);
         std::fs::write(dir.path().join(FILE), "").unwrap();
-        assert!(connect(dir.path()).is_err());
+        assert!(connect(dir.path(), LIMIT).is_err());
         bind(dir.path()).unwrap();
     }
 }

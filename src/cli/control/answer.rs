@@ -5,6 +5,7 @@ use super::message::{
 };
 use super::{forget, resources, travel};
 use crate::cli::failure::Failure;
+use crate::disk::Location;
 use crate::index::VersionInfo;
 use crate::pond::{Pond, Scrub};
 use crate::tinyfs::{Time, Version};
@@ -47,7 +48,7 @@ pub(super) fn answer(
         Request::Check { read_data } => json(&check(pond, read_data)?),
         Request::Scrub { rate } => json(&scrub(pond, role, rate)?),
         // Whoever asks a pond that is closed in a moment anyway need not wait.
-        Request::End => Ok(Value::Null),
+        Request::Ping | Request::End => Ok(Value::Null),
     }
 }
 
@@ -57,8 +58,14 @@ fn status(pond: &Arc<Pond>, role: Role<'_>) -> Result<StatusReport, Failure> {
         Role::Command => (None, None),
     };
     let status = pond.status();
+    let (place, removed) = match pond.location() {
+        Location::At(place) => (place, false),
+        Location::Unreachable => (status.path, false),
+        Location::Removed => (status.path, true),
+    };
     Ok(StatusReport {
-        pond: status.path.display().to_string(),
+        pond: place.display().to_string(),
+        removed,
         id: status.id.to_string(),
         version: status.latest.version.0,
         committed: timestamp(status.latest.committed),

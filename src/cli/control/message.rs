@@ -6,6 +6,12 @@ use super::travel::Travel;
 use crate::cli::failure::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::time::Duration;
+
+/// The longest that an answer may take for which nothing is looked up.
+const QUICK: Duration = Duration::from_secs(10);
+/// And one for which little is.
+const SLOW: Duration = Duration::from_secs(60);
 
 /// What a command asks of an open pond.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,11 +55,22 @@ pub enum Request {
         /// What.
         about: Resources,
     },
+    /// Answer at once: nothing.
+    Ping,
     /// Answer when the pond is closed: nothing, or why the last commit failed.
     End,
 }
 
 impl Request {
+    /// How long its answer may take; with `None`, as long as the daemon sends keepalives.
+    pub fn limit(&self) -> Option<Duration> {
+        match self {
+            Request::Ping => Some(QUICK),
+            Request::Status | Request::Log { .. } => Some(SLOW),
+            _ => None,
+        }
+    }
+
     /// Whether it is the same to ask once or twice, where the answer was lost: a second undo takes back the
     /// first, and a name that was given cannot be given again.
     pub fn may_be_asked_twice(&self) -> bool {
@@ -80,8 +97,11 @@ pub enum Reply {
 /// How a pond is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusReport {
-    /// Its folder.
+    /// Its folder, where it is now.
     pub pond: String,
+    /// Whether that was removed while the pond was open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
     /// Its identity.
     pub id: String,
     /// The newest version.

@@ -3,18 +3,27 @@
 //! Role: a socket in the pond's folder, on which one line of JSON asks and one line answers. In:
 //! requests of commands of the same user. Out: what the pond answers. Holds: whoever opens the pond,
 //! the answer is the same; and no line on the socket, however odd, disturbs the daemon.
+//!
+//! While the daemon works on an answer it sends an empty line every second. So a command tells a
+//! busy daemon from one that is stopped or stuck, and waits only some seconds for the latter.
 
 mod address;
 mod answer;
 mod client;
+mod daemon;
 mod forget;
 mod message;
 mod raw;
+mod read_line;
 mod resources;
 mod server;
 mod travel;
 
-pub use client::{Client, Reached, reach};
+pub use client::{Client, DEAD_MOUNT, Reached, folder, ping, reach};
+pub use daemon::{
+    MountState, daemon_of, explain, has_ended, is_probe, is_stopped, mount_of, mount_state,
+    other_namespace_with, probe, process_of, program,
+};
 pub use forget::{Forget, ForgetReport};
 pub use message::{
     Checked, ClockReport, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced,

@@ -1,8 +1,7 @@
 //! Bytes in JSON: text where they are text, else numbers. Names and paths are bytes.
 
-use serde::de::Error;
+use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
 use std::fmt;
 
 /// A name or a path.
@@ -20,17 +19,29 @@ impl Serialize for Raw {
 
 impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::String(text) => Ok(Raw(text.into_bytes())),
-            Value::Array(numbers) => {
-                let byte = |number: Value| number.as_u64().and_then(|n| u8::try_from(n).ok());
-                let bytes: Option<Vec<u8>> = numbers.into_iter().map(byte).collect();
-                bytes
-                    .map(Raw)
-                    .ok_or_else(|| D::Error::custom("these are no bytes"))
-            }
-            _ => Err(D::Error::custom("this is neither text nor bytes")),
+        deserializer.deserialize_any(Bytes)
+    }
+}
+
+struct Bytes;
+
+impl<'de> Visitor<'de> for Bytes {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text or bytes")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Raw, E> {
+        Ok(Raw(text.as_bytes().to_vec()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Raw, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(byte) = numbers.next_element::<u8>()? {
+            bytes.push(byte);
         }
+        Ok(Raw(bytes))
     }
 }
 

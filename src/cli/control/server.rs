@@ -1,273 +1,357 @@
-//! The daemon's end of the socket: a thread that takes connections, and one for each of them.
+//! The daemon's end of the control socket.
+//!
+//! One thread accepts connections, one serves each of them, and one sends keepalives to the
+//! clients that wait for an answer, so that they can tell a busy daemon from one that is stuck.
+//!
+//! Invariants: memory and threads are bounded whatever clients send; when all connections are
+//! taken, the one that has been idle for the longest time is closed for the next; no thread waits
+//! for ever for a client that does not read.
 
 use super::address::{self, Bound};
 use super::answer::{Role, answer};
 use super::message::{Reply, Request};
+use super::read_line::{ReadError, is_within_value_limit, read_line};
 use crate::cli::failure::Failure;
-use crate::cli::place::{self, Mount};
+use crate::cli::place;
+use crate::mount::Mount;
 use crate::pond::Pond;
 use parking_lot::{Condvar, Mutex};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use std::collections::HashMap;
+use std::io::{self, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The longest request.
-const MAX_REQUEST: u64 = 16 << 20;
-/// More connections than this at a time are more than any use: the next ones wait.
+/// The maximum number of connections; further ones wait until one is closed.
 const MAX_CONNECTIONS: usize = 64;
-/// A connection on which nobody asks is closed after this.
+/// How long a client may take to send a request, and to take an answer.
 const IDLE: Duration = Duration::from_secs(60);
-/// How long the end waits until it is told to all who want to know.
+/// How long [`Server::end`] waits until all who asked for it know the outcome.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// The time between two keepalives.
+const KEEPALIVE: Duration = Duration::from_secs(1);
 
-/// The socket of a daemon, as long as it lives.
+/// The control socket of a daemon. Its file is removed when this is dropped.
 pub struct Server {
-    hub: Arc<Hub>,
-    /// Its file goes when the server does.
+    shared: Arc<Shared>,
     _bound: Bound,
 }
 
-struct Hub {
+struct Shared {
     pond: Arc<Pond>,
-    mountpoint: PathBuf,
     state: Mutex<State>,
     changed: Condvar,
+    /// Held while a long request is in memory.
+    long: Mutex<()>,
 }
 
 #[derive(Default)]
 struct State {
-    connections: usize,
-    /// How many wait for the end.
+    connections: HashMap<u64, Connection>,
+    next: u64,
+    /// The mount that this process serves, once there is one.
+    mount: Option<Mount>,
+    /// How many clients wait for the end.
     waiting: usize,
     end: Option<Result<(), Failure>>,
 }
 
+struct Connection {
+    replies: Arc<ReplyStream>,
+    phase: Phase,
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// For the client, since then: to send a request, or to take an answer.
+    Idle(Instant),
+    /// For the pond. The client gets keepalives.
+    Answering,
+    /// For its thread to end: it was closed to make room for another.
+    Evicted,
+}
+
+/// The sending side of a connection.
+struct ReplyStream {
+    stream: UnixStream,
+    /// Held while a reply is sent, so that no keepalive is sent in the middle of it.
+    sending: Mutex<()>,
+}
+
 impl Server {
-    /// Opens the socket of `pond`, which this process mounts at `mountpoint`.
-    pub fn start(pond: Arc<Pond>, mountpoint: PathBuf) -> io::Result<Server> {
-        let bound = address::bind(pond.path())?;
-        let hub = Arc::new(Hub {
+    /// Opens the control socket of `pond`, which this process is about to mount.
+    pub fn start(pond: Arc<Pond>) -> io::Result<Server> {
+        let bound = address::bind(&pond.access_path(""))?;
+        let shared = Arc::new(Shared {
             pond,
-            mountpoint,
             state: Mutex::default(),
             changed: Condvar::new(),
+            long: Mutex::default(),
         });
-        let (accepting, listener) = (hub.clone(), bound.listener.try_clone()?);
+        let (accepting, listener) = (shared.clone(), bound.listener.try_clone()?);
         thread::Builder::new()
             .name("control".into())
             .spawn(move || accepting.accept(&listener))?;
-        Ok(Server { hub, _bound: bound })
+        let weak = Arc::downgrade(&shared);
+        thread::Builder::new()
+            .name("control-alive".into())
+            .spawn(move || {
+                while let Some(shared) = weak.upgrade() {
+                    shared.send_keepalives();
+                }
+            })?;
+        Ok(Server {
+            shared,
+            _bound: bound,
+        })
     }
 
-    /// Tells those who wait for it how the pond was closed.
+    /// Sets the mount that this process serves.
+    pub fn mounted(&self, mount: Mount) {
+        self.shared.state.lock().mount = Some(mount);
+    }
+
+    /// Tells the clients that wait for it how the pond was closed.
     pub fn end(self, outcome: Result<(), Failure>) {
         let deadline = Instant::now() + FAREWELL;
-        let mut state = self.hub.state.lock();
+        let mut state = self.shared.state.lock();
         state.end = Some(outcome);
-        self.hub.changed.notify_all();
+        self.shared.changed.notify_all();
         while state.waiting > 0 {
-            if self
-                .hub
-                .changed
-                .wait_until(&mut state, deadline)
-                .timed_out()
-            {
+            let wait = self.shared.changed.wait_until(&mut state, deadline);
+            if wait.timed_out() {
                 break;
             }
         }
     }
 }
 
-impl Hub {
-    fn accept(self: Arc<Hub>, listener: &UnixListener) {
+impl Shared {
+    fn accept(self: Arc<Shared>, listener: &UnixListener) {
         for stream in listener.incoming() {
-            let Ok(stream) = stream else {
-                // Out of files, most likely: it passes, and must not turn this into a busy loop.
+            let registered = stream.and_then(|stream| Ok((self.register(&stream)?, stream)));
+            let Ok((id, stream)) = registered else {
+                // Out of file descriptors, most likely: do not retry in a busy loop.
                 thread::sleep(Duration::from_millis(100));
                 continue;
             };
-            let mut state = self.state.lock();
-            // Those who have connected since wait in the kernel's queue.
-            while state.connections >= MAX_CONNECTIONS {
-                self.changed.wait(&mut state);
-            }
-            state.connections += 1;
-            drop(state);
-            let hub = self.clone();
+            let shared = self.clone();
             let started = thread::Builder::new()
                 .name("control".into())
                 .spawn(move || {
-                    if let Err(error) = hub.converse(stream) {
+                    if let Err(error) = shared.serve(id, stream) {
                         tracing::debug!("a connection to the control socket ended: {error}");
                     }
-                    hub.disconnected();
+                    shared.unregister(id);
                 });
             if started.is_err() {
-                self.disconnected();
+                self.unregister(id);
             }
         }
     }
 
-    fn disconnected(&self) {
-        self.state.lock().connections -= 1;
+    /// Adds a connection, once there is room for it. Later ones wait in the kernel's queue.
+    fn register(&self, stream: &UnixStream) -> io::Result<u64> {
+        let replies = Arc::new(ReplyStream {
+            stream: stream.try_clone()?,
+            sending: Mutex::default(),
+        });
+        let mut state = self.state.lock();
+        while state.connections.len() >= MAX_CONNECTIONS {
+            state.evict_idle();
+            self.changed.wait_for(&mut state, KEEPALIVE);
+        }
+        let id = state.next;
+        state.next += 1;
+        let phase = Phase::Idle(Instant::now());
+        state.connections.insert(id, Connection { replies, phase });
+        Ok(id)
+    }
+
+    fn unregister(&self, id: u64) {
+        self.state.lock().connections.remove(&id);
         self.changed.notify_all();
     }
 
-    /// Where the mount is seen: nowhere before it is made, and after it was detached lazily.
-    fn seen_at(&self) -> Option<&Path> {
-        let ours = |mount: &Mount| mount.at == self.mountpoint && mount.pond == self.pond.path();
-        match place::mounts() {
-            Ok(mounts) if !mounts.iter().any(ours) => None,
-            _ => Some(&self.mountpoint),
+    /// Sets the phase of a connection; `None` if it was evicted.
+    fn enter(&self, id: u64, phase: Phase) -> Option<Arc<ReplyStream>> {
+        let mut state = self.state.lock();
+        let connection = state.connections.get_mut(&id)?;
+        if connection.phase == Phase::Evicted {
+            return None;
+        }
+        connection.phase = phase;
+        let replies = connection.replies.clone();
+        drop(state);
+        if phase == Phase::Answering {
+            self.changed.notify_all();
+        }
+        Some(replies)
+    }
+
+    /// Sends a keepalive to all clients that wait for an answer; sleeps while there are none.
+    fn send_keepalives(&self) {
+        let mut state = self.state.lock();
+        let answering = state.connections.values();
+        let waiting: Vec<Arc<ReplyStream>> = answering
+            .filter(|connection| connection.phase == Phase::Answering)
+            .map(|connection| connection.replies.clone())
+            .collect();
+        if waiting.is_empty() {
+            self.changed.wait_for(&mut state, IDLE);
+            return;
+        }
+        drop(state);
+        thread::sleep(KEEPALIVE);
+        for replies in waiting {
+            replies.send_keepalive();
         }
     }
 
-    fn converse(&self, stream: UnixStream) -> io::Result<()> {
-        stream.set_read_timeout(Some(IDLE))?;
-        let mut lines = BufReader::new(stream);
+    /// Where the mount is seen now. `None` before it exists and after a lazy unmount.
+    fn mountpoint(&self) -> Option<PathBuf> {
+        let ours = self.state.lock().mount.clone()?;
+        let Ok(mounts) = place::mounts() else {
+            return Some(ours.mountpoint);
+        };
+        // The mount itself, wherever it was moved, before bind mounts of it.
+        let same = mounts.iter().filter(|mount| mount.device == ours.device);
+        let seen = same.min_by_key(|mount| mount.id != ours.id);
+        seen.map(|mount| mount.mountpoint.clone())
+    }
+
+    fn serve(&self, id: u64, stream: UnixStream) -> io::Result<()> {
+        let mut stream = BufReader::new(stream);
         loop {
-            let mut line = Vec::new();
-            (&mut lines)
-                .take(MAX_REQUEST)
-                .read_until(b'\n', &mut line)?;
-            if line.is_empty() {
+            let Some(replies) = self.enter(id, Phase::Idle(Instant::now())) else {
+                return Ok(());
+            };
+            let line = match read_line(&mut stream, IDLE, &self.long) {
+                Ok(line) => line,
+                Err(ReadError::Closed) => return Ok(()),
+                Err(ReadError::TooLong) => {
+                    return replies.send(Err(rejected("is too long, or cut")));
+                }
+                Err(ReadError::Io(error)) => return Err(error),
+            };
+            let request = match is_within_value_limit(&line.bytes) {
+                true => serde_json::from_slice(&line.bytes).ok(),
+                false => None,
+            };
+            drop(line);
+            let Some(request) = request else {
+                return replies.send(Err(rejected("is none that this version knows")));
+            };
+            if self.enter(id, Phase::Answering).is_none() {
                 return Ok(());
             }
-            if line.last() != Some(&b'\n') {
-                reply(lines.get_mut(), Err(refused("is too long, or cut")))?;
-                return Ok(());
+            if request == Request::End {
+                return self.await_end(stream.get_ref(), &replies);
             }
-            match serde_json::from_slice(&line) {
-                Ok(Request::End) => return self.await_end(lines.get_mut()),
-                Ok(request) => {
-                    let answer = answer(&self.pond, Role::Daemon(self.seen_at()), &request);
-                    reply(lines.get_mut(), answer)?;
-                }
-                Err(_) => {
-                    reply(
-                        lines.get_mut(),
-                        Err(refused("is none that this version knows")),
-                    )?;
-                    return Ok(());
-                }
+            let mountpoint = self.mountpoint();
+            let answer = answer(&self.pond, Role::Daemon(mountpoint.as_deref()), &request);
+            // From here on the client is waited for, and may be evicted.
+            if self.enter(id, Phase::Idle(Instant::now())).is_some() {
+                replies.send(answer)?;
             }
         }
     }
 
-    /// Answers when the pond is closed, and then keeps the connection: its end tells that of the process.
-    fn await_end(&self, stream: &mut UnixStream) -> io::Result<()> {
+    /// Answers when the pond is closed, and then keeps the connection: its end tells that of the
+    /// process.
+    fn await_end(&self, stream: &UnixStream, replies: &ReplyStream) -> io::Result<()> {
         let mut state = self.state.lock();
         state.waiting += 1;
         while state.end.is_none() {
-            // Now and then it is looked whether anybody still waits.
-            let timeout = self.changed.wait_for(&mut state, Duration::from_secs(1));
-            if timeout.timed_out() && gone(stream) {
+            let timeout = self.changed.wait_for(&mut state, KEEPALIVE);
+            if timeout.timed_out() && is_closed(stream) {
                 state.waiting -= 1;
                 return Ok(());
             }
         }
         let end = state.end.clone().unwrap_or(Ok(()));
         drop(state);
-        let told = reply(stream, end.map(|()| serde_json::Value::Null));
+        let sent = replies.send(end.map(|()| serde_json::Value::Null));
         self.state.lock().waiting -= 1;
         self.changed.notify_all();
-        told?;
-        // Nobody asks any more. Waits for the other side to go, or for the process to end.
+        sent?;
         stream.set_read_timeout(None)?;
-        io::copy(stream, &mut io::sink()).map(|_| ())
+        let mut stream = stream;
+        io::copy(&mut stream, &mut io::sink()).map(|_| ())
     }
 }
 
-fn reply(stream: &mut UnixStream, answer: Result<serde_json::Value, Failure>) -> io::Result<()> {
-    let reply = match answer {
-        Ok(value) => Reply::Ok(value),
-        Err(failure) => Reply::Failed(failure),
-    };
-    let mut line = serde_json::to_vec(&reply)?;
-    line.push(b'\n');
-    stream.write_all(&line)
+impl State {
+    /// Closes the connection that has been idle for the longest time, if there is one.
+    fn evict_idle(&mut self) {
+        let since = |connection: &&mut Connection| match connection.phase {
+            Phase::Idle(since) => Some(since),
+            _ => None,
+        };
+        let idle = self.connections.values_mut();
+        let longest = idle
+            .filter(|connection| since(connection).is_some())
+            .min_by_key(since);
+        if let Some(connection) = longest {
+            connection.phase = Phase::Evicted;
+            // Its thread reads the end of the stream, or fails to write.
+            if let Err(error) = shutdown(&connection.replies.stream, Shutdown::Both) {
+                tracing::debug!("cannot close an idle connection: {error}");
+            }
+        }
+    }
 }
 
-fn refused(why: &str) -> Failure {
+impl ReplyStream {
+    fn send(&self, answer: Result<serde_json::Value, Failure>) -> io::Result<()> {
+        let reply = match answer {
+            Ok(value) => Reply::Ok(value),
+            Err(failure) => Reply::Failed(failure),
+        };
+        let mut line = serde_json::to_vec(&reply)?;
+        line.push(b'\n');
+        let _sending = self.sending.lock();
+        let deadline = Instant::now() + IDLE;
+        let mut rest = &line[..];
+        while !rest.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.stream.set_write_timeout(Some(left))?;
+            match (&self.stream).write(rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends an empty line, unless a reply is being sent or the client does not read.
+    fn send_keepalive(&self) {
+        if let Some(_sending) = self.sending.try_lock() {
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            if let Err(error) = send(&self.stream, b"\n", flags) {
+                tracing::trace!("a client takes no keepalive: {error}");
+            }
+        }
+    }
+}
+
+fn rejected(why: &str) -> Failure {
     Failure::new("bad_request", format!("the request {why}"))
 }
 
-/// Whether the other side has closed the connection.
-fn gone(stream: &UnixStream) -> bool {
-    use rustix::net::{RecvFlags, recv};
+/// Whether the client has closed the connection.
+fn is_closed(stream: &UnixStream) -> bool {
     let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
     matches!(recv(stream, &mut [0u8; 1], flags), Ok((_, 0)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::control::{Client, LogPage, StatusReport, Synced};
-    use crate::pond::OpenOptions;
-    use serde_json::Value;
-
-    fn serve(dir: &Path) -> (Arc<Pond>, Server) {
-        let path = dir.join("pond");
-        Pond::init(&path).unwrap();
-        let pond = Pond::open(&path, &OpenOptions::default()).unwrap();
-        let server = Server::start(pond.clone(), "/none".into()).unwrap();
-        (pond, server)
-    }
-
-    #[test]
-    fn nonsense_is_refused_and_the_next_one_is_served() {
-        let dir = tempfile::tempdir().unwrap();
-        let (pond, server) = serve(dir.path());
-        for nonsense in [
-            &b"garbage\n"[..],
-            b"\0\xff\n",
-            b"{\"request\":\"x\"}\n",
-            &[b'x'; 200_000],
-        ] {
-            let mut stream = address::connect(pond.path()).unwrap();
-            // The daemon may have hung up before all of it is sent.
-            let _ = stream.write_all(nonsense);
-            let _ = io::copy(&mut stream, &mut io::sink());
-        }
-        let mut client = Client::connect(pond.path()).unwrap();
-        let status: StatusReport = client.ask(&Request::Status).unwrap();
-        assert_eq!(
-            (status.pid, status.mountpoint),
-            (Some(std::process::id()), None)
-        );
-        let synced: Synced = client.ask(&Request::Sync).unwrap();
-        let log: LogPage = client
-            .ask(&Request::Log {
-                before: None,
-                limit: 9,
-            })
-            .unwrap();
-        assert_eq!((log.rows[0].version, log.before), (synced.version, None));
-        pond.close().unwrap();
-        server.end(Ok(()));
-        assert!(
-            Client::connect(pond.path()).is_err(),
-            "the socket goes with its server"
-        );
-    }
-
-    #[test]
-    fn who_waits_for_the_end_hears_how_it_went() {
-        let dir = tempfile::tempdir().unwrap();
-        let (pond, server) = serve(dir.path());
-        let mut waiting = Client::connect(pond.path()).unwrap();
-        // The answer to the first request shows that the connection is taken.
-        waiting.ask::<Value>(&Request::Status).unwrap();
-        waiting.send(&Request::End).unwrap();
-        while server.hub.state.lock().waiting == 0 {
-            thread::yield_now();
-        }
-        pond.close().unwrap();
-        server.end(Err(Failure::new("io", "the disk is full")));
-        let end: Result<Value, _> = waiting.answer();
-        assert_eq!(end.unwrap_err().message, "the disk is full");
-    }
-}
+mod tests;

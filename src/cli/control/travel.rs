@@ -14,6 +14,8 @@ use serde_json::Value;
 
 /// The exit code of a path that leads nowhere.
 const NOT_THERE: u8 = 13;
+/// The most bytes of paths in one page: those of a deep tree are long.
+const PATHS: usize = 8 << 20;
 /// The most bytes of a file in one answer.
 const PIECE: u64 = 1 << 20;
 
@@ -277,13 +279,22 @@ fn number(at: Version) -> Option<u64> {
 
 /// What a path leads to, or why that cannot be told.
 fn walk(pond: &Pond, at: Version, path: &Raw) -> Result<(NodeId, Node), Failure> {
-    pond.walk(at, &path.0).map_err(|error| match error.errno() {
-        Errno::ENOENT | Errno::ENOTDIR => {
-            let when = number(at).map_or(String::new(), |at| format!(" in version {at}"));
-            PondError::NoPath(format!("/{path}{when}")).into()
-        }
-        _ => Failure::from(PondError::Tree(error)),
+    pond.walk(at, &path.0).map_err(|error| {
+        let when = number(at).map_or(String::new(), |at| format!(" in version {at}"));
+        leads_nowhere(error, path, &when)
     })
+}
+
+/// Why a path cannot be followed. `when` says in which version that is.
+fn leads_nowhere(error: FsError, path: &Raw, when: &str) -> Failure {
+    match (error.errno(), &error) {
+        (Errno::ENOENT | Errno::ENOTDIR, _) => PondError::NoPath(format!("/{path}{when}")).into(),
+        // Nothing is wrong with the pond, but with the path.
+        (_, FsError::Posix(_)) => {
+            Failure::system(format!("cannot follow the path /{path}{when}"), &error)
+        }
+        _ => PondError::Tree(error).into(),
+    }
 }
 
 fn node_report(path: Raw, at: Version, id: NodeId, node: &Node) -> NodeReport {
@@ -351,9 +362,11 @@ fn read(pond: &Pond, path: &Raw, at: Option<&str>, offset: u64) -> Result<Piece,
 }
 
 fn history(pond: &Pond, path: &Raw, skip: usize) -> Result<HistoryPage, Failure> {
-    let events = pond.path_history(&path.0).map_err(PondError::Tree)?;
+    let when = " in any version";
+    let events = pond.path_history(&path.0);
+    let events = events.map_err(|error| leads_nowhere(error, path, when))?;
     if events.is_empty() {
-        return Err(PondError::NoPath(format!("/{path} in any version")).into());
+        return Err(PondError::NoPath(format!("/{path}{when}")).into());
     }
     let mut rest = events.into_iter().rev().skip(skip);
     let mut page = HistoryPage::default();
@@ -397,10 +410,15 @@ fn diff(
     let path = path.0.strip_suffix(b"/").unwrap_or(&path.0);
     let after = after.map(|after| after.0.clone());
     let mut comparison = pond.differences(from, to, path, both, after);
+    let mut bytes = 0;
     while let Some(difference) = comparison.next_difference().map_err(PondError::Tree)? {
-        if page.rows.len() == PAGE {
+        if page.rows.len() == PAGE || bytes > PATHS {
             page.more = true;
             break;
+        }
+        bytes += difference.path.len();
+        if let Change::Moved(from) = &difference.change {
+            bytes += from.len();
         }
         page.rows.push(diff_row(difference));
     }

@@ -2,6 +2,7 @@
 
 use super::Plan;
 use super::herald::{Herald, Word};
+use crate::cli::control::program;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::progress::Bar;
@@ -12,7 +13,6 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// Starts a daemon that carries out `plan`, and returns when its mount is ready. `arguments` are the
@@ -70,14 +70,6 @@ fn ended(status: ExitStatus) -> Failure {
         format!("the daemon of the mount has ended before it was ready ({status})"),
     )
     .hinted("`pondmount -v mount --foreground …` shows what happens")
-}
-
-/// The running program, even when its file has been replaced since.
-fn program() -> PathBuf {
-    env::current_exe()
-        .ok()
-        .filter(|path| path.is_file())
-        .unwrap_or_else(|| "/proc/self/exe".into())
 }
 
 fn arguments_of(plan: &Plan) -> Vec<OsString> {

@@ -1,18 +1,16 @@
 //! From opening the pond to closing it.
 
 use super::{Herald, Plan, mountpoint};
-use crate::cli::control::{Server, version_of};
+use crate::cli::control::{Server, explain, mount_of, version_of};
 use crate::cli::failure::Failure;
-use crate::cli::place;
 use crate::cli::progress::Pace;
 use crate::mount::{self, MountError, MountOptions, Mounted, Unmounter};
-use crate::pond::lock::Holder;
+use crate::pond::lock::{Holder, MountNote};
 use crate::pond::{OpenOptions, Pond, PondError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -62,7 +60,7 @@ pub fn serve(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
     mountpoint::prepare(plan, herald)?;
     let pond = open(plan, herald)?;
     let server = listen(plan, &pond);
-    let served = mounted(plan, &pond, herald, tell, &events);
+    let served = mounted(plan, &pond, server.as_ref(), herald, tell, &events);
     // Whoever wants the pond from now on has only to wait for the last commit.
     if let Err(error) = pond.mounted_at(None) {
         tracing::warn!("{error}");
@@ -116,7 +114,7 @@ fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
                 thread::sleep(Duration::from_millis(20));
             }
             opened => {
-                let pond = opened?;
+                let pond = opened.map_err(explain)?;
                 if let Ok(Some(behind)) = pond.clock_behind() {
                     herald.notice(&format!(
                         "{behind}: dates, ages and rules of time may mislead"
@@ -131,14 +129,10 @@ fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
 /// How long to wait for whoever has the pond open. A mount that stands keeps it; a command, or a daemon
 /// that was unmounted, is done with it once it has committed.
 fn patience(holder: &Holder) -> Duration {
-    let stands = |at: &PathBuf| {
-        let mounts = place::mounts();
-        mounts.is_ok_and(|mounts| mounts.iter().any(|mount| mount.at == *at))
-    };
-    match &holder.mountpoint {
-        None => COMMITTING,
-        Some(at) if stands(at) => Duration::ZERO,
-        Some(_) => NOTICING,
+    match (&holder.device, mount_of(holder)) {
+        (None, _) => COMMITTING,
+        (Some(_), Some(_)) => Duration::ZERO,
+        (Some(_), None) => NOTICING,
     }
 }
 
@@ -152,7 +146,7 @@ fn is_nothing(plan: &Plan) -> bool {
 
 /// A pond on a disk that takes no files is mounted without a control socket.
 fn listen(plan: &Plan, pond: &Arc<Pond>) -> Option<Server> {
-    match Server::start(pond.clone(), plan.mountpoint.clone()) {
+    match Server::start(pond.clone()) {
         Ok(server) => Some(server),
         Err(error) => {
             tracing::warn!("no control socket in {}: {error}", plan.pond.display());
@@ -164,6 +158,7 @@ fn listen(plan: &Plan, pond: &Arc<Pond>) -> Option<Server> {
 fn mounted(
     plan: &Plan,
     pond: &Arc<Pond>,
+    server: Option<&Server>,
     herald: &mut Herald,
     tell: Sender<Event>,
     events: &Receiver<Event>,
@@ -182,8 +177,16 @@ fn mounted(
     };
     let mounted = mount::mount(pond.clone(), &plan.mountpoint, &options)?;
     let unmounter = mounted.unmounter();
+    let mount = mounted.mount().clone();
+    let note = MountNote {
+        mountpoint: &mount.mountpoint,
+        device: &mount.device,
+    };
+    if let Some(server) = server {
+        server.mounted(mount.clone());
+    }
     watch_mount(mounted, tell)?;
-    if let Err(error) = pond.mounted_at(Some(&plan.mountpoint)) {
+    if let Err(error) = pond.mounted_at(Some(note)) {
         // The lock holds all the same; only the message to the next one says less.
         tracing::warn!("{error}");
     }

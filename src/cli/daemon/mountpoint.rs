@@ -2,6 +2,7 @@
 //! cannot be mounted on ends the start.
 
 use super::{Herald, Plan};
+use crate::cli::control::{MountState, mount_state};
 use crate::cli::failure::Failure;
 use crate::cli::place;
 use crate::mount::{self, MountError};
@@ -10,7 +11,12 @@ use std::io;
 /// Frees the mountpoint of a dead mount, and refuses one that cannot be used.
 pub(super) fn prepare(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
     let at = &plan.mountpoint;
-    if mount::recover_stale(at)? {
+    // A mount whose daemon is stuck is not asked: that would not return.
+    let stands = place::mounts()?
+        .into_iter()
+        .rfind(|mount| mount.mountpoint == *at);
+    let alive = stands.is_some_and(|mount| mount_state(&mount) != MountState::Dead);
+    if !alive && mount::recover_stale(at)? {
         let at = at.display();
         herald.notice(&format!("the mount at {at} was dead; it has been removed"));
     }
@@ -23,9 +29,9 @@ fn check(plan: &Plan) -> Result<(), MountError> {
     let pond = plan.pond.clone();
     if let Some(mount) = place::mounts()?
         .iter()
-        .rfind(|mount| mount.at == mountpoint)
+        .rfind(|mount| mount.mountpoint == mountpoint)
     {
-        let pond = mount.pond.clone();
+        let pond = mount.source.clone();
         return Err(MountError::Taken { mountpoint, pond });
     }
     match std::fs::metadata(&mountpoint) {

@@ -80,9 +80,12 @@ enum Resume {
 /// so that their entries need a single lookup.
 #[derive(Default)]
 struct PathCache {
-    paths: VecDeque<((Version, NodeId), Option<Vec<u8>>)>,
-    nodes: VecDeque<((Version, Vec<u8>), Option<NodeId>)>,
+    paths: Cached<(Version, NodeId), Option<Vec<u8>>>,
+    nodes: Cached<(Version, Vec<u8>), Option<NodeId>>,
 }
+
+/// Keys with their values, the newest first.
+type Cached<K, V> = VecDeque<(K, V)>;
 
 /// Entries of each kind in a [`PathCache`]: a path may be megabytes long.
 const CACHED_PATHS: usize = 4;
@@ -395,7 +398,7 @@ impl PathCache {
     }
 }
 
-fn remember<K, V>(kept: &mut VecDeque<(K, V)>, key: K, value: V) {
+fn remember<K, V>(kept: &mut Cached<K, V>, key: K, value: V) {
     kept.truncate(CACHED_PATHS - 1);
     kept.push_front((key, value));
 }

@@ -17,7 +17,6 @@ pub use policy::{Policy, Within};
 
 use super::commit::{Log, replay};
 use super::history::{OWN, Timeline};
-use super::identity::Identity;
 use super::open::REBUILD;
 use super::{Pond, PondError};
 use crate::index::VersionInfo;
@@ -85,7 +84,7 @@ impl Pond {
     ) -> Result<Pruned, PondError> {
         let policy = match policy.is_given() {
             true => policy.clone(),
-            false => Identity::read(&self.path)?.prune.unwrap_or_default(),
+            false => self.identity()?.prune.unwrap_or_default(),
         };
         self.sync()?;
         let tags: Vec<(String, Version)> = (self.tags().map_err(PondError::Tree)?.into_iter())
@@ -132,7 +131,7 @@ impl Pond {
     /// Forgets what the rules of the pond do not keep, if it has any and the clock can be trusted with
     /// them. Returns after what time to do it again.
     pub(super) fn prune_by_rule(&self) -> Result<Duration, PondError> {
-        let given = Identity::read(&self.path)?.prune;
+        let given = self.identity()?.prune;
         let Some(policy) = given.filter(Policy::is_given) else {
             return Ok(EVERY);
         };

@@ -100,6 +100,7 @@ impl World {
             clock,
             index: self.index.path().join("index"),
             path: POND.into(),
+            folder: None,
         };
         let pond = Pond::on(ground, ID, None, &OpenOptions::default(), &mut |_| ())?;
         self.pond = Some(Arc::new(pond));

@@ -69,9 +69,11 @@ impl Board {
             clock,
             index: path.join(INDEX),
             path: path.clone(),
+            folder: None,
         };
         let id = Identity::read(&path).unwrap().id;
-        let lock = Lock::take(&path).unwrap();
+        let folder = Arc::new(crate::disk::AnchoredDir::open(&path).unwrap());
+        let lock = Lock::take(&folder).unwrap();
         let pond = Pond::on(ground, id, Some(lock), &options(), &mut |_| ());
         self.pond = Some(pond.unwrap());
     }

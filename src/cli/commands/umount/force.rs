@@ -1,0 +1,131 @@
+//! `pondmount umount --force`: frees a mount whose daemon is stopped, stuck or dead.
+//!
+//! A stopped process is continued, and a daemon that answers commits. Then the connection to the
+//! kernel is aborted, which fails all requests that wait for the daemon; the mount is removed; and
+//! the daemon is ended, by SIGKILL if it does not end by itself.
+//!
+//! Where the kernel does not let this user abort the connection, the daemon is ended first. That
+//! closes the connection too, unless a thread of the daemon waits in the kernel for its own mount.
+//! Then only root can help, and the mount is left in place for `sudo pondmount umount --force`.
+
+use crate::cli::control::{Client, Request, daemon_of, has_ended, process_of};
+use crate::cli::failure::Failure;
+use crate::cli::output::Output;
+use crate::cli::place;
+use crate::mount::{self, Mount};
+use rustix::fd::OwnedFd;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde_json::Value;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a daemon that answers may commit before its connection is aborted.
+const COMMIT_LIMIT: Duration = Duration::from_secs(10);
+/// How long it may take to end by itself afterwards.
+const END_LIMIT: Duration = Duration::from_secs(30);
+/// How long the kernel may take to end a process that was killed.
+const KILL_LIMIT: Duration = Duration::from_secs(5);
+
+pub(super) fn run(mount: &Mount, output: &Output) -> Result<u8, Failure> {
+    let process = process_of(mount).and_then(|pid| Process::open(pid, mount));
+    if let Some(process) = &process {
+        process.signal(Signal::CONT);
+    }
+    if let Err(failure) = commit(mount) {
+        output.notice(&format!(
+            "before unmounting, no version was made: {failure}"
+        ));
+    }
+    let aborted = mount::abort(mount).map_err(Failure::from);
+    if aborted.is_ok() {
+        remove(mount)?;
+    }
+    if let Some(process) = process {
+        end(&process, mount, aborted, output)?;
+    }
+    remove(mount)?;
+    Ok(0)
+}
+
+/// Has a daemon that answers make its last version.
+fn commit(mount: &Mount) -> Result<(), Failure> {
+    let folder = daemon_of(mount).and_then(|daemon| daemon.folder);
+    let Some(folder) = folder else { return Ok(()) };
+    let mut client = Client::connect(&folder)?;
+    client.send(&Request::Sync)?;
+    client.answer::<Value>(Some(COMMIT_LIMIT)).map(drop)
+}
+
+/// Removes the mount, if it is still there.
+fn remove(mount: &Mount) -> Result<(), Failure> {
+    let is_it = |seen: &Mount| seen.id == mount.id && seen.device == mount.device;
+    match place::mounts()?.iter().find(|seen| is_it(seen)) {
+        Some(mount) => Ok(mount::unmount(&mount.mountpoint, true)?),
+        None => Ok(()),
+    }
+}
+
+/// The daemon's process, by a descriptor, so that no other process gets its signals.
+struct Process {
+    pid: u32,
+    handle: OwnedFd,
+}
+
+impl Process {
+    fn open(pid: u32, mount: &Mount) -> Option<Process> {
+        let id = Pid::from_raw(i32::try_from(pid).ok()?)?;
+        let handle = pidfd_open(id, PidfdFlags::empty()).ok()?;
+        // The pid may have been reused before the descriptor was opened.
+        (process_of(mount) == Some(pid)).then_some(Process { pid, handle })
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Err(error) = pidfd_send_signal(&self.handle, signal) {
+            tracing::debug!("cannot send a signal to process {}: {error}", self.pid);
+        }
+    }
+
+    fn ends_within(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        while !has_ended(self.pid) {
+            if Instant::now() > deadline {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+}
+
+/// Ends the daemon: by SIGTERM, so that it closes the pond, and then by SIGKILL.
+fn end(
+    process: &Process,
+    mount: &Mount,
+    aborted: Result<(), Failure>,
+    output: &Output,
+) -> Result<(), Failure> {
+    process.signal(Signal::TERM);
+    if process.ends_within(END_LIMIT) {
+        return Ok(());
+    }
+    process.signal(Signal::KILL);
+    if process.ends_within(KILL_LIMIT) {
+        output.notice(&format!(
+            "process {} was killed: what was written in the last seconds and not synced may be lost",
+            process.pid
+        ));
+        return Ok(());
+    }
+    let message = format!(
+        "process {} was killed and does not end: one of its threads waits in the kernel for the \
+         mount at {}",
+        process.pid,
+        mount.mountpoint.display()
+    );
+    let mut failure = Failure::new("daemon_stuck", message);
+    if let Err(refused) = aborted {
+        failure.causes.push(refused.to_string());
+        failure.hints = refused.hints;
+    }
+    Err(failure)
+}
