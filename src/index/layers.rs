@@ -215,6 +215,11 @@ impl Layers {
         }
     }
 
+    /// Returns the contents of removed files that are still open.
+    pub(super) fn orphan_contents(&self) -> HashSet<ContentId> {
+        self.orphans.contents.clone()
+    }
+
     /// Returns the extents of orphans, and how many bytes of them are in memory.
     pub(super) fn orphan_extents(&self) -> (Entries<Extents>, u64) {
         let layer = &self.orphans.layer;

@@ -44,7 +44,7 @@ use journal::Loaded;
 use layers::Layers;
 use parking_lot::RwLock;
 use slot::{Replay, Slot};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
@@ -207,6 +207,11 @@ impl Index {
     /// Replaces the extents of an immutable memtable by those that were spilled.
     pub fn settle(&self, frozen: Frozen, extents: Entries<Extents>) {
         self.layers.write().settle(frozen, extents);
+    }
+
+    /// Returns the contents of removed files that are still open.
+    pub fn orphan_contents(&self) -> HashSet<ContentId> {
+        self.layers.read().orphan_contents()
     }
 
     /// Returns the extents of orphans that changed since their removal, and how many bytes of them

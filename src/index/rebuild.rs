@@ -7,7 +7,9 @@
 
 use super::disk::Disk;
 use super::{Index, IndexError, VersionInfo};
-use crate::tinyfs::{Changes, Extent, Extents, NodeId, Nodes, SegmentId, Version};
+use crate::tinyfs::{
+    Changes, Extent, Extents, Links, Names, NodeId, Nodes, SegmentId, Version, own_links,
+};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -54,11 +56,15 @@ impl Rebuild {
 
     /// Adds a version, later than all before. Returns the changes that differ from the version
     /// before. If none do, that is the root's node, so that every version has a record.
+    ///
+    /// Link counts are made to agree with the names: a name that is left out of a version does not
+    /// count in it, and counts that were wrong are corrected.
     pub fn push(
         &mut self,
         mut info: VersionInfo,
         mut changes: Changes,
     ) -> Result<Changes, IndexError> {
+        self.correct_links(&mut changes)?;
         self.disk.drop_unchanged(&mut changes, u64::MAX)?;
         if changes.is_empty() {
             let root = self.disk.get::<Nodes>(Version::NOW, &NodeId::ROOT)?;
@@ -67,6 +73,35 @@ impl Rebuild {
         info.changes = changes.len() as u64;
         self.disk.commit(&info, &changes, self.next_id)?;
         Ok(changes)
+    }
+
+    /// Derives the link counts of the nodes that `changes` concern from those before and the names.
+    fn correct_links(&self, changes: &mut Changes) -> Result<(), IndexError> {
+        let mut gained = Links::default();
+        for (key, new) in &changes.names {
+            if let Some(old) = self.disk.get::<Names>(Version::NOW, key)? {
+                gained.remove(key.0, &old);
+            }
+            if let Some(new) = new {
+                gained.add(key.0, new);
+            }
+        }
+        let changed = changes.nodes.keys().copied();
+        let ids: BTreeSet<NodeId> = gained.nodes().chain(changed).collect();
+        for id in ids {
+            let before = self.disk.get::<Nodes>(Version::NOW, &id)?;
+            let links = before.as_ref().map(|node| node.nlink);
+            let node = match changes.get::<Nodes>(&id) {
+                Some(changed) => changed.cloned(),
+                None => before,
+            };
+            if let Some(mut node) = node {
+                let links = links.unwrap_or_else(|| own_links(id, node.kind));
+                node.nlink = gained.apply(id, links);
+                changes.set::<Nodes>(id, Some(node));
+            }
+        }
+        Ok(())
     }
 
     /// Returns the segments that any of its versions refers to.

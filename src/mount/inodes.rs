@@ -368,6 +368,14 @@ impl Inodes {
         }
     }
 
+    /// The numbers that the kernel holds of what the past shows.
+    pub(super) fn of_the_past(&self) -> Vec<u64> {
+        let table = self.table.lock();
+        let past = |held: &Held| held.view.tree().is_some_and(|tree| !tree.is_live());
+        let views = table.views.iter().filter(|(_, held)| past(held));
+        views.map(|(number, _)| *number).collect()
+    }
+
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.table.lock().views.len()

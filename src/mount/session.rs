@@ -182,6 +182,12 @@ impl Mirror {
         for node in &changed.nodes {
             self.notifications.invalidate_pages(node.0);
         }
+        if changed.past {
+            // The kernel caches the past for ever, and would go on showing what is forgotten.
+            for number in self.inodes.of_the_past() {
+                self.notifications.invalidate_pages(number);
+            }
+        }
     }
 }
 

@@ -13,9 +13,9 @@ use super::lock::Lock;
 use super::saves::PATIENCE;
 use super::{Pond, PondError};
 use crate::index::VersionInfo;
-use crate::oplog::{Oplog, OplogError, Stamp};
+use crate::oplog::{Commit, Oplog, OplogError, Stamp};
 use crate::tinyfs::{Changes, Time, Version, describe};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,6 +62,30 @@ impl Log {
     pub(super) fn version_of(&self, generation: u64) -> Option<VersionInfo> {
         let found = self.made.iter().rev().find(|(made, _)| *made == generation);
         found.map(|(_, info)| *info)
+    }
+
+    /// What a version changed, as the oplog has it.
+    pub(super) fn changes_of(&self, version: Version) -> Result<Changes, PondError> {
+        /// Why reading ends.
+        enum End {
+            Read(Changes),
+            Failed(OplogError),
+        }
+        impl From<OplogError> for End {
+            fn from(error: OplogError) -> End {
+                End::Failed(error)
+            }
+        }
+        let after = version.0.checked_sub(1).map(Version);
+        let mut take = |commit: Commit, changes| match commit.version == version {
+            true => Err(End::Read(changes)),
+            false => Err(End::Read(Changes::default())),
+        };
+        match self.oplog.replay(after, &mut take) {
+            Ok(()) => Ok(Changes::default()),
+            Err(End::Read(changes)) => Ok(changes),
+            Err(End::Failed(error)) => Err(error.into()),
+        }
     }
 
     fn note(&mut self, generation: u64, info: VersionInfo) {
@@ -146,36 +170,37 @@ impl Pond {
 
     /// Runs `change` on the present between two versions: what was acknowledged before it gets a
     /// version of its own, and so does what it leaves, with nothing else in it. `change` is given the
-    /// generation that ends before it. No save is under way, unless none ended for [`PATIENCE`].
+    /// generation that ends before it, and what `prepare` found while the log was held and operations
+    /// went on. No save is under way, unless none ended for [`PATIENCE`].
     ///
     /// Both versions are committed by [`Pond::commit`], which the caller has to call; if it fails, or
     /// after a crash, the next commit makes both.
-    pub(super) fn between_versions<T>(
+    pub(super) fn between_versions<P, T>(
         &self,
-        log: &mut MutexGuard<'_, Log>,
-        change: impl FnOnce(u64) -> Result<T, PondError>,
+        prepare: impl Fn(&Log) -> Result<P, PondError>,
+        change: impl FnOnce(u64, P) -> Result<T, PondError>,
     ) -> Result<T, PondError> {
         let until = Instant::now() + PATIENCE;
         let mut missed = 0;
         loop {
+            let mut log = self.log.lock();
             self.must_be_able_to_commit()?;
-            self.commit_sealed(log)?;
+            self.commit_sealed(&mut log)?;
+            let prepared = prepare(&log)?;
             let settling = self.flusher.settling.lock();
             self.prepare_to_seal()?;
             let alone = self.gate.alone();
             let changing = self.changing.lock();
             if self.saves.are_none() || self.committer.stopped() || Instant::now() >= until {
                 let before = self.index.seal();
-                let changed = change(before);
+                let changed = change(before, prepared);
                 self.index.seal();
                 return changed;
             }
-            drop((changing, alone, settling));
-            MutexGuard::unlocked(log, || {
-                self.saves.wait(until, || self.committer.stopped());
-                missed += 1;
-                std::thread::sleep(MISSED.saturating_mul(missed).min(MISSED_MOST));
-            });
+            drop((changing, alone, settling, log));
+            self.saves.wait(until, || self.committer.stopped());
+            missed += 1;
+            std::thread::sleep(MISSED.saturating_mul(missed).min(MISSED_MOST));
         }
     }
 
@@ -214,7 +239,7 @@ impl Pond {
     }
 
     /// Commits the sealed generations, the oldest first. Returns how many entries.
-    fn commit_sealed(&self, log: &mut Log) -> Result<u64, PondError> {
+    pub(super) fn commit_sealed(&self, log: &mut Log) -> Result<u64, PondError> {
         let mut done = self.commit_pending(log)?;
         while let Some(generation) = self.index.oldest_sealed() {
             {

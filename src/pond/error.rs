@@ -6,7 +6,7 @@ use crate::content::ContentError;
 use crate::disk::display_path;
 use crate::index::{Damage, IndexError};
 use crate::oplog::OplogError;
-use crate::tinyfs::{Errno, FsError};
+use crate::tinyfs::{Errno, FsError, Version};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -103,6 +103,15 @@ pub enum PondError {
     /// There is only one version.
     #[error("there is nothing to undo: no version changed anything")]
     NothingToUndo,
+    /// What a version changed is not known any more.
+    #[error("what version {0} changed cannot be told from what forgotten versions changed")]
+    Folded(Version),
+    /// What a version changed cannot be taken back alone.
+    #[error("version {0} changed what holds a path whose history was forgotten")]
+    Entangled(Version),
+    /// A removed file that is to be forgotten is open.
+    #[error("a removed file that was at {0} is still open")]
+    StillOpen(String),
     /// An operation on the tree failed.
     #[error("{0}")]
     Tree(#[source] FsError),
@@ -133,7 +142,11 @@ impl PondError {
         match self {
             PondError::Missing(_) | PondError::NotAPond(_) => 10,
             PondError::Locked { .. } => 11,
-            PondError::NoVersion(_) | PondError::NoPath(_) | PondError::NothingToUndo => 13,
+            PondError::NoVersion(_)
+            | PondError::NoPath(_)
+            | PondError::NothingToUndo
+            | PondError::Folded(_)
+            | PondError::Entangled(_) => 13,
             PondError::Identity { .. } | PondError::Leads { .. } | PondError::JournalDamaged(_) => {
                 4
             }
@@ -163,6 +176,8 @@ impl PondError {
             PondError::NoPath(_) => "no_path",
             PondError::ClockBehind(_) => "clock_behind",
             PondError::NothingToUndo => "no_version",
+            PondError::Folded(_) | PondError::Entangled(_) => "forgotten",
+            PondError::StillOpen(_) => "still_open",
             PondError::Tree(_) => "tree",
             PondError::Oplog(_) => "oplog",
             PondError::Index(_) => "index",
@@ -207,6 +222,12 @@ impl PondError {
             PondError::ClockBehind(_) => {
                 "set the clock; if it is right, and was ahead when that version was made, run this again with \
                  --trust-clock; --keep-last and --keep-tag need no clock".into()
+            }
+            PondError::Folded(_) | PondError::Entangled(_) => {
+                "`pondmount restore PATH --at VERSION` brings back what a version that is kept shows".into()
+            }
+            PondError::StillOpen(_) => {
+                "end the programs that have it open (`lsof +L1` lists them), and forget it then".into()
             }
             PondError::TagName(_) => {
                 "a name begins with a letter or `_` and has letters, digits, `.`, `_` and `-`; `latest` means something already".into()

@@ -18,6 +18,7 @@ mod glob;
 #[cfg(test)]
 mod glob_tests;
 mod id;
+mod links;
 mod map;
 mod matching;
 mod memory;
@@ -42,6 +43,7 @@ pub use error::{Errno, FsError, FsResult, describe};
 pub use extent::{Dentry, Extent, MAX_EXTENT, Stored};
 pub use glob::{Pattern, PatternError, substitute};
 pub use id::{ContentId, NodeId, SegmentId, Version};
+pub use links::{Links, own_links};
 pub use map::{Attrs, Entry, Extents, Map, MapId, Names, Nodes};
 pub use memory::MemoryStore;
 pub use name::{AttrName, MAX_NAME, Name, NameError};

@@ -156,6 +156,73 @@ fn a_secret_leaves_all_of_history() {
 }
 
 #[test]
+fn an_undo_after_forget_takes_back_only_what_the_newest_version_changed() {
+    let pond = Pond::new();
+    let mount = pond.mount_with(&["-o", "commit=3600"]);
+    let data = folder(mount.path(), "data");
+    file(&data, "x", "1\n");
+    let first = mount.sync();
+    file(mount.path(), "b", "a\n");
+    mount.sync();
+    pond.run(["forget", "data"]).within(mount.path()).ok();
+    pond.check();
+    let links = |path: &Path| fs::symlink_metadata(path).unwrap().nlink();
+    assert_eq!(links(&mount.version(first)), 2, "a past parent");
+    pond.run(["undo"]).within(mount.path()).ok();
+    assert_eq!(fs::read_to_string(data.join("x")).unwrap(), "1\n");
+    assert!(!mount.join("b").exists());
+    assert_eq!(links(mount.path()), 3);
+    pond.check();
+    // And the other way: what a version without the directory shows comes back with the right counts.
+    let at = first.to_string();
+    pond.run(["restore", "/", "--at", &at])
+        .env("POND_STORE", pond.store())
+        .ok();
+    assert!(!data.exists());
+    assert_eq!(links(mount.path()), 2);
+    pond.check();
+    let mount = mount.remount_without_index();
+    assert_eq!(links(mount.path()), 2);
+    mount.unmount();
+    pond.check();
+}
+
+#[test]
+fn forget_says_what_would_go_and_asks_on_a_terminal() {
+    let pond = Pond::new();
+    let mount = pond.mount_with(&["-o", "commit=3600"]);
+    file(mount.path(), "secret", "s");
+    let with = mount.sync();
+    fs::remove_file(mount.join("secret")).unwrap();
+    mount.sync();
+    let is_there = || mount.version(with).join("secret").exists();
+    let plan = pond.run(["--json", "forget", "-n", "secret"]);
+    let plan = plan.within(mount.path()).ok().json();
+    assert_eq!(
+        (number(&plan, "nodes"), number(&plan, "forgotten")),
+        (1, 1),
+        "{plan}"
+    );
+    assert!(is_there(), "it was only to be said");
+    // script(1) gives it a terminal.
+    let on_a_terminal = |answer: &str| {
+        let command = format!("{} forget secret", pond.binary().display());
+        let run = shell("printf '%s\\n' \"$2\" | script -qec \"$1\" /dev/null");
+        run.arg(command).arg(answer).within(mount.path()).outcome()
+    };
+    let said = on_a_terminal("n");
+    assert!(said.text().contains("[y/N]"), "{said}");
+    assert!(is_there(), "no was said");
+    assert_eq!(fs::read(mount.version(with).join("secret")).unwrap(), b"s");
+    on_a_terminal("y");
+    // Nor does the kernel show it any more, which has just read it.
+    assert!(!is_there(), "yes was said");
+    assert!(fs::read(mount.version(with).join("secret")).is_err());
+    mount.unmount();
+    pond.check();
+}
+
+#[test]
 fn forgetting_can_be_killed_at_any_moment() {
     let pond = Pond::new();
     let mount = pond.mount_with(&["-o", "commit=3600"]);

@@ -28,6 +28,9 @@ pub enum Forget {
     Path {
         /// The path.
         path: Raw,
+        /// Only say what.
+        #[serde(default)]
+        dry_run: bool,
     },
 }
 
@@ -42,6 +45,9 @@ pub struct ForgetReport {
     pub forgotten: usize,
     /// Which, as first and last of each run.
     pub runs: Vec<(u64, u64)>,
+    /// Files and directories that leave all versions but the newest.
+    #[serde(default)]
+    pub nodes: usize,
     /// What was below the path once, and stands elsewhere now with all its history.
     pub left: Vec<String>,
     /// Bytes of the oplog and the segments before.
@@ -62,7 +68,7 @@ pub(super) fn answer(pond: &Pond, about: &Forget) -> Result<Value, Failure> {
             let path = path.as_ref().map(|path| &path.0[..]);
             pond.prune_by_clock(policy, path, *dry_run, *trust_clock)?
         }
-        Forget::Path { path } => pond.forget(&path.0)?,
+        Forget::Path { path, dry_run } => pond.forget(&path.0, *dry_run)?,
     };
     json(&report(pruned))
 }
@@ -77,6 +83,7 @@ fn report(pruned: Pruned) -> ForgetReport {
         rules,
         forgotten: pruned.forgotten,
         runs: pruned.runs.iter().map(|run| (run.0.0, run.1.0)).collect(),
+        nodes: pruned.nodes,
         left: pruned.left,
         bytes_before: pruned.before,
         bytes_after: pruned.after,

@@ -5,9 +5,11 @@
 //! always: nothing is changed; what cannot be read is itself a finding, and the rest is looked at all the
 //! same.
 //!
-//! [`paths`] finds names for what is found, [`tree`] looks at one tree, [`data`] at content.
+//! [`paths`] finds names for what is found, [`tree`] looks at one tree, [`links`] at the link counts of every
+//! version, [`data`] at content.
 
 mod data;
+mod links;
 mod paths;
 mod tree;
 
@@ -43,6 +45,8 @@ pub(super) struct Findings {
     pub(super) index: bool,
     /// How much of it is of the index in the past.
     index_findings: usize,
+    /// Number of link counts that are wrong, in any version. A rewrite of the oplog corrects them.
+    pub(super) links: usize,
     /// Whether some of it is of the log, where a damaged checkpoint may be all that is wrong.
     pub(super) log: bool,
 }
@@ -57,7 +61,7 @@ impl Pond {
     /// Reads the whole oplog and compares what it says of the newest version with the index; checks
     /// the maps of that version against each other; looks whether the segments that any version needs
     /// are there, and with `read_data` reads and verifies all that was ever stored in them. Answers what
-    /// is wrong.
+    /// is wrong. Link counts are checked in every version.
     pub fn check(&self, read_data: bool) -> Result<Vec<Problem>, PondError> {
         Ok(self.look_for_damage(read_data)?.problems)
     }
@@ -105,10 +109,13 @@ impl Pond {
         let oplog = log.oplog();
         let mut damaged = Vec::new();
         oplog.audit(&mut |error| damaged.push(describe(&error)))?;
-        let mut tree = Changes::default();
+        let (mut tree, mut counts) = (Changes::default(), links::Counts::default());
         let read = oplog.replay(None, &mut |commit, changes| {
             found.paths.note(&changes);
             contents.note(&changes);
+            // The newest version is checked as a whole.
+            let is_past = commit.version < latest;
+            counts.check(commit.version, &tree, &changes, is_past, found);
             self.compare_version(commit.version, &tree, &changes, found);
             tree.absorb(changes);
             Ok::<(), OplogError>(())
@@ -121,6 +128,9 @@ impl Pond {
             }
             Err(error) => return Err(error.into()),
         };
+        if let Some(more) = found.links.checked_sub(MOST + 1) {
+            found.add(format!("{} more link counts are wrong", more + 1));
+        }
         damaged.dedup();
         found.log = !damaged.is_empty();
         damaged.into_iter().for_each(|text| found.add(text));

@@ -1,7 +1,7 @@
 //! One tree: whether its maps agree with each other.
 
 use super::Findings;
-use crate::tinyfs::{Changes, ContentId, Kind, Node, NodeId};
+use crate::tinyfs::{Changes, ContentId, Links, Node, NodeId, own_links};
 use std::collections::{HashMap, HashSet};
 
 /// The live nodes of a tree.
@@ -19,7 +19,7 @@ pub(super) fn check(tree: &Changes, found: &mut Findings) {
 
 /// Names lead to nodes, and every node has as many as it says.
 fn names(tree: &Changes, found: &mut Findings) {
-    let mut links: HashMap<NodeId, u32> = HashMap::new();
+    let mut links = Links::default();
     for ((dir, name), dentry) in &tree.names {
         let Some(dentry) = dentry else { continue };
         let node = tree.nodes.get(&dentry.child).and_then(Option::as_ref);
@@ -35,22 +35,18 @@ fn names(tree: &Changes, found: &mut Findings) {
                 dentry.kind, node.kind
             ));
         }
-        *links.entry(dentry.child).or_default() += 1;
-        if node.kind == Kind::Directory {
-            *links.entry(dentry.child).or_default() += 1;
-            *links.entry(*dir).or_default() += 1;
-            if node.parent != Some(*dir) {
-                found.add(format!("{path}: it says that it stands elsewhere"));
-            }
+        links.add(*dir, dentry);
+        if node.is_dir() && node.parent != Some(*dir) {
+            found.add(format!("{path}: it says that it stands elsewhere"));
         }
         if !matches!(tree.nodes.get(dir), Some(Some(parent)) if parent.is_dir()) {
             found.add(format!("{path}: there is no directory {dir}"));
         }
     }
-    *links.entry(NodeId::ROOT).or_default() += 2;
     for (id, node) in nodes(tree) {
-        let there = links.get(&id).copied().unwrap_or(0);
+        let there = links.apply(id, own_links(id, node.kind));
         if there != node.nlink {
+            found.links += 1;
             let path = found.paths.of(id.0);
             let says = node.nlink;
             found.add(format!("{path}: it has {there} links and says {says}"));

@@ -1,9 +1,12 @@
 //! The past brought back into the present, as one change that is itself a version.
 
-use crate::index::VersionInfo;
+use crate::index::{Index, VersionInfo};
+use crate::pond::commit::Log;
+use crate::pond::prune::Folded;
 use crate::pond::{Pond, PondError};
-use crate::tinyfs::ops::{self, Place, Restored};
-use crate::tinyfs::{Changes, FsResult, Tx, Version, describe};
+use crate::tinyfs::ops::{self, Place, Restored, Reverted};
+use crate::tinyfs::{Changes, Errno, FsResult, NodeId, Nodes, Store, Tx, Version, describe};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What was brought back.
@@ -22,6 +25,26 @@ enum Undone {
     /// The changes that are in no version yet, as the generation that ends with them.
     Open(u64),
     Version(VersionInfo),
+}
+
+/// A version that can be taken back.
+struct Committed {
+    info: VersionInfo,
+    /// The version before it.
+    since: Version,
+    changes: Changes,
+    /// Nodes of which nobody knows what it changed.
+    kept: BTreeSet<NodeId>,
+}
+
+impl Committed {
+    fn reverted(&self) -> Reverted<'_> {
+        Reverted {
+            since: self.since,
+            changes: &self.changes,
+            kept: &self.kept,
+        }
+    }
 }
 
 /// Is told of what changes in the tree otherwise than by its own requests.
@@ -57,53 +80,117 @@ impl Pond {
     /// What was there until then has a version of its own when this returns, and what came back has
     /// the next one. Neither holds half of a save, unless saves go on for a minute.
     pub fn restore(&self, place: Option<Place<'_>>, at: Version) -> Result<Return, PondError> {
-        let mut log = self.log.lock();
-        let restored = self.between_versions(&mut log, |before| {
-            // No version is forgotten while `log` is held.
-            self.check_version(at)?;
-            let restored = self.restore_live(place, at).map_err(PondError::Tree)?;
-            Ok((before + 1, restored))
+        // No version is forgotten while the log is held.
+        let is_there = |_: &Log| self.check_version(at);
+        let restored = self.between_versions(is_there, |before, ()| {
+            let restored = self.change_history(|tx, is_open, fresh| {
+                ops::restore(tx, (self.clock)(), place, at, is_open, fresh)
+            });
+            Ok((before + 1, restored.map_err(PondError::Tree)?))
         });
-        drop(log);
         let (generation, restored) = self.made_in_between(restored)?;
         self.returned(at, generation, &restored)
     }
 
-    /// Makes the whole tree as it was before the newest version that changed it: to name a version makes one
-    /// too. Answers which that was, and what came of it.
+    /// Takes back what the newest version changed, and nothing else: to name a version makes one too, which
+    /// changes nothing. Answers which that was, and what came of it.
+    ///
+    /// Errors: [`PondError::Folded`] and [`PondError::Entangled`] where what that version changed cannot be
+    /// told from, or parted from, what versions changed that are forgotten.
     pub fn undo(&self) -> Result<(VersionInfo, Return), PondError> {
-        let mut log = self.log.lock();
-        let undone = self.between_versions(&mut log, |before| {
-            let latest = self.latest();
-            let mut undone = match self.index.sealed(before)?.is_empty() {
-                true => Undone::Version(latest),
-                false => Undone::Open(before),
-            };
-            loop {
-                let target = match undone {
-                    Undone::Open(_) => Some(latest),
-                    Undone::Version(info) => match info.version.0.checked_sub(1).map(Version) {
-                        Some(earlier) => self.index.nth_back(earlier, 0)?,
-                        None => None,
-                    },
+        let undone = self.between_versions(
+            |log| Ok((self.latest(), self.newest_change(log))),
+            |before, (latest, committed)| {
+                let (changes, none) = (self.index.sealed(before)?, BTreeSet::new());
+                let open = Reverted {
+                    since: latest.version,
+                    changes: &changes,
+                    kept: &none,
                 };
-                let target = target.ok_or(PondError::NothingToUndo)?;
-                let restored = self.restore_live(None, target.version);
-                let restored = restored.map_err(PondError::Tree)?;
-                if !restored.is_nothing() {
-                    return Ok((before + 1, undone, target.version, restored));
+                if open.is_visible(&self.index).map_err(PondError::Tree)? {
+                    let restored = self.take_back(open).map_err(PondError::Tree)?;
+                    return Ok((before + 1, Undone::Open(before), open.since, restored));
                 }
-                undone = Undone::Version(target);
-            }
-        });
-        drop(log);
-        let (generation, undone, target, restored) = self.made_in_between(undone)?;
-        let done = self.returned(target, generation, &restored)?;
+                let committed = committed?;
+                let restored = self.take_back(committed.reverted());
+                let restored = restored.map_err(|error| match error.errno() {
+                    Errno::EBUSY => PondError::Entangled(committed.info.version),
+                    _ => PondError::Tree(error),
+                })?;
+                let undone = Undone::Version(committed.info);
+                Ok((before + 1, undone, committed.since, restored))
+            },
+        );
+        let (generation, undone, since, restored) = self.made_in_between(undone)?;
+        let done = self.returned(since, generation, &restored)?;
         let undone = match undone {
             Undone::Version(info) => info,
             Undone::Open(generation) => self.version_of(generation),
         };
         Ok((undone, done))
+    }
+
+    /// The newest version that changed anything that can be seen.
+    fn newest_change(&self, log: &Log) -> Result<Committed, PondError> {
+        let mut info = self.latest();
+        loop {
+            let earlier = match info.version.0.checked_sub(1).map(Version) {
+                Some(earlier) => self.index.nth_back(earlier, 0)?,
+                None => None,
+            };
+            let earlier = earlier.ok_or(PondError::NothingToUndo)?;
+            let kept = match self.folded_into(info.version).map_err(PondError::Tree)? {
+                Folded::Everything => return Err(PondError::Folded(info.version)),
+                Folded::Nodes(nodes) => self.all_below(info.version, nodes),
+            };
+            let found = Committed {
+                info,
+                since: earlier.version,
+                changes: log.changes_of(info.version)?,
+                kept: kept.map_err(PondError::Tree)?,
+            };
+            let none = BTreeSet::new();
+            let all = Reverted {
+                kept: &none,
+                ..found.reverted()
+            };
+            let is_visible = |what: Reverted<'_>| what.is_visible(&self.index);
+            if is_visible(found.reverted()).map_err(PondError::Tree)? {
+                return Ok(found);
+            }
+            if is_visible(all).map_err(PondError::Tree)? {
+                return Err(PondError::Folded(info.version));
+            }
+            info = earlier;
+        }
+    }
+
+    /// These nodes, and all that is below them at a version; but no file that has a name elsewhere too,
+    /// whose history was not forgotten.
+    fn all_below(&self, at: Version, nodes: Vec<NodeId>) -> FsResult<BTreeSet<NodeId>> {
+        let mut names: BTreeMap<NodeId, u32> = BTreeMap::new();
+        let mut found = BTreeSet::new();
+        let mut waiting = nodes;
+        while let Some(id) = waiting.pop() {
+            *names.entry(id).or_default() += 1;
+            if found.insert(id) && self.has_node(at, id)? && self.node(at, id)?.is_dir() {
+                let below = self.list(at, id)?;
+                waiting.extend(below.iter().map(|(_, dentry)| dentry.child));
+            }
+        }
+        for (id, names) in names {
+            let node = self.index.get::<Nodes>(at, &id)?;
+            if node.is_some_and(|node| !node.is_dir() && node.nlink > names) {
+                found.remove(&id);
+            }
+        }
+        Ok(found)
+    }
+
+    fn take_back(&self, what: Reverted<'_>) -> FsResult<Restored> {
+        self.change_history(|tx, is_open, fresh| {
+            ops::revert(tx, (self.clock)(), what, is_open, fresh)
+        })
     }
 
     /// What came of a change between two versions. Where it failed, what was changed until then still
@@ -147,12 +234,18 @@ impl Pond {
         }
     }
 
-    /// Changes the present. The caller holds `changing`.
-    fn restore_live(&self, place: Option<Place<'_>>, at: Version) -> FsResult<Restored> {
+    /// Changes the present by what was. The caller holds `changing`.
+    fn change_history(
+        &self,
+        change: impl FnOnce(
+            &mut Tx<'_, Index>,
+            &dyn Fn(NodeId) -> bool,
+            &mut dyn FnMut() -> u64,
+        ) -> FsResult<Restored>,
+    ) -> FsResult<Restored> {
         let mut tx = Tx::new(&self.index);
         let is_open = |id| self.pins.is_pinned(id);
-        let fresh = || self.index.new_id();
-        let restored = ops::restore(&mut tx, (self.clock)(), place, at, is_open, fresh)?;
+        let restored = change(&mut tx, &is_open, &mut || self.index.new_id())?;
         self.index.apply(tx.finish(), None);
         for unlinked in restored.unlinked.iter().filter(|gone| is_open(gone.id)) {
             self.index.apply(Changes::default(), Some(unlinked.clone()));

@@ -100,6 +100,11 @@ impl Pond {
         };
         let kept =
             serde_json::to_vec(&kept).map_err(|error| PondError::Tree(FsError::store(error)))?;
+        // No version is forgotten while the log is held.
+        let log = self.log.lock();
+        if self.version(version).map_err(PondError::Tree)?.is_none() {
+            return Err(PondError::NoVersion(version.to_string()));
+        }
         let taken = self
             .change(|tx| {
                 let key = (NodeId::POND, key);
@@ -110,6 +115,7 @@ impl Pond {
                 Ok(false)
             })
             .map_err(PondError::Tree)?;
+        drop(log);
         match taken {
             true => Err(PondError::TagTaken(name.to_owned())),
             false => self.sync().map(|_| tag),

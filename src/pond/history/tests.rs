@@ -387,6 +387,74 @@ fn restorations(life: &mut Life, seed: u8) {
     }
 }
 
+/// What of a tree has to be the same, whichever nodes are copies; of bytes a part of their hash.
+type Alike = BTreeMap<String, (Kind, u16, i64, u32, u64, [u8; 4], Vec<u8>)>;
+
+pub(in crate::pond) fn alike(seen: &Seen) -> Alike {
+    let shape = |(path, (_, n, bytes, attrs)): (&Vec<u8>, &What)| {
+        let hash = *blake3::hash(bytes).as_bytes().first_chunk().unwrap();
+        let shape = (
+            n.kind,
+            n.mode,
+            n.mtime.sec,
+            n.nlink,
+            n.size,
+            hash,
+            attrs.clone(),
+        );
+        (String::from_utf8_lossy(path).into_owned(), shape)
+    };
+    seen.iter().map(shape).collect()
+}
+
+/// An undo makes everything as it was before the newest version, and the next one takes that back.
+fn undos(seed: u8) {
+    let mut life = Life::new(seed);
+    life.commit();
+    for round in 0..20 {
+        let before = see(&life.pond, Version::NOW);
+        // A node that somebody holds on to, whatever becomes of it.
+        let ids: Vec<NodeId> = before.values().map(|(id, ..)| *id).collect();
+        let held = ids.get(life.below(ids.len() as u64 + 1) as usize).copied();
+        held.into_iter().for_each(|id| life.pond.pin(id));
+        let steps = 1 + life.below(9);
+        (0..steps).for_each(|_| life.step());
+        // Sometimes what is undone has a version already, and another one has only given it a name.
+        let case = life.below(3);
+        if case > 0 {
+            life.commit();
+        }
+        if case > 1 {
+            let name = format!("t{round}");
+            life.pond.give_tag(&name, None, "").unwrap();
+        }
+        let after = see(&life.pond, Version::NOW);
+        if alike(&before) == alike(&after) {
+            held.into_iter().for_each(|id| life.pond.unpin(id, 1));
+            continue;
+        }
+        life.pond.undo().unwrap();
+        let undone = see(&life.pond, Version::NOW);
+        assert_eq!(alike(&undone), alike(&before), "seed {seed}, round {round}");
+        if life.below(2) == 0 {
+            life.pond.undo().unwrap();
+            let again = see(&life.pond, Version::NOW);
+            assert_eq!(alike(&again), alike(&after), "seed {seed}, round {round}");
+        }
+        held.into_iter().for_each(|id| life.pond.unpin(id, 1));
+        life.commit();
+    }
+    assert_eq!(life.pond.check(true).unwrap(), Vec::new(), "seed {seed}");
+    life.pond.close().unwrap();
+}
+
+#[test]
+fn an_undo_takes_back_the_newest_version_and_another_one_the_undo() {
+    for seed in 1..=16 {
+        undos(seed);
+    }
+}
+
 #[test]
 fn the_past_is_told_as_it_was_seen() {
     for seed in 1..=12 {

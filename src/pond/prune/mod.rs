@@ -6,27 +6,31 @@
 //! puts the new in their place; a crash leaves the one or the other.
 //!
 //! The table is written anew as though only the kept versions had ever been committed ([`slots`]), and a new
-//! index with it. Segments of which less than half is needed are copied together; those that nothing needs go.
-//! Operations and flushes go on meanwhile; commits wait.
+//! index with it, in which link counts agree with the names of each version. Segments of which less than half is
+//! needed are copied together; those that nothing needs go. Operations and flushes go on meanwhile; commits wait.
+//!
+//! [`forget`] takes a path out of history, [`scope`] finds what it led to, [`notes`] says what was forgotten.
 
+mod forget;
+mod notes;
 mod policy;
 mod scope;
 mod slots;
 
+pub(in crate::pond) use notes::Folded;
 pub use policy::{Policy, Within};
 
 use super::commit::{Log, replay};
-use super::history::{OWN, Timeline};
+use super::history::Timeline;
 use super::open::REBUILD;
 use super::{Pond, PondError};
 use crate::index::VersionInfo;
 use crate::oplog::{Commit, Stamp};
+use crate::tinyfs::ops::Restored;
 use crate::tinyfs::{
-    AttrName, Attrs, Changes, ContentId, Entries, Extent, Extents, FsError, FsResult, NodeId,
-    SegmentId, Stored, Version, describe, ops,
+    Changes, ContentId, Entries, Extent, Extents, SegmentId, Stored, Version, describe,
 };
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use notes::{note_folded, note_pruned};
 use slots::{Scope, Slots};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
@@ -47,6 +51,8 @@ pub struct Pruned {
     pub forgotten: usize,
     /// Which: the first and the last of each run.
     pub runs: Vec<(Version, Version)>,
+    /// Files and directories that leave all versions but the newest.
+    pub nodes: usize,
     /// What was below the path once, and stands elsewhere now with all its history.
     pub left: Vec<String>,
     /// Bytes of the oplog and the segments before.
@@ -55,11 +61,33 @@ pub struct Pruned {
     pub after: u64,
 }
 
-/// What the pond notes of its own pruning.
-#[derive(Serialize, Deserialize)]
-struct Noted {
-    /// Versions up to here that are not listed are forgotten.
-    to: u64,
+/// What a rewrite of the history is for.
+#[derive(Clone, Copy)]
+pub(in crate::pond) enum Purpose<'a> {
+    /// Versions are forgotten.
+    Prune,
+    /// Versions of these nodes are forgotten.
+    PruneNodes(&'a Scope),
+    /// These nodes leave all versions that are not kept, and their bytes the segments.
+    Erase(&'a Scope),
+    /// Nothing is forgotten: link counts of past versions are corrected.
+    CorrectLinks,
+}
+
+impl<'a> Purpose<'a> {
+    fn scope(self) -> Option<&'a Scope> {
+        match self {
+            Purpose::PruneNodes(scope) | Purpose::Erase(scope) => Some(scope),
+            Purpose::Prune | Purpose::CorrectLinks => None,
+        }
+    }
+
+    fn erased(self) -> Option<&'a Scope> {
+        match self {
+            Purpose::Erase(scope) => Some(scope),
+            _ => None,
+        }
+    }
 }
 
 impl Pond {
@@ -87,6 +115,9 @@ impl Pond {
             false => self.identity()?.prune.unwrap_or_default(),
         };
         self.sync()?;
+        let alone = self.keeper.alone();
+        let mut log = self.log.lock();
+        // Until the log is released, nobody names a version that is there now.
         let tags: Vec<(String, Version)> = (self.tags().map_err(PondError::Tree)?.into_iter())
             .map(|tag| (tag.name, tag.version))
             .collect();
@@ -97,8 +128,7 @@ impl Pond {
         {
             return Err(PondError::NoVersion(missing.clone()));
         }
-        let _alone = self.keeper.alone();
-        let mut log = self.log.lock();
+        self.commit_sealed(&mut log)?;
         let versions = self.versions(Version(0), Version::NOW)?;
         let now = trusts_clock.then(|| (self.clock)());
         if policy.goes_by_time()
@@ -109,12 +139,14 @@ impl Pond {
         }
         let dates = self.dates(&versions, now).map_err(PondError::Tree)?;
         let kept = policy.kept(&dates, &tags);
-        let (scope, left) = path.map(|path| self.scope_of(path)).transpose()?.unzip();
+        let found = path.map(|path| self.scope_of(path)).transpose()?;
         let runs = runs_of(&versions, &kept);
         let mut done = Pruned {
             forgotten: versions.len() - kept.len(),
             runs,
-            left: left.unwrap_or_default(),
+            left: found
+                .as_ref()
+                .map_or(Vec::new(), |found| found.left.clone()),
             before: self.stored_bytes(&log)?,
             kept,
             ..Pruned::default()
@@ -122,8 +154,15 @@ impl Pond {
         done.after = done.before;
         if !dry_run && (done.forgotten > 0 || !policy.is_given()) {
             let kept = done.kept.keys().copied().collect();
-            self.rewrite(&mut log, &kept, scope.as_ref(), false)?;
+            let purpose = match &found {
+                Some(found) => Purpose::PruneNodes(&found.scope),
+                None => Purpose::Prune,
+            };
+            let rewritten = self.rewrite(&mut log, &kept, purpose);
             done.after = self.stored_bytes(&log)?;
+            drop((log, alone));
+            self.announce_forgotten();
+            rewritten?;
         }
         Ok(done)
     }
@@ -154,44 +193,29 @@ impl Pond {
         Ok(EVERY)
     }
 
-    /// Forgets all that a path led to in any version but the newest, and erases the bytes that nothing else
-    /// needs. What it leads to now stays.
-    pub fn forget(&self, path: &[u8]) -> Result<Pruned, PondError> {
-        self.sync()?;
-        let _alone = self.keeper.alone();
-        let mut log = self.log.lock();
-        let versions = self.versions(Version(0), Version::NOW)?;
-        let (scope, left) = self.scope_of(path)?;
-        let kept: BTreeSet<Version> = versions
-            .last()
-            .map(|info| info.version)
-            .into_iter()
-            .collect();
-        let before = self.stored_bytes(&log)?;
-        self.rewrite(&mut log, &kept, Some(&scope), true)?;
-        Ok(Pruned {
-            left,
-            before,
-            after: self.stored_bytes(&log)?,
-            ..Pruned::default()
-        })
-    }
-
     /// Whether a version was forgotten since the pond was opened, so that who still looks at it must not be
     /// shown another.
     pub fn is_forgotten(&self, version: Version) -> bool {
         self.forgotten.lock().contains(&version)
     }
 
-    /// Versions up to this one that are not listed are forgotten.
-    pub(super) fn pruned_to(&self) -> FsResult<Version> {
-        let key = own("pruned").map_err(FsError::store)?;
-        let noted = ops::xattr(&self.index, Version::NOW, NodeId::POND, &key)?;
-        let Some(noted) = noted else {
-            return Ok(Version(0));
-        };
-        let noted: Noted = serde_json::from_slice(&noted).map_err(FsError::store)?;
-        Ok(Version(noted.to))
+    /// Has the mount drop what the kernel caches of the past. The caller holds no lock.
+    fn announce_forgotten(&self) {
+        self.announce(&Restored {
+            past: true,
+            ..Restored::default()
+        });
+    }
+
+    /// Writes the whole history anew, with correct link counts in every version.
+    pub(super) fn correct_links(&self) -> Result<(), PondError> {
+        self.sync()?;
+        let _alone = self.keeper.alone();
+        let mut log = self.log.lock();
+        self.commit_sealed(&mut log)?;
+        let versions = self.versions(Version(0), Version::NOW)?;
+        let all = versions.iter().map(|info| info.version).collect();
+        self.rewrite(&mut log, &all, Purpose::CorrectLinks)
     }
 
     /// Bytes of all segments and of the oplog.
@@ -200,14 +224,12 @@ impl Pond {
         Ok(segments + log.oplog().bytes()?)
     }
 
-    /// Writes table, index and segments anew, with the versions that are kept. With `erase`, no byte that only
-    /// the scope needed stays in any segment.
+    /// Writes table, index and segments anew, with the versions that are kept.
     pub(in crate::pond) fn rewrite(
         &self,
         log: &mut Log,
         kept: &BTreeSet<Version>,
-        scope: Option<&Scope>,
-        erase: bool,
+        purpose: Purpose<'_>,
     ) -> Result<(), PondError> {
         if let Some(reason) = self.health.reason() {
             return Err(PondError::ReadOnly(reason));
@@ -216,7 +238,12 @@ impl Pond {
         let before: Vec<Version> = (self.versions(Version(0), Version::NOW)?.iter())
             .map(|info| info.version)
             .collect();
-        let (mut contents, mut needed) = (HashSet::new(), Needed::default());
+        let scope = purpose.scope();
+        // A file that is removed and still open reads what is committed of its content from the index.
+        let (mut contents, mut needed) = (self.index.orphan_contents(), Needed::default());
+        if let Some(erased) = purpose.erased() {
+            contents.retain(|content| !erased.contents.contains(content));
+        }
         self.each_kept(log, kept, scope, None, &mut |_, changes| {
             let nodes = changes.nodes.values().flatten();
             contents.extend(nodes.filter_map(|node| node.content));
@@ -227,7 +254,7 @@ impl Pond {
             Ok(())
         })?;
         self.content.end_segment();
-        let sparse = self.sparse(log, &needed, scope.filter(|_| erase))?;
+        let sparse = self.sparse(log, &needed, purpose.erased())?;
         // What is written before anything goes: the table, and what is copied of segments.
         let copied = sparse
             .iter()
@@ -238,6 +265,7 @@ impl Pond {
         let mut rewrite = log.oplog_mut().rewrite()?;
         let mut rebuild = self.index.rebuild(self.id)?;
         let newest = kept.last().copied();
+        let folded = self.folded_by(purpose, kept, &before)?;
         let mut moved = HashMap::new();
         self.each_kept(
             log,
@@ -246,8 +274,13 @@ impl Pond {
             Some(&contents),
             &mut |mut info, mut changes| {
                 self.relocate(&mut changes.extents, &sparse, &mut moved);
-                if Some(info.version) == newest && scope.is_none() {
-                    changes.set::<Attrs>(note(info.version)?.0, Some(note(info.version)?.1));
+                if Some(info.version) == newest {
+                    if matches!(purpose, Purpose::Prune) {
+                        note_pruned(&mut changes, info.version)?;
+                    }
+                    if let Some((already, more)) = &folded {
+                        note_folded(&mut changes, info.version, already, more)?;
+                    }
                 }
                 let changes = rebuild.push(info, changes)?;
                 info.changes = changes.len() as u64;
@@ -279,6 +312,30 @@ impl Pond {
         segments.extend(self.index.open_segments());
         self.content.retain(&segments)?;
         Ok(())
+    }
+
+    /// What the newest version is to show as its own change, of what was changed by the versions before
+    /// it that are forgotten; and what it did already.
+    fn folded_by(
+        &self,
+        purpose: Purpose<'_>,
+        kept: &BTreeSet<Version>,
+        before: &[Version],
+    ) -> Result<Option<(Folded, Folded)>, PondError> {
+        let [.., last_but_one, newest] = before else {
+            return Ok(None);
+        };
+        let more = match purpose {
+            Purpose::CorrectLinks => return Ok(None),
+            _ if kept.contains(last_but_one) => return Ok(None),
+            Purpose::Prune => Folded::Everything,
+            Purpose::PruneNodes(scope) | Purpose::Erase(scope) => match scope.root {
+                Some(root) => Folded::Nodes(vec![root]),
+                None => return Ok(None),
+            },
+        };
+        let already = self.folded_into(*newest).map_err(PondError::Tree)?;
+        Ok(Some((already, more)))
     }
 
     /// Visits the versions that are to be, in order, with their changes. Extents of other contents than
@@ -412,19 +469,6 @@ impl Needed {
             }
         }
     }
-}
-
-/// The attribute of the pond that says up to where it was pruned.
-fn note(to: Version) -> Result<((NodeId, AttrName), Bytes), PondError> {
-    let key = own("pruned").map_err(|error| PondError::Tree(FsError::store(error)))?;
-    let noted = serde_json::to_vec(&Noted { to: to.0 });
-    let noted = noted.map_err(|error| PondError::Tree(FsError::store(error)))?;
-    Ok(((NodeId::POND, key), Bytes::from(noted)))
-}
-
-/// The name of an attribute of the pond that is no tag.
-fn own(name: &str) -> Result<AttrName, crate::tinyfs::NameError> {
-    AttrName::new(&[OWN, name.as_bytes()].concat())
 }
 
 #[cfg(test)]

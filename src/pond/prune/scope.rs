@@ -1,17 +1,26 @@
 //! All that a path ever led to.
 
 use super::slots::Scope;
+use crate::index::Link;
 use crate::pond::{Pond, PondError};
 use crate::tinyfs::{Name, Names, NodeId, Nodes, Version};
 use std::collections::{HashMap, HashSet};
+
+/// All that a path led to.
+pub(super) struct Found {
+    pub(super) scope: Scope,
+    /// The paths of what was there once and stands elsewhere now. It is not of the scope.
+    pub(super) left: Vec<String>,
+    /// When the path led to something of the scope.
+    pub(super) shown: Vec<Link>,
+}
 
 /// All names that a directory has and had, with what they led to.
 type Children = HashMap<NodeId, HashSet<(Name, NodeId)>>;
 
 impl Pond {
-    /// What `path` leads and led to, with all that was ever below it; and the paths of what was there once
-    /// and stands elsewhere now, which is not of the scope.
-    pub(super) fn scope_of(&self, path: &[u8]) -> Result<(Scope, Vec<String>), PondError> {
+    /// What `path` leads and led to, with all that was ever below it.
+    pub(super) fn scope_of(&self, path: &[u8]) -> Result<Found, PondError> {
         let mut children: Children = HashMap::new();
         (self.index).visit_history::<Names>(&mut |(dir, name), dentry| {
             children
@@ -54,7 +63,7 @@ impl Pond {
             let mut elsewhere = Vec::new();
             for id in &found {
                 let links = self.index.links(*id)?;
-                let stands = |link: &&crate::index::Link| {
+                let stands = |link: &&Link| {
                     link.ended == Version::NOW
                         && !found.contains(&link.dir)
                         && !ends.contains(&(link.dir, link.name.clone()))
@@ -72,7 +81,15 @@ impl Pond {
                 left.extend(at.map(|at| String::from_utf8_lossy(&at).into_owned()));
             }
         }
+        let mut shown = Vec::new();
+        for (dir, name) in &ends {
+            shown.extend(self.index.name_history(*dir, name)?);
+        }
+        shown.retain(|link| found.contains(&link.child));
+        let newest = self.latest().version;
+        let root = self.find(newest, path).map_err(PondError::Tree)?;
         let mut scope = Scope {
+            root: root.filter(|root| found.contains(root)),
             nodes: found,
             ..Scope::default()
         };
@@ -81,6 +98,6 @@ impl Pond {
                 scope.contents.extend(node.content);
             }
         })?;
-        Ok((scope, left))
+        Ok(Found { scope, left, shown })
     }
 }

@@ -10,6 +10,8 @@ use std::collections::{BTreeSet, HashSet};
 /// The part of the tree whose history is thinned.
 #[derive(Debug, Default)]
 pub(in crate::pond) struct Scope {
+    /// What the path leads to in the newest version, if that is one of the nodes.
+    pub root: Option<NodeId>,
     pub nodes: HashSet<NodeId>,
     /// All contents that these nodes ever had.
     pub contents: HashSet<ContentId>,

@@ -1,8 +1,9 @@
 //! Forgetting, in random lives of a tree: what is kept shows what it showed, and nothing else is left.
 
 use super::*;
-use crate::pond::history::tests::{Life, Seen, see};
+use crate::pond::history::tests::{Life, Seen, alike, see};
 use crate::pond::{OpenOptions, Pond};
+use crate::tinyfs::{NodeId, Nodes};
 use std::sync::Arc;
 
 fn grown(seed: u8) -> Life {
@@ -88,6 +89,30 @@ fn versions_that_are_kept_show_what_they_showed() {
     }
 }
 
+/// The directory that a path is in, if it is there.
+fn dir_of(seen: &Seen, path: &[u8]) -> Option<NodeId> {
+    match path.iter().rposition(|b| *b == b'/') {
+        Some(end) => seen.get(&path[..end]).map(|(id, ..)| *id),
+        None => Some(NodeId::ROOT),
+    }
+}
+
+/// Gives each node the links that the paths say.
+fn count_links(seen: &mut Seen) {
+    let mut links = crate::tinyfs::Links::default();
+    for (path, (child, node, ..)) in &*seen {
+        let dir = dir_of(seen, path).expect("the directory around it");
+        let dentry = crate::tinyfs::Dentry {
+            child: *child,
+            kind: node.kind,
+        };
+        links.add(dir, &dentry);
+    }
+    for (id, node, ..) in seen.values_mut() {
+        node.nlink = links.apply(*id, crate::tinyfs::own_links(*id, node.kind));
+    }
+}
+
 #[test]
 fn a_path_that_is_forgotten_was_never_there() {
     let mut forgotten = 0;
@@ -99,14 +124,14 @@ fn a_path_that_is_forgotten_was_never_there() {
             .collect();
         let n = life.below(paths.len() as u64) as usize;
         let path = paths.into_iter().nth(n).unwrap();
-        let (scope, _) = life.pond.scope_of(&path).unwrap();
+        let scope = life.pond.scope_of(&path).unwrap().scope;
         // With rules that keep the newest version alone, that is the same.
         let newest_alone = Policy {
             keep_last: 1,
             ..Policy::default()
         };
         match seed % 2 {
-            0 => life.pond.forget(&path).unwrap(),
+            0 => life.pond.forget(&path, false).unwrap(),
             _ => life.pond.prune(&newest_alone, Some(&path), false).unwrap(),
         };
         forgotten += scope.nodes.len();
@@ -125,6 +150,7 @@ fn a_path_that_is_forgotten_was_never_there() {
                     .iter()
                     .any(|gone| path == gone || path.starts_with(&[gone, &b"/"[..]].concat()))
             });
+            count_links(seen);
         }
         let there = numbers(&life.pond);
         life.versions.retain(|version, _| there.contains(version));
@@ -185,9 +211,203 @@ fn the_bytes_of_what_is_forgotten_are_gone_and_those_of_others_stay() {
     life.pond.unlink(&caller, NodeId::ROOT, &name).unwrap();
     life.commit();
     assert!(holds(&life.pond, &secret[..100]) && holds(&life.pond, &other[..100]));
-    life.pond.forget(b"/secret").unwrap();
+    life.pond.forget(b"/secret", false).unwrap();
     assert!(!holds(&life.pond, &secret[..100]) && holds(&life.pond, &other[..100]));
     assert_eq!(life.pond.find(Version(1), b"secret").unwrap(), None);
     assert_eq!(life.pond.check(true).unwrap(), Vec::new());
     life.pond.close().unwrap();
+}
+
+const CALLER: crate::tinyfs::ops::Caller = crate::tinyfs::ops::Caller {
+    uid: 0,
+    gid: 0,
+    member: true,
+    now: crate::tinyfs::Time {
+        sec: 1_700_000_000,
+        nsec: 0,
+    },
+};
+
+fn name(text: &str) -> crate::tinyfs::Name {
+    crate::tinyfs::Name::new(text.as_bytes()).unwrap()
+}
+
+fn make(pond: &Pond, kind: crate::tinyfs::Kind, dir: NodeId, text: &str) -> NodeId {
+    let new = crate::tinyfs::ops::NewNode {
+        kind,
+        mode: 0o755,
+        rdev: 0,
+        target: b"",
+    };
+    pond.create(&CALLER, dir, &name(text), &new).unwrap().0
+}
+
+fn file(pond: &Pond, dir: NodeId, text: &str, bytes: &[u8]) -> NodeId {
+    let id = make(pond, crate::tinyfs::Kind::File, dir, text);
+    pond.write(&CALLER, id, 0, bytes).unwrap();
+    id
+}
+
+#[test]
+fn a_removed_file_that_is_open_keeps_its_bytes_while_versions_are_forgotten() {
+    let life = Life::new(98);
+    let pond = &life.pond;
+    let bytes = vec![7; 20_000];
+    let id = file(pond, NodeId::ROOT, "open", &bytes);
+    pond.sync().unwrap();
+    pond.pin(id);
+    pond.unlink(&CALLER, NodeId::ROOT, &name("open")).unwrap();
+    pond.sync().unwrap();
+    let newest = Policy {
+        keep_last: 1,
+        ..Policy::default()
+    };
+    pond.prune(&newest, None, false).unwrap();
+    assert!(pond.read(Version::NOW, id, 0, 30_000).unwrap() == bytes);
+    pond.unpin(id, 1);
+    assert_eq!(pond.check(true).unwrap(), Vec::new());
+    pond.close().unwrap();
+}
+
+#[test]
+fn an_undo_after_a_path_was_forgotten_takes_back_only_what_the_newest_version_changed() {
+    let (mut kept, mut refused) = (0, 0);
+    for seed in 40..72 {
+        let mut life = grown(seed);
+        let newest = life.pond.latest().version;
+        let paths: Vec<Vec<u8>> = life.versions[&newest].keys().cloned().collect();
+        if paths.is_empty() {
+            continue;
+        }
+        let path = paths[life.below(paths.len() as u64) as usize].clone();
+        life.pond.forget(&path, false).unwrap();
+        assert_eq!(life.pond.check(true).unwrap(), Vec::new(), "seed {seed}");
+        let before = life
+            .pond
+            .versions(Version(0), Version(newest.0 - 1))
+            .unwrap();
+        let before = before.last().unwrap().version;
+        // What the path leads to stays, unless it stands elsewhere and has its history.
+        let (now, then) = (see(&life.pond, Version::NOW), see(&life.pond, before));
+        let is_kept = |p: &[u8]| {
+            p.strip_prefix(&path[..])
+                .is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
+                && !then.values().any(|(id, ..)| *id == now[&path].0)
+        };
+        let mut expected: Seen = then.clone();
+        expected.extend(
+            (now.iter())
+                .filter(|(p, _)| is_kept(p))
+                .map(|(p, w)| (p.clone(), w.clone())),
+        );
+        match life.pond.undo() {
+            // It changed what holds the path, or nothing else.
+            Err(PondError::Entangled(version) | PondError::Folded(version)) => {
+                assert_eq!(version, newest);
+                assert_eq!(alike(&see(&life.pond, Version::NOW)), alike(&now));
+                refused += 1;
+            }
+            undone => {
+                undone.unwrap();
+                let undone = see(&life.pond, Version::NOW);
+                // What stays moves with the directory that it is in.
+                if dir_of(&then, &path) == dir_of(&now, &path) {
+                    count_links(&mut expected);
+                    assert_eq!(alike(&undone), alike(&expected), "seed {seed}");
+                }
+                for (_, (id, ..)) in now.iter().filter(|(p, _)| is_kept(p)) {
+                    let is_there = undone.values().any(|(there, ..)| there == id);
+                    assert!(is_there, "seed {seed}: node {id}");
+                    kept += 1;
+                }
+            }
+        }
+        assert_eq!(life.pond.check(true).unwrap(), Vec::new(), "seed {seed}");
+        life.pond.close().unwrap();
+    }
+    assert!(kept > 20, "{kept} kept, {refused} refused");
+}
+
+#[test]
+fn an_undo_is_refused_where_what_the_newest_version_changed_is_not_known() {
+    let life = Life::new(97);
+    let pond = &life.pond;
+    for n in 0..4 {
+        file(pond, NodeId::ROOT, &format!("f{n}"), b"x");
+        pond.sync().unwrap();
+    }
+    let newest = pond.latest().version;
+    let every_second = Policy {
+        keep_last: 1,
+        keep_tag: vec!["second".into()],
+        ..Policy::default()
+    };
+    pond.give_tag("second", Some(Version(2)), "").unwrap();
+    pond.prune(&every_second, None, false).unwrap();
+    assert!(pond.latest().version > newest, "the name is a version");
+    match pond.undo() {
+        Err(PondError::Folded(version)) => assert_eq!(version, pond.latest().version),
+        undone => panic!("{undone:?}"),
+    }
+    // A new version is another matter.
+    file(pond, NodeId::ROOT, "new", b"x");
+    pond.undo().unwrap();
+    assert_eq!(pond.find(Version::NOW, b"new").unwrap(), None);
+    assert!(pond.find(Version::NOW, b"f3").unwrap().is_some());
+    assert_eq!(pond.check(true).unwrap(), Vec::new());
+    pond.close().unwrap();
+}
+
+#[test]
+fn wrong_link_counts_of_past_versions_are_found_and_repaired() {
+    let life = Life::new(96);
+    let pond = &life.pond;
+    let dir = make(pond, crate::tinyfs::Kind::Directory, NodeId::ROOT, "d");
+    file(pond, dir, "f", b"x");
+    let sound = pond.sync().unwrap();
+    // As earlier versions of the program left them when they forgot a path.
+    let count = |id: NodeId, links: u32| {
+        let changed = pond.change(|tx| {
+            let mut node = tx.get::<Nodes>(&id)?.unwrap();
+            node.nlink = links;
+            tx.put::<Nodes>(id, node);
+            Ok(())
+        });
+        changed.unwrap();
+        pond.sync().unwrap()
+    };
+    let wrong = count(dir, 7);
+    count(dir, 2);
+    let root = count(NodeId::ROOT, 5);
+    let found = pond.check(false).unwrap();
+    let told: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            format!("/d: it has 2 links in version {wrong} and says 7"),
+            "/: it has 3 links and says 5".to_string()
+        ]
+    );
+    // What comes back has the right ones, whatever the past says.
+    pond.restore(None, wrong).unwrap();
+    let links = |at, id| pond.node(at, id).unwrap().nlink;
+    assert_eq!(links(Version::NOW, dir), 2);
+    assert_eq!(links(Version::NOW, NodeId::ROOT), 3);
+    let path = pond.path().to_owned();
+    pond.close().unwrap();
+    let repaired = Pond::repair(&path, true).unwrap();
+    assert_eq!(repaired.problems, Vec::new());
+    assert_eq!(
+        repaired.done,
+        ["the link counts of all versions were counted anew"]
+    );
+    let pond = Pond::open(&path, &OpenOptions::default()).unwrap();
+    let links = |at, id| pond.node(at, id).unwrap().nlink;
+    assert_eq!((links(wrong, dir), links(root, NodeId::ROOT)), (2, 3));
+    assert_eq!(pond.check(true).unwrap(), Vec::new());
+    assert!(
+        pond.version(sound).unwrap().is_some(),
+        "nothing is forgotten"
+    );
+    pond.close().unwrap();
 }

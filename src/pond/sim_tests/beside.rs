@@ -3,6 +3,7 @@
 
 use super::world::World;
 use crate::disk::sim::Faults;
+use crate::pond::prune::Purpose;
 use crate::pond::{Pond, PondError};
 use crate::tinyfs::ops::{Caller, NewNode, Place};
 use crate::tinyfs::{Kind, Name, NodeId, Time, Version};
@@ -119,7 +120,7 @@ fn with_content_that_is_not_durable(world: &World) -> Vec<u8> {
 fn forget_the_past(pond: &Pond) -> Result<(), PondError> {
     let mut log = pond.log.lock();
     let kept = [pond.latest().version].into();
-    pond.rewrite(&mut log, &kept, None, false)
+    pond.rewrite(&mut log, &kept, Purpose::Prune)
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod data;
 mod remove;
 mod rename;
 mod restore;
+mod revert;
 mod setattr;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub use data::{CHUNK, Seek, copy_range, extents_in, seek, truncate, write, zero}
 pub use remove::{Unlinked, rmdir, unlink};
 pub use rename::{RenameMode, Renamed, rename};
 pub use restore::{Place, Restored, restore};
+pub use revert::{Reverted, revert};
 pub use setattr::{SetAttr, setattr};
 pub use view::{list, lookup, node};
 pub use xattr::{SetXattr, list_xattrs, remove_xattr, set_xattr, xattr, xattrs};

@@ -9,8 +9,8 @@
 
 use super::{Unlinked, directory, extents_in, holder, xattrs};
 use crate::tinyfs::{
-    Attrs, ContentId, Dentry, Errno, Extents, FsResult, Kind, Name, Names, Node, NodeId, Nodes,
-    Store, Time, Tx, Version,
+    Attrs, ContentId, Dentry, Errno, Extents, FsResult, Kind, Links, Name, Names, Node, NodeId,
+    Nodes, Store, Time, Tx, Version, own_links,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -24,6 +24,8 @@ pub struct Restored {
     pub nodes: Vec<NodeId>,
     /// Nodes that lost their last name.
     pub unlinked: Vec<Unlinked>,
+    /// Whether versions or paths of the past were forgotten.
+    pub past: bool,
 }
 
 impl Restored {
@@ -71,11 +73,15 @@ impl Subtree {
         Ok(())
     }
 
-    /// Returns the number of names in the subtree that lead to each node.
-    fn links(&self) -> BTreeMap<NodeId, u32> {
-        let mut links = BTreeMap::new();
-        for child in self.names.values() {
-            *links.entry(*child).or_default() += 1;
+    /// Counts the names, as links of what they lead to. The counts that nodes of the past have may be
+    /// wrong, in ponds whose history was rewritten by earlier versions of this program.
+    fn links(&self) -> Links {
+        let mut links = Links::default();
+        for ((dir, _), child) in &self.names {
+            if let Some(node) = self.nodes.get(child) {
+                let (child, kind) = (*child, node.kind);
+                links.add(*dir, &Dentry { child, kind });
+            }
         }
         links
     }
@@ -212,18 +218,12 @@ impl<S: Store> Work<'_, '_, S> {
                     // The root of the subtree gets the directory at which it is restored.
                     false => place.map_or(parent, |place| place.dir),
                 });
-            if !node.is_dir() {
-                let inside = links.get(id).copied().unwrap_or(0);
-                let outside = before.map_or(0, |before| {
-                    before.nlink
-                        - links_now
-                            .get(&id_now)
-                            .copied()
-                            .unwrap_or(0)
-                            .min(before.nlink)
-                });
-                wanted.nlink = inside + outside;
-            }
+            let inside = links.apply(*id, own_links(*id, node.kind));
+            let outside = match before.filter(|_| !node.is_dir()) {
+                Some(before) => before.nlink.saturating_sub(links_now.apply(id_now, 0)),
+                None => 0,
+            };
+            wanted.nlink = inside.saturating_add(outside);
             let content = self.content(*id, id_now, node.content)?;
             wanted.content = content.0;
             let attrs = self.attrs(*id, id_now)?;
@@ -243,7 +243,7 @@ impl<S: Store> Work<'_, '_, S> {
         }
         let back: BTreeSet<NodeId> = self.comes_as.values().copied().collect();
         for (id, node) in live.nodes.iter().filter(|(id, _)| !back.contains(id)) {
-            self.drop(*id, node, links_now.get(id).copied().unwrap_or(0))?;
+            self.drop(*id, node, links_now.apply(*id, 0))?;
         }
         self.around(past, live, place)
     }

@@ -1,0 +1,72 @@
+//! Taking a path out of history, such as a secret that was written by mistake.
+
+use super::scope::Found;
+use super::{Pruned, Purpose, runs_of};
+use crate::index::VersionInfo;
+use crate::pond::{Pond, PondError};
+use crate::tinyfs::Version;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// How long it is waited until nobody has a removed file of the path open. The kernel lets go of it a
+/// moment after the last close.
+const LET_GO: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Pond {
+    /// Forgets all that a path led to in any version but the newest, and erases the bytes that nothing else
+    /// needs. What it leads to now stays. With `dry_run`, only says what would be forgotten.
+    pub fn forget(&self, path: &[u8], dry_run: bool) -> Result<Pruned, PondError> {
+        let until = Instant::now() + LET_GO;
+        loop {
+            self.sync()?;
+            let alone = self.keeper.alone();
+            let mut log = self.log.lock();
+            self.commit_sealed(&mut log)?;
+            let versions = self.versions(Version(0), Version::NOW)?;
+            let found = self.scope_of(path)?;
+            let before = self.stored_bytes(&log)?;
+            let mut done = told(&versions, &found);
+            (done.before, done.after) = (before, before);
+            if dry_run {
+                return Ok(done);
+            }
+            let open = self.index.orphan_contents();
+            if !open.is_disjoint(&found.scope.contents) {
+                drop((log, alone));
+                if Instant::now() >= until {
+                    return Err(PondError::StillOpen(format!(
+                        "/{}",
+                        String::from_utf8_lossy(path)
+                    )));
+                }
+                std::thread::sleep(LOOK);
+                continue;
+            }
+            let newest = versions.last().map(|info| info.version);
+            let kept: BTreeSet<Version> = newest.into_iter().collect();
+            let rewritten = self.rewrite(&mut log, &kept, Purpose::Erase(&found.scope));
+            done.after = self.stored_bytes(&log)?;
+            drop((log, alone));
+            self.announce_forgotten();
+            return rewritten.map(|()| done);
+        }
+    }
+}
+
+/// In which versions, but for the newest, the path shows what is forgotten, and how much that is.
+fn told(versions: &[VersionInfo], found: &Found) -> Pruned {
+    let shows = |info: &&VersionInfo| found.shown.iter().any(|link| link.stands_at(info.version));
+    let (_, past) = versions.split_last().unzip();
+    let past: &[VersionInfo] = past.unwrap_or_default();
+    let stay = past.iter().filter(|info| !shows(info));
+    let stay: BTreeMap<Version, Vec<String>> =
+        stay.map(|info| (info.version, Vec::new())).collect();
+    Pruned {
+        forgotten: past.len() - stay.len(),
+        runs: runs_of(past, &stay),
+        nodes: found.scope.nodes.len(),
+        left: found.left.clone(),
+        ..Pruned::default()
+    }
+}
