@@ -16,6 +16,7 @@ mod columns;
 mod dialect;
 mod error;
 mod format;
+mod in_order;
 mod keep;
 mod merge;
 mod output;

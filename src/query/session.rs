@@ -1,9 +1,10 @@
 //! SQL over named tables, run by DataFusion.
 //!
 //! `derive` runs the queries of recipes on one [`Engine`]. A query reads only its tables, changes
-//! nothing, and runs in bounded memory. It runs in one partition, so that equal inputs produce
-//! equal rows in equal order. Its language is that of [`dialect`].
+//! nothing, and runs in bounded memory. It runs in one partition, and reads several one after
+//! another, so that equal inputs produce equal rows in equal order. Its language is that of [`dialect`].
 
+use super::in_order::in_order;
 use super::source::{BATCH, Rows, Source};
 use super::table::FileTable;
 use super::{QueryError, dialect};
@@ -14,6 +15,7 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use std::collections::BTreeMap;
@@ -86,7 +88,9 @@ impl Engine {
             let plan = session.state().statement_to_plan(statement).await?;
             only_read.verify_plan(&plan)?;
             let frame = session.execute_logical_plan(plan).await?;
-            frame.execute_stream().await
+            let context = Arc::new(frame.task_ctx());
+            let plan = in_order(frame.create_physical_plan().await?)?;
+            execute_stream(plan, context)
         })?;
         let schema = rows.schema();
         let (engine, mut rows) = (self.clone(), rows);

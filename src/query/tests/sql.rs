@@ -66,6 +66,34 @@ fn equal_queries_produce_equal_bytes() {
 }
 
 #[test]
+fn united_queries_return_their_rows_in_the_order_of_the_query() {
+    let united = "SELECT v FROM range(0, 30000) AS t(v) UNION ALL SELECT a FROM t \
+        UNION ALL SELECT 7 AS v";
+    for _ in 0..5 {
+        let rows = ask(united).unwrap();
+        assert!(rows.starts_with("v\n0\n1\n2\n"));
+        assert!(rows.ends_with("29999\n2\n3\n\"\"\n7\n"));
+        for (query, wanted) in [
+            (
+                format!("SELECT last_value(v) AS n FROM ({united})"),
+                "n\n7\n",
+            ),
+            (format!("SELECT v FROM ({united}) LIMIT 2"), "v\n0\n1\n"),
+            (
+                format!("SELECT v FROM ({united}) LIMIT 2 OFFSET 30002"),
+                "v\n\"\"\n7\n",
+            ),
+            (
+                format!("SELECT count(*) AS n FROM ({united})"),
+                "n\n30004\n",
+            ),
+        ] {
+            assert_eq!(ask(&query).unwrap(), wanted, "{query}");
+        }
+    }
+}
+
+#[test]
 fn reader_options_that_would_change_the_rows_are_refused() {
     let of = |options: &str| {
         ask(&format!(
