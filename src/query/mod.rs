@@ -7,7 +7,8 @@
 //! - [`blob`], [`format`], [`source`]: a file as pieces of rows, each identified by its content.
 //! - [`schema`], [`time`]: a common schema of several files, and one form of time.
 //! - [`series`], [`merge`]: many files as one series with one row per time.
-//! - [`reduce`]: a series in buckets of time, from cached partial results.
+//! - [`reduce`]: a series in buckets of time, from cached partial results. [`resample`]: a series at
+//!   regular times.
 //! - [`session`], [`dialect`]: SQL, with the grammar and functions of DuckDB that recipes use.
 //! - [`output`], [`splice`]: rows as a file, with unchanged parts copied from the file before.
 
@@ -21,6 +22,7 @@ mod keep;
 mod merge;
 mod output;
 mod reduce;
+mod resample;
 mod schema;
 mod series;
 mod session;
@@ -38,6 +40,7 @@ pub use format::{Format, Packing};
 pub use keep::{Everything, Keep, Nothing, key};
 pub use output::write;
 pub use reduce::{Aggregate, Reduction, Scope, Sections};
+pub use resample::{Grid, resampled};
 pub use schema::column_matches;
 pub use series::{Member, Series, span};
 pub use session::Engine;
