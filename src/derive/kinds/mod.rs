@@ -12,6 +12,7 @@ mod dynamic;
 mod pivot;
 mod reduce;
 mod rename;
+mod resample;
 mod sql;
 mod synthetic;
 mod template;
@@ -58,6 +59,7 @@ kinds! {
     reduce::Reduce,
     pivot::Pivot,
     rename::Rename,
+    resample::Resample,
     sql::Sql,
     synthetic::Synthetic,
     chart::Chart,

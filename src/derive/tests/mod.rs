@@ -1,6 +1,7 @@
 //! Resources in a pond, and what they show, now and in the past.
 
 mod keys;
+mod resample;
 
 use super::view::find_file;
 use super::{Derive, Dir, Node, find_dir};
