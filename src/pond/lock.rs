@@ -35,9 +35,13 @@ pub struct Holder {
     pub host: String,
     /// Where the pond was mounted by it, if it is; a mountpoint may be moved since.
     pub mountpoint: Option<PathBuf>,
-    /// The device number of that mount, as `major:minor`; no other mount of the host has it.
+    /// The device number of that mount, as `major:minor`. The kernel gives it to another mount once
+    /// this one is gone.
     #[serde(default)]
     pub device: Option<String>,
+    /// The source of that mount in the kernel's list, which stays when the pond's folder is moved.
+    #[serde(default)]
+    pub source: Option<PathBuf>,
     /// Told by nobody else.
     #[serde(default)]
     pub token: Uuid,
@@ -63,6 +67,8 @@ pub struct MountNote<'a> {
     pub mountpoint: &'a Path,
     /// Its device number, as `major:minor`.
     pub device: &'a str,
+    /// Its source in the kernel's list.
+    pub source: &'a Path,
 }
 
 /// Why a lock that is held does not exclude other writers any more.
@@ -146,6 +152,7 @@ impl Lock {
         self.write(&Holder {
             mountpoint: mount.map(|mount| mount.mountpoint.to_owned()),
             device: mount.map(|mount| mount.device.to_owned()),
+            source: mount.map(|mount| mount.source.to_owned()),
             ..self.holder()
         })
     }
@@ -259,6 +266,7 @@ mod tests {
         let note = MountNote {
             mountpoint: Path::new("/mnt/x"),
             device: "0:41",
+            source: Path::new("/ponds/x"),
         };
         lock.note(Some(note)).unwrap();
         let Err(PondError::Locked { holder: found, .. }) = Lock::take(&folder) else {
@@ -268,6 +276,7 @@ mod tests {
         let found = holder(dir.path()).unwrap().unwrap();
         assert_eq!(found.mountpoint, Some("/mnt/x".into()));
         assert_eq!(found.device.as_deref(), Some("0:41"));
+        assert_eq!(found.source, Some("/ponds/x".into()));
         assert_eq!(lock.lost().unwrap(), None);
         // As another machine does that does not see the lock.
         std::fs::remove_file(dir.path().join(FILE)).unwrap();

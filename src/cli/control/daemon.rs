@@ -92,8 +92,11 @@ pub fn mount_of(holder: &Holder) -> Option<Mount> {
     mounts.into_iter().find(|mount| serves(holder, mount))
 }
 
+/// Whether the holder of a pond serves this mount. A device number alone does not tell: the kernel
+/// may have given it to the mount of another pond since.
 fn serves(holder: &Holder, mount: &Mount) -> bool {
-    holder.device.as_ref() == Some(&mount.device)
+    let same_source = |source: &PathBuf| *source == mount.source;
+    holder.device.as_ref() == Some(&mount.device) && holder.source.as_ref().is_none_or(same_source)
 }
 
 /// The numbers of all processes.

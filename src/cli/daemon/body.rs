@@ -181,6 +181,7 @@ fn mounted(
     let note = MountNote {
         mountpoint: &mount.mountpoint,
         device: &mount.device,
+        source: &mount.source,
     };
     if let Some(server) = server {
         server.mounted(mount.clone());
