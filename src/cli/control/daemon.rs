@@ -3,8 +3,9 @@
 //! Commands use it to reach the daemon of a mountpoint. The kernel lists a mount with the path
 //! that its pond had at mount time. Since then the pond may have been moved or removed, and
 //! another one may stand at that path. The lock of a pond tells: its holder notes the device
-//! number of its mount, which is unique among the mounts of a host. The lock is read in the folder
-//! that the kernel lists, and else through the open files of all processes in `/proc`.
+//! number of its mount, unique among the mounts that a host has at one time, and its source. The
+//! lock is read in the folder that the kernel lists, and else through the open files of all
+//! processes in `/proc`.
 //!
 //! Invariant: a process counts as the daemon of a mount only if a lock that it has open says so.
 
