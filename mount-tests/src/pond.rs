@@ -141,7 +141,8 @@ impl Pond {
         Mount::new(self, self.mountpoint("mnt"), args)
     }
 
-    /// Mounts on `mnt`, made where there is no pond, with the clock of the daemon at `time` (UTC); from there it runs on.
+    /// Mounts on `mnt` and creates the pond if there is none. The daemon's clock starts at `time`
+    /// (UTC) and runs on from there.
     #[track_caller]
     pub fn mount_at_time(&self, time: &str) -> Mount<'_> {
         let (start, at) = (Instant::now(), self.mountpoint("mnt"));

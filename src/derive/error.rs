@@ -41,7 +41,7 @@ impl DeriveError {
         }
     }
 
-    /// The same, told of whoever has this file as input `n`.
+    /// Returns the error of a recipe that has the failed file as input `n`.
     pub(super) fn within(self, n: usize) -> DeriveError {
         let why = format!("{}: {}", mark::mark(n), mark::within(&self.why, n));
         DeriveError {

@@ -1,11 +1,12 @@
-//! Files and folders in the cache that belong to the process that made them, for as long as it lives.
+//! Leases: files and folders in the cache that belong to the process that created them.
 //!
-//! Several processes use the cache of one pond at a time: a daemon, and commands. Each claims what it is about to write
-//! under a name of its own and locks it (`flock`); the kernel drops the lock with the process, however that ends. So
-//! [`sweep`] removes what nobody has locked, and needs no process ids, which another PID namespace would count anew.
+//! A daemon and commands may use the cache of one pond at the same time. Each creates its draft
+//! under a random name and locks it (`flock`); the kernel releases the lock when the process ends.
+//! [`sweep`] removes what no process has locked. It needs no process ids, which differ between PID
+//! namespaces.
 //!
-//! Invariant: what is claimed is not swept before the lease is dropped, however the calls of several processes
-//! interleave.
+//! Invariant: an entry is not swept before its lease is dropped, however the calls of several
+//! processes interleave.
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -69,8 +70,8 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(PLAIN).open(path)
 }
 
-/// Removes what processes have left in `folder` that have ended: all entries that `is_leased` tells by their names, and
-/// that nobody has locked.
+/// Removes from `folder` the files of processes that have ended: entries whose name `is_leased`
+/// accepts and that no process has locked.
 pub(super) fn sweep(folder: &Path, is_leased: impl Fn(&[u8]) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(folder)?.flatten() {
         if !is_leased(entry.file_name().as_encoded_bytes()) {

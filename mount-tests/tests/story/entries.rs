@@ -1,4 +1,5 @@
-//! Inode numbers: what a directory lists (`d_ino`) is what `stat` says of the same name (`st_ino`), `.` and `..` included.
+//! Inode numbers: a directory lists the same number (`d_ino`) as `stat` returns for the name
+//! (`st_ino`), `.` and `..` included.
 
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;

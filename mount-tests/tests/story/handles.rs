@@ -1,4 +1,5 @@
-//! File handles, as NFS servers and backup programs use them: they open the same file after the kernel has forgotten it.
+//! File handles, as NFS servers and backup programs use them: they open the same file after the
+//! kernel has dropped its inode.
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};

@@ -102,7 +102,7 @@ fn commands_find_a_moved_pond_by_its_mountpoint_and_by_both_of_its_paths() {
     let line = format!("{} on {}\n", moved.display(), mount.path().display());
     assert!(list.contains(&line), "{list}");
     let at = mount.path().to_str().unwrap();
-    // Nobody is told that it is not there, or not mounted.
+    // No command reports that the pond is missing or not mounted.
     for store in [pond.store(), moved.clone()] {
         let second = pond
             .run(["mount"])

@@ -251,7 +251,7 @@ fn rmdir_of_a_version_name_beside_readers_changes_nothing_for_them() {
         let removed = scope.spawn(|| {
             for n in 1..30 {
                 fs::create_dir(named(n)).unwrap();
-                // Who may not remove it does not, and is told so as anywhere.
+                // A user without permission gets the usual errno.
                 let refused = mount_tests::sys::as_nobody(|| fs::remove_dir(named(n)));
                 let refused = errno(refused);
                 assert!(

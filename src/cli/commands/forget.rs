@@ -1,6 +1,6 @@
 //! `pondmount forget`: a path leaves all of history.
 
-use super::prune::{bytes, left};
+use super::prune::{bytes, left, runs};
 use super::{In, end};
 use crate::cli::control::{Forget as About, ForgetReport, Request};
 use crate::cli::failure::{Failure, exit};
@@ -68,12 +68,7 @@ fn text(report: &ForgetReport, dry_run: bool) -> String {
     let mut lines = Vec::new();
     if dry_run {
         lines.push(plan(report));
-        for (first, last) in &report.runs {
-            lines.push(match first == last {
-                true => format!("          {first}"),
-                false => format!("          {first} to {last}"),
-            });
-        }
+        lines.extend(runs(report));
     }
     lines.extend(left(report));
     if !dry_run {

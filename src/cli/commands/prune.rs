@@ -95,17 +95,20 @@ fn text(report: &ForgetReport, dry_run: bool) -> String {
         lines.push(format!("{count:>8}  {rule}"));
     }
     lines.push(format!("{} versions {would}", report.forgotten));
-    for (first, last) in &report.runs {
-        lines.push(match first == last {
-            true => format!("          {first}"),
-            false => format!("          {first} to {last}"),
-        });
-    }
+    lines.extend(runs(report));
     lines.extend(left(report));
     if !dry_run {
         lines.push(bytes(report));
     }
     lines.join("\n")
+}
+
+/// Returns a line for each run of versions that go.
+pub(super) fn runs(report: &ForgetReport) -> impl Iterator<Item = String> {
+    report.runs.iter().map(|(first, last)| match first == last {
+        true => format!("          {first}"),
+        false => format!("          {first} to {last}"),
+    })
 }
 
 /// What stands elsewhere now.

@@ -232,8 +232,8 @@ fn moved_from(path: &Path) -> Option<Failure> {
 
 /// Whether no process answers for the mount any more.
 ///
-/// A child process asks: whoever sends a request to a stuck daemon may wait for ever, and no
-/// signal ends that wait.
+/// A child process sends the request: a process that waits for a stuck daemon may wait for ever,
+/// and no signal ends that wait.
 fn is_dead(mountpoint: &Path) -> bool {
     let mut probe = Command::new(program());
     probe.arg0(PROBE).arg(mountpoint);

@@ -46,7 +46,7 @@ fn about<const N: usize>(pond: &Pond, mount: &Mount, args: [&str; N]) -> Outcome
     pond.run(args).within(mount.path()).outcome()
 }
 
-/// What the versions of `one_boot_ahead` show, whoever made them.
+/// Checks what the versions of `one_boot_ahead` show, by whichever binary they were made.
 #[track_caller]
 fn goes_by_true_days(pond: &Pond, mount: &Mount) {
     for (date, day) in [("2026-11-25", 24), ("2026-11-26", 25), ("2026-11-27", 26)] {

@@ -54,7 +54,7 @@ fn finest(widths: &[Width], width: &Width) -> Width {
     *fitting.min_by_key(first).unwrap_or(width)
 }
 
-/// Files of the same scope together; what stands for a scope is told only where there are several.
+/// Groups files by scope. The prefix of a group is empty if there is only one scope.
 fn scopes(found: &[Found]) -> Vec<Group> {
     let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
     for found in found {

@@ -16,7 +16,7 @@ pub(super) struct TemplateRecipe {
 
 impl Recipe for TemplateRecipe {
     fn inputs(&self) -> Vec<&Input> {
-        // Of the others only the paths are told, which the identity has.
+        // A template uses only the paths of its exports otherwise; the identity contains them.
         let timed = self.exports.iter().filter(|_| asks_for_times(&self.text));
         let exports = timed.map(|(_, export)| export);
         [&self.input].into_iter().chain(exports).collect()
