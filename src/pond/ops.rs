@@ -8,8 +8,8 @@ use super::open::{INDEX, REBUILD};
 use crate::index::{Index, IndexError};
 use crate::tinyfs::ops::{self, Caller, NewNode, RenameMode, Seek, SetAttr, SetXattr};
 use crate::tinyfs::{
-    AttrName, ContentId, Dentry, Errno, Extent, FsError, FsResult, Last, Name, Names, Node, NodeId,
-    Store, Tx, Version,
+    AttrName, ContentId, Cycle, Dentry, Errno, Extent, FsError, FsResult, Last, Name, Names, Node,
+    NodeId, Store, Tx, Version,
 };
 use bytes::Bytes;
 use std::ops::{ControlFlow, Range};
@@ -100,10 +100,15 @@ impl Pond {
         Ok(bytes)
     }
 
-    /// A path that leads to node `id` at version `at`, if any does.
+    /// Returns a path that leads to node `id` at version `at`, or `None` if there is none. In a
+    /// damaged or forged pond directories may contain each other: they have no path.
     pub fn path_of(&self, at: Version, id: NodeId) -> FsResult<Option<Vec<u8>>> {
         let (mut parts, mut child) = (Vec::new(), id);
+        let mut cycle = Cycle::default();
         while child != NodeId::ROOT {
+            if cycle.is_closed_by(child) {
+                return Ok(None);
+            }
             let Some((dir, name)) = self.a_name_of(at, child)? else {
                 return Ok(None);
             };
@@ -117,19 +122,30 @@ impl Pond {
         }
     }
 
-    /// One of the names of a node at version `at`.
+    /// Returns one of the names of a node at version `at`.
     pub(super) fn a_name_of(&self, at: Version, id: NodeId) -> FsResult<Option<(NodeId, Name)>> {
+        let first = self.first_name_of(at, id)?;
+        if first.is_some() || at != Version::NOW {
+            return Ok(first);
+        }
+        // The name is newer than the last version.
+        Ok(self.index.open_name_of(id))
+    }
+
+    /// Returns the first name of a node at version `at`, in the order of the index. Names of the
+    /// open version are not considered.
+    pub(super) fn first_name_of(
+        &self,
+        at: Version,
+        id: NodeId,
+    ) -> FsResult<Option<(NodeId, Name)>> {
         let newest = at.min(self.latest().version);
         for link in self.index.links(id)? {
             if link.stands_at(newest) && self.leads_to(at, link.dir, &link.name, id)? {
                 return Ok(Some((link.dir, link.name)));
             }
         }
-        if at != Version::NOW {
-            return Ok(None);
-        }
-        // It got its name since the last version.
-        Ok(self.index.open_name_of(id))
+        Ok(None)
     }
 
     fn leads_to(&self, at: Version, dir: NodeId, name: &Name, id: NodeId) -> FsResult<bool> {

@@ -11,6 +11,7 @@
 
 mod changes;
 mod codec;
+mod cycle;
 mod directory;
 mod error;
 mod extent;
@@ -38,6 +39,7 @@ mod wd_tests;
 
 pub use changes::{Changes, Entries};
 pub use codec::Malformed;
+pub use cycle::Cycle;
 pub use directory::{Directory, Item};
 pub use error::{Errno, FsError, FsResult, describe};
 pub use extent::{Dentry, Extent, MAX_EXTENT, Stored};

@@ -3,7 +3,7 @@
 use super::glob::{Component, Pattern};
 use super::matching::match_component;
 use super::path::{Last, checked};
-use super::{Errno, FsError, FsResult, Item, Kind, Name, Place, Store, Wd};
+use super::{Errno, FsError, FsResult, Item, Kind, Name, NodeId, Place, Store, Wd};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::vec;
@@ -34,7 +34,7 @@ impl<'s, S: Store> Wd<'s, S> {
         pattern: &Pattern,
         visit: &mut dyn FnMut(Match<'s>) -> ControlFlow<()>,
     ) -> FsResult<()> {
-        // A stack of its own: the tree may be as deep as `MAX_DEPTH`, and a thread's stack is small.
+        // An explicit stack: the tree may be `MAX_DEPTH` deep, and a thread's stack is small.
         let mut levels = vec![Level::new(self.clone(), pattern, [0].into())?];
         let mut path: Vec<Name> = Vec::new();
         while let Some(level) = levels.last_mut() {
@@ -46,6 +46,7 @@ impl<'s, S: Store> Wd<'s, S> {
             let Some(found) = step(level, &pattern.components, &name, item)? else {
                 continue;
             };
+            let enters = found.next.is_empty() || level.enters(&name, &found)?;
             path.push(name);
             if found.ends {
                 let names: Vec<&[u8]> = path.iter().map(Name::as_bytes).collect();
@@ -60,7 +61,7 @@ impl<'s, S: Store> Wd<'s, S> {
                     }
                 }
             }
-            if found.next.is_empty() {
+            if found.next.is_empty() || !enters {
                 path.pop();
                 continue;
             }
@@ -101,13 +102,36 @@ struct Level<'s, S> {
     states: BTreeSet<usize>,
     /// Entries that are still to be matched.
     rest: vec::IntoIter<(Name, Item<'s>)>,
+    /// Directories that were entered from here.
+    entered: BTreeSet<NodeId>,
 }
 
 impl<'s, S: Store> Level<'s, S> {
     fn new(wd: Wd<'s, S>, pattern: &Pattern, states: BTreeSet<usize>) -> FsResult<Self> {
         let states = closed(&pattern.components, states);
         let rest = candidates(&wd, &pattern.components, &states)?.into_iter();
-        Ok(Level { wd, states, rest })
+        Ok(Level {
+            wd,
+            states,
+            rest,
+            entered: BTreeSet::new(),
+        })
+    }
+
+    /// Returns whether the visit enters the directory `name`: only in its parent, and once there.
+    /// `ELOOP` in a damaged or forged tree, whose number of paths may have no bound. A directory
+    /// that was moved since it was listed is skipped.
+    fn enters(&mut self, name: &Name, found: &Step<'s>) -> FsResult<bool> {
+        let (Place::Node(here, _), Place::Node(id, node)) = (self.wd.place(), &found.place) else {
+            return Ok(true);
+        };
+        if found.followed || node.parent == Some(*here) && self.entered.insert(*id) {
+            return Ok(true);
+        }
+        match self.wd.entry(name)? {
+            Some(Item::Node(dentry)) if dentry.child == *id => Err(Errno::ELOOP.into()),
+            _ => Ok(false),
+        }
     }
 }
 
@@ -118,6 +142,8 @@ struct Step<'s> {
     ends: bool,
     /// Components that names in this directory may match; empty if it is not to be entered.
     next: BTreeSet<usize>,
+    /// Whether a symbolic link was followed to the place.
+    followed: bool,
 }
 
 /// Matches one entry. Returns `None` if a symbolic link that the pattern names leads nowhere.
@@ -164,7 +190,12 @@ fn step<'s, S: Store>(
     if !through {
         next.clear();
     }
-    Ok(Some(Step { place, ends, next }))
+    Ok(Some(Step {
+        place,
+        ends,
+        next,
+        followed: named && kind == Kind::Symlink,
+    }))
 }
 
 /// Returns the entries that may match: looked up if all candidates are literal names, else listed.

@@ -61,7 +61,16 @@ struct Pair {
     path: Vec<u8>,
     before: Option<NodeId>,
     after: Option<NodeId>,
+    /// The entry that was compared; `None` for the root of the comparison.
+    within: Option<Within>,
     resume: Resume,
+}
+
+/// The directories that hold an entry in both versions, and its name.
+struct Within {
+    before: Option<NodeId>,
+    after: Option<NodeId>,
+    name: Name,
 }
 
 /// Where a path stands to the path at which an earlier comparison stopped.
@@ -115,6 +124,7 @@ impl Pond {
             path: path.to_vec(),
             before: was,
             after: is,
+            within: None,
             resume,
         };
         let after = after.unwrap_or_default();
@@ -186,7 +196,12 @@ impl Comparison<'_> {
             _ => false,
         };
         if (is_dir(&before) || is_dir(&after)) && !(same && self.is_untouched(pair.before)?) {
-            self.descend(is_dir(&before), is_dir(&after), &pair)?;
+            let within = pair.within.as_ref();
+            let dir_before = within.map(|within| (within.before, &within.name));
+            let dir_after = within.map(|within| (within.after, &within.name));
+            let in_from = self.is_entered(self.from, before.as_ref(), dir_before)?;
+            let in_to = self.is_entered(self.to, after.as_ref(), dir_after)?;
+            self.descend(in_from, in_to, &pair)?;
         }
         if pair.resume != Resume::After {
             return Ok(None);
@@ -216,6 +231,28 @@ impl Comparison<'_> {
             before,
             after,
         }))
+    }
+
+    /// Returns whether a node is a directory that the comparison enters at the place where it was
+    /// found: in its parent, and by the first of its names. In a forged pond a directory may
+    /// contain itself, or have so many names that the number of paths has no bound.
+    fn is_entered(
+        &self,
+        at: Version,
+        node: Option<&(NodeId, Node)>,
+        within: Option<(Option<NodeId>, &Name)>,
+    ) -> FsResult<bool> {
+        let Some((id, node)) = node.filter(|(_, node)| node.is_dir()) else {
+            return Ok(false);
+        };
+        let Some((dir, name)) = within else {
+            return Ok(true);
+        };
+        if node.parent != dir {
+            return Ok(false);
+        }
+        let first = self.pond.first_name_of(at, *id)?;
+        Ok(first.is_none_or(|(of, first)| Some(of) == dir && first == *name))
     }
 
     /// Whether nothing in a directory changed between the versions.
@@ -276,6 +313,11 @@ impl Comparison<'_> {
                 path: join(name),
                 before,
                 after,
+                within: Some(Within {
+                    before: pair.before.filter(|_| in_from),
+                    after: pair.after.filter(|_| in_to),
+                    name: name.clone(),
+                }),
                 resume,
             });
         }

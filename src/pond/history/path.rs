@@ -5,7 +5,7 @@
 
 use crate::index::Link;
 use crate::pond::Pond;
-use crate::tinyfs::{Errno, FsResult, Name, NodeId, Version, split};
+use crate::tinyfs::{Errno, FsResult, Last, Name, NodeId, Version, split, walk};
 
 /// A version that changed a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,19 +46,33 @@ impl Pond {
         Ok(events)
     }
 
-    /// The directory and the name of a path, of which the last directories may be gone.
+    /// Returns the directory and the name of a path whose last directories may be removed. A loop,
+    /// since a recursion for each component would overflow the stack on a long path.
     fn last_place_of(&self, path: &[u8]) -> FsResult<(NodeId, Name)> {
-        let (dir, name, _) = split(path)?;
-        match self.walk(Version::NOW, dir) {
-            Ok((id, _)) => Ok((id, name)),
-            Err(error) if error.errno() == Errno::ENOENT => {
-                let (around, own) = self.last_place_of(dir)?;
-                let links = self.name_history(self.latest().version, around, &own)?;
-                let last = links.last().ok_or(Errno::ENOENT)?;
-                Ok((last.child, name))
+        let (dirs, name, _) = split(path)?;
+        let newest = self.latest().version;
+        let (mut here, mut is_gone) = (NodeId::ROOT, false);
+        for part in dirs.split(|byte| *byte == b'/') {
+            if matches!(part, b"" | b".") {
+                continue;
             }
-            Err(error) => Err(error),
+            if !is_gone {
+                // The slash makes the walk follow a link and refuse anything but a directory.
+                let part = [part, b"/"].concat();
+                match walk(&self.index, Version::NOW, here, &part, Last::Follow) {
+                    Ok((id, _)) => {
+                        here = id;
+                        continue;
+                    }
+                    Err(error) if error.errno() == Errno::ENOENT => is_gone = true,
+                    Err(error) => return Err(error),
+                }
+            }
+            let part = Name::new(part).map_err(|_| Errno::ENOENT)?;
+            let links = self.name_history(newest, here, &part)?;
+            here = links.last().ok_or(Errno::ENOENT)?.child;
         }
+        Ok((here, name))
     }
 
     fn directory_events(&self, dir: NodeId, until: Version) -> FsResult<Vec<Event>> {

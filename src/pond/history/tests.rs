@@ -6,7 +6,9 @@
 use super::*;
 use crate::pond::{OpenOptions, Pond};
 use crate::tinyfs::ops::{Caller, NewNode, Place, RenameMode, SetXattr};
-use crate::tinyfs::{AttrName, Kind, Name, Node, NodeId, Time, Version};
+use crate::tinyfs::{
+    AttrName, Dentry, Errno, Kind, Name, Names, Node, NodeId, Nodes, Time, Version,
+};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use std::collections::{BTreeMap, BTreeSet};
@@ -460,4 +462,111 @@ fn the_past_is_told_as_it_was_seen() {
     for seed in 1..=12 {
         live(seed);
     }
+}
+
+fn node(pond: &Pond, kind: Kind, dir: NodeId, name: &str) -> NodeId {
+    let caller = Caller {
+        uid: 0,
+        gid: 0,
+        member: true,
+        now: Time::from_micros(1_700_000_000_000_000),
+    };
+    let new = NewNode {
+        kind,
+        mode: 0o755,
+        rdev: 0,
+        target: b"",
+    };
+    let name = Name::new(name.as_bytes()).unwrap();
+    pond.create(&caller, dir, &name, &new).unwrap().0
+}
+
+/// Gives a directory a second name, as only a forged oplog can.
+fn forge(pond: &Pond, dir: NodeId, name: &str, child: NodeId, parent: Option<NodeId>) {
+    let forged = pond.change(|tx| {
+        let kind = Kind::Directory;
+        let name = Name::new(name.as_bytes()).unwrap();
+        tx.put::<Names>((dir, name), Dentry { child, kind });
+        if parent.is_some() {
+            let mut node = tx.get::<Nodes>(&child)?.unwrap();
+            node.parent = parent;
+            tx.put::<Nodes>(child, node);
+        }
+        Ok(())
+    });
+    forged.unwrap();
+}
+
+#[test]
+fn directories_that_contain_themselves_have_no_path_and_hang_nothing() {
+    let life = Life::new(70);
+    let pond = &life.pond;
+    let a = node(pond, Kind::Directory, NodeId::ROOT, "a");
+    let b = node(pond, Kind::Directory, a, "b");
+    node(pond, Kind::File, b, "f");
+    let before = pond.sync().unwrap();
+    // `a` is in `b`, which is in `a`, and in nothing else.
+    forge(pond, b, "a", a, Some(b));
+    pond.change(|tx| {
+        tx.remove::<Names>((NodeId::ROOT, Name::new(b"a").unwrap()));
+        Ok(())
+    })
+    .unwrap();
+    let after = pond.sync().unwrap();
+    for id in [a, b] {
+        assert_eq!(pond.path_of(Version::NOW, id).unwrap(), None);
+        assert_eq!(pond.path_of(after, id).unwrap(), None);
+        assert!(pond.path_of(before, id).unwrap().is_some());
+    }
+    assert!(!pond.path_history(b"a/b").unwrap().is_empty());
+    let ends = (Some(NodeId::ROOT), Some(NodeId::ROOT));
+    let mut comparison = pond.differences(before, after, b"", ends, None);
+    let mut found = 0;
+    while comparison.next_difference().unwrap().is_some() {
+        found += 1;
+        assert!(found < 100, "it goes round");
+    }
+    assert!(!pond.check(false).unwrap().is_empty());
+    pond.close().unwrap();
+}
+
+#[test]
+fn directories_with_many_names_are_compared_once_each() {
+    let life = Life::new(71);
+    let pond = &life.pond;
+    let before = pond.sync().unwrap();
+    // 2^40 paths, and a directory that is in itself.
+    let mut dir = NodeId::ROOT;
+    for _ in 0..40 {
+        let below = node(pond, Kind::Directory, dir, "x");
+        forge(pond, dir, "y", below, None);
+        dir = below;
+    }
+    node(pond, Kind::File, dir, "f");
+    forge(pond, dir, "itself", dir, None);
+    let after = pond.sync().unwrap();
+    let ends = (Some(NodeId::ROOT), Some(NodeId::ROOT));
+    let mut comparison = pond.differences(before, after, b"", ends, None);
+    let mut found = BTreeSet::new();
+    while let Some(difference) = comparison.next_difference().unwrap() {
+        assert!(found.insert(difference.path));
+        assert!(found.len() <= 82, "every path is followed");
+    }
+    assert_eq!(found.len(), 82);
+    let root = crate::tinyfs::Wd::root(&pond.index, after).unwrap();
+    let pattern = crate::tinyfs::Pattern::new(b"**/f").unwrap();
+    let error = root.matches(&pattern).err().expect("a tree that is none");
+    assert_eq!(error.errno(), Errno::ELOOP);
+    pond.close().unwrap();
+}
+
+#[test]
+fn a_path_of_a_million_names_is_looked_for_by_a_loop() {
+    let life = Life::new(72);
+    let pond = &life.pond;
+    node(pond, Kind::Directory, NodeId::ROOT, "a");
+    pond.sync().unwrap();
+    let error = pond.path_history(&b"a/".repeat(1_000_000)).unwrap_err();
+    assert_eq!(error.errno(), Errno::ENOENT);
+    pond.close().unwrap();
 }

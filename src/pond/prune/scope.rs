@@ -58,28 +58,25 @@ impl Pond {
                 }
             }
         }
+        // A node with a name outside the scope leaves the scope, and so do the nodes below it.
         let mut left = Vec::new();
-        loop {
-            let mut elsewhere = Vec::new();
-            for id in &found {
-                let links = self.index.links(*id)?;
-                let stands = |link: &&Link| {
-                    link.ended == Version::NOW
-                        && !found.contains(&link.dir)
-                        && !ends.contains(&(link.dir, link.name.clone()))
-                };
-                if links.iter().any(|link| stands(&link)) {
-                    elsewhere.push(*id);
-                }
+        let mut waiting: Vec<(NodeId, bool)> = found.iter().map(|id| (*id, true)).collect();
+        while let Some((id, is_first)) = waiting.pop() {
+            let stands = |link: &Link| {
+                link.ended == Version::NOW
+                    && !found.contains(&link.dir)
+                    && !ends.contains(&(link.dir, link.name.clone()))
+            };
+            if !found.contains(&id) || !self.index.links(id)?.iter().any(stands) {
+                continue;
             }
-            if elsewhere.is_empty() {
-                break;
-            }
-            for id in elsewhere {
-                found.remove(&id);
+            found.remove(&id);
+            if is_first {
                 let at = self.path_of(Version::NOW, id).map_err(PondError::Tree)?;
                 left.extend(at.map(|at| String::from_utf8_lossy(&at).into_owned()));
             }
+            let below = children.get(&id).into_iter().flatten();
+            waiting.extend(below.map(|(_, child)| (*child, false)));
         }
         let mut shown = Vec::new();
         for (dir, name) in &ends {

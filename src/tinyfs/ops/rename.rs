@@ -2,7 +2,7 @@
 
 use super::remove::{Unlinked, drop_link, drop_node, is_empty};
 use super::{Caller, NewNode, create, directory, holder, present};
-use crate::tinyfs::{Dentry, Errno, FsResult, Kind, Name, Names, NodeId, Nodes, Store, Tx};
+use crate::tinyfs::{Cycle, Dentry, Errno, FsResult, Kind, Name, Names, NodeId, Nodes, Store, Tx};
 
 /// What a rename does if the new name exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,17 +86,10 @@ fn refuse_cycle<S: Store>(tx: &Tx<'_, S>, moved: Dentry, into: NodeId) -> FsResu
     if moved.kind != Kind::Directory {
         return Ok(());
     }
-    let mut at = into;
-    // Brent's cycle detection: the walk notes the node after 1, 2, 4, 8 … steps. In a cycle it
-    // comes back to the noted node, whatever the length of the cycle.
-    let (mut noted, mut steps, mut until) = (None, 0_u64, 1);
+    let (mut at, mut cycle) = (into, Cycle::default());
     while at != NodeId::ROOT {
-        if noted == Some(at) {
+        if cycle.is_closed_by(at) {
             return Err(Errno::ELOOP.into());
-        }
-        steps += 1;
-        if steps == until {
-            (noted, until) = (Some(at), 2 * until);
         }
         if at == moved.child {
             return Err(Errno::EINVAL.into());
