@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
 use mount_tests::damage::kind::flip;
 use mount_tests::place::{file, on_mount};
@@ -52,6 +53,11 @@ fn metrics_tell_how_long_requests_took() {
     assert_eq!((value(created), value("pondmount_version")), (0.0, 0.0));
     for n in 0..10 {
         file(mount.path(), &n.to_string(), "x");
+    }
+    // A request is counted after its reply was sent.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while value(created) < 10.0 && Instant::now() < deadline {
+        std::thread::yield_now();
     }
     assert_eq!(value(created), 10.0);
     assert_eq!(

@@ -4,6 +4,7 @@ use super::address;
 use super::answer::{Role, answer};
 use super::daemon::{Daemon, daemon_of, explain, is_served_elsewhere, is_stopped, process_state};
 use super::message::{Reply, Request};
+use super::process::Process;
 use crate::cli::failure::Failure;
 use crate::cli::place::Place;
 use crate::mount::Mount;
@@ -30,8 +31,8 @@ const MAX_ANSWER: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct Client {
     stream: BufReader<UnixStream>,
-    /// The process of the daemon.
-    pid: Option<u32>,
+    /// The process of the daemon; `None` in another namespace of processes.
+    process: Option<Process>,
 }
 
 /// A pond that can be asked.
@@ -179,13 +180,13 @@ impl Client {
         let pid = peer.and_then(|peer| u32::try_from(peer.pid.as_raw_nonzero().get()).ok());
         Ok(Client {
             stream: BufReader::new(stream),
-            pid,
+            process: pid.and_then(Process::open),
         })
     }
 
     /// The process of the daemon.
     pub fn pid(&self) -> Option<u32> {
-        self.pid
+        self.process.as_ref().map(Process::pid)
     }
 
     /// Sends a request and waits for the answer.
@@ -239,15 +240,23 @@ impl Client {
         Ok(line)
     }
 
-    /// Waits until the daemon has ended, at most for `limit`. Discards what it still sends.
-    pub fn wait_for_end(mut self, limit: Duration) -> io::Result<()> {
-        self.stream.get_ref().set_read_timeout(Some(limit))?;
-        io::copy(&mut self.stream, &mut io::sink()).map(|_| ())
+    /// Waits until the daemon has ended, at most for `limit`. Returns whether it has. Discards what
+    /// it still sends.
+    pub fn wait_for_end(mut self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        let stream = self.stream.get_ref();
+        let closed = stream
+            .set_read_timeout(Some(limit))
+            .and_then(|()| io::copy(&mut self.stream, &mut io::sink()));
+        // The socket is closed before the folders are that the daemon has open.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let ended = self.process.is_none_or(|process| process.ends_within(left));
+        closed.is_ok() && ended
     }
 
     fn lost(&self, error: &io::Error) -> Failure {
         match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => silent(self.pid),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => silent(self.pid()),
             _ => Failure {
                 code: LOST.into(),
                 ..Failure::system("the daemon of the pond has ended without an answer", error)

@@ -13,6 +13,7 @@ mod client;
 mod daemon;
 mod forget;
 mod message;
+mod process;
 mod raw;
 mod read_line;
 mod resources;
@@ -21,13 +22,14 @@ mod travel;
 
 pub use client::{Client, DEAD_MOUNT, Reached, folder, ping, reach};
 pub use daemon::{
-    MountState, daemon_of, explain, has_ended, is_probe, is_stopped, mount_of, mount_state,
+    MountState, daemon_of, explain, is_probe, is_stopped, mount_of, mount_state,
     other_namespace_with, probe, process_of, program,
 };
 pub use forget::{Forget, ForgetReport};
 pub use message::{
     Checked, ClockReport, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced,
 };
+pub use process::Process;
 pub use raw::Raw;
 pub use resources::{AppliedReport, DocumentReport, ResourceReport, Resources};
 pub use server::Server;

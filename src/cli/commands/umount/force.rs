@@ -8,16 +8,14 @@
 //! closes the connection too, unless a thread of the daemon waits in the kernel for its own mount.
 //! Then only root can help, and the mount is left in place for `sudo pondmount umount --force`.
 
-use crate::cli::control::{Client, Request, daemon_of, has_ended, process_of};
+use crate::cli::control::{Client, Process, Request, daemon_of, process_of};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::place;
 use crate::mount::{self, Mount};
-use rustix::fd::OwnedFd;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::Signal;
 use serde_json::Value;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a daemon that answers may commit before its connection is aborted.
 const COMMIT_LIMIT: Duration = Duration::from_secs(10);
@@ -27,7 +25,7 @@ const END_LIMIT: Duration = Duration::from_secs(30);
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) fn run(mount: &Mount, output: &Output) -> Result<u8, Failure> {
-    let process = process_of(mount).and_then(|pid| Process::open(pid, mount));
+    let process = process(mount);
     if let Some(process) = &process {
         process.signal(Signal::CONT);
     }
@@ -65,36 +63,11 @@ fn remove(mount: &Mount) -> Result<(), Failure> {
     }
 }
 
-/// The daemon's process, by a descriptor, so that no other process gets its signals.
-struct Process {
-    pid: u32,
-    handle: OwnedFd,
-}
-
-impl Process {
-    fn open(pid: u32, mount: &Mount) -> Option<Process> {
-        let id = Pid::from_raw(i32::try_from(pid).ok()?)?;
-        let handle = pidfd_open(id, PidfdFlags::empty()).ok()?;
-        // The pid may have been reused before the descriptor was opened.
-        (process_of(mount) == Some(pid)).then_some(Process { pid, handle })
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Err(error) = pidfd_send_signal(&self.handle, signal) {
-            tracing::debug!("cannot send a signal to process {}: {error}", self.pid);
-        }
-    }
-
-    fn ends_within(&self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        while !has_ended(self.pid) {
-            if Instant::now() > deadline {
-                return false;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        true
-    }
+/// The daemon's process.
+fn process(mount: &Mount) -> Option<Process> {
+    let process = process_of(mount).and_then(Process::open)?;
+    // The number may have been used again before the descriptor was opened.
+    (process_of(mount) == Some(process.pid())).then_some(process)
 }
 
 /// Ends the daemon: by SIGTERM, so that it closes the pond, and then by SIGKILL.
@@ -112,14 +85,14 @@ fn end(
     if process.ends_within(KILL_LIMIT) {
         output.notice(&format!(
             "process {} was killed: what was written in the last seconds and not synced may be lost",
-            process.pid
+            process.pid()
         ));
         return Ok(());
     }
     let message = format!(
         "process {} was killed and does not end: one of its threads waits in the kernel for the \
          mount at {}",
-        process.pid,
+        process.pid(),
         mount.mountpoint.display()
     );
     let mut failure = Failure::new("daemon_stuck", message);

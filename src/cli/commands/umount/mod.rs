@@ -230,8 +230,8 @@ fn wait_for_answer(mut daemon: Client, mount: &Mount, limit: Duration) -> Result
     let gone = daemon.wait_for_end(left().max(Duration::from_secs(1)));
     end?;
     Ok(match gone {
-        Ok(()) => Outcome::Ended,
-        Err(_) => Outcome::Running(pid),
+        true => Outcome::Ended,
+        false => Outcome::Running(pid),
     })
 }
 
