@@ -24,6 +24,7 @@
 //! | `POND_TEST_FILES` | 2000 | files of the history test (the full run takes 10000) |
 //! | `POND_TEST_KILLS` | 10 | kills of each crash test (the full run takes 50) |
 //! | `POND_TEST_CUTS` | 5 | power cuts of each such test |
+//! | `POND_TEST_HOUSEKEEPING` | 2 | crashes within each of prune, forget, restore, undo and apply (the full run takes 100) |
 //! | `POND_TEST_BOUNDARIES` | 12 | system calls of each kind at which a fault is met; 0 takes all |
 //! | `POND_TEST_FLIPS` | 24 | bits that are flipped, one in a pond (the full run takes 2000) |
 //! | `POND_TEST_KIND` | all | flips bits only of files whose kind begins so |
@@ -32,6 +33,7 @@
 //! | `POND_TEST_LARGE_MB` | 256 | the size of the file that is written under it (the full run takes 4096) |
 //! | `POND_TEST_SOAK` | 10 | seconds of the mixed load (the full run takes 2700; raise `POND_TEST_LIMIT` with it) |
 //! | `POND_TEST_STORM_SECONDS` | 15 | seconds of the storm under a watchdog (the full run takes 1800) |
+//! | `POND_TEST_MAPPED_SECONDS` | 5 | seconds of mapped writes beside direct reads and holes (the full run takes 3600) |
 //! | `POND_TEST_STALL_MS` | 30000 | how long an operation in it may take (the full run allows 2000) |
 //! | `POND_TEST_REMOUNT_MS` | 2000 | how long a mount after a kill may take |
 //! | `POND_TEST_DIRECT` | 400 | asynchronous direct writes of each kind that are read back |

@@ -216,6 +216,21 @@ impl Started {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Whether it has a socket open: a `pondmount` command has reached a daemon then.
+    pub fn has_a_socket(&self) -> bool {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        let mut links = open
+            .into_iter()
+            .flatten()
+            .filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+        links.any(|link| link.as_os_str().as_encoded_bytes().starts_with(b"socket:"))
+    }
+
+    /// Ends it with SIGKILL, if it has not ended yet, and waits for its end.
+    pub fn kill9(&mut self) {
+        self.end();
+    }
+
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }

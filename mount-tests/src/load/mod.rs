@@ -3,8 +3,10 @@
 //! A writer performs operations and keeps a journal, outside the pond, of what was acknowledged. After the crash
 //! the journal is held against the tree. [`script`] checks the exact prefix, operation by operation;
 //! [`publish`] does what careful programs do with larger files: write, fsync, rename.
+//! [`deposit`] puts files where an operation beside it replaces everything.
 //! [`fill`] goes on until the disk is full, and [`mixed`] for as long as it is let.
 
+pub mod deposit;
 pub mod fill;
 pub mod mixed;
 pub mod publish;

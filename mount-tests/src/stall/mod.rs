@@ -5,7 +5,9 @@
 //! [`watch::Watch`] before its system call and left after it; the watchdog thread looks for one that does not return
 //! within the limit. When it finds one, it prints where every thread of the test and of the daemon stands
 //! ([`dump`]), and aborts the FUSE connection, so that a hang leaves neither the test nor the machine stuck.
+//! [`mapped`] is a load of its own, on one file.
 
 pub mod actors;
 pub mod dump;
+pub mod mapped;
 pub mod watch;

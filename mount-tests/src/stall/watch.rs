@@ -150,8 +150,15 @@ impl Watch {
         lock(&self.stall).clone()
     }
 
-    /// A line for each kind: how many, the longest, the mean, and which errors.
-    pub fn figures(&self) -> String {
+    /// The operation that took longest.
+    pub fn longest(&self) -> Option<(&'static str, Duration)> {
+        let figures = lock(&self.figures);
+        let longest = figures.iter().map(|(kind, of)| (*kind, of.longest));
+        longest.max_by_key(|(_, longest)| *longest)
+    }
+
+    /// A line for each kind, which begins with the name of the load: how many, the longest, the mean, and which errors.
+    pub fn figures(&self, load: &str) -> String {
         let mut text = String::new();
         for (kind, figures) in lock(&self.figures).iter() {
             let mean = figures.total / u32::try_from(figures.count).unwrap_or(u32::MAX).max(1);
@@ -164,7 +171,7 @@ impl Watch {
                 .collect();
             writeln!(
                 text,
-                "storm: {kind:<28} {:>9} times, longest {:>9.3} ms, mean {:>8.3} ms  {}",
+                "{load}: {kind:<28} {:>9} times, longest {:>9.3} ms, mean {:>8.3} ms  {}",
                 figures.count,
                 figures.longest.as_secs_f64() * 1e3,
                 mean.as_secs_f64() * 1e3,

@@ -18,6 +18,7 @@ mod itself;
 mod kept;
 mod lifecycle;
 mod limits;
+mod mapped;
 mod mending;
 mod mount8;
 mod moved;

@@ -112,7 +112,7 @@ fn no_operation_stalls_whatever_runs_beside_it() {
         act(&pond, &mount, &watch, &mut rng, all, third);
         watch.end();
     });
-    print!("{}", watch.figures());
+    print!("{}", watch.figures("storm"));
     if let Some(stall) = watch.stall() {
         panic!("{}", stall.lines().next().unwrap_or_default());
     }

@@ -1,8 +1,9 @@
 //! Crashes under load: nothing that was fsynced is lost, and the tree is the state after a prefix of what was
 //! acknowledged. In [`kills`] the daemon dies, in [`power`] the disk under it too; in [`boundaries`] it meets a
-//! fault at each of its system calls.
+//! fault at each of its system calls. In [`housekeeping`] either happens within operations on the history.
 
 mod boundaries;
+mod housekeeping;
 mod kills;
 mod power;
 
