@@ -37,6 +37,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Capacity of the cache of verified extents, in bytes.
 const CACHE_BYTES: usize = 16 << 20;
@@ -50,6 +51,8 @@ pub struct Content {
     recent: Recent,
     cache: Cache,
     groups: Remembered,
+    /// Bytes that the spill under way has appended.
+    spilled: AtomicU64,
 }
 
 /// Looks up where bytes with a BLAKE3 hash are stored; `None` if the index knows of none.
@@ -64,7 +67,14 @@ impl Content {
             recent: Recent::default(),
             cache: Cache::new(CACHE_BYTES),
             groups: Remembered::default(),
+            spilled: AtomicU64::new(0),
         })
+    }
+
+    /// Returns the bytes that the spill under way has appended to segments. It is 0 from before
+    /// [`Content::settle`] returns.
+    pub fn spilled(&self) -> u64 {
+        self.spilled.load(Ordering::Acquire)
     }
 
     /// Returns once everything that was appended before the call is on stable storage.

@@ -18,14 +18,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Size in bytes at which a segment is full.
+/// Size in bytes at which a segment is full, and its share of a small disk: a prune reclaims whole
+/// segments where there is no room to copy.
 const SEGMENT_SIZE: u64 = 64 << 20;
+const SEGMENT_SHARE: u64 = 32;
 /// Greatest number of segments that are held open for reading.
 const OPEN_FILES: usize = 32;
 
 pub(super) struct Segments {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    /// Size in bytes at which a segment is full.
+    segment_size: u64,
     /// Held for the whole of a sync. Taken before `tail`, which a sync releases while it waits for
     /// the disk, so that others go on appending.
     syncing: Mutex<()>,
@@ -110,7 +114,10 @@ struct Open {
 impl Segments {
     pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Segments, ContentError> {
         let last = segment_ids(disk.as_ref(), dir)?.into_iter().max();
+        let space = disk.space(dir).map_err(ContentError::io("look at", dir))?;
+        let disk_size = space.blocks.saturating_mul(space.block);
         Ok(Segments {
+            segment_size: SEGMENT_SIZE.min(disk_size / SEGMENT_SHARE),
             disk,
             dir: dir.to_owned(),
             tail: Mutex::new(Tail {
@@ -136,7 +143,7 @@ impl Segments {
         if tail
             .open
             .as_ref()
-            .is_none_or(|open| open.len >= SEGMENT_SIZE)
+            .is_none_or(|open| open.len >= self.segment_size)
         {
             self.start(&mut tail)?;
         }

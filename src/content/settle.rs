@@ -5,16 +5,11 @@
 
 use super::help::each;
 use super::{Content, ContentError, Known};
-use crate::tinyfs::{ContentId, Entries, Extent, Extents, Stored, describe};
+use crate::tinyfs::{ContentId, Entries, Extent, Extents, INLINE_MAX, Stored, describe};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::Ordering;
 
-/// Extents of up to this many bytes stay inline in their record: that costs one write instead of
-/// two, and no second read.
-///
-/// A database's page of 4 KiB is above it. Were such pages inline, each rewrite of one would be
-/// written to the journal, the oplog and the index, and copied by every merge of these.
-const INLINE_MAX: usize = (4 << 10) - 1;
 /// Bytes of a window from which it is worked on in parallel.
 const WORTH_HELP: usize = 1 << 20;
 /// Bytes that are hashed and compressed before the first of them is written. Bounds memory.
@@ -60,7 +55,8 @@ impl Content {
         let mut rest = &large[..];
         while !rest.is_empty() {
             let (window, bytes, more) = window(rest);
-            self.place(window, bytes >= WORTH_HELP, known, &mut places)?;
+            let placed = self.place(window, bytes >= WORTH_HELP, known, &mut places);
+            placed.inspect_err(|_| self.spilled.store(0, Ordering::Release))?;
             rest = more;
         }
         let settled = extents.iter().map(|(key, extent)| {
@@ -75,7 +71,9 @@ impl Content {
             };
             (*key, extent)
         });
-        Ok(settled.collect())
+        let settled = settled.collect();
+        self.spilled.store(0, Ordering::Release);
+        Ok(settled)
     }
 
     /// Stores the pieces of one window and adds their locations to `places`.
@@ -121,6 +119,8 @@ impl Content {
         };
         let packed = packed.as_deref().unwrap_or(piece.bytes);
         let (segment, offset) = self.segments.append(packed)?;
+        self.spilled
+            .fetch_add(packed.len() as u64, Ordering::AcqRel);
         // An extent has at most MAX_EXTENT bytes, so its length fits.
         let len = piece.bytes.len() as u32;
         let stored = Stored {

@@ -492,6 +492,14 @@ impl Disk {
         self.meta.range(from..=to).map(version).collect()
     }
 
+    /// Returns the bytes that the store may take for a moment: its memtables as tables, and the largest
+    /// keyspace once more while it is compacted.
+    pub(super) fn working_space(&self) -> u64 {
+        let keyspaces = self.maps().chain([&self.versions, &self.meta]);
+        let largest = keyspaces.map(Keyspace::disk_space).max().unwrap_or(0);
+        self.db.write_buffer_size() + largest
+    }
+
     pub(super) fn close_in_order(&self) {
         self.clean.arm();
     }

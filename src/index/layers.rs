@@ -12,7 +12,7 @@
 
 use super::Dirty;
 use crate::tinyfs::{
-    AttrName, Attrs, Changes, ContentId, Entries, Extent, Extents, Map, NodeId, Nodes,
+    AttrName, Attrs, Changes, ContentId, Entries, Extent, Extents, INLINE_MAX, Map, NodeId, Nodes,
     ops::{CHUNK, Unlinked},
 };
 use bytes::{Bytes, BytesMut};
@@ -21,6 +21,10 @@ use std::sync::Arc;
 
 /// Rough memory of an entry without its content, in bytes.
 const ENTRY: u64 = 256;
+
+/// Times that a byte of a record is written until its commit is done: to the journal, to the oplog,
+/// and to the index's journal and tables.
+const RECORD_WRITES: u64 = 4;
 
 /// An immutable memtable, shared with the flush, spill or commit that works on it.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ pub struct Frozen {
     /// Its changes.
     pub changes: Arc<Changes>,
     inline: u64,
+    /// Bytes of the disk that its commit takes.
+    disk_bytes: u64,
     settled: bool,
     journaled: bool,
 }
@@ -130,6 +136,7 @@ impl Layers {
             layers.frozen.push(Frozen {
                 id: layers.next_frozen,
                 generation,
+                disk_bytes: disk_bytes(&changes, inline == 0),
                 changes: Arc::new(changes),
                 inline,
                 settled: inline == 0,
@@ -262,6 +269,7 @@ impl Layers {
         self.frozen.push(Frozen {
             id: self.next_frozen,
             generation: self.generation,
+            disk_bytes: disk_bytes(&fresh.changes, fresh.inline == 0),
             changes: Arc::new(fresh.changes),
             inline: fresh.inline,
             settled: fresh.inline == 0,
@@ -332,6 +340,7 @@ impl Layers {
             at += len;
         }
         layer.inline = inline_bytes(&layer.changes);
+        layer.disk_bytes = disk_bytes(&layer.changes, layer.settled);
         (layer.clone(), true)
     }
 
@@ -342,8 +351,16 @@ impl Layers {
             Arc::make_mut(&mut layer.changes).extents = extents;
             layer.inline = inline_bytes(&layer.changes);
             layer.settled = true;
+            layer.disk_bytes = disk_bytes(&layer.changes, true);
         }
         self.merge(false);
+    }
+
+    /// Returns an upper bound of the bytes of the disk that a commit of the open version takes.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        let frozen: u64 = self.frozen.iter().map(|frozen| frozen.disk_bytes).sum();
+        let orphans = disk_bytes(&self.orphans.layer.changes, false);
+        frozen + orphans + disk_bytes(&self.fresh.changes, false)
     }
 
     pub(super) fn frozen_changes(&self) -> Vec<Arc<Changes>> {
@@ -383,6 +400,7 @@ impl Layers {
                     // Overwritten bytes count until the memtable is dropped. That only makes the
                     // next commit come sooner.
                     below.inline += layer.inline;
+                    below.disk_bytes += layer.disk_bytes;
                 }
                 _ => merged.push(layer),
             }
@@ -531,6 +549,20 @@ impl Orphans {
         );
         self.layer.absorb(own);
     }
+}
+
+/// Returns an upper bound of the bytes of the disk that a commit of these changes takes. Content above
+/// [`INLINE_MAX`] goes to segments, once, unless it is there already (`settled`).
+fn disk_bytes(changes: &Changes, settled: bool) -> u64 {
+    let inline = changes.extents.values().map(|extent| match extent {
+        Some(Extent::Inline(bytes)) if settled || bytes.len() <= INLINE_MAX => {
+            RECORD_WRITES * bytes.len() as u64
+        }
+        Some(Extent::Inline(bytes)) => bytes.len() as u64,
+        _ => 0,
+    });
+    // What an entry has in memory is twice of what its record has on disk.
+    inline.sum::<u64>() + RECORD_WRITES / 2 * ENTRY * changes.len() as u64
 }
 
 fn inline_bytes(changes: &Changes) -> u64 {

@@ -163,6 +163,17 @@ impl Index {
         self.layers.read().dirty()
     }
 
+    /// Returns an upper bound of the bytes of the disk that a commit of the open version takes.
+    pub fn disk_bytes(&self) -> u64 {
+        self.layers.read().disk_bytes()
+    }
+
+    /// Returns the bytes of the disk that the key-value store may take for a moment, to write its
+    /// memtables and to compact its largest keyspace.
+    pub fn working_space(&self) -> Result<u64, IndexError> {
+        Ok(self.disk.get()?.working_space())
+    }
+
     /// Makes the memtable immutable and begins a new one.
     pub fn freeze(&self) {
         self.layers.write().freeze();

@@ -170,6 +170,9 @@ impl Mirror {
             ZERO => (offset..end, end),
             _ => return Err(Errno::EOPNOTSUPP.into()),
         };
+        if mode != PUNCH {
+            self.pond.must_have_room(id, offset..end)?;
+        }
         self.pond.zero(caller, id, hole, min_size)?;
         Ok(())
     }

@@ -114,6 +114,8 @@ impl Mirror {
             "id": status.id.to_string(),
             "version": status.latest.version.0,
             "clock_behind": status.clock_behind,
+            "writable_bytes": status.free.map(|free| free.writable),
+            "reserved_bytes": status.free.map(|free| free.reserve),
             "dirty": { "entries": status.dirty.entries, "bytes": status.dirty.bytes },
             "errors": self.errors.count(),
             "read_only": status.read_only,

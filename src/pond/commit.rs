@@ -10,11 +10,12 @@
 
 use super::clock::info_of;
 use super::lock::Lock;
+use super::room::FOR_A_COMMIT;
 use super::saves::PATIENCE;
 use super::{Pond, PondError};
 use crate::index::VersionInfo;
 use crate::oplog::{Commit, Oplog, OplogError, Stamp};
-use crate::tinyfs::{Changes, Time, Version, describe};
+use crate::tinyfs::{Changes, Errno, Time, Version, describe};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -29,9 +30,6 @@ const MISSED: Duration = Duration::from_millis(2);
 const MISSED_MOST: Duration = Duration::from_millis(200);
 /// How far trickling writes stretch the time between versions, in commit intervals.
 const MAX_STRETCH: u32 = 12;
-
-/// Bytes that a commit takes on the disk besides what it holds: files, and a rotation of the index.
-const FOR_A_COMMIT: u64 = 1 << 20;
 
 /// The oplog, and what it was told and may not have taken.
 pub(super) struct Log {
@@ -211,8 +209,7 @@ impl Pond {
         }
         self.must_hold_the_lock()?;
         // The key-value store does not recover from a write that failed.
-        self.room
-            .must_have(FOR_A_COMMIT + 3 * self.index.dirty().bytes)
+        self.room.must_have(FOR_A_COMMIT + self.index.disk_bytes())
     }
 
     /// Takes no more changes once somebody else has taken the pond: what they do not know of is not
@@ -362,7 +359,10 @@ impl Pond {
                 return;
             }
             self.committer.begin();
-            match self.commit_between_saves() {
+            let committed = self.commit_between_saves();
+            let errno = |error: &PondError| error.errno();
+            self.committer.note(committed.as_ref().err().map(errno));
+            match committed {
                 Ok(changes) if trickles && (1..TRICKLE).contains(&changes) => {
                     delay = (delay * 2).min(interval * MAX_STRETCH);
                 }
@@ -449,6 +449,8 @@ struct State {
     since: Option<Instant>,
     hurry: bool,
     stop: bool,
+    /// Why the last commit of the thread failed, if it did.
+    failed: Option<Errno>,
 }
 
 impl Committer {
@@ -491,6 +493,15 @@ impl Committer {
     fn is_hurried(&self) -> bool {
         let state = self.state.lock();
         state.stop || state.hurry
+    }
+
+    /// Returns why the last commit failed, if it did.
+    pub(super) fn failed(&self) -> Option<Errno> {
+        self.state.lock().failed
+    }
+
+    fn note(&self, failed: Option<Errno>) {
+        self.state.lock().failed = failed;
     }
 
     pub(super) fn stopped(&self) -> bool {

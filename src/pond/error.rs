@@ -60,6 +60,19 @@ pub enum PondError {
         /// The newest format known here.
         known: u32,
     },
+    /// The disk is too small or too full for a new pond.
+    #[error(
+        "the disk of {} has {size} bytes, of which {free} are free: too little for a pond",
+        path.display()
+    )]
+    SmallDisk {
+        /// The folder of the pond.
+        path: PathBuf,
+        /// Bytes of the disk.
+        size: u64,
+        /// Of them, free.
+        free: u64,
+    },
     /// Somebody else writes to the pond.
     #[error("the pond at {} is in use by {holder}", path.display())]
     Locked {
@@ -137,6 +150,15 @@ impl PondError {
         }
     }
 
+    /// What the kernel is told of it.
+    pub(super) fn errno(&self) -> Errno {
+        match self {
+            PondError::Tree(error) => error.errno(),
+            PondError::ReadOnly(_) => Errno::EROFS,
+            error => FsError::errno_of(error),
+        }
+    }
+
     /// The exit code of a command that fails with this.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -166,6 +188,7 @@ impl PondError {
             PondError::Identity { .. } => "bad_identity",
             PondError::Leads { .. } => "leads_out",
             PondError::Newer { .. } => "newer_format",
+            PondError::SmallDisk { .. } => "small_disk",
             PondError::Locked { .. } => "locked",
             PondError::JournalDamaged(_) => "journal_damaged",
             PondError::ReadOnly(_) => "read_only",
@@ -201,6 +224,10 @@ impl PondError {
                 "put the file or folder itself in its place; a pond may lie below a link as a whole"
                     .into()
             }
+            PondError::SmallDisk { .. } => format!(
+                "a pond needs a disk of at least {} MiB, of which an eighth (at most 32 MiB) is kept free",
+                super::room::SMALLEST_DISK >> 20
+            ),
             PondError::Newer { .. } => "install a newer pondmount; nothing was changed".into(),
             PondError::Locked { holder, .. } => match &holder.mountpoint {
                 Some(at) => format!(

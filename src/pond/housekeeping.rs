@@ -21,6 +21,8 @@ const PRUNE_AGAIN: Duration = Duration::from_secs(86_400);
 const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// Bytes of the disk that housekeeping leaves to others.
 const ROOM: u64 = 64 << 20;
+/// The share of a small disk instead.
+const ROOM_SHARE: u64 = 16;
 
 /// When there is something to do.
 #[derive(Default)]
@@ -118,7 +120,8 @@ impl Pond {
         let Some(merge) = self.log.lock().oplog_mut().merge_due()? else {
             return Ok(false);
         };
-        self.room.must_have(ROOM)?;
+        self.room
+            .must_have(self.room.in_proportion(ROOM, ROOM_SHARE)?)?;
         let merged = merge.run()?;
         let mut log = self.log.lock();
         self.must_hold_the_lock()?;

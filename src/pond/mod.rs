@@ -51,6 +51,7 @@ pub use history::{
 pub use open::{Damaged, OpenOptions, Progress};
 pub use prune::{Policy, Pruned, Within};
 pub use repair::Repaired;
+pub use room::Free;
 pub use scrub::Scrub;
 pub use status::{Late, Status};
 
@@ -179,7 +180,7 @@ impl Pond {
 
     /// How much room there is.
     pub fn statfs(&self) -> FsResult<Space> {
-        self.room.space().map_err(FsError::store)
+        self.room.space(self.promised()?).map_err(FsError::store)
     }
 
     /// Makes the last version and lets go of the pond. Later changes are refused. May be called

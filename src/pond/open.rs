@@ -9,7 +9,7 @@ use super::history::Timeline;
 use super::housekeeping::Keeper;
 use super::identity::Identity;
 use super::lock::Lock;
-use super::room::Room;
+use super::room::{Room, must_hold_a_pond};
 use super::saves::Saves;
 use super::scrub::Scrubber;
 use super::spill::Spiller;
@@ -287,6 +287,7 @@ fn pond_around(path: &Path) -> Option<PathBuf> {
 fn fill(path: &Path) -> Result<(), PondError> {
     let cache = path.join(CACHE);
     fs::create_dir(&cache).map_err(PondError::io("make the folder", &cache))?;
+    must_hold_a_pond(&LocalDisk, path)?;
     let identity = Identity::new();
     let now = Time::from(SystemTime::now());
     make(

@@ -5,16 +5,20 @@
 
 use super::Pond;
 use super::open::{INDEX, REBUILD};
+use super::room::{Kept, Promised};
 use crate::index::{Index, IndexError};
 use crate::tinyfs::ops::{self, Caller, NewNode, RenameMode, Seek, SetAttr, SetXattr};
 use crate::tinyfs::{
-    AttrName, ContentId, Cycle, Dentry, Errno, Extent, FsError, FsResult, Last, Name, Names, Node,
-    NodeId, Store, Tx, Version,
+    AttrName, ContentId, Cycle, Dentry, Errno, Extent, FsError, FsResult, INLINE_MAX, Last, Name,
+    Names, Node, NodeId, Store, Tx, Version,
 };
 use bytes::Bytes;
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
+
+/// Bytes of the disk that the records of an operation take until they are committed.
+const RECORDS: u64 = 2_048;
 
 impl Pond {
     /// The node `id` at version `at`, or `ENOENT`.
@@ -190,6 +194,7 @@ impl Pond {
 
     /// Gives a node one more name.
     pub fn link(&self, caller: &Caller, id: NodeId, dir: NodeId, name: &Name) -> FsResult<Node> {
+        self.take_room(RECORDS, Kept::All)?;
         self.change(|tx| ops::link(tx, caller, id, dir, name))
     }
 
@@ -212,12 +217,14 @@ impl Pond {
         mode: RenameMode,
         leaves_whiteout: bool,
     ) -> FsResult<()> {
+        self.take_room(RECORDS, Kept::Half)?;
         let whiteout = leaves_whiteout.then(|| NodeId(self.index.new_id()));
         self.change_names(|tx| Ok(ops::rename(tx, caller, from, to, mode, whiteout)?.replaced))
     }
 
     /// Changes mode, owner, group or times.
     pub fn setattr(&self, caller: &Caller, id: NodeId, set: &SetAttr) -> FsResult<Node> {
+        self.take_room(RECORDS, Kept::Half)?;
         self.change(|tx| ops::setattr(tx, caller, id, set))
     }
 
@@ -230,7 +237,7 @@ impl Pond {
         value: &[u8],
         mode: SetXattr,
     ) -> FsResult<()> {
-        self.make_room(0)?;
+        self.make_room(value.len())?;
         self.change(|tx| ops::set_xattr(tx, caller, id, name, value, mode))
     }
 
@@ -268,7 +275,6 @@ impl Pond {
     }
 
     fn write_now(&self, caller: &Caller, id: NodeId, offset: u64, data: &[u8]) -> FsResult<Node> {
-        self.must_have_memory()?;
         self.make_room(data.len())?;
         self.saves.changed(id);
         self.change(|tx| {
@@ -291,8 +297,24 @@ impl Pond {
         range: Range<u64>,
         min_size: u64,
     ) -> FsResult<Node> {
+        self.take_room(RECORDS, Kept::Half)?;
         self.saves.changed(id);
         self.change(|tx| ops::zero(tx, caller, id, range, min_size))
+    }
+
+    /// Fails with `ENOSPC` if the holes of a range are more than the disk has room for.
+    pub fn must_have_room(&self, id: NodeId, range: Range<u64>) -> FsResult<()> {
+        let (node, mut missing) = (self.node(Version::NOW, id)?, range.end - range.start);
+        // What is more than all of the disk cannot be there, whatever the file has.
+        let free = self.room.free(self.promised()?).map_err(FsError::store)?;
+        if missing <= free.writable {
+            return Ok(());
+        }
+        missing = missing.saturating_sub(node.allocated);
+        match missing > free.writable {
+            true => Err(Errno::ENOSPC.into()),
+            false => Ok(()),
+        }
     }
 
     /// Copies a range between files, or within one, by sharing extents. Answers the bytes copied.
@@ -303,6 +325,7 @@ impl Pond {
         to: (NodeId, u64),
         len: u64,
     ) -> FsResult<u64> {
+        self.make_room(0)?;
         self.saves.changed(to.0);
         self.change(|tx| ops::copy_range(tx, caller, from, to, || self.new_content(), len))
     }
@@ -350,12 +373,32 @@ impl Pond {
         }
     }
 
-    /// `ENOSPC` if the disk has no room for `bytes` more and their records.
+    /// `ENOSPC` if the disk has no room for `bytes` of content more and their records; the error of the
+    /// disk if content and records cannot leave memory.
     fn make_room(&self, bytes: usize) -> FsResult<()> {
-        const RECORD: u64 = 1_024;
-        // Flushed, then committed, before the journal's copy goes.
-        self.room
-            .take(bytes as u64 + RECORD, || 2 * self.index.dirty().bytes)
+        self.must_have_memory()?;
+        // Until it is known whether the bytes go to a segment, or stay in their record.
+        let bytes = bytes as u64;
+        let content = (4 * bytes).min(bytes + 4 * INLINE_MAX as u64);
+        self.take_room(content + RECORDS, Kept::All)
+    }
+
+    /// The same for an operation that adds no content.
+    fn take_room(&self, bytes: u64, kept: Kept) -> FsResult<()> {
+        self.room.take(bytes, kept, || self.promised())
+    }
+
+    /// What was acknowledged and is not on the disk yet.
+    pub(super) fn promised(&self) -> FsResult<Promised> {
+        // A spill under way has written some of that already. It forgets how much before the index
+        // knows where it stands, so that the least of two looks is never too much.
+        let spilled = self.content.spilled();
+        let open = self.index.disk_bytes();
+        let spilled = spilled.min(self.content.spilled());
+        Ok(Promised {
+            open: open.saturating_sub(spilled),
+            working: self.index.working_space()?,
+        })
     }
 
     fn new_content(&self) -> ContentId {

@@ -103,8 +103,16 @@ impl Spiller {
 }
 
 impl Pond {
-    /// Refuses a write while content cannot be spilled and there is too much of it.
+    /// Refuses an operation while content cannot be spilled and there is too much of it, or while
+    /// records cannot be committed and there are too many.
     pub(super) fn must_have_memory(&self) -> FsResult<()> {
+        if let Some(errno) = self.committer.failed() {
+            let dirty = self.index.dirty();
+            if dirty.bytes - dirty.unsettled >= 2 * COMMIT_AT {
+                self.committer.hurry();
+                return Err(errno.into());
+            }
+        }
         match self.spiller.failed.load(Ordering::Relaxed) {
             0 => Ok(()),
             _ if self.index.dirty().unsettled < WAIT_AT => Ok(()),

@@ -1,6 +1,6 @@
 //! What is going on in a pond.
 
-use super::Pond;
+use super::{Free, Pond};
 use crate::index::{Dirty, VersionInfo};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -18,6 +18,8 @@ pub struct Status {
     pub dirty: Dirty,
     /// By what the clock is behind the versions, if it is.
     pub clock_behind: Option<String>,
+    /// What can still be written, and what is kept; `None` if the disk does not tell.
+    pub free: Option<Free>,
     /// Why it takes no changes, if it does not.
     pub read_only: Option<String>,
     /// What whoever serves it says of requests that have no reply.
@@ -34,12 +36,15 @@ impl Pond {
             Ok(behind) => behind.map(|behind| behind.to_string()),
             Err(error) => Some(format!("it cannot be told: {error}")),
         };
+        let free = self.promised().ok();
+        let free = free.and_then(|promised| self.room.free(promised).ok());
         Status {
             path: self.path.clone(),
             id: self.id,
             latest: self.latest(),
             dirty: self.index.dirty(),
             clock_behind,
+            free,
             read_only: self.health.reason(),
             late: self.late.read().as_ref().map_or(Vec::new(), |late| late()),
         }

@@ -78,6 +78,13 @@ impl FsError {
     }
 }
 
+impl FsError {
+    /// Returns the error number that the caller gets for a failure of the store.
+    pub fn errno_of(cause: &(dyn std::error::Error + 'static)) -> Errno {
+        os_error(cause).unwrap_or(Errno::EIO)
+    }
+}
+
 impl From<Errno> for FsError {
     fn from(errno: Errno) -> FsError {
         FsError::Posix(errno)

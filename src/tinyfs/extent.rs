@@ -6,6 +6,13 @@ use bytes::Bytes;
 /// Maximum length of an extent in bytes: it bounds what a small read has to fetch and verify.
 pub const MAX_EXTENT: u32 = 1 << 20;
 
+/// Extents of up to this many bytes stay inline in their record: that costs one write instead of
+/// two, and no second read.
+///
+/// A database's page of 4 KiB is above it. Were such pages inline, each rewrite of one would be
+/// written to the journal, the oplog and the index, and copied by every merge of these.
+pub const INLINE_MAX: usize = (4 << 10) - 1;
+
 /// A directory entry: the node that a name leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dentry {

@@ -42,7 +42,7 @@ pub use codec::Malformed;
 pub use cycle::Cycle;
 pub use directory::{Directory, Item};
 pub use error::{Errno, FsError, FsResult, describe};
-pub use extent::{Dentry, Extent, MAX_EXTENT, Stored};
+pub use extent::{Dentry, Extent, INLINE_MAX, MAX_EXTENT, Stored};
 pub use glob::{Pattern, PatternError, substitute};
 pub use id::{ContentId, NodeId, SegmentId, Version};
 pub use links::{Links, own_links};

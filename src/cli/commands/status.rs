@@ -58,6 +58,11 @@ fn text(report: &StatusReport) -> String {
             report.dirty.bytes
         ),
     };
+    if let (Some(writable), Some(reserved)) = (report.writable_bytes, report.reserved_bytes) {
+        text += &format!(
+            "\nroom       {writable} bytes can be written, {reserved} more are kept in reserve"
+        );
+    }
     if let Some(scrub) = &report.scrub {
         text += &format!("\nscrub      {}", super::scrub::text(scrub));
     }

@@ -77,6 +77,8 @@ fn status(pond: &Arc<Pond>, role: Role<'_>) -> Result<StatusReport, Failure> {
             entries: status.dirty.entries,
             bytes: status.dirty.bytes,
         },
+        writable_bytes: status.free.map(|free| free.writable),
+        reserved_bytes: status.free.map(|free| free.reserve),
         read_only: status.read_only,
         late: status.late,
         scrub: pond.last_scrub().map(report),

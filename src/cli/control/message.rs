@@ -120,6 +120,12 @@ pub struct StatusReport {
     pub pid: Option<u32>,
     /// What the next version has to hold.
     pub dirty: DirtyReport,
+    /// Bytes that can still be written.
+    #[serde(default)]
+    pub writable_bytes: Option<u64>,
+    /// Bytes of the disk that are kept for commits and removals.
+    #[serde(default)]
+    pub reserved_bytes: Option<u64>,
     /// Why it takes no changes.
     pub read_only: Option<String>,
     /// Requests of the kernel that have no reply, and notifications that it has not returned from.

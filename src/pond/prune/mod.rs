@@ -254,13 +254,21 @@ impl Pond {
             Ok(())
         })?;
         self.content.end_segment();
-        let sparse = self.sparse(log, &needed, purpose.erased())?;
+        let mut sparse = self.sparse(log, &needed, purpose.erased())?;
         // What is written before anything goes: the table, and what is copied of segments.
         let copied = sparse
             .iter()
             .filter_map(|segment| needed.segments.get(segment));
         let copied: u64 = copied.sum();
-        self.room.must_have(copied + log.oplog().bytes()?)?;
+        let table = log.oplog().bytes()? + self.index.working_space()?;
+        if purpose.erased().is_none() && !self.room.has(copied + table)? {
+            tracing::warn!("the disk is too full to copy what sparse segments hold: they stay");
+            sparse.clear();
+        }
+        self.room.must_have(match sparse.is_empty() {
+            true => table,
+            false => copied + table,
+        })?;
         // From here on the index may be of a table that is no more.
         let mut rewrite = log.oplog_mut().rewrite()?;
         let mut rebuild = self.index.rebuild(self.id)?;

@@ -4,3 +4,4 @@
 mod descriptors;
 mod memory;
 mod room;
+mod small;
