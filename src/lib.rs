@@ -54,6 +54,8 @@ pub mod collect;
 pub mod content;
 pub mod derive;
 pub mod disk;
+#[cfg(test)]
+mod fuzz;
 pub mod index;
 pub mod mount;
 pub mod observe;

@@ -59,6 +59,13 @@ pub enum IndexError {
         #[source]
         source: io::Error,
     },
+    /// An entry has an id that no pond reaches. The next ids would be too great to be read again.
+    #[error(
+        "the pond cannot be opened: it has an entry with id {0}, and a pond that this program wrote has none greater \
+         than {max}",
+        max = super::MAX_USED_ID
+    )]
+    OutOfIds(u64),
     /// The journal does not hold what was written to it.
     #[error("{0}")]
     JournalDamaged(Damage),

@@ -49,6 +49,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
+/// The greatest id that an opened pond may have: as many are left to allocate, and can be read.
+const MAX_USED_ID: u64 = crate::tinyfs::ID_LIMIT / 2;
+
 /// The index of one pond. All methods may be called from any thread. Those of a flush or a commit,
 /// [`Index::freeze`] to [`Index::committed`], must be called by one thread at a time; `pond`
 /// serialises them.
@@ -108,6 +111,9 @@ impl Index {
             .fold(next_id, u64::max)
             .max(self.disk.get()?.next_id()?)
             .max(self.next_id.load(Ordering::Relaxed));
+        if next_id > MAX_USED_ID + 1 {
+            return Err(IndexError::OutOfIds(next_id - 1));
+        }
         self.next_id.store(next_id, Ordering::Relaxed);
         *self.layers.write() = Layers::recovered(next_id, newest, generations);
         Ok(damage)

@@ -58,4 +58,6 @@ pub use unmount::{is_dead, recover_stale, remount, unmount};
 pub const FILE_SYSTEM: &str = "fuse.pondmount";
 
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 mod tests;

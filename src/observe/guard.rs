@@ -30,6 +30,12 @@ pub(super) fn tell_panics(tell: impl Fn(&PanicHookInfo<'_>) + Send + Sync + 'sta
     }));
 }
 
+/// Returns whether a panic of this thread would be caught by [`guarded`].
+#[cfg(test)]
+pub(crate) fn is_guarded() -> bool {
+    GUARDED.get()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

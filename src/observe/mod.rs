@@ -12,5 +12,7 @@ mod log;
 mod metrics;
 
 pub use guard::guarded;
+#[cfg(test)]
+pub(crate) use guard::is_guarded;
 pub use log::{Verbosity, log_to_file, log_to_stderr};
 pub use metrics::{Durations, Metrics, Number};

@@ -5,7 +5,7 @@
 //! compressed, each message within the payload; so what is decoded is no larger than what is there.
 
 use super::record::RecordError;
-use arrow::ipc::{MessageHeader, root_as_message};
+use arrow::ipc::{MessageHeader, RecordBatch as IpcBatch, root_as_message};
 
 /// What precedes the length of a message.
 const MARK: [u8; 4] = [0xff; 4];
@@ -30,6 +30,7 @@ pub(super) fn check(payload: &[u8]) -> Result<(), RecordError> {
                 if batch.compression().is_some() {
                     return Err(RecordError::Invalid("a payload is compressed within"));
                 }
+                check_buffers(&batch, message.bodyLength())?;
             }
             _ => return Err(ODD),
         }
@@ -44,6 +45,22 @@ pub(super) fn check(payload: &[u8]) -> Result<(), RecordError> {
         true => Ok(()),
         false => Err(ODD),
     }
+}
+
+/// Checks that each buffer of a batch lies within the body of its message: the library panics on
+/// one that does not.
+fn check_buffers(batch: &IpcBatch<'_>, body: i64) -> Result<(), RecordError> {
+    let within = |offset: i64, length: i64| {
+        offset >= 0 && length >= 0 && offset.checked_add(length).is_some_and(|end| end <= body)
+    };
+    let buffers = batch.buffers();
+    let mut buffers = buffers.iter().flatten();
+    let nodes = batch.nodes();
+    let mut nodes = nodes.iter().flatten();
+    let sound = batch.length() >= 0
+        && buffers.all(|buffer| within(buffer.offset(), buffer.length()))
+        && nodes.all(|node| (0..=node.length()).contains(&node.null_count()));
+    sound.then_some(()).ok_or(LONG)
 }
 
 /// The length of the next message's description, and what follows it.
@@ -86,6 +103,25 @@ mod tests {
         for end in (0..whole.len() - 8).step_by(7) {
             assert!(check(&whole[..end]).is_err(), "{end}");
         }
+    }
+
+    #[test]
+    fn buffers_that_reach_beyond_the_body_of_their_message_are_refused() {
+        let whole = payload(IpcWriteOptions::default());
+        // The length of the column's buffer, wherever the description holds it.
+        let mut harmed = 0;
+        for at in (0..whole.len() - 8).step_by(8) {
+            if whole[at..at + 8] == 8_000i64.to_le_bytes() {
+                for length in [8_065, i64::MAX, -1] {
+                    let mut payload = whole.clone();
+                    payload[at..at + 8].copy_from_slice(&i64::to_le_bytes(length));
+                    let error = check(&payload).unwrap_err().to_string();
+                    assert!(error.contains("longer"), "{error}");
+                    harmed += 1;
+                }
+            }
+        }
+        assert!(harmed > 0);
     }
 
     #[test]

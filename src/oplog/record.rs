@@ -13,7 +13,7 @@ mod node;
 
 pub(super) use columns::Columns;
 
-use crate::tinyfs::{Kind, Map, Name, Time};
+use crate::tinyfs::{ID_LIMIT, Kind, Map, Name, Time};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
@@ -94,15 +94,11 @@ fn time(sec: i64, nsec: u32) -> Result<Time, RecordError> {
     }
 }
 
-/// Ids of ponds come nowhere near this one. Ids up to twice as great can be written, so that whoever reads
-/// one has as many left to give.
-const MAX_ID: u64 = 1 << 50;
-
-/// An id that is read: none is 0, and the mount takes the greatest numbers for its own.
+/// Returns an id that was read, if it is one that a pond can have: none is 0 or reaches [`ID_LIMIT`].
 fn id(n: u64) -> Result<u64, RecordError> {
     match n {
         0 => Err(RecordError::Invalid("an id is 0")),
-        1..MAX_ID => Ok(n),
+        1..ID_LIMIT => Ok(n),
         _ => Err(RecordError::Invalid("an id is greater than any is")),
     }
 }

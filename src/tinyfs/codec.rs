@@ -87,6 +87,30 @@ pub(super) fn whole<'a, T>(
     }
 }
 
+/// All ids that are read are less than this. The mount uses greater numbers for derived inodes, and
+/// a pond is not opened once it has used half of them, so that no new id reaches the limit.
+pub const ID_LIMIT: u64 = 1 << 50;
+/// The longest target of a symbolic link (`PATH_MAX` without its NUL).
+const MAX_TARGET: usize = 4095;
+/// The longest value of an extended attribute (`XATTR_SIZE_MAX` of Linux).
+const MAX_VALUE: usize = 64 << 10;
+
+/// Returns `id` if it is less than [`ID_LIMIT`].
+fn in_range(id: u64) -> Result<u64, Malformed> {
+    match id {
+        0..ID_LIMIT => Ok(id),
+        _ => Err(Malformed("an id is greater than any is")),
+    }
+}
+
+/// Decodes the value of an attribute.
+pub(super) fn attr_value(bytes: &[u8]) -> Result<Bytes, Malformed> {
+    match bytes.len() {
+        0..=MAX_VALUE => Ok(Bytes::copy_from_slice(bytes)),
+        _ => Err(Malformed("an attribute is longer than 64 KiB")),
+    }
+}
+
 /// The bytes of an entry that are not decoded yet.
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
@@ -130,7 +154,25 @@ impl<'a> Reader<'a> {
 
     /// Reads an id of a key, big-endian.
     pub(super) fn id(&mut self) -> Result<u64, Malformed> {
-        self.take().map(u64::from_be_bytes)
+        match self.take().map(u64::from_be_bytes)? {
+            0 => Err(Malformed("an id is 0")),
+            id => in_range(id),
+        }
+    }
+
+    /// Reads the owner of an attribute: a node, or the pond itself.
+    pub(super) fn owner(&mut self) -> Result<NodeId, Malformed> {
+        let id = self.take().map(u64::from_be_bytes)?;
+        in_range(id).map(NodeId)
+    }
+
+    /// Reads the offset of a key, big-endian.
+    pub(super) fn offset(&mut self) -> Result<u64, Malformed> {
+        let offset = self.take().map(u64::from_be_bytes)?;
+        match i64::try_from(offset) {
+            Ok(_) => Ok(offset),
+            Err(_) => Err(Malformed("an extent begins beyond the end of any file")),
+        }
     }
 
     /// Reads all remaining bytes as the name of an entry.
@@ -157,9 +199,19 @@ impl<'a> Reader<'a> {
         }
         let (atime, mtime) = (self.time()?, self.time()?);
         let (ctime, btime) = (self.time()?, self.time()?);
-        let content = Some(self.u64()?).filter(|c| *c != 0).map(ContentId);
-        let parent = Some(self.u64()?).filter(|p| *p != 0).map(NodeId);
-        let target = self.rest().into();
+        if i64::try_from(size).is_err() {
+            return Err(Malformed("a file is longer than an offset can say"));
+        }
+        let content = Some(in_range(self.u64()?)?)
+            .filter(|c| *c != 0)
+            .map(ContentId);
+        let parent = Some(in_range(self.u64()?)?).filter(|p| *p != 0).map(NodeId);
+        let target: Box<[u8]> = self.rest().into();
+        if target.len() > MAX_TARGET || target.contains(&0) {
+            return Err(Malformed(
+                "the target of a link is none that a link can have",
+            ));
+        }
         Ok(Node {
             kind,
             mode,
@@ -181,7 +233,10 @@ impl<'a> Reader<'a> {
 
     pub(super) fn dentry(&mut self) -> Result<Dentry, Malformed> {
         let kind = self.kind()?;
-        let child = NodeId(self.u64()?);
+        let child = match self.u64()? {
+            0 => return Err(Malformed("a name leads to no node")),
+            id => NodeId(in_range(id)?),
+        };
         Ok(Dentry { child, kind })
     }
 
@@ -354,5 +409,17 @@ mod tests {
         let mut bytes = Vec::new();
         put_extent(&Extent::Stored(beyond), &mut bytes);
         assert!(Extents::decode_value(&bytes).is_err());
+        let key = |ids: &[u64]| -> Vec<u8> { ids.iter().flat_map(|n| n.to_be_bytes()).collect() };
+        for id in [0, ID_LIMIT, 1 << 62, u64::MAX] {
+            assert!(Nodes::decode_key(&key(&[id])).is_err(), "{id}");
+            assert!(Extents::decode_key(&key(&[id, 0])).is_err(), "{id}");
+            // An attribute may be the pond's, whose id is 0.
+            let owner = Attrs::decode_key(&[&key(&[id]), &b"user.a"[..]].concat());
+            assert_eq!(owner.is_err(), id > 0, "{id}");
+            let child = [&[1], &id.to_le_bytes()[..]].concat();
+            assert!(Names::decode_value(&child).is_err(), "{id}");
+        }
+        assert!(Extents::decode_key(&key(&[1, 1 << 63])).is_err());
+        assert!(Attrs::decode_value(&[0; MAX_VALUE + 1]).is_err());
     }
 }

@@ -144,7 +144,7 @@ impl Map for Extents {
         codec::put_id(key.1, out);
     }
     fn decode_key(bytes: &[u8]) -> Result<(ContentId, u64), Malformed> {
-        codec::whole(bytes, |r| Ok((ContentId(r.id()?), r.id()?)))
+        codec::whole(bytes, |r| Ok((ContentId(r.id()?), r.offset()?)))
     }
     fn encode_value(value: &Extent, out: &mut Vec<u8>) {
         codec::put_extent(value, out);
@@ -177,12 +177,12 @@ impl Map for Attrs {
         out.extend_from_slice(key.1.as_bytes());
     }
     fn decode_key(bytes: &[u8]) -> Result<(NodeId, AttrName), Malformed> {
-        codec::whole(bytes, |r| Ok((NodeId(r.id()?), r.attr_name()?)))
+        codec::whole(bytes, |r| Ok((r.owner()?, r.attr_name()?)))
     }
     fn encode_value(value: &Bytes, out: &mut Vec<u8>) {
         out.extend_from_slice(value);
     }
     fn decode_value(bytes: &[u8]) -> Result<Bytes, Malformed> {
-        Ok(Bytes::copy_from_slice(bytes))
+        codec::attr_value(bytes)
     }
 }

@@ -7,9 +7,10 @@
 
 use super::record::{self, HEADER, TAIL};
 use super::{FileId, path, sectors};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, display_path};
 use crate::index::IndexError;
 use crate::tinyfs::{Changes, Version};
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,14 +58,31 @@ enum End {
     Bad(&'static str),
 }
 
-/// The files of the journal in order.
+/// Bytes of a record that are read at a time.
+const PIECE: u64 = 1 << 20;
+
+/// Returns the file of the journal that has this name, if there is one: each number is written in
+/// one way. Generations are limited as in [`record::header`].
+fn file_id(name: &OsStr) -> Option<FileId> {
+    let (generation, part) = name.to_str()?.strip_suffix(".jnl")?.split_once('-')?;
+    let id: FileId = (generation.parse().ok()?, part.parse().ok()?);
+    (path(Path::new(""), id).as_os_str() == name && i64::try_from(id.0).is_ok()).then_some(id)
+}
+
+/// Returns the files of the journal in order. Files with other names are left alone.
 pub(super) fn files(disk: &dyn Disk, dir: &Path) -> Result<Vec<FileId>, IndexError> {
     let names = disk.list(dir).map_err(IndexError::journal("list", dir))?;
-    let id = |name: &std::ffi::OsString| {
-        let (generation, part) = name.to_str()?.strip_suffix(".jnl")?.split_once('-')?;
-        Some((generation.parse().ok()?, part.parse().ok()?))
-    };
-    let mut ids: Vec<FileId> = names.iter().filter_map(id).collect();
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        match file_id(&name) {
+            Some(id) => ids.push(id),
+            None if Path::new(&name).extension() == Some(OsStr::new("jnl")) => {
+                let path = display_path(&dir.join(&name));
+                tracing::warn!("{} is not a file of the journal: ignored", path.display());
+            }
+            None => {}
+        }
+    }
     ids.sort_unstable();
     Ok(ids)
 }
@@ -129,7 +147,13 @@ pub(super) fn load(
                 loaded.damage = Some(unread.unwrap_or(records.damage(offset, why)));
                 return Ok(loaded);
             }
-            let (next_id, _, changes) = record::payload(&bytes)?;
+            let (next_id, _, changes) = match record::payload(&bytes) {
+                Ok(read) => read,
+                Err(error) => {
+                    loaded.damage = Some(records.damage(offset, error.to_string()));
+                    return Ok(loaded);
+                }
+            };
             // The write that could not be read had failed, and was made anew here.
             unread = None;
             loaded.next_id = loaded.next_id.max(next_id);
@@ -199,6 +223,26 @@ impl Records {
         Ok(raw)
     }
 
+    /// Reads `len` bytes at `at`, as they lie in the file, in pieces; `None` if a sector was never
+    /// written. Allocates no more than was written, whatever length a header claims of a sparse file.
+    fn read_written(&self, at: u64, len: u64) -> Result<Option<Vec<u8>>, IndexError> {
+        let (mut place, end) = (sectors::place(at), sectors::place(at + len));
+        let mut raw = Vec::new();
+        while place < end {
+            // Pieces end where sectors do.
+            let next = ((place + PIECE) / sectors::SECTOR * sectors::SECTOR).min(end);
+            let begin = raw.len();
+            raw.resize(begin + (next - place) as usize, 0);
+            let piece = &mut raw[begin..];
+            (self.file.read_at(piece, place)).map_err(IndexError::journal("read", &self.path))?;
+            if sectors::any_is_empty_at(piece, place) {
+                return Ok(None);
+            }
+            place = next;
+        }
+        Ok(Some(raw))
+    }
+
     fn next(&mut self) -> Result<Next, IndexError> {
         let left = self.len - self.at;
         if left == 0 {
@@ -221,7 +265,9 @@ impl Records {
         }
         let begin = self.at + HEADER as u64;
         let tail = (left - HEADER as u64 - size).min(TAIL as u64);
-        let raw = self.read(begin, size + tail)?;
+        let Some(raw) = self.read_written(begin, size + tail)? else {
+            return Ok(Next::End(End::Torn));
+        };
         let mut bytes = sectors::plain(&raw, begin);
         let ends = bytes.len() > size as usize && bytes.last() != Some(&0);
         bytes.truncate(size as usize);
@@ -229,12 +275,10 @@ impl Records {
             self.at = begin + size + tail;
             return Ok(Next::Record(header, bytes));
         }
-        Ok(Next::End(
-            match !ends || sectors::any_is_empty(&raw, begin) {
-                true => End::Torn,
-                false => End::Bad("the checksum of its entries does not match"),
-            },
-        ))
+        Ok(Next::End(match ends {
+            false => End::Torn,
+            true => End::Bad("the checksum of its entries does not match"),
+        }))
     }
 }
 

@@ -147,6 +147,17 @@ impl Journal {
         };
         let entries = layers.iter().map(|layer| &*layer.changes);
         let record = record::encode(&header, next_id, known, entries);
+        // What a reader takes for damage must not be acknowledged.
+        if !header.is_within_limits() || record.len() as u64 > record::MAX_PAYLOAD {
+            let why = format!(
+                "record {} of generation {generation} has {} bytes, which is more than the journal can hold",
+                header.sequence,
+                record.len()
+            );
+            return Err(IndexError::journal("write to", &self.dir)(
+                io::Error::other(why),
+            ));
+        }
         self.append(&mut tail, generation, &record)
     }
 
@@ -197,7 +208,16 @@ impl Journal {
 
     fn start(&self, tail: &mut Tail, generation: u64) -> Result<Open, IndexError> {
         let parts = tail.files.range((generation, 0)..=(generation, u32::MAX));
-        let id = (generation, parts.last().map_or(0, |(_, part)| part + 1));
+        let part = parts
+            .last()
+            .map_or(Some(0), |(_, part)| part.checked_add(1));
+        let Some(part) = part else {
+            let why = format!("generation {generation} has no file number left");
+            return Err(IndexError::journal("create a file in", &self.dir)(
+                io::Error::other(why),
+            ));
+        };
+        let id = (generation, part);
         let path = path(&self.dir, id);
         let made = self.disk.create(&path);
         let file = made.map_err(IndexError::journal("create", &path))?;
@@ -270,5 +290,7 @@ fn path(dir: &Path, (generation, part): FileId) -> PathBuf {
     dir.join(format!("{generation:016}-{part:04}.jnl"))
 }
 
+#[cfg(test)]
+mod fuzz_tests;
 #[cfg(test)]
 mod tests;

@@ -16,13 +16,18 @@
 //! Numbers are little-endian. Behind the payload stands 0xFF: what ends in a zero was not written to its end.
 
 use super::sectors::STAMP;
-use crate::tinyfs::{Attrs, Changes, Extents, Malformed, Map, MapId, Names, Nodes, Version};
+use crate::tinyfs::{
+    Attrs, Changes, Extents, ID_LIMIT, Malformed, Map, MapId, Names, Nodes, Version,
+};
 use uuid::Uuid;
 
 const MAGIC: &[u8; 4] = b"JREC";
 const FORMAT: u32 = 2;
 /// Bytes of a header.
 pub(super) const HEADER: usize = 96;
+/// The maximum length of a payload in bytes. Memtables that do not fit would not fit into the
+/// memory of most machines either.
+pub(super) const MAX_PAYLOAD: u64 = 1 << 30;
 /// Bytes of a header that its checksum covers.
 const COVERED: usize = 80;
 /// Bytes behind the payload.
@@ -34,6 +39,15 @@ pub(super) struct Header {
     pub(super) pond: Uuid,
     pub(super) generation: u64,
     pub(super) sequence: u64,
+}
+
+impl Header {
+    /// Returns whether a reader accepts the numbers. Delta's transaction identifiers, which are
+    /// generations, are signed.
+    pub(super) fn is_within_limits(&self) -> bool {
+        let mut numbers = [self.generation, self.sequence].into_iter();
+        numbers.all(|number| i64::try_from(number).is_ok())
+    }
 }
 
 /// A header that was read: itself, and the length and hash of its payload.
@@ -56,6 +70,13 @@ pub(super) fn encode<'c>(
         put::<Attrs>(changes, &mut record);
     }
     let (head, payload) = record.split_at_mut(HEADER);
+    head.copy_from_slice(&head_of(header, payload));
+    record.push(STAMP);
+    record
+}
+
+/// Returns the header of a record with this payload: [`HEADER`] bytes.
+pub(super) fn head_of(header: &Header, payload: &[u8]) -> Vec<u8> {
     let mut fields = Vec::with_capacity(HEADER);
     fields.extend_from_slice(MAGIC);
     fields.extend_from_slice(&FORMAT.to_le_bytes());
@@ -66,9 +87,7 @@ pub(super) fn encode<'c>(
     fields.extend_from_slice(blake3::hash(payload).as_bytes());
     let checksum = blake3::hash(&fields);
     fields.extend_from_slice(&checksum.as_bytes()[..HEADER - COVERED]);
-    head.copy_from_slice(&fields);
-    record.push(STAMP);
-    record
+    fields
 }
 
 fn put<M: Map>(changes: &Changes, out: &mut Vec<u8>) {
@@ -114,6 +133,12 @@ pub(super) fn header(bytes: &[u8], pond: Uuid) -> Result<Read, &'static str> {
         generation: fields.u64().map_err(short)?,
         sequence: fields.u64().map_err(short)?,
     };
+    if !header.is_within_limits() {
+        return Err("it has a number that no record reaches");
+    }
+    if len > MAX_PAYLOAD {
+        return Err("it is longer than a record can be");
+    }
     let hash = fields.take(32).map_err(short)?.try_into();
     Ok((header, len, hash.map_err(|_| "its header is short")?))
 }
@@ -122,6 +147,11 @@ pub(super) fn header(bytes: &[u8], pond: Uuid) -> Result<Read, &'static str> {
 pub(super) fn payload(bytes: &[u8]) -> Result<(u64, Version, Changes), Malformed> {
     let mut rest = Fields(bytes);
     let (next_id, known) = (rest.u64()?, Version(rest.u64()?));
+    if next_id > ID_LIMIT || i64::try_from(known.0).is_err() {
+        return Err(Malformed(
+            "a journal record has an id or a version that no pond has",
+        ));
+    }
     let mut changes = Changes::default();
     while !rest.0.is_empty() {
         let (map, put) = (rest.u8()?, rest.u8()?);

@@ -8,7 +8,7 @@
 //! called an offset here counts only them.
 
 /// What a disk writes whole or not at all.
-const SECTOR: u64 = 512;
+pub(super) const SECTOR: u64 = 512;
 /// Bytes of a sector that say something.
 const ROOM: u64 = SECTOR - 1;
 /// Far from zero.
@@ -59,7 +59,12 @@ pub(super) fn plain(raw: &[u8], offset: u64) -> Vec<u8> {
 
 /// Whether a sector, or what of it is here, is all zeros, of what was read from [`place`]`(offset)`.
 pub(super) fn any_is_empty(raw: &[u8], offset: u64) -> bool {
-    parts(raw, place(offset)).any(|(_, part)| part.iter().all(|byte| *byte == 0))
+    any_is_empty_at(raw, place(offset))
+}
+
+/// Returns the same for bytes that were read at offset `begin` of the file.
+pub(super) fn any_is_empty_at(raw: &[u8], begin: u64) -> bool {
+    parts(raw, begin).any(|(_, part)| part.iter().all(|byte| *byte == 0))
 }
 
 /// The parts of some bytes of a file that lie in one sector each, and where that begins.

@@ -226,3 +226,114 @@ fn a_record_whose_folder_could_not_be_synced_is_followed_by_the_next_one() {
         "{failed} failed"
     );
 }
+
+#[test]
+fn files_under_other_names_are_ignored_and_numbers_in_names_do_not_overflow() {
+    let disk = SimDisk::new(1);
+    let journal = open(&disk);
+    found(&journal, 0);
+    write(&journal, 1, 1).unwrap();
+    let handle = Handle(disk.clone());
+    for stray in [
+        "1-0.jnl",
+        "+000000000000001-0000.jnl",
+        "0000000000000001-00000.jnl",
+        "0000000000000001-4294967296.jnl",
+        "9223372036854775808-0000.jnl",
+        "18446744073709551615-0000.jnl",
+        "x.jnl",
+    ] {
+        handle.create(&Path::new(DIR).join(stray)).unwrap();
+    }
+    let journal = open(&disk);
+    assert_eq!(found(&journal, 0), (vec![1], false));
+    write(&journal, 1, 2).unwrap();
+    assert_eq!(found(&open(&disk), 0), (vec![1, 2], false));
+    // The last part that a name can have.
+    handle.create(&path(Path::new(DIR), (1, u32::MAX))).unwrap();
+    let journal = open(&disk);
+    assert_eq!(found(&journal, 0), (vec![1, 2], false));
+    let error = write(&journal, 1, 3).unwrap_err();
+    assert!(matches!(error, IndexError::Journal { .. }), "{error}");
+}
+
+#[test]
+fn numbers_that_a_reader_refuses_are_not_written() {
+    let disk = SimDisk::new(1);
+    let journal = open(&disk);
+    found(&journal, 0);
+    let most = i64::MAX as u64;
+    for generation in [most + 1, u64::MAX] {
+        let error = write(&journal, generation, 1).unwrap_err();
+        assert!(matches!(error, IndexError::Journal { .. }), "{error}");
+    }
+    journal.tail.lock().sequence = most;
+    write(&journal, most, 1).unwrap();
+    let error = write(&journal, most, 2).unwrap_err();
+    assert!(matches!(error, IndexError::Journal { .. }), "{error}");
+    let journal = open(&disk);
+    assert_eq!(found(&journal, 0), (vec![1], false));
+    assert_eq!(journal.tail.lock().sequence, most + 1);
+}
+
+/// Writes a file of generation 1 with one record, whose checksums are right, with this payload.
+fn forge(payload: &[u8]) -> Arc<SimDisk> {
+    let disk = SimDisk::new(1);
+    open(&disk);
+    let header = record::Header {
+        pond: POND,
+        generation: 1,
+        sequence: 0,
+    };
+    let record = [&record::head_of(&header, payload), payload, &[0xFF]].concat();
+    let handle = Handle(disk.clone());
+    let file = handle.create(&path(Path::new(DIR), (1, 0))).unwrap();
+    file.write_at(&sectors::stamped(&record, 0), 0).unwrap();
+    file.sync_data().unwrap();
+    handle.sync_dir(Path::new(DIR)).unwrap();
+    disk
+}
+
+#[test]
+fn a_record_with_ids_that_no_pond_has_is_damage_and_can_be_set_aside() {
+    let known = 1u64.to_le_bytes();
+    let entry = |id: u64| {
+        let key = [&id.to_be_bytes()[..], b"name"].concat();
+        let len = u32::try_from(key.len()).unwrap().to_le_bytes();
+        [&[crate::tinyfs::MapId::Names as u8, 0], &len[..], &key].concat()
+    };
+    let sound = [&9u64.to_le_bytes()[..], &known, &entry(8)].concat();
+    assert_eq!(open(&forge(&sound)).load(0).unwrap().damage, None);
+    let limit = crate::tinyfs::ID_LIMIT;
+    let forged = [
+        [&u64::MAX.to_le_bytes()[..], &known, &entry(8)].concat(),
+        [&(limit + 1).to_le_bytes()[..], &known].concat(),
+        [&9u64.to_le_bytes()[..], &[0xFF; 8]].concat(),
+        [&9u64.to_le_bytes()[..], &known, &entry(0)].concat(),
+        [&9u64.to_le_bytes()[..], &known, &entry(limit)].concat(),
+        [&9u64.to_le_bytes()[..], &known, &entry(u64::MAX)].concat(),
+    ];
+    for payload in forged {
+        let disk = forge(&payload);
+        let journal = open(&disk);
+        let loaded = journal.load(0).unwrap();
+        assert!(loaded.generations.is_empty() && loaded.next_id == 0);
+        journal.set_aside(&loaded.damage.unwrap()).unwrap();
+        assert_eq!(found(&open(&disk), 0), (vec![], false));
+    }
+}
+
+#[test]
+fn a_length_that_no_record_has_is_damage() {
+    let header = record::Header {
+        pond: POND,
+        generation: 1,
+        sequence: 0,
+    };
+    let mut head = record::head_of(&header, b"");
+    head[24..32].copy_from_slice(&(record::MAX_PAYLOAD + 1).to_le_bytes());
+    let checksum = blake3::hash(&head[..80]);
+    head[80..].copy_from_slice(&checksum.as_bytes()[..16]);
+    let why = record::header(&head, POND).unwrap_err();
+    assert!(why.contains("longer"), "{why}");
+}

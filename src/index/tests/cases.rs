@@ -1,6 +1,6 @@
 //! Regression tests, and cases that the model test does not reach.
 
-use crate::index::{Index, VersionInfo};
+use crate::index::{Index, IndexError, MAX_USED_ID, VersionInfo};
 use crate::tinyfs::{
     AttrName, Changes, ContentId, Dentry, Extent, Extents, Kind, Name, Names, Node, NodeId, Nodes,
     Store, Time, Version, ops,
@@ -314,6 +314,30 @@ fn joined_runs_are_never_longer_than_a_chunk() {
     assert_eq!(
         extents.iter().map(|(_, extent)| extent.len()).sum::<u64>(),
         20 * ops::CHUNK
+    );
+}
+
+#[test]
+fn an_index_with_ids_that_leave_none_for_new_nodes_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let open = || super::open(dir.path(), Uuid::from_u128(1));
+    let index = open();
+    index.recover(0).unwrap();
+    index.next_id.store(MAX_USED_ID, Ordering::Relaxed);
+    assert_eq!(index.new_id(), MAX_USED_ID);
+    put(&index, ContentId(5), 0, Some(b"x"));
+    commit(&index, 0);
+    drop(index);
+    let index = open();
+    index.recover(0).unwrap();
+    assert_eq!(index.new_id(), MAX_USED_ID + 1);
+    put(&index, ContentId(5), 1, Some(b"x"));
+    commit(&index, 1);
+    drop(index);
+    let error = open().recover(0);
+    assert!(
+        matches!(error, Err(IndexError::OutOfIds(id)) if id == MAX_USED_ID + 1),
+        "{error:?}"
     );
 }
 

@@ -4,6 +4,7 @@ mod checkpoints;
 mod columns;
 mod commits;
 mod fault;
+mod fuzz;
 mod housekeeping;
 mod merge;
 mod records;

@@ -90,7 +90,7 @@ fn extents() -> impl Strategy<Value = Extent> {
     prop_oneof![inline, stored]
 }
 
-fn all_changes() -> impl Strategy<Value = Changes> {
+pub(super) fn all_changes() -> impl Strategy<Value = Changes> {
     fn values<V: std::fmt::Debug>(
         of: impl Strategy<Value = V>,
     ) -> impl Strategy<Value = Option<V>> {

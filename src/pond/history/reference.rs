@@ -252,6 +252,27 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(crate::fuzz::config())]
+
+        #[test]
+        fn fuzz_references_of_any_bytes(text: Vec<u8>) {
+            let (_, most) = crate::fuzz::peak(|| Reference::parse(&text));
+            proptest::prop_assert!(most <= 2 * text.len() + 64, "{most}");
+        }
+
+        #[test]
+        fn fuzz_references_that_are_nearly_right(
+            text in "(latest|[0-9]{1,22}|[0-9]{0,21}[smhdw]?)(~|-ago|Z|-)?[0-9]{0,22}([T_ ][0-9:.]{0,14})?([+-][0-9:]{0,6}|z)?",
+        ) {
+            let parsed = Reference::parse(text.as_bytes());
+            proptest::prop_assert_eq!(&parsed, &Reference::parse(text.as_bytes()));
+            if let Some(Reference::Number(number)) = parsed {
+                proptest::prop_assert_eq!(number.to_string(), text);
+            }
+        }
+    }
+
+    proptest::proptest! {
         #[test]
         fn no_text_is_too_strange(text: Vec<u8>) {
             let _ = Reference::parse(&text);
