@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
 
 /// What mount(8) asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Request {
+pub(super) struct Request {
     pond: PathBuf,
     mountpoint: PathBuf,
     options: String,
@@ -60,7 +60,13 @@ struct Request {
 }
 
 impl Request {
-    fn parse(arguments: &[OsString]) -> Result<Request, Failure> {
+    /// Returns the list of options, as [`Options::parse`] takes it.
+    #[cfg(test)]
+    pub(super) fn options(&self) -> &str {
+        &self.options
+    }
+
+    pub(super) fn parse(arguments: &[OsString]) -> Result<Request, Failure> {
         let mut request = Request::default();
         let mut paths = Vec::new();
         let mut arguments = arguments.iter();

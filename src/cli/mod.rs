@@ -9,6 +9,8 @@ mod commands;
 mod control;
 mod daemon;
 mod failure;
+#[cfg(test)]
+mod fuzz_tests;
 mod helper;
 mod options;
 mod output;

@@ -101,6 +101,9 @@ pub enum PondError {
     /// No version can have that name.
     #[error("{0:?} cannot be the name of a version")]
     TagName(String),
+    /// The message of a tag is too long to be stored as an attribute.
+    #[error("the message of the version has {0} bytes, and at most {max} fit", max = super::history::MAX_MESSAGE)]
+    TagMessage(usize),
     /// Another version has that name.
     #[error("there is a snapshot {0} already")]
     TagTaken(String),
@@ -194,6 +197,7 @@ impl PondError {
             PondError::ReadOnly(_) => "read_only",
             PondError::Io { .. } => "io",
             PondError::TagName(_) => "bad_name",
+            PondError::TagMessage(_) => "too_long",
             PondError::TagTaken(_) => "exists",
             PondError::NoVersion(_) => "no_version",
             PondError::NoPath(_) => "no_path",
@@ -274,7 +278,7 @@ impl From<PondError> for FsError {
     fn from(error: PondError) -> FsError {
         match error {
             PondError::Tree(error) => error,
-            PondError::TagName(_) => Errno::EINVAL.into(),
+            PondError::TagName(_) | PondError::TagMessage(_) => Errno::EINVAL.into(),
             PondError::TagTaken(_) => Errno::EEXIST.into(),
             PondError::ReadOnly(_) => Errno::EROFS.into(),
             error => FsError::store(error),

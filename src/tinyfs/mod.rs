@@ -38,8 +38,8 @@ mod wd;
 mod wd_tests;
 
 pub use changes::{Changes, Entries};
-pub use cycle::Cycle;
 pub use codec::{ID_LIMIT, Malformed};
+pub use cycle::Cycle;
 pub use directory::{Directory, Item};
 pub use error::{Errno, FsError, FsResult, describe};
 pub use extent::{Dentry, Extent, INLINE_MAX, MAX_EXTENT, Stored};

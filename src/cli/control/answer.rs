@@ -89,10 +89,8 @@ fn status(pond: &Arc<Pond>, role: Role<'_>) -> Result<StatusReport, Failure> {
 /// Goes back through the numbers, of which some are no version that is listed.
 fn log(pond: &Pond, before: Option<u64>, limit: usize) -> Result<LogPage, Failure> {
     let mut page = LogPage::default();
-    let mut end = match before {
-        Some(before) => before,
-        None => pond.latest().version.0.saturating_add(1),
-    };
+    let newest = pond.latest().version.0.saturating_add(1);
+    let mut end = before.map_or(newest, |before| before.min(newest));
     while end > 0 && page.rows.len() < limit {
         let start = end.saturating_sub((limit - page.rows.len()) as u64);
         let found = pond.versions(Version(start), Version(end - 1))?;
@@ -145,9 +143,12 @@ fn scrub(pond: &Arc<Pond>, role: Role<'_>, rate: u64) -> Result<ScrubReport, Fai
             }
         };
         let started = std::thread::Builder::new().name("scrub".into()).spawn(run);
-        started.map_err(|error| Failure::system("cannot start a thread", &error))?;
-        // Until it is under way.
-        while pond.last_scrub() == before && before.as_ref().is_none_or(|s| s.ended.is_some()) {
+        let thread = started.map_err(|error| Failure::system("cannot start a thread", &error))?;
+        // Until it is under way. A short one may be done before, and look like the one before it.
+        while pond.last_scrub() == before
+            && before.as_ref().is_none_or(|s| s.ended.is_some())
+            && !thread.is_finished()
+        {
             std::thread::sleep(Duration::from_millis(1));
         }
         return pond

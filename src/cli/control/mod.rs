@@ -12,6 +12,8 @@ mod answer;
 mod client;
 mod daemon;
 mod forget;
+#[cfg(test)]
+mod fuzz_tests;
 mod message;
 mod process;
 mod raw;

@@ -75,6 +75,19 @@ enum Phase {
     Evicted,
 }
 
+/// Removes a connection when its thread ends, also by a panic: a client that waits for an answer
+/// would get keepalives for ever, and the connection could not be given to another.
+struct Registered {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.shared.unregister(self.id);
+    }
+}
+
 /// The sending side of a connection.
 struct ReplyStream {
     stream: UnixStream,
@@ -143,10 +156,10 @@ impl Shared {
             let started = thread::Builder::new()
                 .name("control".into())
                 .spawn(move || {
-                    if let Err(error) = shared.serve(id, stream) {
+                    let registered = Registered { shared, id };
+                    if let Err(error) = registered.shared.serve(id, stream) {
                         tracing::debug!("a connection to the control socket ended: {error}");
                     }
-                    shared.unregister(id);
                 });
             if started.is_err() {
                 self.unregister(id);
@@ -238,10 +251,7 @@ impl Shared {
                 }
                 Err(ReadError::Io(error)) => return Err(error),
             };
-            let request = match is_within_value_limit(&line.bytes) {
-                true => serde_json::from_slice(&line.bytes).ok(),
-                false => None,
-            };
+            let request = parse(&line.bytes);
             drop(line);
             let Some(request) = request else {
                 return replies.send(Err(rejected("is none that this version knows")));
@@ -340,6 +350,14 @@ impl ReplyStream {
                 tracing::trace!("a client takes no keepalive: {error}");
             }
         }
+    }
+}
+
+/// Parses a line; `None` if it is no request.
+pub(super) fn parse(line: &[u8]) -> Option<Request> {
+    match is_within_value_limit(line) {
+        true => serde_json::from_slice(line).ok(),
+        false => None,
     }
 }
 

@@ -197,7 +197,7 @@ proptest! {
 
 /// A sparse file does not make the reader allocate the length that a header claims.
 #[test]
-fn fuzz_length_of_a_record_in_a_file_with_holes() {
+fn length_of_a_record_in_a_sparse_file_is_not_allocated() {
     for zeros in [1 << 20, 64 << 20] {
         let header = Header {
             pond: POND,

@@ -21,8 +21,8 @@ pub use compare::{Change, Comparison, Difference};
 pub use path::Event;
 pub use reference::Reference;
 pub use restore::{OnChange, Return, Watcher};
-pub(in crate::pond) use tags::OWN;
 pub use tags::Tag;
+pub(in crate::pond) use tags::{MAX_MESSAGE, OWN};
 pub(in crate::pond) use timeline::{Dated, Timeline};
 pub use versions::Edit;
 

@@ -14,6 +14,10 @@ pub(in crate::pond) const OWN: &[u8] = b"=";
 /// The longest name of a tag, in bytes.
 const LONGEST: usize = 128;
 
+/// The longest message of a tag, in bytes. As JSON it may be six times as long, and is an attribute
+/// of at most 64 KiB.
+pub(in crate::pond) const MAX_MESSAGE: usize = 10 << 10;
+
 /// A named version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
@@ -83,6 +87,9 @@ impl Pond {
         let (Ok(key), true) = (key, is_tag_name(name)) else {
             return Err(PondError::TagName(name.to_owned()));
         };
+        if message.len() > MAX_MESSAGE {
+            return Err(PondError::TagMessage(message.len()));
+        }
         let version = match version {
             Some(version) => version,
             None => self.sync()?,

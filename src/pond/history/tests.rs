@@ -4,7 +4,7 @@
 //! and what comes back, is then found by comparing what was written down.
 
 use super::*;
-use crate::pond::{OpenOptions, Pond};
+use crate::pond::{OpenOptions, Pond, PondError};
 use crate::tinyfs::ops::{Caller, NewNode, Place, RenameMode, SetXattr};
 use crate::tinyfs::{
     AttrName, Dentry, Errno, Kind, Name, Names, Node, NodeId, Nodes, Time, Version,
@@ -569,4 +569,16 @@ fn a_path_of_a_million_names_is_looked_for_by_a_loop() {
     let error = pond.path_history(&b"a/".repeat(1_000_000)).unwrap_err();
     assert_eq!(error.errno(), Errno::ENOENT);
     pond.close().unwrap();
+}
+
+#[test]
+fn message_of_a_tag_that_no_commit_could_hold_is_refused() {
+    let life = Life::new(1);
+    let refused = life.pond.give_tag("long", None, &"x".repeat(100_000));
+    assert!(matches!(refused, Err(PondError::TagMessage(100_000))));
+    // JSON writes each of these bytes as six.
+    let longest = "\u{1}".repeat(MAX_MESSAGE);
+    life.pond.give_tag("longest", None, &longest).unwrap();
+    assert_eq!(life.pond.tag("longest").unwrap().unwrap().message, longest);
+    life.pond.close().unwrap();
 }

@@ -53,6 +53,45 @@ fn nonsense_is_refused_and_the_next_one_is_served() {
 }
 
 #[test]
+fn log_before_a_version_that_is_not_there_yet_begins_with_the_newest() {
+    let dir = tempfile::tempdir().unwrap();
+    let (pond, server) = serve(dir.path());
+    let mut client = Client::connect(pond.path()).unwrap();
+    for limit in [1, 1_000, usize::MAX] {
+        let page = |before| {
+            let request = Request::Log { before, limit };
+            client.ask::<LogPage>(&request).unwrap()
+        };
+        let pages = [None, Some(1 << 40), Some(u64::MAX)].map(page);
+        assert_eq!(pages[0], pages[1]);
+        assert_eq!(pages[0], pages[2]);
+        assert!(!pages[0].rows.is_empty());
+    }
+    pond.close().unwrap();
+    server.end(Ok(()));
+}
+
+#[test]
+fn panic_while_a_connection_is_served_ends_that_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let (pond, server) = serve(dir.path());
+    let (stream, mut client) = UnixStream::pair().unwrap();
+    let shared = server.shared.clone();
+    let id = shared.register(&stream).unwrap();
+    let thread = thread::spawn(move || {
+        let _registered = Registered { shared, id };
+        let _stream = stream;
+        panic!("a request that panics");
+    });
+    assert!(thread.join().is_err());
+    client.set_read_timeout(Some(IDLE)).unwrap();
+    assert_eq!(io::Read::read(&mut client, &mut [0]).unwrap(), 0);
+    assert!(server.shared.state.lock().connections.is_empty());
+    pond.close().unwrap();
+    server.end(Ok(()));
+}
+
+#[test]
 fn who_waits_for_the_end_hears_how_it_went() {
     let dir = tempfile::tempdir().unwrap();
     let (pond, server) = serve(dir.path());
