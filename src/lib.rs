@@ -55,7 +55,7 @@ pub mod content;
 pub mod derive;
 pub mod disk;
 #[cfg(test)]
-mod fuzz;
+mod fuzz_tests;
 pub mod index;
 pub mod mount;
 pub mod observe;

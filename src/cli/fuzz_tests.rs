@@ -4,7 +4,7 @@
 use super::failure::exit;
 use super::options::Options;
 use super::{Cli, helper};
-use crate::fuzz::{config, peak};
+use crate::fuzz_tests::{config, peak};
 use crate::pond::{Pond, PondError, Reference};
 use clap::Parser;
 use proptest::collection::vec;

@@ -4,7 +4,7 @@
 use super::inodes::View;
 use super::mirror::Mirror;
 use super::names::Lookup;
-use crate::fuzz::{config, peak};
+use crate::fuzz_tests::{config, peak};
 use crate::pond::{OpenOptions, Pond};
 use crate::tinyfs::ops::{Caller, NewNode};
 use crate::tinyfs::{Kind, Name, NodeId, Time, Version};

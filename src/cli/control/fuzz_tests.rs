@@ -6,7 +6,7 @@ use super::message::{Reply, Request};
 use super::read_line::{self, ReadError, read_line};
 use super::server::{Server, parse};
 use super::{Client, Forget, Raw, Resources, Travel, address};
-use crate::fuzz::{config, peak, slow_config};
+use crate::fuzz_tests::{config, peak, slow_config};
 use crate::pond::{OpenOptions, Policy, Pond};
 use crate::tinyfs::ops::{Caller, NewNode};
 use crate::tinyfs::{Kind, Name, NodeId, Time};

@@ -3,7 +3,7 @@
 use super::*;
 use crate::disk::LocalDisk;
 use crate::disk::sim::{Handle, SimDisk};
-use crate::fuzz::{config, peak};
+use crate::fuzz_tests::{config, peak};
 use crate::index::layers::Layers;
 use crate::tinyfs::{AttrName, Attrs, Changes, Name, Names, NodeId};
 use bytes::Bytes;

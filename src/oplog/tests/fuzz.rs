@@ -3,7 +3,7 @@
 
 use super::records::all_changes;
 use super::*;
-use crate::fuzz::{config, peak, slow_config};
+use crate::fuzz_tests::{config, peak, slow_config};
 use crate::oplog::payload::{absorb, rows_of};
 use crate::oplog::schema::Row;
 use proptest::collection::vec;

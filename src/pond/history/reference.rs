@@ -252,11 +252,11 @@ mod tests {
     }
 
     proptest::proptest! {
-        #![proptest_config(crate::fuzz::config())]
+        #![proptest_config(crate::fuzz_tests::config())]
 
         #[test]
         fn fuzz_references_of_any_bytes(text: Vec<u8>) {
-            let (_, most) = crate::fuzz::peak(|| Reference::parse(&text));
+            let (_, most) = crate::fuzz_tests::peak(|| Reference::parse(&text));
             proptest::prop_assert!(most <= 2 * text.len() + 64, "{most}");
         }
 

@@ -109,13 +109,15 @@ impl From<Within> for String {
 }
 
 impl Within {
+    /// Returns the time so long before `time`; `None` if no calendar reaches back so far.
     fn before(self, time: DateTime) -> Option<DateTime> {
+        // The setters without `try_` panic on more than 19,998 years.
         let span = Span::new()
-            .years(self.years)
-            .months(self.months)
-            .days(self.days)
-            .hours(self.hours);
-        time.checked_sub(span).ok()
+            .try_years(self.years)
+            .and_then(|span| span.try_months(self.months))
+            .and_then(|span| span.try_days(self.days))
+            .and_then(|span| span.try_hours(self.hours));
+        time.checked_sub(span.ok()?).ok()
     }
 }
 
@@ -269,6 +271,10 @@ mod tests {
         assert_eq!(kept(within("3h"), &all), [96, 97, 98, 99]);
         assert_eq!(kept(within("1d1h"), &all).len(), 26);
         assert_eq!(kept(within("1y"), &all).len(), 100);
+        // Further back than any calendar.
+        for long in ["2027y", "20000y", "65535y65535m65535d65535h"] {
+            assert_eq!(kept(within(long), &all).len(), 100, "{long}");
+        }
         for wrong in ["", "3", "h", "3x", "-1h", "1h2"] {
             assert!(wrong.parse::<Within>().is_err(), "{wrong}");
         }
