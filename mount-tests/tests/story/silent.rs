@@ -147,13 +147,13 @@ fn a_user_frees_their_own_mount_and_nobody_elses() {
 
 /// A file system that does not answer `mkdir`, and invalidates an entry of the same directory: the
 /// kernel then waits for the directory's lock in a thread of the server, which no signal ends. The
-/// server holds the lock of a pond, as a daemon does.
+/// server holds the lock of a pond, as a daemon does, and is a process of the user that it is given.
 const STUCK: &str = r#"
 import ctypes, fcntl, json, os, struct, sys, threading
-pond, at = sys.argv[1:3]
+pond, at, user = sys.argv[1], sys.argv[2], int(sys.argv[3])
 libc = ctypes.CDLL(None, use_errno=True)
 device = os.open("/dev/fuse", os.O_RDWR)
-options = f"fd={device},rootmode=40000,user_id=0,group_id=0"
+options = f"fd={device},rootmode=40000,user_id={user},group_id={user},allow_other"
 if libc.mount(pond.encode(), at.encode(), b"fuse.pondmount", 0, options.encode()):
     raise OSError(ctypes.get_errno(), "mount")
 lines = [line.split() for line in open("/proc/self/mountinfo")]
@@ -162,6 +162,10 @@ lock = open(pond + "/lock", "w")
 fcntl.flock(lock, fcntl.LOCK_EX)
 holder = {"pid": os.getpid(), "host": "here", "mountpoint": at, "device": number}
 lock.write(json.dumps(holder)); lock.flush()
+if user:
+    os.setgroups([]); os.setgid(user); os.setuid(user)
+    PR_SET_DUMPABLE = 4 # So that /proc shows its open files to the user.
+    libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
 def answer(unique, error, body=b""):
     os.write(device, struct.pack("<IiQ", 16 + len(body), error, unique) + body)
 def invalidate():
@@ -186,37 +190,87 @@ while True:
 fn umount_force_frees_a_daemon_that_the_kernel_waits_in() {
     need_root("mounts a file system of its own");
     let pond = Pond::missing();
-    fs::create_dir(pond.store()).unwrap();
-    let at = pond.mountpoint("mnt");
-    let started = python()
-        .args(["-c", STUCK])
-        .arg(pond.store())
-        .arg(&at)
-        .start();
-    let daemon = Process::open(started.pid()).unwrap();
-    let _stuck = Stuck {
-        at: at.clone(),
-        process: Some(started),
-    };
-    wait_until("the mount", || mounted_at(&at).is_some());
-    let waiting = tool("mkdir").arg(at.join("x")).start();
-    let caller = Process::open(waiting.pid()).unwrap();
-    // Neither it nor the daemon can be killed now.
-    wait_until("a thread that nothing wakes", || {
-        waits_for_ever(daemon.pid())
-    });
-    daemon.signal(Signal::KILL);
-    caller.signal(Signal::KILL);
-    assert!(!daemon.ended(Duration::from_secs(1)) && waits_for_ever(daemon.pid()));
-    pond.run(["umount", "--force"]).arg(&at).limit(LIMIT).ok();
-    assert_eq!(mounted_at(&at), None);
-    assert!(daemon.ended(LEAVING) && caller.ended(LEAVING));
+    let stuck = Stuck::new(&pond, 0);
+    // Neither it nor the caller can be killed now.
+    stuck.daemon.signal(Signal::KILL);
+    stuck.caller.signal(Signal::KILL);
+    let ended = stuck.daemon.ended(Duration::from_secs(1));
+    assert!(!ended && waits_for_ever(stuck.daemon.pid()));
+    pond.run(["umount", "--force"])
+        .arg(&stuck.at)
+        .limit(LIMIT)
+        .ok();
+    stuck.expect_freed();
 }
 
-/// Takes the connection away if the test does not get to it: nothing else would end the process.
+#[test]
+fn umount_force_leaves_to_root_a_mount_that_its_user_may_not_abort() {
+    let pond = Pond::for_nobody();
+    let stuck = Stuck::new(&pond, NOBODY);
+    // The user could abort it where fusectl is mounted: it is hidden from this command alone.
+    let script = r#"
+        mount -t tmpfs none /sys/fs/fuse/connections
+        exec setpriv --reuid "$1" --regid "$1" --clear-groups "$2" umount --force "$3"
+    "#;
+    let refused = tool("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", script])
+        .args(["sh", &NOBODY.to_string()])
+        .arg(pond.binary())
+        .arg(&stuck.at)
+        .limit(LIMIT)
+        .outcome();
+    refused.exits(1).says(&[
+        &format!("process {} was killed and does not end", stuck.daemon.pid()),
+        "sudo pondmount umount --force",
+    ]);
+    // It is there still, so that root can find it.
+    assert!(mounted_at(&stuck.at).is_some() && waits_for_ever(stuck.daemon.pid()));
+    pond.run(["umount", "--force"])
+        .arg(&stuck.at)
+        .limit(LIMIT)
+        .ok();
+    stuck.expect_freed();
+}
+
+/// A mount whose server and its caller wait for each other in the kernel. The guard takes the connection
+/// away if the test does not get to it: nothing else would end the processes.
 struct Stuck {
     at: PathBuf,
-    process: Option<Started>,
+    daemon: Process,
+    caller: Process,
+    started: Vec<Started>,
+}
+
+impl Stuck {
+    #[track_caller]
+    fn new(pond: &Pond, user: u32) -> Stuck {
+        fs::create_dir(pond.store()).unwrap();
+        let at = pond.mountpoint("mnt");
+        let server = python()
+            .args(["-c", STUCK])
+            .arg(pond.store())
+            .arg(&at)
+            .arg(user.to_string())
+            .start();
+        wait_until("the mount", || mounted_at(&at).is_some());
+        let caller = tool("mkdir").arg(at.join("x")).start();
+        let stuck = Stuck {
+            at,
+            daemon: Process::open(server.pid()).unwrap(),
+            caller: Process::open(caller.pid()).unwrap(),
+            started: vec![server, caller],
+        };
+        wait_until("a thread that nothing wakes", || {
+            waits_for_ever(stuck.daemon.pid())
+        });
+        stuck
+    }
+
+    #[track_caller]
+    fn expect_freed(&self) {
+        assert_eq!(mounted_at(&self.at), None);
+        assert!(self.daemon.ended(LEAVING) && self.caller.ended(LEAVING));
+    }
 }
 
 impl Drop for Stuck {
@@ -227,7 +281,7 @@ impl Drop for Stuck {
                 mount -t fusectl none /sys/fs/fuse/connections; echo 1 > "/sys/fs/fuse/connections/$0/abort"' "$number"
         "#;
         shell(script).arg(&self.at).outcome();
-        drop(self.process.take());
+        self.started.clear();
     }
 }
 
