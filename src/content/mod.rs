@@ -26,7 +26,7 @@ pub use error::ContentError;
 pub use merge::{MERGE_RUN, Tail, small_tail};
 
 use crate::disk::Disk;
-use crate::tinyfs::{SegmentId, Stored};
+use crate::tinyfs::{INLINE_MAX, SegmentId, Stored};
 use bytes::Bytes;
 use cache::Cache;
 use groups::{Remembered, are_verified, around};
@@ -39,6 +39,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Size in bytes of a disk below which extents stay inline only up to [`SMALL_DISK_INLINE_MAX`]: an
+/// inline byte is on the disk twice, in the oplog and in the index.
+const SMALL_DISK: u64 = 256 << 20;
+/// Length in bytes of an extent whose location takes as much room in records as its bytes would.
+const SMALL_DISK_INLINE_MAX: usize = 255;
 /// Capacity of the cache of verified extents, in bytes.
 const CACHE_BYTES: usize = 16 << 20;
 
@@ -53,6 +58,8 @@ pub struct Content {
     groups: Remembered,
     /// Bytes that the spill under way has appended.
     spilled: AtomicU64,
+    /// Length in bytes up to which an extent stays inline.
+    inline_max: usize,
 }
 
 /// Looks up where bytes with a BLAKE3 hash are stored; `None` if the index knows of none.
@@ -61,14 +68,25 @@ pub type Known<'a> = dyn Fn(&[u8; 32]) -> Option<Stored> + Sync + 'a;
 impl Content {
     /// Opens the segments in folder `dir`, which must exist.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Content, ContentError> {
+        let segments = Segments::open(disk, dir)?;
+        let inline_max = match segments.disk_size() < SMALL_DISK {
+            true => SMALL_DISK_INLINE_MAX,
+            false => INLINE_MAX,
+        };
         Ok(Content {
-            segments: Segments::open(disk, dir)?,
+            segments,
             packing: Packing::default(),
             recent: Recent::default(),
             cache: Cache::new(CACHE_BYTES),
             groups: Remembered::default(),
             spilled: AtomicU64::new(0),
+            inline_max,
         })
+    }
+
+    /// Returns the length in bytes up to which an extent stays inline.
+    pub fn inline_max(&self) -> usize {
+        self.inline_max
     }
 
     /// Returns the bytes that the spill under way has appended to segments. It is 0 from before

@@ -28,8 +28,8 @@ const OPEN_FILES: usize = 32;
 pub(super) struct Segments {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    /// Size in bytes at which a segment is full.
-    segment_size: u64,
+    /// Size in bytes of the disk.
+    disk_size: u64,
     /// Held for the whole of a sync. Taken before `tail`, which a sync releases while it waits for
     /// the disk, so that others go on appending.
     syncing: Mutex<()>,
@@ -112,13 +112,18 @@ struct Open {
 }
 
 impl Segments {
+    /// Returns the size in bytes that the disk had when the segments were opened.
+    pub(super) fn disk_size(&self) -> u64 {
+        self.disk_size
+    }
+
     pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Segments, ContentError> {
         let last = segment_ids(disk.as_ref(), dir)?.into_iter().max();
         let space = disk.space(dir).map_err(ContentError::io("look at", dir))?;
         let disk_size = space.blocks.saturating_mul(space.block);
         Ok(Segments {
-            segment_size: SEGMENT_SIZE.min(disk_size / SEGMENT_SHARE),
             disk,
+            disk_size,
             dir: dir.to_owned(),
             tail: Mutex::new(Tail {
                 next: last.map_or(1, |id| id.0 + 1),
@@ -143,7 +148,7 @@ impl Segments {
         if tail
             .open
             .as_ref()
-            .is_none_or(|open| open.len >= self.segment_size)
+            .is_none_or(|open| open.len >= SEGMENT_SIZE.min(self.disk_size / SEGMENT_SHARE))
         {
             self.start(&mut tail)?;
         }

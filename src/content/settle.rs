@@ -5,7 +5,7 @@
 
 use super::help::each;
 use super::{Content, ContentError, Known};
-use crate::tinyfs::{ContentId, Entries, Extent, Extents, INLINE_MAX, Stored, describe};
+use crate::tinyfs::{ContentId, Entries, Extent, Extents, Stored, describe};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
@@ -46,7 +46,7 @@ impl Content {
         let mut large: Vec<Large<'_>> = Vec::new();
         for (key, extent) in extents {
             if let Some(Extent::Inline(bytes)) = extent
-                && bytes.len() > INLINE_MAX
+                && bytes.len() > self.inline_max
             {
                 large.push((*key, bytes));
             }
@@ -161,7 +161,7 @@ impl Content {
     }
 }
 
-/// The key and bytes of an inline extent above [`INLINE_MAX`].
+/// The key and bytes of an inline extent that goes to a segment.
 type Large<'a> = ((ContentId, u64), &'a Bytes);
 
 /// Splits off the first extents, up to about [`WINDOW`] bytes. Returns them, their total length in

@@ -11,6 +11,7 @@
 //! neither journaled nor committed.
 
 use super::Dirty;
+use super::cost::{Cost, ENTRY, of_attr, of_name, of_node, payload};
 use crate::tinyfs::{
     AttrName, Attrs, Changes, ContentId, Entries, Extent, Extents, INLINE_MAX, Map, NodeId, Nodes,
     ops::{CHUNK, Unlinked},
@@ -18,13 +19,6 @@ use crate::tinyfs::{
 use bytes::{Bytes, BytesMut};
 use std::collections::HashSet;
 use std::sync::Arc;
-
-/// Rough memory of an entry without its content, in bytes.
-const ENTRY: u64 = 256;
-
-/// Times that a byte of a record is written until its commit is done: to the journal, to the oplog,
-/// and to the index's journal and tables.
-const RECORD_WRITES: u64 = 4;
 
 /// An immutable memtable, shared with the flush, spill or commit that works on it.
 #[derive(Clone, Debug)]
@@ -35,8 +29,8 @@ pub struct Frozen {
     /// Its changes.
     pub changes: Arc<Changes>,
     inline: u64,
-    /// Bytes of the disk that its commit takes.
-    disk_bytes: u64,
+    payload: u64,
+    cost: Cost,
     settled: bool,
     journaled: bool,
 }
@@ -72,6 +66,8 @@ struct Fresh {
     changes: Changes,
     /// Bytes of inline content in `changes`.
     inline: u64,
+    /// Bytes of names, of values of attributes and of targets in `changes`.
+    payload: u64,
 }
 
 #[derive(Default)]
@@ -104,6 +100,8 @@ pub(super) struct Layers {
     born: u64,
     /// A sealed generation, and the value of `born` once it is committed.
     born_at_seal: Vec<(u64, u64)>,
+    /// Length in bytes up to which an extent stays inline.
+    pub(super) inline_max: usize,
 }
 
 impl Layers {
@@ -116,6 +114,7 @@ impl Layers {
             next_frozen: 0,
             born: next_id,
             born_at_seal: Vec::new(),
+            inline_max: INLINE_MAX,
         }
     }
 
@@ -136,7 +135,8 @@ impl Layers {
             layers.frozen.push(Frozen {
                 id: layers.next_frozen,
                 generation,
-                disk_bytes: disk_bytes(&changes, inline == 0),
+                cost: Cost::of(&changes, inline == 0, INLINE_MAX),
+                payload: payload(&changes),
                 changes: Arc::new(changes),
                 inline,
                 settled: inline == 0,
@@ -182,11 +182,12 @@ impl Layers {
         self.fresh.absorb(changes);
         if let Some(Unlinked { id, node, attrs }) = orphan {
             self.orphans.contents.extend(node.content);
-            let kept = &mut self.orphans.layer.changes;
+            let mut kept = Changes::default();
             kept.set::<Nodes>(id, Some(node));
             for (name, value) in attrs {
                 kept.set::<Attrs>((id, name), Some(value));
             }
+            self.orphans.layer.absorb(kept);
         }
     }
 
@@ -208,6 +209,7 @@ impl Layers {
         let Some(Some(node)) = orphans.layer.changes.nodes.remove(&id) else {
             return;
         };
+        orphans.layer.payload -= node.target.len() as u64;
         if let Some(content) = node.content {
             orphans.contents.remove(&content);
             // No handle can read these any more, so they need not be flushed.
@@ -216,7 +218,10 @@ impl Layers {
         }
         let own = (id, AttrName::lowest())..(NodeId(id.0 + 1), AttrName::lowest());
         let attrs = &mut orphans.layer.changes.attrs;
-        attrs.extract_if(own, |_, _| true).for_each(drop);
+        let dropped = attrs.extract_if(own, |_, _| true);
+        orphans.layer.payload -= dropped
+            .map(|(key, value)| of_attr((&key, &value)))
+            .sum::<u64>();
         if orphans.layer.changes.nodes.is_empty() {
             self.orphans = Orphans::default();
         }
@@ -244,14 +249,14 @@ impl Layers {
         let fresh = [&self.fresh, &self.orphans.layer];
         let layers = fresh
             .into_iter()
-            .map(|layer| (&layer.changes, layer.inline, false));
+            .map(|layer| (&layer.changes, layer.inline, layer.payload, false));
         let frozen = self
             .frozen
             .iter()
-            .map(|f| (&*f.changes, f.inline, f.settled));
-        for (changes, inline, settled) in layers.chain(frozen) {
+            .map(|f| (&*f.changes, f.inline, f.payload, f.settled));
+        for (changes, inline, payload, settled) in layers.chain(frozen) {
             dirty.entries += changes.len() as u64;
-            dirty.bytes += inline + ENTRY * changes.len() as u64;
+            dirty.bytes += inline + payload + ENTRY * changes.len() as u64;
             dirty.unsettled += if settled { 0 } else { inline };
         }
         dirty.entries -= self.orphans.layer.changes.len() as u64;
@@ -269,9 +274,10 @@ impl Layers {
         self.frozen.push(Frozen {
             id: self.next_frozen,
             generation: self.generation,
-            disk_bytes: disk_bytes(&fresh.changes, fresh.inline == 0),
+            cost: Cost::of(&fresh.changes, fresh.inline == 0, self.inline_max),
             changes: Arc::new(fresh.changes),
             inline: fresh.inline,
+            payload: fresh.payload,
             settled: fresh.inline == 0,
             journaled: false,
         });
@@ -340,7 +346,7 @@ impl Layers {
             at += len;
         }
         layer.inline = inline_bytes(&layer.changes);
-        layer.disk_bytes = disk_bytes(&layer.changes, layer.settled);
+        layer.cost = Cost::of(&layer.changes, layer.settled, self.inline_max);
         (layer.clone(), true)
     }
 
@@ -351,16 +357,18 @@ impl Layers {
             Arc::make_mut(&mut layer.changes).extents = extents;
             layer.inline = inline_bytes(&layer.changes);
             layer.settled = true;
-            layer.disk_bytes = disk_bytes(&layer.changes, true);
+            layer.cost = Cost::of(&layer.changes, true, self.inline_max);
         }
         self.merge(false);
     }
 
     /// Returns an upper bound of the bytes of the disk that a commit of the open version takes.
     pub(super) fn disk_bytes(&self) -> u64 {
-        let frozen: u64 = self.frozen.iter().map(|frozen| frozen.disk_bytes).sum();
-        let orphans = disk_bytes(&self.orphans.layer.changes, false);
-        frozen + orphans + disk_bytes(&self.fresh.changes, false)
+        let frozen = self.frozen.iter();
+        let frozen: u64 = frozen.map(|f| f.cost.disk_bytes(f.journaled)).sum();
+        let fresh = [&self.orphans.layer, &self.fresh];
+        let fresh = fresh.map(|layer| Cost::of(&layer.changes, false, self.inline_max));
+        frozen + fresh.iter().map(|cost| cost.disk_bytes(false)).sum::<u64>()
     }
 
     pub(super) fn frozen_changes(&self) -> Vec<Arc<Changes>> {
@@ -400,7 +408,9 @@ impl Layers {
                     // Overwritten bytes count until the memtable is dropped. That only makes the
                     // next commit come sooner.
                     below.inline += layer.inline;
-                    below.disk_bytes += layer.disk_bytes;
+                    below.payload += layer.payload;
+                    below.cost.content += layer.cost.content;
+                    below.cost.records += layer.cost.records;
                 }
                 _ => merged.push(layer),
             }
@@ -441,7 +451,21 @@ impl Fresh {
                 _ => 0,
             };
         }
+        self.payload += payload(&changes);
+        self.payload -= self.payload_replaced_by(&changes);
         self.changes.absorb(changes);
+    }
+
+    /// Returns the payload of the entries that `newer` replaces.
+    fn payload_replaced_by(&self, newer: &Changes) -> u64 {
+        let own = &self.changes;
+        let nodes = newer.nodes.keys().filter_map(|id| own.nodes.get(id));
+        let names = newer.names.keys().filter(|key| own.names.contains_key(key));
+        let attrs = newer.attrs.keys();
+        let attrs = attrs.filter_map(|key| own.attrs.get_key_value(key));
+        nodes.map(of_node).sum::<u64>()
+            + names.map(of_name).sum::<u64>()
+            + attrs.map(of_attr).sum::<u64>()
     }
 
     fn patch(&mut self, content: ContentId, offset: u64, data: &[u8], size: u64) -> bool {
@@ -549,20 +573,6 @@ impl Orphans {
         );
         self.layer.absorb(own);
     }
-}
-
-/// Returns an upper bound of the bytes of the disk that a commit of these changes takes. Content above
-/// [`INLINE_MAX`] goes to segments, once, unless it is there already (`settled`).
-fn disk_bytes(changes: &Changes, settled: bool) -> u64 {
-    let inline = changes.extents.values().map(|extent| match extent {
-        Some(Extent::Inline(bytes)) if settled || bytes.len() <= INLINE_MAX => {
-            RECORD_WRITES * bytes.len() as u64
-        }
-        Some(Extent::Inline(bytes)) => bytes.len() as u64,
-        _ => 0,
-    });
-    // What an entry has in memory is twice of what its record has on disk.
-    inline.sum::<u64>() + RECORD_WRITES / 2 * ENTRY * changes.len() as u64
 }
 
 fn inline_bytes(changes: &Changes) -> u64 {

@@ -15,6 +15,7 @@
 
 mod bulk;
 mod clean;
+mod cost;
 mod disk;
 mod error;
 mod journal;
@@ -27,6 +28,7 @@ mod stored;
 mod target;
 mod trail;
 
+pub use cost::RECORD_WRITES;
 pub use disk::VersionInfo;
 pub use error::IndexError;
 pub use journal::{Damage, Journal};
@@ -167,6 +169,11 @@ impl Index {
     /// Returns the size of the open version.
     pub fn dirty(&self) -> Dirty {
         self.layers.read().dirty()
+    }
+
+    /// Sets the length in bytes up to which an extent stays inline when content is spilled.
+    pub fn set_inline_max(&self, bytes: usize) {
+        self.layers.write().inline_max = bytes;
     }
 
     /// Returns an upper bound of the bytes of the disk that a commit of the open version takes.

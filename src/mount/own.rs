@@ -118,6 +118,7 @@ impl Mirror {
             "reserved_bytes": status.free.map(|free| free.reserve),
             "dirty": { "entries": status.dirty.entries, "bytes": status.dirty.bytes },
             "errors": self.errors.count(),
+            "commit_failed": status.commit_failed,
             "read_only": status.read_only,
             "scrub": scrub,
             "broken_resources": broken,

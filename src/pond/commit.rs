@@ -28,6 +28,8 @@ const TRICKLE: u64 = 100;
 /// How long to wait after a moment between saves was missed, and how much longer each time.
 const MISSED: Duration = Duration::from_millis(2);
 const MISSED_MOST: Duration = Duration::from_millis(200);
+/// How long after a commit that failed the next one is tried, at least.
+const RETRY: Duration = Duration::from_millis(500);
 /// How far trickling writes stretch the time between versions, in commit intervals.
 const MAX_STRETCH: u32 = 12;
 
@@ -360,8 +362,7 @@ impl Pond {
             }
             self.committer.begin();
             let committed = self.commit_between_saves();
-            let errno = |error: &PondError| error.errno();
-            self.committer.note(committed.as_ref().err().map(errno));
+            self.committer.note(committed.as_ref().err());
             match committed {
                 Ok(changes) if trickles && (1..TRICKLE).contains(&changes) => {
                     delay = (delay * 2).min(interval * MAX_STRETCH);
@@ -373,6 +374,7 @@ impl Pond {
                         return;
                     }
                     self.committer.changed();
+                    self.committer.rest();
                     delay = interval.max(Duration::from_secs(1));
                 }
             }
@@ -440,6 +442,8 @@ pub(super) struct Committer {
     interval: Duration,
     /// Whether a change came since the last commit began; the quick look of every operation.
     dirty: AtomicBool,
+    /// Whether the last commit of the thread failed; the quick look of every operation.
+    is_failing: AtomicBool,
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -449,8 +453,8 @@ struct State {
     since: Option<Instant>,
     hurry: bool,
     stop: bool,
-    /// Why the last commit of the thread failed, if it did.
-    failed: Option<Errno>,
+    /// Why the last commit of the thread failed, if it did: for the caller, and in words.
+    failed: Option<(Errno, String)>,
 }
 
 impl Committer {
@@ -458,6 +462,7 @@ impl Committer {
         Committer {
             interval,
             dirty: AtomicBool::new(false),
+            is_failing: AtomicBool::new(false),
             state: Mutex::default(),
             wake: Condvar::new(),
         }
@@ -495,13 +500,31 @@ impl Committer {
         state.stop || state.hurry
     }
 
-    /// Returns why the last commit failed, if it did.
+    /// Returns the error number of the last commit, if it failed.
     pub(super) fn failed(&self) -> Option<Errno> {
-        self.state.lock().failed
+        let failed = || self.state.lock().failed.as_ref().map(|(errno, _)| *errno);
+        self.is_failing.load(Ordering::Relaxed).then(failed)?
     }
 
-    fn note(&self, failed: Option<Errno>) {
+    /// Returns why the last commit failed, if it did.
+    pub(super) fn reason(&self) -> Option<String> {
+        let state = self.state.lock();
+        state.failed.as_ref().map(|(_, reason)| reason.clone())
+    }
+
+    fn note(&self, failed: Option<&PondError>) {
+        let failed = failed.map(|error| (error.errno(), describe(error)));
+        let is_failing = failed.is_some();
         self.state.lock().failed = failed;
+        self.is_failing.store(is_failing, Ordering::Relaxed);
+    }
+
+    /// Waits after a commit that failed: operations that hurry the next one do not have it tried
+    /// without a pause.
+    fn rest(&self) {
+        let until = Instant::now() + RETRY;
+        let mut state = self.state.lock();
+        while !state.stop && !self.wake.wait_until(&mut state, until).timed_out() {}
     }
 
     pub(super) fn stopped(&self) -> bool {

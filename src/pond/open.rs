@@ -196,6 +196,7 @@ impl Pond {
         let segments = path.join(SEGMENTS);
         make_dirs(disk.as_ref(), &segments).map_err(PondError::io("make the folder", &segments))?;
         let content = Content::open(disk.clone(), &segments)?;
+        index.set_inline_max(content.inline_max());
         let health = Health::default();
         if options.read_only {
             health.read_only("it was opened read-only");

@@ -6,19 +6,26 @@
 use super::Pond;
 use super::open::{INDEX, REBUILD};
 use super::room::{Kept, Promised};
-use crate::index::{Index, IndexError};
+use crate::index::{Index, IndexError, RECORD_WRITES};
 use crate::tinyfs::ops::{self, Caller, NewNode, RenameMode, Seek, SetAttr, SetXattr};
 use crate::tinyfs::{
-    AttrName, ContentId, Cycle, Dentry, Errno, Extent, FsError, FsResult, INLINE_MAX, Last, Name,
-    Names, Node, NodeId, Store, Tx, Version,
+    AttrName, ContentId, Cycle, Dentry, Errno, Extent, FsError, FsResult, Last, Name, Names, Node,
+    NodeId, Store, Tx, Version,
 };
 use bytes::Bytes;
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 
-/// Bytes of the disk that the records of an operation take until they are committed.
+/// Bytes of the disk that the records of an operation take until they are committed, without names,
+/// values of attributes and targets.
 const RECORDS: u64 = 2_048;
+
+/// Returns the bytes of the disk that the records of an operation take until they are committed, with
+/// `payload` bytes of names, values and targets.
+fn records(payload: usize) -> u64 {
+    RECORDS + RECORD_WRITES * payload as u64
+}
 
 impl Pond {
     /// The node `id` at version `at`, or `ENOENT`.
@@ -184,7 +191,7 @@ impl Pond {
         name: &Name,
         new: &NewNode<'_>,
     ) -> FsResult<(NodeId, Node)> {
-        self.make_room(0)?;
+        self.take_room(records(name.as_bytes().len() + new.target.len()), Kept::All)?;
         self.change(|tx| {
             let id = NodeId(self.index.new_id());
             let node = ops::create(tx, caller, dir, name, id, new)?;
@@ -194,17 +201,19 @@ impl Pond {
 
     /// Gives a node one more name.
     pub fn link(&self, caller: &Caller, id: NodeId, dir: NodeId, name: &Name) -> FsResult<Node> {
-        self.take_room(RECORDS, Kept::All)?;
+        self.take_room(records(name.as_bytes().len()), Kept::All)?;
         self.change(|tx| ops::link(tx, caller, id, dir, name))
     }
 
     /// Removes a name of anything but a directory.
     pub fn unlink(&self, caller: &Caller, dir: NodeId, name: &Name) -> FsResult<()> {
+        self.must_have_memory_to_remove()?;
         self.change_names(|tx| ops::unlink(tx, caller, dir, name).map(Some))
     }
 
     /// Removes an empty directory.
     pub fn rmdir(&self, caller: &Caller, dir: NodeId, name: &Name) -> FsResult<()> {
+        self.must_have_memory_to_remove()?;
         self.change_names(|tx| ops::rmdir(tx, caller, dir, name).map(Some))
     }
 
@@ -217,14 +226,14 @@ impl Pond {
         mode: RenameMode,
         leaves_whiteout: bool,
     ) -> FsResult<()> {
-        self.take_room(RECORDS, Kept::Half)?;
+        self.take_room(records(to.1.as_bytes().len()), Kept::Half)?;
         let whiteout = leaves_whiteout.then(|| NodeId(self.index.new_id()));
         self.change_names(|tx| Ok(ops::rename(tx, caller, from, to, mode, whiteout)?.replaced))
     }
 
     /// Changes mode, owner, group or times.
     pub fn setattr(&self, caller: &Caller, id: NodeId, set: &SetAttr) -> FsResult<Node> {
-        self.take_room(RECORDS, Kept::Half)?;
+        self.take_room(records(0), Kept::Half)?;
         self.change(|tx| ops::setattr(tx, caller, id, set))
     }
 
@@ -237,12 +246,13 @@ impl Pond {
         value: &[u8],
         mode: SetXattr,
     ) -> FsResult<()> {
-        self.make_room(value.len())?;
+        self.take_room(records(name.as_bytes().len() + value.len()), Kept::All)?;
         self.change(|tx| ops::set_xattr(tx, caller, id, name, value, mode))
     }
 
     /// Removes an extended attribute.
     pub fn remove_xattr(&self, caller: &Caller, id: NodeId, name: &AttrName) -> FsResult<()> {
+        self.must_have_memory_to_remove()?;
         self.change(|tx| ops::remove_xattr(tx, caller, id, name))
     }
 
@@ -275,7 +285,12 @@ impl Pond {
     }
 
     fn write_now(&self, caller: &Caller, id: NodeId, offset: u64, data: &[u8]) -> FsResult<Node> {
-        self.make_room(data.len())?;
+        // Until it is known whether the bytes go to a segment, or stay in their record.
+        let len = data.len() as u64;
+        let inline_max = self.content.inline_max() as u64;
+        let content = (RECORD_WRITES * len).min(len + RECORD_WRITES * inline_max);
+        self.must_have_memory_for_content()?;
+        self.take_room(content + records(0), Kept::All)?;
         self.saves.changed(id);
         self.change(|tx| {
             let place = |content, size| self.index.patch(content, offset, data, size);
@@ -285,6 +300,10 @@ impl Pond {
 
     /// Makes a file `size` bytes long.
     pub fn truncate(&self, caller: &Caller, id: NodeId, size: u64) -> FsResult<Node> {
+        match size < self.node(Version::NOW, id)?.size {
+            true => self.must_have_memory_to_remove()?,
+            false => self.take_room(records(0), Kept::Half)?,
+        }
         self.saves.changed(id);
         self.change(|tx| ops::truncate(tx, caller, id, size))
     }
@@ -297,7 +316,7 @@ impl Pond {
         range: Range<u64>,
         min_size: u64,
     ) -> FsResult<Node> {
-        self.take_room(RECORDS, Kept::Half)?;
+        self.take_room(records(0), Kept::Half)?;
         self.saves.changed(id);
         self.change(|tx| ops::zero(tx, caller, id, range, min_size))
     }
@@ -325,9 +344,13 @@ impl Pond {
         to: (NodeId, u64),
         len: u64,
     ) -> FsResult<u64> {
-        self.make_room(0)?;
+        self.must_have_memory_for_content()?;
+        self.take_room(records(0), Kept::All)?;
         self.saves.changed(to.0);
+        // Content that is not in segments yet is written once more, and how much of the range is known
+        // only now. So the next operation looks at what the disk has left.
         self.change(|tx| ops::copy_range(tx, caller, from, to, || self.new_content(), len))
+            .inspect(|_| self.room.look_again())
     }
 
     /// Somebody opens a file to write to it. With `new` they have just made it.
@@ -373,18 +396,10 @@ impl Pond {
         }
     }
 
-    /// `ENOSPC` if the disk has no room for `bytes` of content more and their records; the error of the
-    /// disk if content and records cannot leave memory.
-    fn make_room(&self, bytes: usize) -> FsResult<()> {
-        self.must_have_memory()?;
-        // Until it is known whether the bytes go to a segment, or stay in their record.
-        let bytes = bytes as u64;
-        let content = (4 * bytes).min(bytes + 4 * INLINE_MAX as u64);
-        self.take_room(content + RECORDS, Kept::All)
-    }
-
-    /// The same for an operation that adds no content.
+    /// `ENOSPC` if the disk has no room for `bytes` more until they are committed; the error of the
+    /// last commit if records cannot leave memory.
     fn take_room(&self, bytes: u64, kept: Kept) -> FsResult<()> {
+        self.must_have_memory_for_records()?;
         self.room.take(bytes, kept, || self.promised())
     }
 
@@ -440,6 +455,7 @@ impl Pond {
     /// Something was changed.
     fn changed(&self) {
         self.committer.changed();
+        self.hurry_large_version();
         if let Some(told) = &*self.on_change.read() {
             told();
         }

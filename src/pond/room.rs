@@ -129,6 +129,11 @@ impl Room {
         (self.disk.space(&self.path)).map_err(PondError::io("look at", &self.path))
     }
 
+    /// Has the next operation look at the disk.
+    pub(super) fn look_again(&self) {
+        (self.credit.iter()).for_each(|credit| credit.store(0, Ordering::Relaxed));
+    }
+
     /// Grants `bytes` more, or fails with `ENOSPC`. `promised` is called only if the disk has to be
     /// looked at.
     pub(super) fn take(

@@ -22,6 +22,8 @@ const WAIT_AT: u64 = 32 << 20;
 const MAX_DEFERRED: usize = 64;
 /// Bytes of the open version's entries at which it is committed without waiting any longer.
 const COMMIT_AT: u64 = 64 << 20;
+/// The same while versions cannot be committed, from which on operations are refused.
+const REFUSE_AT: u64 = 2 * COMMIT_AT;
 /// How long after a spill that failed the next one is tried.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -103,16 +105,41 @@ impl Spiller {
 }
 
 impl Pond {
-    /// Refuses an operation while content cannot be spilled and there is too much of it, or while
-    /// records cannot be committed and there are too many.
-    pub(super) fn must_have_memory(&self) -> FsResult<()> {
-        if let Some(errno) = self.committer.failed() {
-            let dirty = self.index.dirty();
-            if dirty.bytes - dirty.unsettled >= 2 * COMMIT_AT {
+    /// Refuses an operation while versions cannot be committed and too many records wait for it, with
+    /// the error of the last commit.
+    pub(super) fn must_have_memory_for_records(&self) -> FsResult<()> {
+        self.refuse_from(REFUSE_AT)
+    }
+
+    /// The same for an operation that only removes something: those go on for longer.
+    pub(super) fn must_have_memory_to_remove(&self) -> FsResult<()> {
+        self.refuse_from(2 * REFUSE_AT)
+    }
+
+    fn refuse_from(&self, bytes: u64) -> FsResult<()> {
+        let Some(errno) = self.committer.failed() else {
+            return Ok(());
+        };
+        let dirty = self.index.dirty();
+        match dirty.bytes - dirty.unsettled < bytes {
+            true => Ok(()),
+            false => {
                 self.committer.hurry();
-                return Err(errno.into());
+                Err(errno.into())
             }
         }
+    }
+
+    /// Has an open version of many records committed without waiting any longer.
+    pub(super) fn hurry_large_version(&self) {
+        let dirty = self.index.dirty();
+        if dirty.bytes - dirty.unsettled >= COMMIT_AT {
+            self.committer.hurry();
+        }
+    }
+
+    /// Refuses an operation that adds content while it cannot be spilled and there is too much of it.
+    pub(super) fn must_have_memory_for_content(&self) -> FsResult<()> {
         match self.spiller.failed.load(Ordering::Relaxed) {
             0 => Ok(()),
             _ if self.index.dirty().unsettled < WAIT_AT => Ok(()),
@@ -124,13 +151,9 @@ impl Pond {
     }
 
     /// After a write: calls `done` when there is memory for the next one. At once, or, where too much
-    /// content waits, from the spilling thread when it has moved it to segments. Has a large open
-    /// version committed.
+    /// content waits, from the spilling thread when it has moved it to segments.
     pub(super) fn apply_backpressure(&self, done: impl FnOnce(FsResult<()>) + Send + 'static) {
         let dirty = self.index.dirty();
-        if dirty.bytes - dirty.unsettled >= COMMIT_AT {
-            self.committer.hurry();
-        }
         if dirty.unsettled < WAIT_AT {
             if dirty.unsettled >= SPILL_AT {
                 self.spiller.want();

@@ -20,6 +20,8 @@ pub struct Status {
     pub clock_behind: Option<String>,
     /// What can still be written, and what is kept; `None` if the disk does not tell.
     pub free: Option<Free>,
+    /// Why the last version that was due was not made, if it was not. It is tried again.
+    pub commit_failed: Option<String>,
     /// Why it takes no changes, if it does not.
     pub read_only: Option<String>,
     /// What whoever serves it says of requests that have no reply.
@@ -45,6 +47,7 @@ impl Pond {
             dirty: self.index.dirty(),
             clock_behind,
             free,
+            commit_failed: self.committer.reason(),
             read_only: self.health.reason(),
             late: self.late.read().as_ref().map_or(Vec::new(), |late| late()),
         }

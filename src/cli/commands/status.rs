@@ -78,6 +78,9 @@ fn text(report: &StatusReport) -> String {
     if report.removed {
         text += "\nremoved    the folder of the pond is gone: copy what you need out of the mount";
     }
+    if let Some(reason) = &report.commit_failed {
+        text += &format!("\nno version {reason}; it is tried again");
+    }
     if let Some(reason) = &report.read_only {
         text += &format!("\nread-only  {reason}");
     }

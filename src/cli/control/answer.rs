@@ -79,6 +79,7 @@ fn status(pond: &Arc<Pond>, role: Role<'_>) -> Result<StatusReport, Failure> {
         },
         writable_bytes: status.free.map(|free| free.writable),
         reserved_bytes: status.free.map(|free| free.reserve),
+        commit_failed: status.commit_failed,
         read_only: status.read_only,
         late: status.late,
         scrub: pond.last_scrub().map(report),

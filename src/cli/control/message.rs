@@ -126,6 +126,9 @@ pub struct StatusReport {
     /// Bytes of the disk that are kept for commits and removals.
     #[serde(default)]
     pub reserved_bytes: Option<u64>,
+    /// Why the last version that was due was not made; it is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_failed: Option<String>,
     /// Why it takes no changes.
     pub read_only: Option<String>,
     /// Requests of the kernel that have no reply, and notifications that it has not returned from.

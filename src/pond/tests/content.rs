@@ -1,6 +1,8 @@
 //! Large files: whatever is written when, and however it is cut, stored and shared, the bytes are those.
 
 use super::*;
+use crate::tinyfs::AttrName;
+use crate::tinyfs::ops::SetXattr;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -270,4 +272,35 @@ fn what_is_cut_anew_is_not_changed_by_an_operation_under_way() {
     assert!(get(&pond, Version::NOW, "f").as_ref() == Some(&expected));
     sound(&pond);
     pond.close().unwrap();
+}
+
+#[test]
+fn names_targets_and_values_of_attributes_count_as_bytes_of_the_open_version() {
+    let (_dir, pond) = new_pond();
+    let added = |op: &dyn Fn()| {
+        let before = pond.status().dirty.bytes as i64;
+        op();
+        pond.status().dirty.bytes as i64 - before
+    };
+    let id = make(&pond, Kind::File, NodeId::ROOT, "f");
+    let other = make(&pond, Kind::File, NodeId::ROOT, "g");
+    let attr = AttrName::new(b"user.a").unwrap();
+    let set = |id, len| {
+        let value = vec![7; len];
+        pond.set_xattr(&CALLER, id, &attr, &value, SetXattr::Any)
+            .unwrap();
+    };
+    assert!((60_000..61_000).contains(&added(&|| set(id, 60_000))));
+    assert_eq!(added(&|| set(id, 50_000)), -10_000);
+    let removed = added(&|| pond.remove_xattr(&CALLER, id, &attr).unwrap());
+    assert_eq!(removed, -50_000);
+    let named = added(&|| {
+        make(&pond, Kind::File, NodeId::ROOT, &"n".repeat(250));
+    });
+    assert!(named >= 250);
+    // What is kept of a removed file while it is open goes with it.
+    set(other, 40_000);
+    pond.pin(other);
+    pond.unlink(&CALLER, NodeId::ROOT, &name("g")).unwrap();
+    assert!(added(&|| pond.unpin(other, 1)) <= -40_000);
 }

@@ -3,7 +3,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use mount_tests::disk::{Disk, Kind};
 use mount_tests::mount::Mount;
@@ -11,7 +14,7 @@ use mount_tests::place::file;
 use mount_tests::pond::{Pond, number};
 use mount_tests::rng::Rng;
 use mount_tests::run::tool;
-use rustix::fs::{FallocateFlags, fallocate, ftruncate, statvfs};
+use rustix::fs::{FallocateFlags, XattrFlags, fallocate, fsetxattr, ftruncate, getxattr, statvfs};
 use rustix::io::Errno;
 
 #[test]
@@ -23,6 +26,42 @@ fn a_tmpfs_of_40_mib_keeps_all_that_was_acknowledged() {
 fn a_tmpfs_of_40_mib_keeps_small_files_too() {
     keeps_all(Kind::Memory, 40, 2_000);
     keeps_all(Kind::Memory, 40, 4_096);
+}
+
+#[test]
+fn a_tmpfs_of_40_mib_keeps_attributes_and_targets_too() {
+    let pond = Pond::missing();
+    let _disk = Disk::under(&pond, Kind::Memory, 40);
+    let mount = pond.mount();
+    let value = |n: usize| content(n, 60_000);
+    let mut count = 0;
+    let refused = loop {
+        let path = mount.join(format!("f{count}"));
+        let target = "t".repeat(4_000);
+        let made = symlink(&target, mount.join(format!("l{count}"))).map_err(|e| errno(&e));
+        let made = made.and_then(|()| File::create_new(&path).map_err(|e| errno(&e)));
+        let made =
+            made.and_then(|file| fsetxattr(&file, "user.a", &value(count), XattrFlags::CREATE));
+        match made {
+            Ok(()) => count += 1,
+            Err(error) => break error,
+        }
+        assert!(count < 10_000, "the disk does not get full");
+    };
+    assert_eq!(refused, Errno::NOSPC);
+    println!("40 MiB: {count} attributes of 60,000 bytes and links of 4,000 were made");
+    assert!(count > 20);
+    let mount = mount.remount();
+    for number in 0..count {
+        let mut found = vec![0; 60_001];
+        let len = getxattr(mount.join(format!("f{number}")), "user.a", &mut found[..]);
+        assert_eq!(len, Ok(60_000), "attribute {number} of {count}");
+        assert!(found[..60_000] == value(number), "{number} of {count}");
+        let target = fs::read_link(mount.join(format!("l{number}"))).expect("readlink");
+        assert_eq!(target.as_os_str().len(), 4_000);
+    }
+    mount.unmount();
+    pond.check();
 }
 
 #[test]
@@ -157,16 +196,7 @@ fn content_that_cannot_leave_memory_is_refused_until_it_can() {
     let pond = Pond::new();
     let mount = pond.mount_with(&["-o", "commit=3600"]);
     let segments = pond.store().join("segments");
-    tool("mount")
-        .arg("--bind")
-        .arg(&segments)
-        .arg(&segments)
-        .ok();
-    let guard = Bound(&segments);
-    tool("mount")
-        .args(["-o", "remount,bind,ro"])
-        .arg(&segments)
-        .ok();
+    let guard = Bound::read_only(&segments);
     let mut written = 0;
     let refused = (0..200).find_map(|n| {
         let done = fs::write(mount.join(format!("f{n}")), content(n, 1 << 20));
@@ -178,22 +208,86 @@ fn content_that_cannot_leave_memory_is_refused_until_it_can() {
     assert!(written < 64, "{written} MiB in memory");
     drop(guard);
     // The first is refused, and has what waits written.
-    let mut later = (0..1_000).map(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-        fs::write(mount.join("later"), content(7, 1 << 20))
+    wait_until("it goes on when the disk does", || {
+        fs::write(mount.join("later"), content(7, 1 << 20)).is_ok()
     });
-    assert!(
-        later.any(|done| done.is_ok()),
-        "it goes on when the disk does"
-    );
     let mount = mount.remount();
     all_there(&mount, written, 1 << 20);
     mount.unmount();
     pond.check();
 }
 
+#[test]
+fn records_that_no_version_can_hold_are_refused_until_one_can() {
+    mount_tests::run::need_root("mounts the oplog read-only");
+    let pond = Pond::new();
+    let mount = pond.mount_with(&["-o", "commit=1"]);
+    let oplog = pond.store().join("oplog");
+    let guard = Bound::read_only(&oplog);
+    file(mount.path(), "first", "before the first failure");
+    wait_until("the failure is in the status", || {
+        mount.status()["commit_failed"].is_string()
+    });
+    let value = |n: usize| content(n, 60_000);
+    let set = |n: usize| {
+        let file = File::create(mount.join(format!("f{n}"))).map_err(|error| errno(&error))?;
+        fsetxattr(&file, "user.a", &value(n), XattrFlags::empty())
+    };
+    let refused = (0..6_000).find_map(|n| set(n).err().map(|error| (n, error)));
+    let (made, error) = refused.expect("360 MB of records in memory");
+    println!("{made} attributes of 60,000 bytes were acknowledged, then: {error}");
+    assert_eq!(error, Errno::IO);
+    assert!(
+        (1_000..2_400).contains(&made),
+        "{made} attributes in memory"
+    );
+    let why = mount.status()["commit_failed"].to_string();
+    assert!(why.contains("Read-only file system"), "{why}");
+    fs::remove_file(mount.join("first")).expect("what removes something goes on for longer");
+    drop(guard);
+    wait_until("operations go on", || set(made).is_ok());
+    wait_until("the failure is over", || {
+        mount.status()["commit_failed"].is_null()
+    });
+    let mount = mount.remount();
+    for number in 0..=made {
+        let mut found = vec![0; 60_001];
+        let len = getxattr(mount.join(format!("f{number}")), "user.a", &mut found[..]);
+        assert_eq!(len, Ok(60_000), "attribute {number} of {made}");
+        assert!(found[..60_000] == value(number), "{number} of {made}");
+    }
+    mount.unmount();
+    pond.check();
+}
+
+#[track_caller]
+fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..6_000 {
+        if holds() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    panic!("not within a minute: {what}");
+}
+
+fn errno(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).expect("an error number")
+}
+
 /// A folder that is mounted on itself, until this is dropped.
 struct Bound<'a>(&'a Path);
+
+impl Bound<'_> {
+    #[track_caller]
+    fn read_only(dir: &Path) -> Bound<'_> {
+        tool("mount").arg("--bind").args([dir, dir]).ok();
+        let guard = Bound(dir);
+        let options = tool("mount").args(["-o", "remount,bind,ro"]);
+        options.arg(dir).ok();
+        guard
+    }
+}
 
 impl Drop for Bound<'_> {
     fn drop(&mut self) {
