@@ -51,7 +51,7 @@ pub use connection::abort;
 pub use device::available;
 pub use error::MountError;
 pub use session::{MountOptions, Mounted, Rules, Unmounter, mount};
-pub use table::{Mount, mounts};
+pub use table::{Mount, mounts, mounts_seen_by};
 pub use unmount::{is_dead, recover_stale, remount, unmount};
 
 /// The type of our mounts, as `/proc/mounts` shows it.

@@ -34,25 +34,32 @@ impl Mount {
 
 /// The ponds that are mounted, in the order in which they were.
 pub fn mounts() -> Result<Vec<Mount>, MountError> {
-    let mut mounts = read()?;
+    let mut mounts = read(Path::new(TABLE))?;
+    mounts.retain(|mount| mount.kind == FILE_SYSTEM);
+    Ok(mounts)
+}
+
+/// Returns the mounts of ponds in the mount namespace of a process.
+pub fn mounts_seen_by(pid: u32) -> Result<Vec<Mount>, MountError> {
+    let mut mounts = read(Path::new(&format!("/proc/{pid}/mountinfo")))?;
     mounts.retain(|mount| mount.kind == FILE_SYSTEM);
     Ok(mounts)
 }
 
 /// What is seen at `mountpoint`, if anything is mounted there: the last of those that were.
 pub(super) fn at(mountpoint: &Path) -> Result<Option<Mount>, MountError> {
-    let mut mounts = read()?.into_iter();
+    let mut mounts = read(Path::new(TABLE))?.into_iter();
     Ok(mounts.rfind(|mount| mount.mountpoint == mountpoint))
 }
 
 /// Returns the mount as the kernel lists it now: its mountpoint may have been moved.
 pub(super) fn again(mount: &Mount) -> Result<Option<Mount>, MountError> {
-    let mut mounts = read()?.into_iter();
+    let mut mounts = read(Path::new(TABLE))?.into_iter();
     Ok(mounts.rfind(|seen| seen.id == mount.id && seen.device == mount.device))
 }
 
-fn read() -> Result<Vec<Mount>, MountError> {
-    let text = std::fs::read(TABLE).map_err(MountError::io("read", Path::new(TABLE)))?;
+fn read(table: &Path) -> Result<Vec<Mount>, MountError> {
+    let text = std::fs::read(table).map_err(MountError::io("read", table))?;
     Ok(text.split(|b| *b == b'\n').filter_map(parse).collect())
 }
 

@@ -156,12 +156,12 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
 
 /// Returns a process whose mount namespace has the file system of `mount`, if there is one.
 pub fn other_namespace_with(mount: &Mount) -> Option<u32> {
-    // A line begins `id parent device`.
-    let has_device =
-        |line: &[u8]| line.split(|b| *b == b' ').nth(2) == Some(mount.device.as_bytes());
+    // The kernel gives the device number of a mount that is gone to the next one, while its daemon
+    // still commits: the source is compared too.
+    let is_it = |seen: &Mount| seen.device == mount.device && seen.source == mount.source;
     processes().find(|pid| {
-        let table = std::fs::read(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
-        table.split(|b| *b == b'\n').any(has_device)
+        // A process that has ended meanwhile has no mounts.
+        mount::mounts_seen_by(*pid).is_ok_and(|mounts| mounts.iter().any(is_it))
     })
 }
 
