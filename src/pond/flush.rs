@@ -8,9 +8,12 @@
 use super::{Pond, PondError};
 use crate::content::{MAX_PIECE, MIN_RUN, cut};
 use crate::index::{Frozen, IndexError, Run};
-use crate::tinyfs::{ContentId, Entries, Errno, Extent, Extents, FsError, FsResult, describe};
+use crate::tinyfs::ops::Caller;
+use crate::tinyfs::{
+    ContentId, Entries, Errno, Extent, Extents, FsError, FsResult, Node, NodeId, describe,
+};
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 /// Bytes of content that a flush writes to the journal itself.
 const JOURNAL_MOST: u64 = 128 << 10;
@@ -24,7 +27,29 @@ pub(super) struct Flusher {
     pub(super) settling: Mutex<()>,
 }
 
+/// As long as it lives, no flush, spill or commit begins: what is changed meanwhile becomes durable,
+/// and enters a version, as one. Its owner waits for nobody, and changes little.
+pub struct OneChange<'p> {
+    pond: &'p Pond,
+    _settling: MutexGuard<'p, ()>,
+}
+
+impl OneChange<'_> {
+    /// Writes to a file, as [`Pond::write`] does, but does not wait for memory: only a spill frees any.
+    pub fn write(&self, caller: &Caller, id: NodeId, offset: u64, data: &[u8]) -> FsResult<Node> {
+        self.pond.write_now(caller, id, offset, data)
+    }
+}
+
 impl Pond {
+    /// Begins a change that consists of several operations.
+    pub fn one_change(&self) -> OneChange<'_> {
+        OneChange {
+            pond: self,
+            _settling: self.flusher.settling.lock(),
+        }
+    }
+
     /// Makes everything acknowledged so far durable.
     pub(super) fn flush(&self) -> FsResult<()> {
         // Once a sync failed, success of a later one would be a lie.

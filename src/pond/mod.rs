@@ -44,6 +44,7 @@ mod tails;
 pub use check::Problem;
 pub use clock::Behind;
 pub use error::PondError;
+pub use flush::OneChange;
 pub use gate::{LongChange, ShortChange};
 pub use history::{
     Change, Comparison, Difference, Edit, Event, OnChange, Reference, Return, Tag, Watcher,

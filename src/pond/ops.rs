@@ -284,7 +284,14 @@ impl Pond {
         }
     }
 
-    fn write_now(&self, caller: &Caller, id: NodeId, offset: u64, data: &[u8]) -> FsResult<Node> {
+    /// Writes to a file. The caller sees to the memory that this takes.
+    pub(super) fn write_now(
+        &self,
+        caller: &Caller,
+        id: NodeId,
+        offset: u64,
+        data: &[u8],
+    ) -> FsResult<Node> {
         // Until it is known whether the bytes go to a segment, or stay in their record.
         let len = data.len() as u64;
         let inline_max = self.content.inline_max() as u64;

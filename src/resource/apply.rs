@@ -78,6 +78,8 @@ fn write(
     place: Option<&str>,
 ) -> Result<(), ResourceError> {
     let mut told = Restored::default();
+    // A crash leaves all of it or nothing: no draft, and no empty folder.
+    let one = pond.one_change();
     let dir = directory(pond, NodeId::ROOT, kind.as_str(), &mut told)?;
     if let Some((folders, _)) = place.and_then(|place| place.rsplit_once('/')) {
         let mut dir = NodeId::ROOT;
@@ -89,7 +91,7 @@ fn write(
     let draft = named(&format!(".{}{ENDING}", Uuid::new_v4()))?;
     let file = named(&format!("{name}{ENDING}"))?;
     let (id, _) = pond.create(&caller, dir, &draft, &new(tinyfs::Kind::File, 0o644))?;
-    let written = pond.write(&caller, id, 0, text.as_bytes()).and_then(|_| {
+    let written = one.write(&caller, id, 0, text.as_bytes()).and_then(|_| {
         pond.rename(
             &caller,
             (dir, &draft),
@@ -102,6 +104,7 @@ fn write(
         pond.unlink(&caller, dir, &draft)?;
         return Err(error.into());
     }
+    drop(one);
     told.names.push((dir, file));
     told.nodes.push(dir);
     pond.announce(&told);
