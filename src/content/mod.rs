@@ -20,6 +20,7 @@ mod packing;
 mod recent;
 mod segments;
 mod settle;
+mod unfinished;
 
 pub use cut::{MAX_PIECE, MIN_RUN, cut};
 pub use error::ContentError;
@@ -190,6 +191,23 @@ impl Content {
     pub fn retain(&self, kept: &BTreeSet<SegmentId>) -> Result<u64, ContentError> {
         self.recent.forget();
         self.segments.retain(kept)
+    }
+
+    /// Notes on the disk that the history is being rewritten, and which segments hold bytes that are
+    /// to be erased by it.
+    pub fn note_unfinished(&self, erased: &BTreeSet<SegmentId>) -> Result<(), ContentError> {
+        self.segments.note_unfinished(erased)
+    }
+
+    /// Returns what [`Content::note_unfinished`] noted last; `None` after
+    /// [`Content::note_finished`].
+    pub fn unfinished(&self) -> Result<Option<BTreeSet<SegmentId>>, ContentError> {
+        self.segments.unfinished()
+    }
+
+    /// Notes that nothing is left to erase.
+    pub fn note_finished(&self) -> Result<(), ContentError> {
+        self.segments.note_finished()
     }
 
     /// Returns the length of a segment in bytes, or `None` if it does not exist.

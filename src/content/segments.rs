@@ -8,7 +8,7 @@
 //! appended before a call of [`Segments::sync`] is on stable storage when it returns `Ok`, with any
 //! concurrent syncs: an entry stays listed as unsynced until a sync of it has returned.
 
-use super::ContentError;
+use super::{ContentError, unfinished};
 use crate::disk::{Disk, DiskFile};
 use crate::tinyfs::{SegmentId, Stored};
 use parking_lot::Mutex;
@@ -244,6 +244,18 @@ impl Segments {
         }
         self.sync_dir()?;
         Ok(removed)
+    }
+
+    pub(super) fn note_unfinished(&self, erased: &BTreeSet<SegmentId>) -> Result<(), ContentError> {
+        unfinished::write(self.disk.as_ref(), &self.dir, erased)
+    }
+
+    pub(super) fn unfinished(&self) -> Result<Option<BTreeSet<SegmentId>>, ContentError> {
+        unfinished::read(self.disk.as_ref(), &self.dir)
+    }
+
+    pub(super) fn note_finished(&self) -> Result<(), ContentError> {
+        unfinished::remove(self.disk.as_ref(), &self.dir)
     }
 
     /// Returns the length of a segment in bytes, or `None` if it does not exist.

@@ -17,6 +17,8 @@ const NICE: i32 = 10;
 const FIRST_PRUNE: Duration = Duration::from_secs(600);
 /// When that is tried again after an error.
 const PRUNE_AGAIN: Duration = Duration::from_secs(86_400);
+/// When it is tried again to erase what could not be erased, since a writer needed the segment or the disk failed.
+const FINISH_AGAIN: Duration = Duration::from_secs(600);
 /// How often memory that is not in use is given back.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// Bytes of the disk that housekeeping leaves to others.
@@ -79,6 +81,7 @@ impl Pond {
         if let Err(error) = rustix::process::setpriority_process(Some(own), NICE) {
             tracing::debug!("housekeeping has the priority of all else: {error}");
         }
+        let mut finish_at = self.finish_soon();
         let mut prune_at = Instant::now() + FIRST_PRUNE;
         let mut trim_at = Instant::now() + TRIM_EVERY;
         while self.keeper.wait() {
@@ -86,6 +89,9 @@ impl Pond {
                 return;
             }
             self.leaps.note((self.clock)(), Instant::now());
+            if Instant::now() >= finish_at {
+                finish_at = self.finish_soon();
+            }
             let mut kept = self.keep_house();
             if kept.is_ok() && Instant::now() >= prune_at {
                 let pruned = self.prune_by_rule();
@@ -101,6 +107,19 @@ impl Pond {
                 trim_at = Instant::now() + TRIM_EVERY;
             }
         }
+    }
+
+    /// Finishes a rewrite of the history that a crash or a writer left unfinished. Returns when to look again.
+    fn finish_soon(&self) -> Instant {
+        let wait = match self.finish_rewrite() {
+            Ok(left) if left.is_empty() => Duration::ZERO,
+            Ok(_) => FINISH_AGAIN,
+            Err(error) => {
+                tracing::warn!("forgotten bytes are erased later: {}", describe(&error));
+                FINISH_AGAIN
+            }
+        };
+        Instant::now() + wait
     }
 
     /// Does all that is due.

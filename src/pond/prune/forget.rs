@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// moment after the last close.
 const LET_GO: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
+/// How often segments are emptied of what stands beside erased bytes, where others write meanwhile.
+/// What is left then is left to the housekeeping thread.
+const PASSES: usize = 3;
 
 impl Pond {
     /// Forgets all that a path led to in any version but the newest, and erases the bytes that nothing else
@@ -19,6 +22,8 @@ impl Pond {
     pub fn forget(&self, path: &[u8], dry_run: bool) -> Result<Pruned, PondError> {
         let until = Instant::now() + LET_GO;
         loop {
+            // What others write meanwhile shares no segment with what is forgotten.
+            self.end_segment();
             self.sync()?;
             let alone = self.keeper.alone();
             let mut log = self.log.lock();
@@ -46,10 +51,22 @@ impl Pond {
             let newest = versions.last().map(|info| info.version);
             let kept: BTreeSet<Version> = newest.into_iter().collect();
             let rewritten = self.rewrite(&mut log, &kept, Purpose::Erase(&found.scope));
-            done.after = self.stored_bytes(&log)?;
             drop((log, alone));
             self.announce_forgotten();
-            return rewritten.map(|()| done);
+            let mut left = rewritten?;
+            for _ in 0..PASSES {
+                if !left.is_empty() {
+                    left = self.finish_rewrite()?;
+                }
+            }
+            if !left.is_empty() {
+                tracing::warn!(
+                    "{} segments with forgotten bytes are written to; they are emptied after the next version",
+                    left.len()
+                );
+            }
+            done.after = self.stored_bytes(&self.log.lock())?;
+            return Ok(done);
         }
     }
 }

@@ -72,13 +72,15 @@ pub(in crate::pond) enum Purpose<'a> {
     Erase(&'a Scope),
     /// Nothing is forgotten: link counts of past versions are corrected.
     CorrectLinks,
+    /// Nothing is forgotten: segments that hold erased bytes beside others are emptied.
+    Empty,
 }
 
 impl<'a> Purpose<'a> {
     fn scope(self) -> Option<&'a Scope> {
         match self {
             Purpose::PruneNodes(scope) | Purpose::Erase(scope) => Some(scope),
-            Purpose::Prune | Purpose::CorrectLinks => None,
+            Purpose::Prune | Purpose::CorrectLinks | Purpose::Empty => None,
         }
     }
 
@@ -216,6 +218,7 @@ impl Pond {
         let versions = self.versions(Version(0), Version::NOW)?;
         let all = versions.iter().map(|info| info.version).collect();
         self.rewrite(&mut log, &all, Purpose::CorrectLinks)
+            .map(drop)
     }
 
     /// Bytes of all segments and of the oplog.
@@ -224,13 +227,15 @@ impl Pond {
         Ok(segments + log.oplog().bytes()?)
     }
 
-    /// Writes table, index and segments anew, with the versions that are kept.
+    /// Writes table, index and segments anew, with the versions that are kept. Returns the segments
+    /// that still hold erased bytes, because the open version needs others of their bytes:
+    /// [`Pond::finish_rewrite`] empties them.
     pub(in crate::pond) fn rewrite(
         &self,
         log: &mut Log,
         kept: &BTreeSet<Version>,
         purpose: Purpose<'_>,
-    ) -> Result<(), PondError> {
+    ) -> Result<BTreeSet<SegmentId>, PondError> {
         if let Some(reason) = self.health.reason() {
             return Err(PondError::ReadOnly(reason));
         }
@@ -254,14 +259,19 @@ impl Pond {
             Ok(())
         })?;
         self.content.end_segment();
-        let mut sparse = self.sparse(log, &needed, purpose.erased())?;
+        let mut tainted = self.content.unfinished()?.unwrap_or_default();
+        if let Some(erased) = purpose.erased() {
+            tainted.extend(self.tainted_by(log, &needed, erased)?);
+        }
+        let mut sparse = self.sparse(&needed, &tainted)?;
         // What is written before anything goes: the table, and what is copied of segments.
         let copied = sparse
             .iter()
             .filter_map(|segment| needed.segments.get(segment));
         let copied: u64 = copied.sum();
         let table = log.oplog().bytes()? + self.index.working_space()?;
-        if purpose.erased().is_none() && !self.room.has(copied + table)? {
+        let may_stay = purpose.erased().is_none() && !matches!(purpose, Purpose::Empty);
+        if may_stay && !self.room.has(copied + table)? {
             tracing::warn!("the disk is too full to copy what sparse segments hold: they stay");
             sparse.clear();
         }
@@ -303,23 +313,92 @@ impl Pond {
         )?;
         self.sync_content()?;
         self.mark_index()?;
+        // From here until all is removed that nothing needs, a crash leaves some of it behind.
+        self.content.note_unfinished(&tainted)?;
         log.oplog_mut().commit_rewrite(rewrite)?;
-        let mut segments = rebuild.segments()?;
+        let segments = rebuild.segments()?;
         self.index.exchange(rebuild)?;
         *self.timeline.lock() = Timeline::default();
         let there: HashSet<Version> = (self.versions(Version(0), Version::NOW)?.iter())
             .map(|info| info.version)
             .collect();
         (self.forgotten.lock()).extend(before.into_iter().filter(|v| !there.contains(v)));
-        log.oplog_mut().sweep()?;
         // Who has found an old place looks again.
         self.rewrites.fetch_add(1, Ordering::AcqRel);
+        self.remove_unneeded(log, segments, &tainted)
+    }
+
+    /// Removes the data files and segments that nothing needs: `segments` are those that versions need.
+    /// Returns those of the `tainted` ones that stay.
+    fn remove_unneeded(
+        &self,
+        log: &mut Log,
+        mut segments: BTreeSet<SegmentId>,
+        tainted: &BTreeSet<SegmentId>,
+    ) -> Result<BTreeSet<SegmentId>, PondError> {
+        log.oplog_mut().sweep()?;
+        {
+            let _settling = self.flusher.settling.lock();
+            let _no_short_change = self.gate.alone();
+            let _no_change_is_half_done = self.changing.lock();
+            segments.extend(self.index.open_segments());
+            self.content.retain(&segments)?;
+        }
+        let left: BTreeSet<SegmentId> = tainted.intersection(&segments).copied().collect();
+        match left.is_empty() {
+            true => self.content.note_finished()?,
+            false => self.content.note_unfinished(&left)?,
+        }
+        Ok(left)
+    }
+
+    /// Finishes what a rewrite of the history left undone, because a crash cut it short, or because
+    /// the open version needed a segment with bytes that were to be erased. The caller holds no lock.
+    /// Returns the segments that still hold such bytes.
+    pub(in crate::pond) fn finish_rewrite(&self) -> Result<BTreeSet<SegmentId>, PondError> {
+        if self.health.is_read_only() {
+            return Ok(BTreeSet::new());
+        }
+        let Some(tainted) = self.content.unfinished()? else {
+            return Ok(BTreeSet::new());
+        };
+        if !tainted.is_empty() {
+            // The rewrite moves what versions need, but not what the open version needs.
+            self.end_segment();
+            self.sync()?;
+        }
+        let _alone = self.keeper.alone();
+        let mut log = self.log.lock();
+        self.must_hold_the_lock()?;
+        // Somebody else may have finished it meanwhile.
+        let Some(tainted) = self.content.unfinished()? else {
+            return Ok(BTreeSet::new());
+        };
+        if tainted.is_empty() {
+            // Of the table too: the index may be older, if it could not be exchanged.
+            let mut needed = Needed::default();
+            replay(log.oplog(), None, &mut |_, changes: &Changes| {
+                needed.note_extents(changes);
+                Ok::<(), PondError>(())
+            })?;
+            let mut segments: BTreeSet<SegmentId> = needed.segments.into_keys().collect();
+            self.index.visit_history::<Extents>(&mut |_, extent| {
+                if let Extent::Stored(run) = extent {
+                    segments.insert(run.segment);
+                }
+            })?;
+            return self.remove_unneeded(&mut log, segments, &tainted);
+        }
+        self.commit_sealed(&mut log)?;
+        let versions = self.versions(Version(0), Version::NOW)?;
+        let all = versions.iter().map(|info| info.version).collect();
+        self.rewrite(&mut log, &all, Purpose::Empty)
+    }
+
+    /// Has content that is stored from now on stand in other segments than what is stored already.
+    fn end_segment(&self) {
         let _settling = self.flusher.settling.lock();
-        let _no_short_change = self.gate.alone();
-        let _no_change_is_half_done = self.changing.lock();
-        segments.extend(self.index.open_segments());
-        self.content.retain(&segments)?;
-        Ok(())
+        self.content.end_segment();
     }
 
     /// What the newest version is to show as its own change, of what was changed by the versions before
@@ -334,7 +413,7 @@ impl Pond {
             return Ok(None);
         };
         let more = match purpose {
-            Purpose::CorrectLinks => return Ok(None),
+            Purpose::CorrectLinks | Purpose::Empty => return Ok(None),
             _ if kept.contains(last_but_one) => return Ok(None),
             Purpose::Prune => Folded::Everything,
             Purpose::PruneNodes(scope) | Purpose::Erase(scope) => match scope.root {
@@ -372,37 +451,45 @@ impl Pond {
         })
     }
 
-    /// The segments whose bytes are to be copied elsewhere: less than half of them is needed, or, to erase a
-    /// scope, something in them was only needed by it. What the open version needs stays where it is.
+    /// The segments whose bytes are to be copied elsewhere: less than half of them is needed, or they
+    /// hold bytes that are to be erased. What the open version needs stays where it is.
     fn sparse(
         &self,
-        log: &Log,
         needed: &Needed,
-        erased: Option<&Scope>,
+        tainted: &BTreeSet<SegmentId>,
     ) -> Result<HashSet<SegmentId>, PondError> {
         let open = self.index.open_segments();
         let mut sparse = HashSet::new();
         for (segment, len) in self.content.segments()? {
             let live = needed.segments.get(&segment).copied().unwrap_or_default();
-            if live > 0 && live * 2 < len && !open.contains(&segment) {
+            let is_sparse = live * 2 < len && !open.contains(&segment);
+            if live > 0 && (is_sparse || tainted.contains(&segment)) {
                 sparse.insert(segment);
             }
         }
-        if let Some(scope) = erased {
-            replay(log.oplog(), None, &mut |_, changes: &Changes| {
-                for ((content, _), extent) in &changes.extents {
-                    if let Some(Extent::Stored(run)) = extent
-                        && scope.contents.contains(content)
-                        && !needed.places.contains(&(run.segment, run.offset))
-                        && needed.segments.contains_key(&run.segment)
-                    {
-                        sparse.insert(run.segment);
-                    }
-                }
-                Ok::<(), PondError>(())
-            })?;
-        }
         Ok(sparse)
+    }
+
+    /// The segments with bytes that only `erased` needs, of all versions that there are.
+    fn tainted_by(
+        &self,
+        log: &Log,
+        needed: &Needed,
+        erased: &Scope,
+    ) -> Result<BTreeSet<SegmentId>, PondError> {
+        let mut tainted = BTreeSet::new();
+        replay(log.oplog(), None, &mut |_, changes: &Changes| {
+            for ((content, _), extent) in &changes.extents {
+                if let Some(Extent::Stored(run)) = extent
+                    && erased.contents.contains(content)
+                    && !needed.places.contains(&(run.segment, run.offset))
+                {
+                    tainted.insert(run.segment);
+                }
+            }
+            Ok::<(), PondError>(())
+        })?;
+        Ok(tainted)
     }
 
     /// Has the extents that stand in sparse segments stand elsewhere. One that cannot be read stays.

@@ -1,13 +1,15 @@
 //! Two things at once, at the one moment that matters: a hook in the simulated disk runs the second
 //! while the first is in a call to the disk.
 
-use super::world::World;
-use crate::disk::sim::Faults;
+use super::world::{POND, World};
+use crate::disk::Disk;
+use crate::disk::sim::{Faults, Handle};
 use crate::pond::prune::Purpose;
 use crate::pond::{Pond, PondError};
 use crate::tinyfs::ops::{Caller, NewNode, Place};
 use crate::tinyfs::{Kind, Name, NodeId, Time, Version};
 use parking_lot::Mutex;
+use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -120,7 +122,7 @@ fn with_content_that_is_not_durable(world: &World) -> Vec<u8> {
 fn forget_the_past(pond: &Pond) -> Result<(), PondError> {
     let mut log = pond.log.lock();
     let kept = [pond.latest().version].into();
-    pond.rewrite(&mut log, &kept, Purpose::Prune)
+    pond.rewrite(&mut log, &kept, Purpose::Prune).map(drop)
 }
 
 #[test]
@@ -157,6 +159,102 @@ fn fsync_fails_with_the_segment_sync_of_a_prune_beside_it() {
     assert_eq!(early, None);
     assert!(last.is_err(), "fsync was told that a lost sync succeeded");
     assert!(world.pond().health.has_failed(), "the pond takes changes");
+}
+
+/// A file that was removed and is to be forgotten, and one beside it in the same segment.
+fn with_a_secret(world: &World) -> (Version, Vec<u8>, Vec<u8>) {
+    let pond = world.pond();
+    let (secret, other) = (noise("secret", 100_000), noise("other", 200_000));
+    put(pond, "secret", &secret);
+    put(pond, "other", &other);
+    let with = pond.sync().unwrap();
+    pond.unlink(&CALLER, NodeId::ROOT, &name("secret")).unwrap();
+    pond.sync().unwrap();
+    assert!(stores(world, &secret));
+    (with, secret, other)
+}
+
+/// Whether any segment has some of these bytes.
+fn stores(world: &World, bytes: &[u8]) -> bool {
+    let (disk, segments) = (Handle(world.disk.clone()), Path::new(POND).join("segments"));
+    let names = disk.list(&segments).unwrap();
+    names.iter().any(|name| {
+        let file = disk.open(&segments.join(name)).unwrap();
+        let mut all = vec![0; file.size().unwrap() as usize];
+        file.read_at(&mut all, 0).unwrap();
+        [0, bytes.len() / 2].iter().any(|at| {
+            let some = &bytes[*at..at + 64];
+            all.windows(some.len()).any(|window| window == some)
+        })
+    })
+}
+
+#[test]
+fn a_forget_erases_the_bytes_though_another_file_of_their_segment_is_written() {
+    let world = world(8);
+    let pond = world.pond();
+    let (_, secret, mut other) = with_a_secret(&world);
+    let (beside, mut is_written) = (Arc::downgrade(pond), false);
+    // The open version then needs what is left of the old content, in the old segment.
+    world.disk.on_sync(move |path| {
+        let is_note = path.ends_with("segments/unfinished.new");
+        if let (Some(pond), true, false) = (beside.upgrade(), is_note, is_written) {
+            is_written = true;
+            let found = pond.lookup(Version::NOW, NodeId::ROOT, &name("other"));
+            let (id, _) = found.unwrap().unwrap();
+            pond.write(&CALLER, id, 90_000, b"beside").unwrap();
+        }
+    });
+    pond.forget(b"secret", false).unwrap();
+    world.disk.on_sync(|_| ());
+    other[90_000..90_006].copy_from_slice(b"beside");
+    assert!(get(pond, Version::NOW, "other") == Some(other));
+    assert!(!stores(&world, &secret), "the bytes are still there");
+    assert_eq!(pond.content.unfinished().unwrap(), None);
+    sound(pond);
+}
+
+#[test]
+fn a_forget_that_a_crash_cut_short_is_finished_when_the_pond_is_opened_again() {
+    let (mut forgotten, mut kept) = (0, 0);
+    for calls in (1..100).step_by(4) {
+        let mut world = world(9);
+        let (with, secret, other) = with_a_secret(&world);
+        let disk = Arc::downgrade(&world.disk);
+        world.disk.on_sync(move |path| {
+            if let (Some(disk), true) = (disk.upgrade(), path.ends_with("segments/unfinished.new"))
+            {
+                disk.cut_after(calls);
+            }
+        });
+        let done = world.pond().forget(b"secret", false);
+        world.disk.on_sync(|_| ());
+        if !world.disk.is_cut() {
+            assert!(done.is_ok());
+            break;
+        }
+        world.kill(1);
+        world.disk.power_up();
+        world.open().unwrap();
+        world.disk.set_hook(None);
+        let pond = world.pond();
+        pond.finish_rewrite().unwrap();
+        assert_eq!(pond.content.unfinished().unwrap(), None);
+        assert!(get(pond, Version::NOW, "other") == Some(other));
+        match get(pond, with, "secret") {
+            Some(bytes) => {
+                assert!(bytes == secret, "cut after {calls} calls");
+                kept += 1;
+            }
+            None => {
+                let is_there = stores(&world, &secret);
+                assert!(!is_there, "the bytes are there, cut after {calls} calls");
+                forgotten += 1;
+            }
+        }
+        sound(pond);
+    }
+    assert!(forgotten > 0 && kept > 0, "{forgotten} {kept}");
 }
 
 /// Whether any version shows `bytes` in `file`.

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 const ID: Uuid = Uuid::from_u128(9);
-const POND: &str = "/pond";
+pub(super) const POND: &str = "/pond";
 
 /// A clock that now and then steps back.
 fn clock() -> Time {
