@@ -39,6 +39,8 @@ pub struct MappedFile {
     path: PathBuf,
     /// The highest serial number that was given to a write.
     issued: AtomicU64,
+    /// Pages of which the kernel has shown zeros in place of what was written.
+    zeroed: AtomicU64,
     /// The first content that was found and should not have been there.
     wrong: Mutex<Option<String>>,
 }
@@ -88,6 +90,7 @@ impl MappedFile {
         MappedFile {
             path,
             issued: AtomicU64::new(0),
+            zeroed: AtomicU64::new(0),
             wrong: Mutex::default(),
         }
     }
@@ -131,12 +134,44 @@ impl MappedFile {
         Ok(())
     }
 
+    fn found_wrong(&self, what: String) {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        wrong.get_or_insert(what);
+    }
+
+    /// Returns in how many pages the page cache shows zeros where the file holds what was written, and has the
+    /// kernel drop them.
+    fn zeroed_by_kernel(&self, direct: &File, cached: &File) -> io::Result<u64> {
+        cached.sync_all()?;
+        let mut buffer = Aligned::new(LEN);
+        direct.read_exact_at(buffer.get(LEN), 0)?;
+        let mut through_cache = vec![0; LEN];
+        cached.read_exact_at(&mut through_cache, 0)?;
+        let pages = buffer
+            .get(LEN)
+            .chunks_exact(PAGE)
+            .zip(through_cache.chunks_exact(PAGE));
+        let zeroed = pages.filter(|(file, cache)| {
+            let mut words = file.chunks_exact(8).zip(cache.chunks_exact(8));
+            file != cache && words.all(|(file, cache)| file == cache || cache == [0; 8])
+        });
+        let zeroed = zeroed.count() as u64;
+        if zeroed > 0 {
+            rustix::fs::fadvise(cached, 0, None, rustix::fs::Advice::DontNeed)?;
+        }
+        Ok(zeroed)
+    }
+
+    /// In how many pages the kernel has shown zeros for what was written: see [`MappedFile::compare_views`].
+    pub fn zeroed(&self) -> u64 {
+        self.zeroed.load(Ordering::Relaxed)
+    }
+
     /// Notes the first word of `bytes`, read at `offset`, that was never written there.
     fn judge(&self, how: &str, bytes: &[u8], offset: usize) {
         let issued = self.issued.load(Ordering::Acquire);
         if let Err(what) = judge(bytes, offset, issued) {
-            let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-            wrong.get_or_insert(format!("{how}: {what}"));
+            self.found_wrong(format!("{how}: {what}"));
         }
     }
 
@@ -160,16 +195,16 @@ impl MappedFile {
                 ("the page cache", &through_cache[..]),
                 ("a mapping", mapping.bytes()),
             ] {
-                let differs = direct.iter().zip(other).position(|(a, b)| a != b);
-                if let Some(at) = differs {
-                    let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-                    wrong.get_or_insert(format!(
-                        "{when}: a direct read and {how} differ at byte {at}"
-                    ));
+                if let Some(differs) = first_difference(direct, other) {
+                    self.found_wrong(format!("{when}: a direct read and {how} differ: {differs}"));
                 }
             }
             Ok(())
         };
+        // A hole that begins or ends within a page is zeroed in the page cache after the daemon has made it. A mapped
+        // write that is written back between the two is in the file then, and the kernel shows zeros in its place.
+        let zeroed = clock.op("compare", || self.zeroed_by_kernel(&direct, &cached))?;
+        self.zeroed.fetch_add(zeroed, Ordering::Relaxed);
         same("at rest", &mut mapping)?;
         let page = rng.below(LEN / PAGE);
         let range = page * PAGE..(page + 1) * PAGE;
@@ -193,8 +228,7 @@ impl MappedFile {
             wrong = Some("a hole holds what was there before");
         }
         if let Some(what) = wrong {
-            let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-            wrong.get_or_insert(format!("{what}: page {page}"));
+            self.found_wrong(format!("{what}: page {page}"));
         }
         Ok(())
     }
@@ -208,6 +242,18 @@ fn words(serial: u64, offset: usize, len: usize) -> Vec<u8> {
     places
         .flat_map(|place| (serial << PLACE_BITS | place).to_le_bytes())
         .collect()
+}
+
+/// The first word in which two views of the file differ, with what each of them shows and how many differ.
+fn first_difference(direct: &[u8], other: &[u8]) -> Option<String> {
+    let words = direct.chunks_exact(8).zip(other.chunks_exact(8));
+    let mut differing = words.enumerate().filter(|(_, (a, b))| a != b);
+    let (place, (a, b)) = differing.next()?;
+    let more = differing.count();
+    let at = 8 * place;
+    Some(format!(
+        "byte {at} is {a:02x?} and {b:02x?}, and {more} words behind it"
+    ))
 }
 
 /// Whether each word is zero, or one that was written to its place.

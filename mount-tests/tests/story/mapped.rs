@@ -53,11 +53,12 @@ fn direct_reads_mapped_writes_and_holes_of_one_file_all_return() {
     if let Some(stall) = watch.stall() {
         panic!("{}", stall.lines().next().unwrap_or_default());
     }
-    assert_eq!(file.wrong(), None, "after {rounds} rounds");
+    assert_eq!(file.wrong(), None, "after {rounds} rounds, {requests}");
     assert_eq!(failed, None, "after {rounds} rounds");
     println!(
-        "mapped: {rounds} rounds, longest operation {:?}; requests: {requests}",
-        watch.longest()
+        "mapped: {rounds} rounds, longest operation {:?}; requests: {requests}; {} pages were zeroed by the kernel",
+        watch.longest(),
+        file.zeroed()
     );
     assert!(rounds > 0, "it proved nothing");
     let before = fs::read(file.path()).expect("read the file");

@@ -35,6 +35,9 @@ const MORE_TRIES: usize = 10;
 /// How long a command may take. A `restore` waits up to a minute for a moment between saves.
 const LONGEST: Duration = Duration::from_secs(100);
 
+/// After what time a daemon that was killed is one that the kernel holds.
+const STUCK: Duration = Duration::from_secs(2);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
     Prune,
@@ -105,6 +108,8 @@ struct Tally {
     hits: usize,
     /// Among them those after which the operation had taken place.
     whole: usize,
+    /// Daemons that the kernel held after they were killed, until `umount --force`.
+    stuck: usize,
     proof: Proof,
     slowest: Duration,
 }
@@ -153,6 +158,7 @@ fn crash_within(operation: Operation, power: bool) {
         tries: 0,
         hits: 0,
         whole: 0,
+        stuck: 0,
         proof: Proof::default(),
         slowest: Duration::ZERO,
     };
@@ -166,13 +172,15 @@ fn crash_within(operation: Operation, power: bool) {
         tries,
         hits,
         whole,
+        stuck,
         proof,
         slowest,
         ..
     } = tally;
     println!(
         "{name}: {hits} in {tries} rounds, {whole} of them left it as it was to be and {} as it was; \
-         {} acknowledged, {} durable, {} found; it took {:?}; slowest remount {slowest:?}",
+         {} acknowledged, {} durable, {} found; it took {:?}; slowest remount {slowest:?}; {stuck} daemons were freed by \
+         umount --force",
         hits - whole,
         proof.acknowledged,
         proof.durable,
@@ -298,6 +306,13 @@ fn strike(
         // The command would open the pond by itself when its daemon is gone.
         mount.daemon().signal(Signal::KILL);
         command.kill9();
+        if !mount.daemon().ended(STUCK) {
+            // Its thread waits in the kernel, to drop a name, for the lock of a directory; a request that will have no
+            // answer holds the lock.
+            tally.stuck += 1;
+            let free = pond.run(["umount", "--force"]).arg(mount.path());
+            free.limit(LONGEST).ok();
+        }
         mount.kill9();
         let outcome = command.finish(LONGEST);
         let has_succeeded = outcome.succeeded();

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use mount_tests::grow::{edit, sow};
 use mount_tests::load::{Signals, deposit, publish, script};
@@ -18,8 +20,11 @@ use super::{Check, Operation};
 /// How many of the newest versions a prune keeps, of how many that a scene makes.
 const KEEP: usize = 3;
 const VERSIONS: usize = 8;
-/// Files of a secret that is forgotten; one in three is large enough for a segment of its own.
+/// Files of a secret that is forgotten, and their sizes: two are large enough for a segment.
 const SECRETS: usize = 12;
+const SIZES: [usize; 3] = [900, 20_000, 80_000];
+/// How long it may take until its bytes are erased, after a crash.
+const ERASED: Duration = Duration::from_secs(120);
 /// Files of a directory that is brought back, and edits that are taken back by it.
 const FILES: usize = 120;
 const EDITS: usize = 80;
@@ -63,20 +68,25 @@ impl Scene {
         let home = folder(mount.path(), &name);
         let (command, judge) = match operation {
             Operation::Prune => prune(pond, mount, &home, rng),
-            Operation::Forget => forget(mount, &home, rng),
+            Operation::Forget => forget(pond, mount, &home, rng),
             Operation::Restore | Operation::Undo => go_back(operation, mount, &home, rng),
             Operation::Apply => apply(pond, mount, &home, number),
         };
         let writers = match operation {
-            Operation::Prune | Operation::Forget | Operation::Apply => {
-                vec![small_operations(&home), whole_files(&home)]
+            Operation::Prune | Operation::Forget => {
+                folder(&home, "drafts");
+                let live = folder(&home, "live");
+                vec![small_operations(&home), deposits(&home, &live, 0)]
             }
-            Operation::Restore => vec![
-                small_operations(&home),
-                deposits(&home, 0),
-                deposits(&home, 1),
-            ],
-            Operation::Undo => vec![deposits(&home, 0), deposits(&home, 1)],
+            Operation::Apply => vec![small_operations(&home), whole_files(&home)],
+            Operation::Restore | Operation::Undo => {
+                let live = home.join("data/live");
+                let mut writers = vec![deposits(&home, &live, 0), deposits(&home, &live, 1)];
+                if operation == Operation::Restore {
+                    writers.push(small_operations(&home));
+                }
+                writers
+            }
         };
         Scene {
             name,
@@ -109,14 +119,14 @@ fn whole_files(home: &Path) -> Writer {
     })
 }
 
-/// Writes into the directory that the operation replaces; [`go_back`] makes it.
-fn deposits(home: &Path, number: u64) -> Writer {
-    let (drafts, live) = (home.join("drafts"), Path::new("data/live"));
-    let present = home.join(live);
+/// Writes into a directory, which an undo or a restore replaces; the drafts are beside it.
+fn deposits(home: &Path, live: &Path, number: u64) -> Writer {
+    let (drafts, present) = (home.join("drafts"), live.to_owned());
+    let below = live.strip_prefix(home).expect("in the scene").to_owned();
     Box::new(move |_, signals| {
         let journal = deposit::write_until_end(&drafts, &present, number, signals);
         Box::new(move |replaced| {
-            let replaced = replaced.map(|home| home.join(live));
+            let replaced = replaced.map(|home| home.join(&below));
             journal.verify(&present, replaced.as_deref())
         })
     })
@@ -198,23 +208,31 @@ fn prune(pond: &Pond, mount: &Mount, home: &Path, rng: &mut Rng) -> (Vec<String>
 
 /// A directory that was there in some versions, and something beside it that stays.
 #[track_caller]
-fn forget(mount: &Mount, home: &Path, rng: &mut Rng) -> (Vec<String>, Judge) {
+fn forget(pond: &Pond, mount: &Mount, home: &Path, rng: &mut Rng) -> (Vec<String>, Judge) {
     let (d, secret) = (folder(home, "d"), folder(home, "secret"));
     sow(&d, rng, 12);
+    let mut pieces = Vec::new();
     let versions: Vec<(u64, Tree, Tree)> = (0..3)
         .map(|_| {
             edit(&d, rng, 6);
             for n in 0..SECRETS {
-                let bytes = rng.bytes([900, 20_000, 80_000][n % 3]);
+                let bytes = rng.bytes(SIZES[n % SIZES.len()]);
                 file(&secret, &format!("f{n}"), &bytes);
+                // One of each size.
+                if n < SIZES.len() {
+                    let middle = bytes.len() / 2;
+                    pieces.push(bytes[middle..middle + 64].to_vec());
+                }
             }
             (mount.sync(), Tree::of(&d), Tree::of(&secret))
         })
         .collect();
     fs::remove_dir_all(&secret).expect("remove what is to be forgotten");
     mount.sync();
+    let of = stored(&pond.store(), &pieces);
+    assert!(of >= SIZES.len(), "the bytes cannot be looked for");
     let path = format!("{}/secret", home.file_name().expect("a name").display());
-    let judge = move |_: &Pond, mount: &Mount| {
+    let judge = move |pond: &Pond, mount: &Mount| {
         let mut shown = Vec::new();
         for (version, beside, then) in &versions {
             let found = Tree::of(&at(mount, *version, &d));
@@ -233,9 +251,57 @@ fn forget(mount: &Mount, home: &Path, rng: &mut Rng) -> (Vec<String>, Judge) {
             return Came::NotAtAll;
         }
         assert!(shown.is_empty(), "half a forget: it is in {shown:?}");
-        Came::Whole
+        // After a crash the daemon erases what is left of the bytes once the pond is mounted.
+        let until = Instant::now() + ERASED;
+        loop {
+            let left = stored(&pond.store(), &pieces);
+            if left == 0 {
+                return Came::Whole;
+            }
+            assert!(
+                Instant::now() < until,
+                "{left} of {of} pieces of it are still stored; the log of the daemon: {}",
+                pond.daemon_log()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
     };
     (words(&["forget", "--yes", &path]), Box::new(judge))
+}
+
+/// Counts the pieces that some file of a folder holds.
+fn stored(folder: &Path, pieces: &[Vec<u8>]) -> usize {
+    let mut found = vec![false; pieces.len()];
+    look_for(folder, pieces, &mut found);
+    found.iter().filter(|found| **found).count()
+}
+
+fn look_for(folder: &Path, pieces: &[Vec<u8>], found: &mut [bool]) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.expect("list a folder").path();
+        if path.is_dir() {
+            look_for(&path, pieces, found);
+            continue;
+        }
+        // The daemon may remove a file meanwhile.
+        let bytes = fs::read(&path).unwrap_or_default();
+        for (piece, found) in pieces.iter().zip(&mut *found) {
+            *found |= holds(&bytes, piece);
+        }
+    }
+}
+
+fn holds(bytes: &[u8], piece: &[u8]) -> bool {
+    // SAFETY: two valid slices. The C library looks fast for bytes, also in a test that is not optimised.
+    let at = unsafe {
+        libc::memmem(
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            piece.as_ptr().cast(),
+            piece.len(),
+        )
+    };
+    !at.is_null()
 }
 
 /// A directory that was edited since a version, and in which others write: `restore` brings that version back, and
