@@ -13,6 +13,7 @@
 use super::IndexError;
 use super::clean::Clean;
 use super::parts::Parts;
+use super::reads;
 use super::target::{Batches, ROOMS, Room};
 use crate::observe::guarded;
 use crate::tinyfs::{
@@ -229,6 +230,7 @@ impl Disk {
     ) -> Result<Option<M::Value>, IndexError> {
         let mut bytes = Vec::with_capacity(64);
         M::encode_key(key, &mut bytes);
+        reads::note();
         if let Some(entry) = self.present(M::ID).get(&bytes)? {
             let (begun, value) = u64_at_start(&entry)?;
             if begun <= at.0 {
@@ -313,55 +315,43 @@ impl Disk {
         (first, end): (Vec<u8>, Vec<u8>),
         visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
     ) -> Result<(), IndexError> {
-        let mut past = match at {
-            Version::NOW => Vec::new(),
-            _ => self.past_entries::<M>(snapshot, at, &first, &end)?,
-        }
-        .into_iter()
-        .peekable();
+        // Both iterators are lazy and go on together, so that a scan that stops early costs what
+        // it passes.
+        let past = (at != Version::NOW).then(|| {
+            let range = past_prefix(M::ID, &first)..past_prefix(M::ID, &end);
+            snapshot.range(&self.past, range)
+        });
+        let past = past.into_iter().flatten();
+        let mut past = past.map(|guard| past_entry::<M>(guard, at)).peekable();
         for guard in snapshot.range(self.present(M::ID), first..end) {
+            reads::note();
             let (key, entry) = guard.into_inner()?;
             let (begun, value) = u64_at_start(&entry)?;
-            if begun > at.0 {
-                continue;
-            }
             let key = M::decode_key(&key)?;
-            while let Some((key, value)) = past.next_if(|(earlier, _)| *earlier < key) {
-                if visit(key, value).is_break() {
+            let is_before = |past: &Result<PastEntry<M>, IndexError>| {
+                past.as_ref().map_or(true, |past| past.key < key)
+            };
+            while let Some(before) = past.next_if(is_before) {
+                let PastEntry { key, value } = before?;
+                if let Some(value) = value
+                    && visit(key, value).is_break()
+                {
                     return Ok(());
                 }
             }
-            if visit(key, M::decode_value(value)?).is_break() {
+            if begun <= at.0 && visit(key, M::decode_value(value)?).is_break() {
                 return Ok(());
             }
         }
-        for (key, value) in past {
-            if visit(key, value).is_break() {
+        for entry in past {
+            let PastEntry { key, value } = entry?;
+            if let Some(value) = value
+                && visit(key, value).is_break()
+            {
                 break;
             }
         }
         Ok(())
-    }
-
-    /// Returns the entries in `from..to` that held at version `at` and are superseded.
-    fn past_entries<M: Map>(
-        &self,
-        snapshot: &Snapshot,
-        at: Version,
-        from: &[u8],
-        to: &[u8],
-    ) -> Result<Vec<Entry<M>>, IndexError> {
-        let mut found = Vec::new();
-        let range = past_prefix(M::ID, from)..past_prefix(M::ID, to);
-        for guard in snapshot.range(&self.past, range) {
-            let (key, entry) = guard.into_inner()?;
-            let (key, ended) = split_past_key(&key)?;
-            let (begun, value) = u64_at_start(&entry)?;
-            if begun <= at.0 && at.0 < ended {
-                found.push((M::decode_key(key)?, M::decode_value(value)?));
-            }
-        }
-        Ok(found)
     }
 
     /// Returns the last entry in `from..=to` at version `at` for whose key `skip` is false.
@@ -379,6 +369,7 @@ impl Disk {
         let mut last = None;
         let range = first.clone()..=end.clone();
         for guard in snapshot.range(self.present(M::ID), range).rev() {
+            reads::note();
             let (key, entry) = guard.into_inner()?;
             let (begun, value) = u64_at_start(&entry)?;
             let key = M::decode_key(&key)?;
@@ -392,6 +383,7 @@ impl Disk {
         }
         let range = past_prefix(M::ID, &first)..=past_key(M::ID, &end, u64::MAX);
         for guard in snapshot.range(&self.past, range).rev() {
+            reads::note();
             let (key, entry) = guard.into_inner()?;
             let (key, ended) = split_past_key(&key)?;
             let key = M::decode_key(key)?;
@@ -463,6 +455,16 @@ impl Disk {
             .collect()
     }
 
+    /// Returns up to `limit` versions before `end`, newest first.
+    pub(super) fn versions_before(
+        &self,
+        end: Version,
+        limit: usize,
+    ) -> Result<Vec<VersionInfo>, IndexError> {
+        let versions = self.versions.range(..end.0.to_be_bytes()).rev();
+        versions.take(limit).map(version_info).collect()
+    }
+
     pub(super) fn nth_back(
         &self,
         version: Version,
@@ -531,7 +533,28 @@ pub(super) fn next_id_after(changes: &Changes) -> u64 {
     ids.chain(contents).max().map_or(0, |id| id + 1)
 }
 
+/// An entry of *past*, as seen from a version.
+struct PastEntry<M: Map> {
+    key: M::Key,
+    /// `None` if the entry did not hold at the version.
+    value: Option<M::Value>,
+}
+
+fn past_entry<M: Map>(guard: fjall::Guard, at: Version) -> Result<PastEntry<M>, IndexError> {
+    reads::note();
+    let (key, entry) = guard.into_inner()?;
+    let (key, ended) = split_past_key(&key)?;
+    let (begun, value) = u64_at_start(&entry)?;
+    let value = match begun <= at.0 && at.0 < ended {
+        true => Some(M::decode_value(value)?),
+        false => None,
+    };
+    let key = M::decode_key(key)?;
+    Ok(PastEntry { key, value })
+}
+
 fn version_info(guard: fjall::Guard) -> Result<VersionInfo, IndexError> {
+    reads::note();
     let (key, value) = guard.into_inner()?;
     let number: [u8; 8] = (*key).try_into().map_err(|_| CUT)?;
     let (micros, rest) = u64_at_start(&value)?;

@@ -11,6 +11,7 @@
 //!   [decision 1](../../docs/decisions/0001-present-and-past-keyspaces.md).
 //! - [`layers`], [`journal`]: the memtables of the open version, and what of them was flushed.
 //! - [`trail`], [`stored`]: the history of paths, and stored extents by hash.
+//! - [`reads`]: counts entries that are read, in tests.
 //! - [`rebuild`], [`clean`]: a second index that replaces this one; damage while it was closed.
 
 mod bulk;
@@ -21,6 +22,7 @@ mod error;
 mod journal;
 mod layers;
 mod parts;
+mod reads;
 mod rebuild;
 mod slot;
 mod store;
@@ -33,6 +35,8 @@ pub use disk::VersionInfo;
 pub use error::IndexError;
 pub use journal::{Damage, Journal};
 pub use layers::{Frozen, Run};
+#[cfg(test)]
+pub(crate) use reads::during as reads_during;
 pub use rebuild::Rebuild;
 pub use trail::Link;
 
@@ -348,6 +352,15 @@ impl Index {
         self.disk.get()?.versions(from, to)
     }
 
+    /// Returns up to `limit` versions before `end`, newest first.
+    pub fn versions_before(
+        &self,
+        end: Version,
+        limit: usize,
+    ) -> Result<Vec<VersionInfo>, IndexError> {
+        self.disk.get()?.versions_before(end, limit)
+    }
+
     /// Returns the version `back` places before the last one at or before `version`.
     pub fn nth_back(&self, version: Version, back: u64) -> Result<Option<VersionInfo>, IndexError> {
         self.disk.get()?.nth_back(version, back)
@@ -437,6 +450,16 @@ impl Index {
     /// Returns all nodes that a name leads or led to in committed versions, oldest first.
     pub fn name_history(&self, dir: NodeId, name: &Name) -> Result<Vec<Link>, IndexError> {
         self.disk.get()?.name_history(dir, name)
+    }
+
+    /// Returns the newest link of a name that had begun by `version`, in committed versions.
+    pub fn name_link(
+        &self,
+        dir: NodeId,
+        name: &Name,
+        version: Version,
+    ) -> Result<Option<Link>, IndexError> {
+        self.disk.get()?.name_link(dir, name, version)
     }
 
     /// Visits all committed entries of a map at version `at`.

@@ -6,8 +6,9 @@
 
 use super::Index;
 use super::layers::Layers;
+use super::reads;
 use super::slot::View;
-use crate::tinyfs::{Entries, Entry, FsResult, Map, Store, Version};
+use crate::tinyfs::{Entries, Entry, FsResult, Map, Page, Store, Version, page_by_scan};
 use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range, RangeInclusive};
 
@@ -85,6 +86,30 @@ impl Store for Index {
             return Ok(());
         }
         self.scan_over::<M>(open, below.as_ref(), from, to, visit)
+    }
+
+    fn page<M: Map>(
+        &self,
+        at: Version,
+        from: &M::Key,
+        to: &M::Key,
+        limit: usize,
+    ) -> FsResult<Page<M>> {
+        if at != Version::NOW || from >= to {
+            return page_by_scan(self, at, from, to, limit);
+        }
+        let (open, rest, below) = {
+            let layers = self.layers.read();
+            let (open, rest) = open_page::<M>(&layers, from, to, limit);
+            (open, rest, self.below::<M>(&layers, from)?)
+        };
+        let to = rest.as_ref().unwrap_or(to);
+        let mut page = Page::default();
+        self.scan_over::<M>(open, below.as_ref(), from, to, &mut |key, value| {
+            page.add(limit, key, value)
+        })?;
+        page.next = page.next.or(rest);
+        Ok(page)
     }
 }
 
@@ -168,12 +193,48 @@ fn open_entries<M: Map>(layers: &Layers, from: &M::Key, to: &M::Key) -> Entries<
     let mut open = Entries::<M>::new();
     for layer in layers.newest_first() {
         for (key, value) in M::of(layer).range(from..to) {
+            reads::note();
             if !open.contains_key(key) {
                 open.insert(key.clone(), value.clone());
             }
         }
     }
     open
+}
+
+/// Returns the first `limit` entries and removal marks of the open version in `from..to`, and the
+/// key of the next one, if there are more.
+fn open_page<M: Map>(
+    layers: &Layers,
+    from: &M::Key,
+    to: &M::Key,
+    limit: usize,
+) -> (Entries<M>, Option<M::Key>) {
+    let ranges = layers
+        .newest_first()
+        .map(|layer| M::of(layer).range(from..to));
+    let mut ranges: Vec<_> = ranges.map(Iterator::peekable).collect();
+    let mut open = Entries::<M>::new();
+    loop {
+        let heads = ranges.iter_mut().filter_map(|range| range.peek());
+        let Some(key) = heads.map(|(key, _)| *key).min() else {
+            return (open, None);
+        };
+        if open.len() == limit {
+            return (open, Some(key.clone()));
+        }
+        // All memtables go on behind the key; the newest one decides.
+        let mut newest: Option<&Option<M::Value>> = None;
+        for range in &mut ranges {
+            if let Some((_, value)) = range.next_if(|(other, _)| *other == key) {
+                reads::note();
+                newest = newest.or(Some(value));
+            }
+        }
+        if let Some(value) = newest {
+            open.insert(key.clone(), value.clone());
+        }
+    }
 }
 
 /// The last entry of the open version in a range, and the keys behind it that it removed.

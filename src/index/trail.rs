@@ -9,7 +9,8 @@
 //!   every version changes it.
 
 use super::IndexError;
-use super::disk::{CUT, Disk, past_prefix, split_past_key, u64_at_start};
+use super::disk::{CUT, Disk, past_key, past_prefix, split_past_key, u64_at_start};
+use super::reads;
 use crate::tinyfs::{Map, MapId, Name, Names, NodeId, Version};
 
 /// Value of a link that has not ended.
@@ -93,6 +94,7 @@ impl Disk {
     ) -> Result<Vec<Version>, IndexError> {
         let mut found = Vec::new();
         for guard in self.trail.range(trail_key(id, from)..=trail_key(id, to)) {
+            reads::note();
             let (key, value) = guard.into_inner()?;
             let version = key.last_chunk().ok_or(CUT)?;
             if *value != *GONE {
@@ -111,6 +113,7 @@ impl Disk {
     ) -> Result<Option<Version>, IndexError> {
         let range = trail_key(id, from)..=trail_key(id, to);
         for guard in self.trail.range(range).rev() {
+            reads::note();
             let (key, value) = guard.into_inner()?;
             let version = key.last_chunk().ok_or(CUT)?;
             if *value != *GONE {
@@ -125,8 +128,9 @@ impl Disk {
         let mut found = Vec::new();
         for guard in self
             .links
-            .range(links_from(child)..links_from(NodeId(child.0 + 1)))
+            .range(links_from(child)..links_from(NodeId(child.0.saturating_add(1))))
         {
+            reads::note();
             let (key, ended) = guard.into_inner()?;
             let head = split_link(&key)?;
             found.push(Link {
@@ -142,15 +146,6 @@ impl Disk {
 
     /// Returns all nodes that a name leads or led to in committed versions, oldest first.
     pub(super) fn name_history(&self, dir: NodeId, name: &Name) -> Result<Vec<Link>, IndexError> {
-        let link = |begun: u64, ended: u64, value: &[u8]| -> Result<Link, IndexError> {
-            Ok(Link {
-                child: Names::decode_value(value)?.child,
-                dir,
-                name: name.clone(),
-                begun: Version(begun),
-                ended: Version(ended),
-            })
-        };
         let mut bytes = Vec::with_capacity(64);
         Names::encode_key(&(dir, name.clone()), &mut bytes);
         let snapshot = self.snapshot();
@@ -162,15 +157,63 @@ impl Disk {
         to.push(1);
         let mut found = Vec::new();
         for guard in fjall::Readable::range(&snapshot, &self.past, from..to) {
-            let (key, entry) = guard.into_inner()?;
-            let (_, ended) = split_past_key(&key)?;
-            let (begun, value) = u64_at_start(&entry)?;
-            found.push(link(begun, ended, value)?);
+            found.push(past_link(guard, dir, name)?);
         }
         if let Some(entry) = fjall::Readable::get(&snapshot, self.present(MapId::Names), &bytes)? {
-            let (begun, value) = u64_at_start(&entry)?;
-            found.push(link(begun, u64::MAX, value)?);
+            found.push(link(dir, name, &entry, u64::MAX)?);
         }
         Ok(found)
     }
+
+    /// Returns the newest link of a name that had begun by `version`. Reads at most three entries,
+    /// however many links there are.
+    pub(super) fn name_link(
+        &self,
+        dir: NodeId,
+        name: &Name,
+        version: Version,
+    ) -> Result<Option<Link>, IndexError> {
+        let mut bytes = Vec::with_capacity(64);
+        Names::encode_key(&(dir, name.clone()), &mut bytes);
+        let snapshot = self.snapshot();
+        reads::note();
+        if let Some(entry) = fjall::Readable::get(&snapshot, self.present(MapId::Names), &bytes)? {
+            let present = link(dir, name, &entry, u64::MAX)?;
+            if present.begun <= version {
+                return Ok(Some(present));
+            }
+        }
+        let past = |ended| past_key(MapId::Names, &bytes, ended);
+        // The intervals are disjoint, so only the first that ends after `version` can hold it.
+        let later = past(version.0.saturating_add(1))..=past(u64::MAX);
+        if let Some(guard) = fjall::Readable::range(&snapshot, &self.past, later).next() {
+            let found = past_link(guard, dir, name)?;
+            if found.begun <= version {
+                return Ok(Some(found));
+            }
+        }
+        let earlier = past(0)..=past(version.0);
+        let mut earlier = fjall::Readable::range(&snapshot, &self.past, earlier).rev();
+        let last = earlier.next();
+        last.map(|guard| past_link(guard, dir, name)).transpose()
+    }
+}
+
+fn past_link(guard: fjall::Guard, dir: NodeId, name: &Name) -> Result<Link, IndexError> {
+    reads::note();
+    let (key, entry) = guard.into_inner()?;
+    let (_, ended) = split_past_key(&key)?;
+    link(dir, name, &entry, ended)
+}
+
+/// Decodes an entry of *names*, present or past, as a link.
+fn link(dir: NodeId, name: &Name, entry: &[u8], ended: u64) -> Result<Link, IndexError> {
+    let (begun, value) = u64_at_start(entry)?;
+    Ok(Link {
+        child: Names::decode_value(value)?.child,
+        dir,
+        name: name.clone(),
+        begun: Version(begun),
+        ended: Version(ended),
+    })
 }

@@ -109,15 +109,28 @@ impl Mirror {
     }
 
     fn nth_back(&self, at: Version, of: Subject, back: u64) -> FsResult<Option<Version>> {
-        if let (Subject::Dir(dir), 0) = (of, back) {
-            return self.pond.last_directory_version(at, dir);
-        }
         if let Subject::Dir(NodeId::ROOT) = of {
             return self.pond.resolve(&Reference::Latest(back), at);
         }
-        let edits = self.edits(at, of)?;
-        let back = usize::try_from(back).unwrap_or(usize::MAX);
-        Ok(edits.iter().rev().nth(back).map(|edit| edit.version))
+        // From the newest version on: a look-up costs as many reads as it goes back.
+        let (mut until, mut back) = (at, back);
+        loop {
+            let found = match of {
+                Subject::Dir(dir) => self.pond.last_directory_version(until, dir)?,
+                Subject::File(dir, key) => {
+                    let last = (self.pond).last_file_version(until, dir, &self.name_of(key)?)?;
+                    last.map(|(edit, _)| edit.version)
+                }
+            };
+            match (
+                back.checked_sub(1),
+                found.and_then(|found| found.0.checked_sub(1)),
+            ) {
+                (None, _) => return Ok(found),
+                (Some(_), None) => return Ok(None),
+                (Some(fewer), Some(before)) => (back, until) = (fewer, Version(before)),
+            }
+        }
     }
 
     /// The versions that are listed.
@@ -166,14 +179,8 @@ impl Mirror {
         {
             return Ok(Some((subject, id, tree.at)));
         }
-        let links = self.pond.name_history(tree.at, dir, name)?;
-        for link in links.into_iter().rev() {
-            let at = link.begun;
-            if !self.pond.node(at, link.child)?.is_dir() {
-                return Ok(Some((subject, link.child, at)));
-            }
-        }
-        Ok(None)
+        let last = self.pond.last_file_version(tree.at, dir, name)?;
+        Ok(last.map(|(edit, begun)| (subject, edit.node, begun)))
     }
 
     /// The made-up node of `@version`.

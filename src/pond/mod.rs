@@ -47,7 +47,8 @@ pub use error::PondError;
 pub use flush::OneChange;
 pub use gate::{LongChange, ShortChange};
 pub use history::{
-    Change, Comparison, Difference, Edit, Event, OnChange, Reference, Return, Tag, Watcher,
+    Change, Comparison, Difference, Edit, Event, HistoryCursor, OnChange, PathHistory, Reference,
+    Return, Tag, Watcher,
 };
 pub use open::{Damaged, OpenOptions, Progress};
 pub use prune::{Policy, Pruned, Within};
@@ -169,6 +170,15 @@ impl Pond {
     /// The versions in `from..=to`, oldest first.
     pub fn versions(&self, from: Version, to: Version) -> Result<Vec<VersionInfo>, PondError> {
         Ok(self.index.versions(from, to)?)
+    }
+
+    /// Returns up to `limit` versions before `end`, newest first.
+    pub fn versions_before(
+        &self,
+        end: Version,
+        limit: usize,
+    ) -> Result<Vec<VersionInfo>, PondError> {
+        Ok(self.index.versions_before(end, limit)?)
     }
 
     /// Notes for other processes where the pond is mounted.

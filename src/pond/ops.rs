@@ -13,7 +13,7 @@ use crate::tinyfs::{
     NodeId, Store, Tx, Version,
 };
 use bytes::Bytes;
-use std::ops::{ControlFlow, Range};
+use std::ops::{Bound, ControlFlow, Range};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 
@@ -66,6 +66,18 @@ impl Pond {
             ControlFlow::Continue(())
         })?;
         Ok(entries)
+    }
+
+    /// Returns up to `limit` entries of `dir` at version `at`, sorted by name from `from` on, and
+    /// whether more follow. The cost does not depend on the size of the directory.
+    pub fn list_from(
+        &self,
+        at: Version,
+        dir: NodeId,
+        from: Bound<&Name>,
+        limit: usize,
+    ) -> FsResult<(Vec<(Name, Dentry)>, bool)> {
+        ops::list_from(&self.index, at, dir, from, limit)
     }
 
     /// An extended attribute at version `at`.

@@ -5,6 +5,7 @@
 
 mod clock;
 mod content;
+mod pages;
 
 use super::*;
 use crate::tinyfs::ops::{Caller, NewNode, RenameMode};

@@ -1,6 +1,6 @@
 //! A [`Store`] in memory for tests and models. It keeps every version of every entry.
 
-use super::{Changes, Entries, Entry, FsResult, Map, Store, Version};
+use super::{Changes, Entries, Entry, FsResult, Map, Page, Store, Version, page_by_scan};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -78,5 +78,15 @@ impl Store for MemoryStore {
             .into_iter()
             .rev()
             .find_map(|(key, value)| value.map(|value| (key, value))))
+    }
+
+    fn page<M: Map>(
+        &self,
+        at: Version,
+        from: &M::Key,
+        to: &M::Key,
+        limit: usize,
+    ) -> FsResult<Page<M>> {
+        page_by_scan(self, at, from, to, limit)
     }
 }

@@ -51,7 +51,7 @@ pub use memory::MemoryStore;
 pub use name::{AttrName, MAX_NAME, Name, NameError};
 pub use node::{Kind, Node};
 pub use path::{Last, split, walk};
-pub use store::{Store, Tx};
+pub use store::{Page, Store, Tx, page_by_scan};
 pub use tiers::first_to_join;
 pub use time::Time;
 pub use visit::Match;

@@ -37,6 +37,62 @@ pub trait Store {
         }
         self.scan::<M>(at, &range.start, &range.end, visit)
     }
+
+    /// Returns up to `limit` (at least 1) entries with keys in `from..to` at version `at`, in
+    /// order, and the key at which the next page starts. The cost does not depend on how many
+    /// entries follow. A page may have fewer entries than `limit` although others follow.
+    fn page<M: Map>(
+        &self,
+        at: Version,
+        from: &M::Key,
+        to: &M::Key,
+        limit: usize,
+    ) -> FsResult<Page<M>>;
+}
+
+/// Consecutive entries of a range. See [`Store::page`].
+#[derive(Debug)]
+pub struct Page<M: Map> {
+    /// The entries, in order.
+    pub entries: Vec<Entry<M>>,
+    /// The key at which the next page starts; `None` if no entries follow.
+    pub next: Option<M::Key>,
+}
+
+impl<M: Map> Default for Page<M> {
+    fn default() -> Self {
+        Page {
+            entries: Vec::new(),
+            next: None,
+        }
+    }
+}
+
+impl<M: Map> Page<M> {
+    /// Adds an entry, or notes it as the next one and breaks if the page has `limit` entries.
+    pub fn add(&mut self, limit: usize, key: M::Key, value: M::Value) -> ControlFlow<()> {
+        if self.entries.len() == limit {
+            self.next = Some(key);
+            return ControlFlow::Break(());
+        }
+        self.entries.push((key, value));
+        ControlFlow::Continue(())
+    }
+}
+
+/// [`Store::page`] of a store whose scans read no further than they are visited.
+pub fn page_by_scan<M: Map, S: Store>(
+    store: &S,
+    at: Version,
+    from: &M::Key,
+    to: &M::Key,
+    limit: usize,
+) -> FsResult<Page<M>> {
+    let mut page = Page::default();
+    if from < to {
+        store.scan::<M>(at, from, to, &mut |key, value| page.add(limit, key, value))?;
+    }
+    Ok(page)
 }
 
 /// An operation in progress. It reads the present and its own changes. Others see its changes only
@@ -156,6 +212,20 @@ impl<S: Store> Store for Tx<'_, S> {
                 })?;
                 Ok(last)
             }
+        }
+    }
+
+    fn page<M: Map>(
+        &self,
+        at: Version,
+        from: &M::Key,
+        to: &M::Key,
+        limit: usize,
+    ) -> FsResult<Page<M>> {
+        let own = M::of(&self.changes);
+        match at == Version::NOW && from < to && own.range(from..to).next().is_some() {
+            true => page_by_scan(self, at, from, to, limit),
+            false => self.store.page(at, from, to, limit),
         }
     }
 }

@@ -68,24 +68,23 @@ pub(super) fn run(args: &Log, output: &Output) -> Result<u8, Failure> {
 
 /// The versions of a path.
 fn follow(pond: &mut Reached, path: &Raw, max: usize, output: &Output) -> Result<(), Failure> {
-    let mut skip = 0;
-    loop {
+    let (mut from, mut left) = (None, max);
+    while left > 0 {
         let about = Travel::History {
             path: path.clone(),
-            skip,
+            from,
         };
         let page: HistoryPage = ask(pond, about)?;
-        for row in &page.rows {
-            if skip == max {
-                return Ok(());
-            }
+        for row in page.rows.iter().take(left) {
             output.row(row, step)?;
-            skip += 1;
         }
-        if !page.more {
-            return Ok(());
+        left = left.saturating_sub(page.rows.len());
+        match page.next {
+            Some(next) => from = Some(next),
+            None => break,
         }
     }
+    Ok(())
 }
 
 fn step(row: &HistoryRow) -> String {

@@ -87,19 +87,17 @@ fn status(pond: &Arc<Pond>, role: Role<'_>) -> Result<StatusReport, Failure> {
     })
 }
 
-/// Goes back through the numbers, of which some are no version that is listed.
+/// Up to `limit` versions before `before`, newest first.
 fn log(pond: &Pond, before: Option<u64>, limit: usize) -> Result<LogPage, Failure> {
-    let mut page = LogPage::default();
-    let newest = pond.latest().version.0.saturating_add(1);
-    let mut end = before.map_or(newest, |before| before.min(newest));
-    while end > 0 && page.rows.len() < limit {
-        let start = end.saturating_sub((limit - page.rows.len()) as u64);
-        let found = pond.versions(Version(start), Version(end - 1))?;
-        page.rows.extend(rows(pond, &found)?);
-        end = start;
-    }
-    page.before = (end > 0).then_some(end);
-    Ok(page)
+    let end = pond.latest().version.0.saturating_add(1);
+    let end = before.map_or(end, |before| before.min(end));
+    let mut found = pond.versions_before(Version(end), limit)?;
+    let oldest = found.last().map_or(0, |info| info.version.0);
+    found.reverse();
+    Ok(LogPage {
+        before: (oldest > 0 && found.len() == limit).then_some(oldest),
+        rows: rows(pond, &found)?,
+    })
 }
 
 /// The rows of versions, the newest first.

@@ -5,6 +5,7 @@ use super::answer::{Role, answer};
 use super::message::{Reply, Request};
 use super::read_line::{self, ReadError, read_line};
 use super::server::{Server, parse};
+use super::travel::HistoryPosition;
 use super::{Client, Forget, Raw, Resources, Travel, address};
 use crate::fuzz_tests::{config, peak, slow_config};
 use crate::pond::{OpenOptions, Policy, Pond};
@@ -114,16 +115,20 @@ fn messages() -> BoxedStrategy<String> {
     .boxed()
 }
 
+fn positions() -> BoxedStrategy<HistoryPosition> {
+    (numbers(), proptest::option::of(paths()), numbers())
+        .prop_map(|(dir, name, until)| HistoryPosition { dir, name, until })
+        .boxed()
+}
+
 fn travels() -> BoxedStrategy<Travel> {
     let after = || proptest::option::of(paths());
     prop_oneof![
         (paths(), at()).prop_map(|(path, at)| Travel::Stat { path, at }),
         (paths(), at(), after()).prop_map(|(path, at, after)| Travel::List { path, at, after }),
         (paths(), at(), numbers()).prop_map(|(path, at, offset)| Travel::Read { path, at, offset }),
-        (paths(), numbers()).prop_map(|(path, skip)| Travel::History {
-            path,
-            skip: skip as usize
-        }),
+        (paths(), proptest::option::of(positions()))
+            .prop_map(|(path, from)| Travel::History { path, from }),
         (versions(), at(), paths(), after()).prop_map(|(from, to, path, after)| Travel::Diff {
             from,
             to,

@@ -5,12 +5,13 @@
 use super::answer::{PAGE, json, reading, timestamp};
 use super::raw::Raw;
 use crate::cli::failure::Failure;
-use crate::pond::{Change, Difference, Pond, PondError, Reference, Return, Tag};
+use crate::pond::{Change, Difference, HistoryCursor, Pond, PondError, Reference, Return, Tag};
 use crate::tinyfs::ops::Place;
 use crate::tinyfs::{Errno, FsError, Kind, Name, Node, NodeId, Time, Version};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::ops::Bound;
 
 /// The exit code of a path that leads nowhere.
 const NOT_THERE: u8 = 13;
@@ -52,8 +53,9 @@ pub enum Travel {
     History {
         /// The path, which may lead nowhere any more.
         path: Raw,
-        /// How many rows came before.
-        skip: usize,
+        /// [`HistoryPage::next`] of the page before this one.
+        #[serde(default)]
+        from: Option<HistoryPosition>,
     },
     /// What differs between two versions: a [`DiffPage`].
     Diff {
@@ -142,8 +144,19 @@ pub struct Piece {
 pub struct HistoryPage {
     /// The versions.
     pub rows: Vec<HistoryRow>,
-    /// Whether there are more.
-    pub more: bool,
+    /// Where the next page begins; nothing when this was the last.
+    pub next: Option<HistoryPosition>,
+}
+
+/// A position in the history of a path. See [`HistoryCursor`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryPosition {
+    /// Inode of the directory that holds the file, or of the directory whose history it is.
+    pub dir: u64,
+    /// The name of the file.
+    pub name: Option<Raw>,
+    /// The newest version of the next page.
+    pub until: u64,
 }
 
 /// A version that changed a path.
@@ -229,7 +242,7 @@ pub(super) fn answer(pond: &Pond, travel: &Travel) -> Result<Value, Failure> {
         Travel::Stat { path, at } => json(&stat(pond, path, at.as_deref())?),
         Travel::List { path, at, after } => json(&list(pond, path, at.as_deref(), after.as_ref())?),
         Travel::Read { path, at, offset } => json(&read(pond, path, at.as_deref(), *offset)?),
-        Travel::History { path, skip } => json(&history(pond, path, *skip)?),
+        Travel::History { path, from } => json(&history(pond, path, from.as_ref())?),
         Travel::Diff {
             from,
             to,
@@ -331,17 +344,19 @@ fn list(
         let rows = vec![node_report(path.clone(), at, id, &node)];
         return Ok(ListPage { rows, more: false });
     }
-    let entries = pond.list(at, id).map_err(PondError::Tree)?;
-    let mut rest = entries
-        .into_iter()
-        .filter(|(name, _)| after.is_none_or(|after| name.as_bytes() > &after.0[..]));
-    let mut page = ListPage::default();
-    for (name, dentry) in rest.by_ref().take(PAGE) {
+    let after = after.map(entry_name).transpose()?;
+    let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+    let entries = pond.list_from(at, id, from, PAGE);
+    let (entries, more) = entries.map_err(PondError::Tree)?;
+    let mut page = ListPage {
+        rows: Vec::with_capacity(entries.len()),
+        more,
+    };
+    for (name, dentry) in entries {
         let node = pond.node(at, dentry.child).map_err(PondError::Tree)?;
         let name = Raw(name.as_bytes().to_vec());
         page.rows.push(node_report(name, at, dentry.child, &node));
     }
-    page.more = rest.next().is_some();
     Ok(page)
 }
 
@@ -361,16 +376,20 @@ fn read(pond: &Pond, path: &Raw, at: Option<&str>, offset: u64) -> Result<Piece,
     })
 }
 
-fn history(pond: &Pond, path: &Raw, skip: usize) -> Result<HistoryPage, Failure> {
+fn history(
+    pond: &Pond,
+    path: &Raw,
+    from: Option<&HistoryPosition>,
+) -> Result<HistoryPage, Failure> {
     let when = " in any version";
-    let events = pond.path_history(&path.0);
-    let events = events.map_err(|error| leads_nowhere(error, path, when))?;
-    if events.is_empty() {
-        return Err(PondError::NoPath(format!("/{path}{when}")).into());
-    }
-    let mut rest = events.into_iter().rev().skip(skip);
+    let mut history = match from {
+        Some(from) => pond.path_history_from(Some(cursor(from)?)),
+        None => (pond.path_history(&path.0)).map_err(|error| leads_nowhere(error, path, when))?,
+    };
     let mut page = HistoryPage::default();
-    for event in rest.by_ref().take(PAGE) {
+    while page.rows.len() < PAGE
+        && let Some(event) = history.next_event().map_err(PondError::Tree)?
+    {
         let info = pond.version(event.version).map_err(PondError::Tree)?;
         let info = info.ok_or_else(|| PondError::NoVersion(event.version.to_string()))?;
         page.rows.push(HistoryRow {
@@ -382,8 +401,33 @@ fn history(pond: &Pond, path: &Raw, skip: usize) -> Result<HistoryPage, Failure>
             size: event.size,
         });
     }
-    page.more = rest.next().is_some();
+    if page.rows.is_empty() && from.is_none() {
+        return Err(PondError::NoPath(format!("/{path}{when}")).into());
+    }
+    page.next = history.cursor().map(|cursor| HistoryPosition {
+        dir: cursor.dir.0,
+        name: cursor
+            .name
+            .as_ref()
+            .map(|name| Raw(name.as_bytes().to_vec())),
+        until: cursor.until.0,
+    });
     Ok(page)
+}
+
+fn cursor(position: &HistoryPosition) -> Result<HistoryCursor, Failure> {
+    let name = position.name.as_ref().map(entry_name).transpose()?;
+    Ok(HistoryCursor {
+        dir: NodeId(position.dir),
+        name,
+        until: Version(position.until),
+    })
+}
+
+/// The name that a request continues from.
+fn entry_name(name: &Raw) -> Result<Name, Failure> {
+    let refused = || Failure::usage(format!("{name} is not the name of a directory entry"));
+    Name::new(&name.0).map_err(|_| refused())
 }
 
 fn diff(

@@ -12,6 +12,7 @@ use crate::pond::Pond;
 use crate::tinyfs::{Dentry, FsResult, Kind, Name, Node, NodeId, Version};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::ops::Bound;
 
 /// How a path differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,8 @@ pub struct Difference {
     pub after: Option<(NodeId, Node)>,
 }
 
-/// A comparison that goes on where it stopped.
+/// A comparison in progress, depth first in the order of paths. Directories are read in batches,
+/// so the memory is bounded by the depth of the trees, and a page costs what it shows.
 pub struct Comparison<'p> {
     pond: &'p Pond,
     from: Version,
@@ -52,7 +54,12 @@ pub struct Comparison<'p> {
     scope: Vec<u8>,
     /// The components of the path where an earlier comparison stopped.
     after: Vec<Vec<u8>>,
-    waiting: VecDeque<Pair>,
+    /// What the scope leads to, until it is compared.
+    root: Option<Pair>,
+    /// The directories that are being compared, the deepest last.
+    open: Vec<OpenPair>,
+    /// The path of the deepest one, or one that starts with it.
+    path: Vec<u8>,
     cache: PathCache,
 }
 
@@ -72,6 +79,31 @@ struct Within {
     after: Option<NodeId>,
     name: Name,
 }
+
+/// Two directories whose entries are being compared.
+struct OpenPair {
+    /// The length of their path.
+    path_len: usize,
+    before: Side,
+    after: Side,
+    resume: Resume,
+}
+
+/// The entries of one of them, read in batches.
+struct Side {
+    at: Version,
+    /// `None` if there is no directory in this version.
+    dir: Option<NodeId>,
+    batch: VecDeque<(Name, Dentry)>,
+    /// Where the next batch starts; `None` behind the last one.
+    next: Option<Bound<Name>>,
+}
+
+/// A name, and what it leads to in both versions.
+type EntryPair = (Name, Option<Dentry>, Option<Dentry>);
+
+/// Entries of a directory that are read at a time.
+const BATCH: usize = 256;
 
 /// Where a path stands to the path at which an earlier comparison stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -134,7 +166,9 @@ impl Pond {
             to,
             scope: path.to_vec(),
             after: parts(&after).map(<[u8]>::to_vec).collect(),
-            waiting: [pair].into(),
+            root: Some(pair),
+            open: Vec::new(),
+            path: Vec::new(),
             cache: PathCache::default(),
         }
     }
@@ -156,7 +190,14 @@ impl Pond {
 impl Comparison<'_> {
     /// The next path that differs; `None` when there is no more.
     pub fn next_difference(&mut self) -> FsResult<Option<Difference>> {
-        while let Some(pair) = self.waiting.pop_front() {
+        loop {
+            let pair = match self.root.take() {
+                Some(root) => Some(root),
+                None => self.next_pair()?,
+            };
+            let Some(pair) = pair else {
+                return Ok(None);
+            };
             if pair.resume == Resume::Reported {
                 continue;
             }
@@ -164,23 +205,45 @@ impl Comparison<'_> {
                 return Ok(Some(difference));
             }
         }
-        Ok(None)
     }
 
-    /// Where the entry `name` of a directory stands.
-    fn resume(&self, dir: Resume, name: &Name) -> Resume {
-        let Resume::Within(depth) = dir else {
-            return dir;
-        };
-        match self.after.get(depth) {
-            // The earlier comparison stopped at the directory itself.
-            None => Resume::After,
-            Some(stopped) => match name.as_bytes().cmp(stopped) {
-                Ordering::Less => Resume::Reported,
-                Ordering::Equal => Resume::Within(depth + 1),
-                Ordering::Greater => Resume::After,
-            },
+    /// The next entry of the open directories that may differ.
+    fn next_pair(&mut self) -> FsResult<Option<Pair>> {
+        while let Some(open) = self.open.last_mut() {
+            let Some((name, before, after)) = open.next(self.pond)? else {
+                self.open.pop();
+                continue;
+            };
+            let resume = resume(&self.after, open.resume, &name);
+            if resume == Resume::Reported {
+                continue;
+            }
+            self.path.truncate(open.path_len);
+            let within = Within {
+                before: open.before.dir,
+                after: open.after.dir,
+                name,
+            };
+            let child = |side: &Option<Dentry>| side.as_ref().map(|dentry| dentry.child);
+            let is_file = before.is_some_and(|dentry| dentry.kind != Kind::Directory);
+            let (before, after) = (child(&before), child(&after));
+            let is_same = is_file && before == after && self.to != Version::NOW;
+            if is_same && self.is_same_file(before)? {
+                continue;
+            }
+            let name = within.name.as_bytes();
+            return Ok(Some(Pair {
+                path: match self.path.is_empty() {
+                    true => name.to_vec(),
+                    false => [&self.path, &b"/"[..], name].concat(),
+                },
+                before,
+                after,
+                within: Some(within),
+                resume,
+            }));
         }
+        Ok(None)
     }
 
     fn node(&self, at: Version, id: Option<NodeId>) -> FsResult<Option<(NodeId, Node)>> {
@@ -201,7 +264,7 @@ impl Comparison<'_> {
             let dir_after = within.map(|within| (within.after, &within.name));
             let in_from = self.is_entered(self.from, before.as_ref(), dir_before)?;
             let in_to = self.is_entered(self.to, after.as_ref(), dir_after)?;
-            self.descend(in_from, in_to, &pair)?;
+            self.descend(in_from, in_to, &pair);
         }
         if pair.resume != Resume::After {
             return Ok(None);
@@ -268,63 +331,28 @@ impl Comparison<'_> {
         Ok(last.is_none())
     }
 
-    /// Puts what is in a directory before what waits, in the order of names.
-    fn descend(&mut self, in_from: bool, in_to: bool, pair: &Pair) -> FsResult<()> {
-        let path = &pair.path[..];
-        let list = |is: bool, at, id: Option<NodeId>| match id.filter(|_| is) {
-            Some(id) => self.pond.list(at, id),
-            None => Ok(Vec::new()),
+    /// Opens directories, so that their entries are compared next.
+    fn descend(&mut self, in_from: bool, in_to: bool, pair: &Pair) {
+        let stopped = match pair.resume {
+            Resume::Within(depth) => self.after.get(depth).and_then(|name| Name::new(name).ok()),
+            Resume::Reported | Resume::After => None,
         };
-        let mut before = list(in_from, self.from, pair.before)?
-            .into_iter()
-            .peekable();
-        let mut after = list(in_to, self.to, pair.after)?.into_iter().peekable();
-        let mut below = Vec::new();
-        let join = |name: &Name| match path.is_empty() {
-            true => name.as_bytes().to_vec(),
-            false => [path, b"/", name.as_bytes()].concat(),
+        let side = |at, dir: Option<NodeId>| Side {
+            at,
+            dir,
+            batch: VecDeque::new(),
+            next: dir.map(|_| match &stopped {
+                Some(name) => Bound::Included(name.clone()),
+                None => Bound::Unbounded,
+            }),
         };
-        loop {
-            let order = match (before.peek(), after.peek()) {
-                (None, None) => break,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some((a, _)), Some((b, _))) => a.cmp(b),
-            };
-            let a = if order.is_le() { before.next() } else { None };
-            let b = if order.is_ge() { after.next() } else { None };
-            let child = |side: &Option<(Name, Dentry)>| side.as_ref().map(|(_, d)| d.child);
-            let (before, after) = (child(&a), child(&b));
-            let files = |side: &Option<(Name, Dentry)>| {
-                side.as_ref().is_none_or(|(_, d)| d.kind != Kind::Directory)
-            };
-            let both = before.is_some() && before == after;
-            if both && files(&a) && self.to != Version::NOW && self.is_same_file(before)? {
-                continue;
-            }
-            let Some((name, _)) = a.as_ref().or(b.as_ref()) else {
-                break;
-            };
-            let resume = self.resume(pair.resume, name);
-            if resume == Resume::Reported {
-                continue;
-            }
-            below.push(Pair {
-                path: join(name),
-                before,
-                after,
-                within: Some(Within {
-                    before: pair.before.filter(|_| in_from),
-                    after: pair.after.filter(|_| in_to),
-                    name: name.clone(),
-                }),
-                resume,
-            });
-        }
-        for pair in below.into_iter().rev() {
-            self.waiting.push_front(pair);
-        }
-        Ok(())
+        self.path.clone_from(&pair.path);
+        self.open.push(OpenPair {
+            path_len: pair.path.len(),
+            before: side(self.from, pair.before.filter(|_| in_from)),
+            after: side(self.to, pair.after.filter(|_| in_to)),
+            resume: pair.resume,
+        });
     }
 
     /// Whether a node is the same in both versions, without reading it: quick, for large directories.
@@ -389,6 +417,55 @@ impl Comparison<'_> {
             return Ok(None);
         }
         Ok(Some((from, to)))
+    }
+}
+
+impl OpenPair {
+    /// Returns the next name, and what it leads to in both versions.
+    fn next(&mut self, pond: &Pond) -> FsResult<Option<EntryPair>> {
+        let order = match (self.before.peek(pond)?, self.after.peek(pond)?) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(before), Some(after)) => before.cmp(after),
+        };
+        let before = self.before.batch.pop_front_if(|_| order.is_le());
+        let after = self.after.batch.pop_front_if(|_| order.is_ge());
+        Ok(match (before, after) {
+            (Some((name, before)), after) => Some((name, Some(before), after.map(|(_, d)| d))),
+            (None, Some((name, after))) => Some((name, None, Some(after))),
+            (None, None) => None,
+        })
+    }
+}
+
+impl Side {
+    /// Returns the next name.
+    fn peek(&mut self, pond: &Pond) -> FsResult<Option<&Name>> {
+        if let (true, Some(dir), Some(next)) = (self.batch.is_empty(), self.dir, &self.next) {
+            let (batch, more) = pond.list_from(self.at, dir, next.as_ref(), BATCH)?;
+            let last = batch.last().map(|(name, _)| Bound::Excluded(name.clone()));
+            self.next = last.filter(|_| more);
+            self.batch = batch.into();
+        }
+        Ok(self.batch.front().map(|(name, _)| name))
+    }
+}
+
+/// Where the entry `name` of a directory stands to the path at which an earlier comparison stopped,
+/// whose components are `after`.
+fn resume(after: &[Vec<u8>], dir: Resume, name: &Name) -> Resume {
+    let Resume::Within(depth) = dir else {
+        return dir;
+    };
+    match after.get(depth) {
+        // The earlier comparison stopped at the directory itself.
+        None => Resume::After,
+        Some(stopped) => match name.as_bytes().cmp(stopped) {
+            Ordering::Less => Resume::Reported,
+            Ordering::Equal => Resume::Within(depth + 1),
+            Ordering::Greater => Resume::After,
+        },
     }
 }
 

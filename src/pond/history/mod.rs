@@ -18,7 +18,7 @@ mod timeline;
 mod versions;
 
 pub use compare::{Change, Comparison, Difference};
-pub use path::Event;
+pub use path::{Event, HistoryCursor, PathHistory};
 pub use reference::Reference;
 pub use restore::{OnChange, Return, Watcher};
 pub use tags::Tag;
@@ -26,5 +26,7 @@ pub(in crate::pond) use tags::{MAX_MESSAGE, OWN};
 pub(in crate::pond) use timeline::{Dated, Timeline};
 pub use versions::Edit;
 
+#[cfg(test)]
+mod path_tests;
 #[cfg(test)]
 pub(in crate::pond) mod tests;

@@ -1,7 +1,11 @@
 //! The history of a path: the versions that changed what it leads to, through renames.
 //!
-//! What a name leads to one after another is one history: editors put a new file in the place of the old one.
-//! Where it began with something that had another name before, it goes on under that name.
+//! All nodes that a name led to one after another are one history: editors replace a file by a new
+//! one. Where the history of a name begins with a node that had another name before, it goes on
+//! under that name.
+//!
+//! [`PathHistory`] reads the history from its newest event back, one event at a time, so that a
+//! page costs what it shows. Its position is a [`HistoryCursor`].
 
 use crate::index::Link;
 use crate::pond::Pond;
@@ -20,35 +24,73 @@ pub struct Event {
     pub size: Option<u64>,
 }
 
+/// A position in the history of a path: the events up to a version are still to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryCursor {
+    /// The directory that holds the file; the directory itself if there is no name.
+    pub dir: NodeId,
+    /// The name of the file.
+    pub name: Option<Name>,
+    /// The newest version that is still to come.
+    pub until: Version,
+}
+
+/// The events of a path, the newest first.
+pub struct PathHistory<'p> {
+    pond: &'p Pond,
+    /// The removal of a directory, which is not among the versions of the directory.
+    removed: Option<Event>,
+    /// `None` behind the oldest event.
+    next: Option<HistoryCursor>,
+}
+
 impl Pond {
-    /// What became of what `path` leads to, or led to last; the oldest first.
-    pub fn path_history(&self, path: &[u8]) -> FsResult<Vec<Event>> {
-        if path.iter().all(|b| *b == b'/') {
-            return self.directory_events(NodeId::ROOT, Version::NOW);
-        }
+    /// Returns the history of the node that `path` leads to, or led to last. It has no events if
+    /// no version has the path.
+    pub fn path_history(&self, path: &[u8]) -> FsResult<PathHistory<'_>> {
         let newest = self.latest().version;
-        let (dir, name) = self.last_place_of(path)?;
-        let Some(last) = self.name_history(newest, dir, &name)?.pop() else {
-            return Ok(Vec::new());
+        let history = |removed, dir, name, until| PathHistory {
+            pond: self,
+            removed,
+            next: Some(HistoryCursor { dir, name, until }),
         };
-        let mut events = match self.node(last.begun, last.child)?.is_dir() {
-            true => self.directory_events(last.child, last.ended)?,
-            false => self.file_events(dir, name, newest)?,
-        };
-        if last.ended != Version::NOW {
-            events.push(Event {
-                version: last.ended,
-                change: "removed",
-                path: path.strip_prefix(b"/").unwrap_or(path).to_vec(),
-                size: None,
-            });
+        if path.iter().all(|b| *b == b'/') {
+            return Ok(history(None, NodeId::ROOT, None, newest));
         }
-        Ok(events)
+        let (dir, name) = self.last_place_of(path)?;
+        let Some(last) = self.index.name_link(dir, &name, newest)? else {
+            return Ok(self.path_history_from(None));
+        };
+        if !self.node(last.begun, last.child)?.is_dir() {
+            return Ok(history(None, dir, Some(name), newest));
+        }
+        let removed = (last.ended != Version::NOW).then(|| Event {
+            version: last.ended,
+            change: "removed",
+            path: path.strip_prefix(b"/").unwrap_or(path).to_vec(),
+            size: None,
+        });
+        let until = Version(last.ended.0.saturating_sub(1)).min(newest);
+        Ok(history(removed, last.child, None, until))
+    }
+
+    /// Returns the history that [`PathHistory::cursor`] has left. A cursor of a client may hold any
+    /// numbers.
+    pub fn path_history_from(&self, cursor: Option<HistoryCursor>) -> PathHistory<'_> {
+        let newest = self.latest().version;
+        PathHistory {
+            pond: self,
+            removed: None,
+            next: cursor.map(|cursor| HistoryCursor {
+                until: cursor.until.min(newest),
+                ..cursor
+            }),
+        }
     }
 
     /// Returns the directory and the name of a path whose last directories may be removed. A loop,
     /// since a recursion for each component would overflow the stack on a long path.
-    fn last_place_of(&self, path: &[u8]) -> FsResult<(NodeId, Name)> {
+    pub(super) fn last_place_of(&self, path: &[u8]) -> FsResult<(NodeId, Name)> {
         let (dirs, name, _) = split(path)?;
         let newest = self.latest().version;
         let (mut here, mut is_gone) = (NodeId::ROOT, false);
@@ -69,107 +111,138 @@ impl Pond {
                 }
             }
             let part = Name::new(part).map_err(|_| Errno::ENOENT)?;
-            let links = self.name_history(newest, here, &part)?;
-            here = links.last().ok_or(Errno::ENOENT)?.child;
+            let link = self.index.name_link(here, &part, newest)?;
+            here = link.ok_or(Errno::ENOENT)?.child;
         }
         Ok((here, name))
     }
 
-    fn directory_events(&self, dir: NodeId, until: Version) -> FsResult<Vec<Event>> {
-        let last = Version(until.0.saturating_sub(1)).min(self.latest().version);
-        let mut events: Vec<Event> = Vec::new();
-        for version in self.directory_versions(last, dir)? {
-            let path = self.path_of(version, dir)?.unwrap_or_default();
-            let path = path.strip_prefix(b"/").unwrap_or(&path).to_vec();
-            let change = match events.last() {
-                None => "made",
-                Some(before) if before.path != path => "moved",
-                Some(_) => "changed",
-            };
-            events.push(Event {
-                version,
-                change,
-                path,
-                size: None,
-            });
-        }
-        Ok(events)
-    }
-
-    fn file_events(&self, dir: NodeId, name: Name, newest: Version) -> FsResult<Vec<Event>> {
-        let mut events: Vec<Event> = Vec::new();
-        let (mut dir, mut name, mut until) = (dir, name, newest);
-        loop {
-            let links = self.name_history(until, dir, &name)?;
-            let Some(first) = links.first() else { break };
-            let before = self.before(first)?;
-            let mut later: Option<&Link> = None;
-            for link in links.iter().rev() {
-                if let Some(later) = later.filter(|later| later.begun != link.ended) {
-                    if let Some(event) = events.last_mut() {
-                        event.change = "made";
-                    }
-                    events.push(Event {
-                        version: link.ended,
-                        change: "removed",
-                        path: self.join(later.begun, later)?,
-                        size: None,
-                    });
-                }
-                self.link_events(link, until, &mut events)?;
-                later = Some(link);
-            }
-            let Some(before) = before else { break };
-            if let Some(event) = events.last_mut() {
-                event.change = "moved";
-            }
-            until = Version(first.begun.0 - 1);
-            (dir, name) = (before.dir, before.name);
-        }
-        events.reverse();
-        if let Some(first) = events.first_mut() {
-            first.change = "made";
-        }
-        Ok(events)
-    }
-
     /// The name that a node had until it got this one.
-    fn before(&self, link: &Link) -> FsResult<Option<Link>> {
+    pub(super) fn before(&self, link: &Link) -> FsResult<Option<Link>> {
         let mut links = self.index.links(link.child)?;
         links.retain(|other| other.ended == link.begun);
         Ok(links.pop())
     }
 
-    /// Adds what happened to a file under one name, the newest first.
-    fn link_events(&self, link: &Link, until: Version, events: &mut Vec<Event>) -> FsResult<()> {
-        let last = match link.ended {
-            Version::NOW => until,
-            ended => Version(ended.0 - 1).min(until),
-        };
-        let mut versions = vec![link.begun];
-        if link.begun < last {
-            let from = Version(link.begun.0 + 1);
-            versions.extend(self.index.trail(link.child, from, last)?);
-        }
-        for version in versions.into_iter().rev() {
-            let node = self.node(version, link.child)?;
-            let path = self.join(version, link)?;
-            events.push(Event {
-                version,
-                change: "changed",
-                path,
-                size: node.is_file().then_some(node.size),
-            });
-        }
-        Ok(())
+    /// Returns the path of a directory at a version, without a slash at its beginning.
+    fn directory_path(&self, at: Version, dir: NodeId) -> FsResult<Vec<u8>> {
+        let path = self.path_of(at, dir)?.unwrap_or_default();
+        Ok(path.strip_prefix(b"/").unwrap_or(&path).to_vec())
     }
 
-    fn join(&self, at: Version, link: &Link) -> FsResult<Vec<u8>> {
-        let dir = self.path_of(at, link.dir)?.unwrap_or_default();
-        let dir = dir.strip_prefix(b"/").unwrap_or(&dir);
+    pub(super) fn join(&self, at: Version, link: &Link) -> FsResult<Vec<u8>> {
+        let dir = self.directory_path(at, link.dir)?;
         Ok(match dir.is_empty() {
             true => link.name.as_bytes().to_vec(),
-            false => [dir, b"/", link.name.as_bytes()].concat(),
+            false => [&dir, &b"/"[..], link.name.as_bytes()].concat(),
         })
     }
+}
+
+impl PathHistory<'_> {
+    /// Returns the next older event.
+    pub fn next_event(&mut self) -> FsResult<Option<Event>> {
+        if let Some(removed) = self.removed.take() {
+            return Ok(Some(removed));
+        }
+        match self.next.take() {
+            None => Ok(None),
+            Some(HistoryCursor { dir, name, until }) => match name {
+                None => self.directory_event(dir, until),
+                Some(name) => self.file_event(dir, name, until),
+            },
+        }
+    }
+
+    /// Returns the position behind the events that were returned; `None` if no more follow.
+    pub fn cursor(&self) -> Option<&HistoryCursor> {
+        self.next.as_ref()
+    }
+
+    fn directory_event(&mut self, dir: NodeId, until: Version) -> FsResult<Option<Event>> {
+        let pond = self.pond;
+        let Some(version) = pond.last_directory_version(until, dir)? else {
+            return Ok(None);
+        };
+        let path = pond.directory_path(version, dir)?;
+        let older = match before(version) {
+            Some(until) => pond.last_directory_version(until, dir)?,
+            None => None,
+        };
+        let change = match older {
+            None => "made",
+            Some(older) if pond.directory_path(older, dir)? != path => "moved",
+            Some(_) => "changed",
+        };
+        self.next = older.map(|until| HistoryCursor {
+            dir,
+            name: None,
+            until,
+        });
+        Ok(Some(Event {
+            version,
+            change,
+            path,
+            size: None,
+        }))
+    }
+
+    fn file_event(&mut self, dir: NodeId, name: Name, until: Version) -> FsResult<Option<Event>> {
+        let pond = self.pond;
+        let Some(link) = pond.index.name_link(dir, &name, until)? else {
+            return Ok(None);
+        };
+        if link.ended <= until {
+            let last = Version(link.ended.0.saturating_sub(1));
+            self.next = Some(HistoryCursor {
+                dir,
+                name: Some(name),
+                until: last,
+            });
+            return Ok(Some(Event {
+                version: link.ended,
+                change: "removed",
+                path: pond.join(last, &link)?,
+                size: None,
+            }));
+        }
+        let changed = match link.begun < until {
+            true => {
+                let from = Version(link.begun.0 + 1);
+                pond.index.last_change(link.child, from, until)?
+            }
+            false => None,
+        };
+        let version = changed.unwrap_or(link.begun);
+        let older = before(version);
+        let (change, next) = match (changed, older) {
+            (Some(_), _) => ("changed", Some((dir, name))),
+            (None, None) => ("made", None),
+            (None, Some(older)) => match pond.index.name_link(dir, &name, older)? {
+                Some(older) if older.ended == link.begun => ("changed", Some((dir, name))),
+                Some(_) => ("made", Some((dir, name))),
+                None => match pond.before(&link)? {
+                    Some(before) => ("moved", Some((before.dir, before.name))),
+                    None => ("made", None),
+                },
+            },
+        };
+        self.next = next.zip(older).map(|((dir, name), until)| HistoryCursor {
+            dir,
+            name: Some(name),
+            until,
+        });
+        let node = pond.node(version, link.child)?;
+        Ok(Some(Event {
+            version,
+            change,
+            path: pond.join(version, &link)?,
+            size: node.is_file().then_some(node.size),
+        }))
+    }
+}
+
+/// Returns the number before that of a version.
+fn before(version: Version) -> Option<Version> {
+    version.0.checked_sub(1).map(Version)
 }

@@ -518,7 +518,8 @@ fn directories_that_contain_themselves_have_no_path_and_hang_nothing() {
         assert_eq!(pond.path_of(after, id).unwrap(), None);
         assert!(pond.path_of(before, id).unwrap().is_some());
     }
-    assert!(!pond.path_history(b"a/b").unwrap().is_empty());
+    let event = pond.path_history(b"a/b").unwrap().next_event();
+    assert!(event.unwrap().is_some());
     let ends = (Some(NodeId::ROOT), Some(NodeId::ROOT));
     let mut comparison = pond.differences(before, after, b"", ends, None);
     let mut found = 0;
@@ -566,7 +567,7 @@ fn a_path_of_a_million_names_is_looked_for_by_a_loop() {
     let pond = &life.pond;
     node(pond, Kind::Directory, NodeId::ROOT, "a");
     pond.sync().unwrap();
-    let error = pond.path_history(&b"a/".repeat(1_000_000)).unwrap_err();
+    let error = pond.path_history(&b"a/".repeat(1_000_000)).err().unwrap();
     assert_eq!(error.errno(), Errno::ENOENT);
     pond.close().unwrap();
 }

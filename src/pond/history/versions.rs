@@ -179,6 +179,34 @@ impl Pond {
         Ok(edits)
     }
 
+    /// Returns the last of the [`Pond::file_versions`] up to `at`, and the first version of its
+    /// node under this name.
+    pub fn last_file_version(
+        &self,
+        at: Version,
+        dir: NodeId,
+        name: &Name,
+    ) -> FsResult<Option<(Edit, Version)>> {
+        let mut until = at.min(self.latest().version);
+        while let Some(link) = self.index.name_link(dir, name, until)? {
+            let node = link.child;
+            if !self.node(link.begun, node)?.is_dir() {
+                let last = Version(link.ended.0.saturating_sub(1)).min(until);
+                let changed = match link.begun < last {
+                    true => (self.index).last_change(node, Version(link.begun.0 + 1), last)?,
+                    false => None,
+                };
+                let version = changed.unwrap_or(link.begun);
+                return Ok(Some((Edit { version, node }, link.begun)));
+            }
+            let Some(before) = link.begun.0.checked_sub(1) else {
+                break;
+            };
+            until = Version(before);
+        }
+        Ok(None)
+    }
+
     /// What `name` led to in `dir`, up to version `at`.
     pub fn name_history(&self, at: Version, dir: NodeId, name: &Name) -> FsResult<Vec<Link>> {
         let mut links = self.index.name_history(dir, name)?;

@@ -26,7 +26,7 @@ pub use rename::{RenameMode, Renamed, rename};
 pub use restore::{Place, Restored, restore};
 pub use revert::{Reverted, revert};
 pub use setattr::{SetAttr, setattr};
-pub use view::{list, lookup, node};
+pub use view::{list, list_from, lookup, node};
 pub use xattr::{SetXattr, list_xattrs, remove_xattr, set_xattr, xattr, xattrs};
 
 use super::{Errno, FsResult, Node, NodeId, Nodes, Store, Time, Tx};

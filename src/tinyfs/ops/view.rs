@@ -3,7 +3,7 @@
 use crate::tinyfs::{
     Dentry, Errno, FsError, FsResult, Name, Names, Node, NodeId, Nodes, Store, Version,
 };
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
 /// Returns node `id` at version `at`. Errors: `ENOENT`.
 pub fn node<S: Store>(store: &S, at: Version, id: NodeId) -> FsResult<Node> {
@@ -52,4 +52,38 @@ pub fn list<S: Store>(
         }
         visit(name, dentry)
     })
+}
+
+/// Returns up to `limit` entries of directory `dir` at version `at`, sorted by name from `from` on,
+/// and whether more follow. The cost does not depend on the size of the directory.
+pub fn list_from<S: Store>(
+    store: &S,
+    at: Version,
+    dir: NodeId,
+    from: Bound<&Name>,
+    limit: usize,
+) -> FsResult<(Vec<(Name, Dentry)>, bool)> {
+    let (start, skipped) = match from {
+        Bound::Unbounded => (Name::lowest(), None),
+        Bound::Included(name) => (name.clone(), None),
+        Bound::Excluded(name) => (name.clone(), Some(name)),
+    };
+    let end = (NodeId(dir.0 + 1), Name::lowest());
+    let mut entries = Vec::new();
+    let mut next = Some((dir, start));
+    while let Some(start) = next {
+        // One more tells whether entries follow, and one may be skipped.
+        let page = store.page::<Names>(at, &start, &end, limit - entries.len() + 2)?;
+        for ((_, name), dentry) in page.entries {
+            if skipped == Some(&name) {
+                continue;
+            }
+            if entries.len() == limit {
+                return Ok((entries, true));
+            }
+            entries.push((name, dentry));
+        }
+        next = page.next;
+    }
+    Ok((entries, false))
 }
