@@ -88,7 +88,32 @@ pub(super) struct Sealed {
     pub(super) born: u64,
 }
 
+/// A file of which a change is prepared while operations go on.
+struct Watch {
+    id: NodeId,
+    content: ContentId,
+    /// Whether its node or one of its extents was changed or replaced.
+    changed: bool,
+}
+
+impl Watch {
+    fn note(&mut self, changes: &Changes) {
+        self.changed |= changes.nodes.contains_key(&self.id);
+        self.note_extents(&changes.extents);
+    }
+
+    fn note_extents(&mut self, extents: &Entries<Extents>) {
+        let mut own = extents.range((self.content, 0)..=(self.content, u64::MAX));
+        self.changed |= own.next().is_some();
+    }
+
+    fn note_content(&mut self, content: ContentId) {
+        self.changed |= content == self.content;
+    }
+}
+
 pub(super) struct Layers {
+    watch: Option<Watch>,
     orphans: Orphans,
     fresh: Fresh,
     /// Oldest first.
@@ -107,6 +132,7 @@ pub(super) struct Layers {
 impl Layers {
     pub(super) fn new(next_id: u64) -> Layers {
         Layers {
+            watch: None,
             orphans: Orphans::default(),
             fresh: Fresh::default(),
             frozen: Vec::new(),
@@ -175,7 +201,28 @@ impl Layers {
         self.newest_first().find_map(|layer| layer.get::<M>(key))
     }
 
+    /// Watches a file instead of the one before.
+    pub(super) fn watch(&mut self, id: NodeId, content: ContentId) {
+        self.watch = Some(Watch {
+            id,
+            content,
+            changed: false,
+        });
+    }
+
+    /// Ends the watch. Applies `changes` and returns true if the file did not change meanwhile.
+    pub(super) fn apply_watched(&mut self, changes: Changes) -> bool {
+        let is_same = self.watch.take().is_some_and(|watch| !watch.changed);
+        if is_same {
+            self.apply(changes, None);
+        }
+        is_same
+    }
+
     pub(super) fn apply(&mut self, mut changes: Changes, orphan: Option<Unlinked>) {
+        if let Some(watch) = &mut self.watch {
+            watch.note(&changes);
+        }
         if !self.orphans.layer.changes.is_empty() {
             self.orphans.take_from(&mut changes);
         }
@@ -198,6 +245,9 @@ impl Layers {
         data: &[u8],
         size: u64,
     ) -> bool {
+        if let Some(watch) = &mut self.watch {
+            watch.note_content(content);
+        }
         match self.orphans.contents.contains(&content) {
             true => self.orphans.layer.patch(content, offset, data, size),
             false => self.fresh.patch(content, offset, data, size),
@@ -211,6 +261,9 @@ impl Layers {
         };
         orphans.layer.payload -= node.target.len() as u64;
         if let Some(content) = node.content {
+            if let Some(watch) = &mut self.watch {
+                watch.note_content(content);
+            }
             orphans.contents.remove(&content);
             // No handle can read these any more, so they need not be flushed.
             orphans.layer.forget(content);
@@ -239,6 +292,9 @@ impl Layers {
     }
 
     pub(super) fn settle_orphans(&mut self, extents: Entries<Extents>) {
+        if let Some(watch) = &mut self.watch {
+            watch.note_extents(&extents);
+        }
         let layer = &mut self.orphans.layer;
         layer.changes.extents = extents;
         layer.inline = inline_bytes(&layer.changes);
@@ -268,6 +324,9 @@ impl Layers {
             return;
         }
         let mut fresh = std::mem::take(&mut self.fresh);
+        if let Some(watch) = &mut self.watch {
+            watch.note_extents(&fresh.changes.extents);
+        }
         // Only the orphans' memtable is above this one, so all other extents may be joined. In an
         // immutable memtable, newer changes refer to the extents as they are.
         fresh.join(&self.orphans.contents);
@@ -333,6 +392,9 @@ impl Layers {
         let Some(layer) = layer.filter(|_| !changed_later) else {
             return (frozen, false);
         };
+        if let Some(watch) = &mut self.watch {
+            watch.note_content(content);
+        }
         drop(std::mem::take(&mut frozen.changes));
         let extents = &mut Arc::make_mut(&mut layer.changes).extents;
         // Removal marks, since an older memtable may have entries under these keys.
@@ -352,6 +414,10 @@ impl Layers {
 
     pub(super) fn settle(&mut self, frozen: Frozen, extents: Entries<Extents>) {
         let id = frozen.id;
+        if let Some(watch) = &mut self.watch {
+            watch.note_extents(&frozen.changes.extents);
+            watch.note_extents(&extents);
+        }
         drop(frozen);
         if let Some(layer) = self.frozen.iter_mut().find(|layer| layer.id == id) {
             Arc::make_mut(&mut layer.changes).extents = extents;
@@ -441,16 +507,20 @@ impl Layers {
 
 impl Fresh {
     fn absorb(&mut self, changes: Changes) {
-        for (key, value) in &changes.extents {
-            self.inline -= match self.changes.extents.get(key) {
-                Some(Some(Extent::Inline(bytes))) => bytes.len() as u64,
-                _ => 0,
-            };
-            self.inline += match value {
-                Some(Extent::Inline(bytes)) => bytes.len() as u64,
-                _ => 0,
-            };
-        }
+        let (old, new) = (&self.changes.extents, &changes.extents);
+        // The changes of one operation may be many more than those before it.
+        let replaced: u64 = match new.len() > old.len() {
+            true => (old.iter())
+                .filter(|(key, _)| new.contains_key(key))
+                .map(|(_, extent)| inline_len(extent))
+                .sum(),
+            false => new
+                .keys()
+                .filter_map(|key| old.get(key))
+                .map(inline_len)
+                .sum(),
+        };
+        self.inline = self.inline + inline_bytes(&changes) - replaced;
         self.payload += payload(&changes);
         self.payload -= self.payload_replaced_by(&changes);
         self.changes.absorb(changes);
@@ -576,9 +646,12 @@ impl Orphans {
 }
 
 fn inline_bytes(changes: &Changes) -> u64 {
-    let inline = changes.extents.values().map(|extent| match extent {
+    changes.extents.values().map(inline_len).sum()
+}
+
+fn inline_len(extent: &Option<Extent>) -> u64 {
+    match extent {
         Some(Extent::Inline(bytes)) => bytes.len() as u64,
         _ => 0,
-    });
-    inline.sum()
+    }
 }

@@ -147,6 +147,23 @@ impl Index {
         self.changes.fetch_add(1, Ordering::Release);
     }
 
+    /// Begins to watch a file, in place of the one before: until [`Index::apply_watched`] it is
+    /// noted whether the node or an extent of `content` changes.
+    pub fn watch(&self, id: NodeId, content: ContentId) {
+        self.layers.write().watch(id, content);
+    }
+
+    /// Ends the watch, and applies `changes` if neither the node nor an extent has changed since it
+    /// began. Returns whether it did. Changes may be prepared so from reads that were made
+    /// meanwhile, while other operations went on.
+    pub fn apply_watched(&self, changes: Changes) -> bool {
+        let applied = self.layers.write().apply_watched(changes);
+        if applied {
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+        applied
+    }
+
     /// Returns the number of operations that were applied since the index was opened.
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)

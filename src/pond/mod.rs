@@ -97,6 +97,8 @@ pub struct Pond {
     latest: Mutex<VersionInfo>,
     /// Held while an operation looks up, decides and applies.
     changing: Mutex<()>,
+    /// Held while a large change of a file is prepared beside other operations.
+    preparing: Mutex<()>,
     gate: ChangeGate,
     pins: Pins,
     room: Room,

@@ -208,6 +208,7 @@ impl Pond {
             log: Mutex::new(Log::new(opened.oplog)),
             latest: Mutex::new(latest),
             changing: Mutex::default(),
+            preparing: Mutex::default(),
             pins: Pins::default(),
             room: Room::new(disk, &path),
             clock,

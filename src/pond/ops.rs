@@ -1,7 +1,8 @@
 //! What a mounted tree asks of a pond: every operation of the tree, at the present or at a version.
 //!
 //! Reads name a version and take no lock but the index's own. Changes go one at a time: look up,
-//! decide (in [`tinyfs::ops`](crate::tinyfs::ops)), apply as one.
+//! decide (in [`tinyfs::ops`](crate::tinyfs::ops)), apply as one. A cut of a large range is looked up
+//! and decided beside other operations, and applied if the file did not change meanwhile.
 
 use super::Pond;
 use super::open::{INDEX, REBUILD};
@@ -20,6 +21,12 @@ use std::sync::mpsc::sync_channel;
 /// Bytes of the disk that the records of an operation take until they are committed, without names,
 /// values of attributes and targets.
 const RECORDS: u64 = 2_048;
+
+/// Length in bytes from which a range that is cut off or punched may have very many extents.
+const LARGE_CUT: u64 = 16 << 20;
+
+/// How often a large cut is prepared beside other operations before it excludes them.
+const PREPARATIONS: usize = 3;
 
 /// Returns the bytes of the disk that the records of an operation take until they are committed, with
 /// `payload` bytes of names, values and targets.
@@ -319,12 +326,18 @@ impl Pond {
 
     /// Makes a file `size` bytes long.
     pub fn truncate(&self, caller: &Caller, id: NodeId, size: u64) -> FsResult<Node> {
-        match size < self.node(Version::NOW, id)?.size {
+        let old = self.node(Version::NOW, id)?;
+        match size < old.size {
             true => self.must_have_memory_to_remove()?,
             false => self.take_room(records(0), Kept::Half)?,
         }
         self.saves.changed(id);
-        self.change(|tx| ops::truncate(tx, caller, id, size))
+        // Truncation to zero removes no extents.
+        let removed = match size {
+            0 => 0,
+            size => old.size.saturating_sub(size),
+        };
+        self.cut(id, &old, removed, |tx| ops::truncate(tx, caller, id, size))
     }
 
     /// Makes a range of a file a hole, and the file at least `min_size` bytes long.
@@ -337,7 +350,11 @@ impl Pond {
     ) -> FsResult<Node> {
         self.take_room(records(0), Kept::Half)?;
         self.saves.changed(id);
-        self.change(|tx| ops::zero(tx, caller, id, range, min_size))
+        let old = self.node(Version::NOW, id)?;
+        let removed = range.end.min(old.size).saturating_sub(range.start);
+        self.cut(id, &old, removed, |tx| {
+            ops::zero(tx, caller, id, range.clone(), min_size)
+        })
     }
 
     /// Fails with `ENOSPC` if the holes of a range are more than the disk has room for.
@@ -452,6 +469,41 @@ impl Pond {
         drop(one_at_a_time);
         self.changed();
         Ok(result)
+    }
+
+    /// Like [`Pond::change`], of an operation that removes the extents in `removed` bytes of a file.
+    /// They may be hundreds of thousands, so the operation is prepared beside others if the range
+    /// is large, and applied if the file did not change meanwhile.
+    fn cut(
+        &self,
+        id: NodeId,
+        old: &Node,
+        removed: u64,
+        op: impl Fn(&mut Tx<'_, Index>) -> FsResult<Node>,
+    ) -> FsResult<Node> {
+        let Some(content) = old.content.filter(|_| removed >= LARGE_CUT) else {
+            return self.change(op);
+        };
+        self.writable()?;
+        let one_watch = self.preparing.lock();
+        for _ in 0..PREPARATIONS {
+            self.index.watch(id, content);
+            let mut tx = Tx::new(&self.index);
+            let node = op(&mut tx)?;
+            // The content may have been another one already.
+            if self.node(Version::NOW, id)?.content != Some(content) {
+                break;
+            }
+            let one_at_a_time = self.changing.lock();
+            let is_applied = self.index.apply_watched(tx.finish());
+            drop(one_at_a_time);
+            if is_applied {
+                self.changed();
+                return Ok(node);
+            }
+        }
+        drop(one_watch);
+        self.change(op)
     }
 
     /// Like [`Pond::change`], of an operation that may take a node's last name.

@@ -5,6 +5,7 @@
 
 mod clock;
 mod content;
+mod cuts;
 mod pages;
 
 use super::*;

@@ -42,12 +42,16 @@ impl Changes {
 
     /// Adds `newer` changes. They replace older changes of the same keys.
     pub fn absorb(&mut self, newer: Changes) {
-        fn one<M: Map>(into: &mut Changes, newer: Entries<M>) {
+        fn one<M: Map>(into: &mut Changes, mut newer: Entries<M>) {
             let into = M::of_mut(into);
-            if into.is_empty() {
-                *into = newer;
-            } else {
-                into.extend(newer);
+            if newer.len() <= into.len() {
+                return into.extend(newer);
+            }
+            // The smaller set goes into the larger one.
+            std::mem::swap(into, &mut newer);
+            let older = newer;
+            for (key, value) in older {
+                into.entry(key).or_insert(value);
             }
         }
         one::<Nodes>(self, newer.nodes);

@@ -404,3 +404,46 @@ fn a_reopened_index_has_every_commit() {
     );
     assert_eq!(index.latest().unwrap().unwrap().version, Version(1));
 }
+
+#[test]
+fn a_prepared_change_is_applied_only_if_the_file_did_not_change_meanwhile() {
+    let (_dir, index) = index();
+    let (content, other) = (ContentId(index.new_id()), ContentId(index.new_id()));
+    let id = NodeId(content.0 + 1_000);
+    put(&index, content, 0, Some(b"0123456789"));
+    commit(&index, 1);
+    let prepared = || {
+        let mut changes = Changes::default();
+        changes.set::<Extents>((content, 0), None);
+        changes
+    };
+    let watched = |meanwhile: &dyn Fn()| {
+        index.watch(id, content);
+        meanwhile();
+        index.apply_watched(prepared())
+    };
+    let node_only = || {
+        let mut changes = Changes::default();
+        changes.set::<Nodes>(id, Some(file(Some(content))));
+        index.apply(changes, None);
+    };
+    assert!(!watched(&node_only));
+    assert!(!watched(&|| put(&index, content, 20, Some(b"x"))));
+    assert!(!watched(&|| assert!(index.patch(content, 20, b"y", 21))));
+    // A flush may join or cut the extents in memory anew.
+    assert!(!watched(&|| index.freeze()));
+    let (spilled, unspilled) = (Changes::default().extents, index.unsettled());
+    assert!(!watched(
+        &|| index.settle(unspilled[0].clone(), spilled.clone())
+    ));
+    let extents = || ops::extents_in(&index, Version::NOW, content, 0..9).unwrap();
+    assert_eq!(extents().len(), 1);
+    // Neither other files nor a commit touch it.
+    assert!(watched(&|| {
+        put(&index, other, 0, Some(b"other"));
+        index.freeze();
+        commit(&index, 2);
+    }));
+    assert!(extents().is_empty());
+    assert!(!index.apply_watched(prepared()), "nothing is watched");
+}

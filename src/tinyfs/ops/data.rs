@@ -16,6 +16,9 @@ use std::ops::{ControlFlow, Range};
 /// joins adjacent writes only up to there.
 pub const CHUNK: u64 = 128 << 10;
 
+/// Extents that a large punch reads at a time.
+const PUNCH_BATCH: usize = 4_096;
+
 /// Maximum size of a file: the largest offset of the system calls.
 const MAX_SIZE: u64 = i64::MAX as u64;
 
@@ -77,23 +80,57 @@ fn visit_extents<S: Store>(
 }
 
 /// Makes `range` of `content` a hole: removes the extents in it and trims those at its edges.
-/// Returns how many bytes of the range were covered.
+/// Returns how many bytes of the range were covered. Holds at most [`PUNCH_BATCH`] extents of a
+/// large range at a time.
 pub fn punch<S: Store>(tx: &mut Tx<'_, S>, content: ContentId, range: Range<u64>) -> FsResult<u64> {
     let mut covered = 0;
-    for (start, extent) in extents_in(tx, Version::NOW, content, range.clone())? {
-        let end = start + extent.len();
-        if start < range.start {
-            tx.put::<Extents>((content, start), extent.slice(0, range.start - start));
-        } else {
-            tx.remove::<Extents>((content, start));
+    if range.end.saturating_sub(range.start) <= CHUNK {
+        // Most writes: one read, which stops at the end of the range.
+        for extent in extents_in(tx, Version::NOW, content, range.clone())? {
+            covered += cut(tx, content, extent, &range);
         }
-        if end > range.end {
-            let kept = extent.slice(range.end - start, end - range.end);
-            tx.put::<Extents>((content, range.end), kept);
+        return Ok(covered);
+    }
+    // Only the last extent that begins before the range can reach into it.
+    if let Some(before) = range.start.checked_sub(1) {
+        let last = tx.last::<Extents>(Version::NOW, &(content, 0), &(content, before))?;
+        if let Some(((_, start), extent)) = last {
+            covered += cut(tx, content, (start, extent), &range);
         }
-        covered += end.min(range.end) - start.max(range.start);
+    }
+    let end = (content, range.end);
+    let mut next = Some((content, range.start));
+    while let Some(from) = next {
+        let page = tx.page::<Extents>(Version::NOW, &from, &end, PUNCH_BATCH)?;
+        for ((_, start), extent) in page.entries {
+            covered += cut(tx, content, (start, extent), &range);
+        }
+        next = page.next;
     }
     Ok(covered)
+}
+
+/// Removes the part of an extent that is in `range`. Returns its length in bytes.
+fn cut<S: Store>(
+    tx: &mut Tx<'_, S>,
+    content: ContentId,
+    (start, extent): (u64, Extent),
+    range: &Range<u64>,
+) -> u64 {
+    let end = start + extent.len();
+    if end <= range.start {
+        return 0;
+    }
+    if start < range.start {
+        tx.put::<Extents>((content, start), extent.slice(0, range.start - start));
+    } else {
+        tx.remove::<Extents>((content, start));
+    }
+    if end > range.end {
+        let kept = extent.slice(range.end - start, end - range.end);
+        tx.put::<Extents>((content, range.end), kept);
+    }
+    end.min(range.end) - start.max(range.start)
 }
 
 /// Writes `data` at `offset` and returns the changed node. `fresh` returns an unused content id,

@@ -2,8 +2,12 @@
 
 use super::*;
 use crate::tinyfs::{
-    Changes, ContentId, Dentry, Errno, Kind, MemoryStore, Name, Names, NodeId, Version,
+    Changes, ContentId, Dentry, Entry, Errno, Extent, Extents, FsResult, Kind, Map, MemoryStore,
+    Name, Names, NodeId, Page, Version,
 };
+use bytes::Bytes;
+use std::cell::Cell;
+use std::ops::ControlFlow;
 
 const CALLER: Caller = Caller {
     uid: 1,
@@ -227,4 +231,89 @@ fn exchange_swaps_a_file_and_a_directory() {
     let kind = |text| tx.get::<Names>(&(root, name(text))).unwrap().unwrap().kind;
     assert_eq!((kind("d"), kind("f")), (Kind::File, Kind::Directory));
     assert_eq!(tx.get::<Nodes>(&root).unwrap().unwrap().nlink, 3);
+}
+
+/// A store that records how many entries one read returned at most.
+struct Counting {
+    store: MemoryStore,
+    most: Cell<usize>,
+}
+
+impl Store for Counting {
+    fn get<M: Map>(&self, at: Version, key: &M::Key) -> FsResult<Option<M::Value>> {
+        self.store.get::<M>(at, key)
+    }
+
+    fn scan<M: Map>(
+        &self,
+        at: Version,
+        from: &M::Key,
+        to: &M::Key,
+        visit: &mut dyn FnMut(M::Key, M::Value) -> ControlFlow<()>,
+    ) -> FsResult<()> {
+        let mut visited = 0;
+        self.store.scan::<M>(at, from, to, &mut |key, value| {
+            visited += 1;
+            self.most.set(self.most.get().max(visited));
+            visit(key, value)
+        })
+    }
+
+    fn last<M: Map>(&self, at: Version, from: &M::Key, to: &M::Key) -> FsResult<Option<Entry<M>>> {
+        self.store.last::<M>(at, from, to)
+    }
+
+    fn page<M: Map>(
+        &self,
+        at: Version,
+        from: &M::Key,
+        to: &M::Key,
+        limit: usize,
+    ) -> FsResult<Page<M>> {
+        let page = self.store.page::<M>(at, from, to, limit)?;
+        self.most.set(self.most.get().max(page.entries.len()));
+        Ok(page)
+    }
+}
+
+#[test]
+fn truncation_and_punching_read_extents_in_bounded_batches() {
+    const EXTENTS: u64 = 10_000;
+    let mut changes = Changes::default();
+    for n in 0..EXTENTS {
+        let extent = Extent::Inline(Bytes::from_static(b"0123456789"));
+        changes.set::<Extents>((ContentId(9), n * 16), Some(extent));
+    }
+    let mut store = store();
+    let file = store.get::<Nodes>(Version::NOW, &NodeId(2)).unwrap();
+    let file = file.map(|node| Node {
+        size: EXTENTS * 16,
+        allocated: EXTENTS * 10,
+        content: Some(ContentId(9)),
+        ..node
+    });
+    changes.set::<Nodes>(NodeId(2), file);
+    store.apply(changes);
+    let store = Counting {
+        store,
+        most: Cell::new(0),
+    };
+    let left = |tx: &Tx<'_, Counting>| {
+        let all = extents_in(tx, Version::NOW, ContentId(9), 0..u64::MAX).unwrap();
+        all.into_iter()
+            .map(|(at, e)| (at, e.len()))
+            .collect::<Vec<_>>()
+    };
+    // Both cut an extent at each edge.
+    let mut tx = Tx::new(&store);
+    let node = truncate(&mut tx, &CALLER, NodeId(2), 16 + 4).unwrap();
+    assert_eq!((node.size, node.allocated), (20, 14));
+    assert!(store.most.get() <= 4_096, "{} at a time", store.most.get());
+    assert_eq!(left(&tx), [(0, 10), (16, 4)]);
+    store.most.set(0);
+    let (mut tx, end) = (Tx::new(&store), EXTENTS * 16);
+    let node = zero(&mut tx, &CALLER, NodeId(2), 4..end - 16 + 3, 0).unwrap();
+    assert_eq!((node.size, node.allocated), (end, 11));
+    assert!(store.most.get() <= 4_096, "{} at a time", store.most.get());
+    assert_eq!(left(&tx), [(0, 4), (end - 13, 7)]);
 }
