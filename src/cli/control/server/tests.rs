@@ -136,7 +136,8 @@ fn who_waits_for_an_answer_sees_that_it_is_worked_on() {
     assert_eq!(&beats, b"\n\n");
     pond.close().unwrap();
     server.end(Ok(()));
-    let mut end = String::new();
-    io::BufRead::read_line(&mut BufReader::new(stream), &mut end).unwrap();
-    assert_eq!(end.trim(), r#"{"ok":null}"#);
+    // More keepalives can come until the pond is closed.
+    let lines = io::BufRead::lines(BufReader::new(stream));
+    let end = lines.map(Result::unwrap).find(|line| !line.is_empty());
+    assert_eq!(end.as_deref(), Some(r#"{"ok":null}"#));
 }
