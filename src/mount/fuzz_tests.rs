@@ -1,9 +1,9 @@
 //! Fuzz tests of names that a client looks up, `@version` among them: no panic, bounded memory, and
 //! every inode that was looked up can be forgotten.
 
-use super::inodes::View;
 use super::mirror::Mirror;
-use super::names::Lookup;
+use super::views::inodes::View;
+use super::views::names::Lookup;
 use crate::fuzz_tests::{config, peak};
 use crate::pond::{OpenOptions, Pond};
 use crate::tinyfs::ops::{Caller, NewNode};

@@ -1,19 +1,19 @@
 //! The pond as the mount shows it: live and past, each view under its number.
 //!
 //! In: numbers, names and bytes, as the kernel sends them. Out: attributes and bytes, or an error
-//! with its number. What is done to names, files and attributes stands in [`names`](super::names),
-//! [`files`](super::files) and [`xattr`](super::xattr), and what is derived in [`derived`](super::derived).
+//! with its number. What is done to names, files and attributes stands in [`names`](super::views::names),
+//! [`files`](super::views::files) and [`xattr`](super::views::xattr), and what is derived in [`derived`](super::views::derived).
 
-use super::attr::{self, FOR_EVER, NOT_AT_ALL};
-use super::derived::Places;
-use super::errors::Errors;
-use super::inodes::{Inodes, Own, Subject, View, mix};
-use super::invalidation::CachedAttributes;
-use super::listing::{Handles, Item, Listing};
-use super::notify::Notifications;
-use super::own::Opened;
-use super::page_push::PagePush;
+use super::cache::invalidation::CachedAttributes;
+use super::cache::notify::Notifications;
+use super::cache::page_push::PagePush;
 use super::requests::{Monitor, Requests};
+use super::views::attr::{self, FOR_EVER, NOT_AT_ALL};
+use super::views::derived::Places;
+use super::views::errors::Errors;
+use super::views::inodes::{Inodes, Own, Subject, View, mix};
+use super::views::listing::{Handles, Item, Listing};
+use super::views::own::Opened;
 use crate::derive::Derive;
 use crate::pond::Pond;
 use crate::tinyfs::ops::Caller;

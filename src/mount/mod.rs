@@ -6,53 +6,26 @@
 //! `fuser`; no request is answered before what it asks for is done; what the kernel keeps for ever
 //! (names, attributes, pages) changes only through the mount itself, or cannot change at all.
 //!
-//! - [`session`]: mounting, serving, ending. [`device`], [`fusermount`], [`unmount`], [`table`],
-//!   [`connection`]: how the kernel is told, as root and as anybody else, what it says is mounted,
-//!   and how a mount is freed whose daemon is stuck.
-//! - [`adapter`], [`dispatch`], [`answers`]: requests in, which thread serves them, replies out.
-//!   [`requests`]: those that have no reply yet, metrics, pools, and the monitor behind `status`.
-//! - [`mirror`] with [`names`], [`files`], [`xattr`], [`past`], [`listing`] and [`directories`]: what each request
-//!   means, without any type of `fuser`'s requests. [`inodes`]: views and their numbers.
-//!   [`derived`]: resources and what they render. [`intent`]: what a process is about to do. [`attr`]: conversions.
-//!   [`own`], [`errors`]: `.pond`, where the pond tells of itself.
-//! - [`notify`], [`invalidation`], [`page_push`]: what the kernel is to drop from its caches and what is put there,
-//!   and why no request waits for that.
+//! - [`session`]: mounting, serving, ending.
+//! - [`kernel`]: the kernel's table of mounts, as root and as anybody else.
+//! - [`requests`]: requests in, which thread serves them, replies out; those that have no reply yet.
+//! - [`mirror`]: the pond as it is shown. [`views`]: what each request means for what is shown.
+//! - [`cache`]: what the kernel keeps, and how it is told to drop it.
 
-mod adapter;
-mod answers;
-mod attr;
-mod connection;
-mod derived;
-mod device;
-mod directories;
-mod dispatch;
+mod cache;
 mod error;
-mod errors;
-mod files;
-mod fusermount;
-mod groups;
-mod inodes;
-mod intent;
-mod invalidation;
-mod listing;
+mod kernel;
 mod mirror;
-mod names;
-mod notify;
-mod own;
-mod page_push;
-mod past;
 mod requests;
 mod session;
-mod table;
-mod unmount;
-mod xattr;
+mod views;
 
-pub use connection::abort;
-pub use device::available;
 pub use error::MountError;
+pub use kernel::connection::abort;
+pub use kernel::device::available;
+pub use kernel::mounts::{Mount, mounts, mounts_seen_by};
+pub use kernel::unmount::{is_dead, recover_stale, remount, unmount};
 pub use session::{MountOptions, Mounted, Rules, Unmounter, mount};
-pub use table::{Mount, mounts, mounts_seen_by};
-pub use unmount::{is_dead, recover_stale, remount, unmount};
 
 /// The type of our mounts, as `/proc/mounts` shows it.
 pub const FILE_SYSTEM: &str = "fuse.pondmount";

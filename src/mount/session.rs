@@ -3,11 +3,13 @@
 //! The conversation with the kernel ends when the mount is gone, whoever unmounted it, and with it
 //! the threads that serve; [`Mounted::wait`] waits for that.
 
-use super::dispatch::Adapter;
+use super::kernel::mounts::{Mount, again, at, place};
+use super::kernel::unmount::is_dead;
+use super::kernel::unmount::unmount;
+use super::kernel::{device, fusermount};
 use super::mirror::Mirror;
-use super::table::{Mount, again, at, place};
-use super::unmount::is_dead;
-use super::{FILE_SYSTEM, MountError, device, fusermount, unmount};
+use super::requests::dispatch::Adapter;
+use super::{FILE_SYSTEM, MountError};
 use crate::pond::Pond;
 use crate::tinyfs::ops::Restored;
 use crate::tinyfs::{Errno, NodeId, Version};
@@ -169,7 +171,7 @@ fn serve(
 
 impl Mirror {
     /// Has the kernel drop what it caches of names and nodes that changed otherwise than by its own
-    /// requests. Waits for requests (see [`notify`](super::notify)): never in a serving thread.
+    /// requests. Waits for requests (see [`notify`](super::cache::notify)): never in a serving thread.
     fn invalidate(&self, changed: &Restored) {
         self.cached.invalidate(&self.notifications);
         for node in &changed.nodes {

@@ -1,5 +1,8 @@
 //! Requests of the kernel, from the moment they are read until their reply is sent.
 //!
+//! - [`adapter`]: each request of `fuser`'s, as one call and one reply. [`dispatch`]: which thread
+//!   makes it. [`answers`]: the reply.
+//! - [`intent`], [`groups`]: what a process is about to do, and the groups that it is in.
 //! - [`table`]: which are under way, and since when. [`pending`]: a reply with its entry in that table.
 //! - [`pool`]: threads for requests that must not keep a serving thread.
 //! - [`monitor`]: what of this `status` shows, and the thread that notices what does not end.
@@ -8,6 +11,11 @@
 //! is counted as received when it is read, and as answered when its reply was written to the kernel; what
 //! needs no reply (`FORGET`) is not counted.
 
+pub(in crate::mount) mod adapter;
+mod answers;
+pub(in crate::mount) mod dispatch;
+pub(in crate::mount) mod groups;
+pub(in crate::mount) mod intent;
 mod monitor;
 mod pending;
 mod pool;

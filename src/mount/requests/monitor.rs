@@ -7,8 +7,8 @@
 //! whoever waits then (`pondmount umount --force`).
 
 use super::Requests;
+use crate::mount::cache::notify::Notifications;
 use crate::mount::mirror::Mirror;
-use crate::mount::notify::Notifications;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;

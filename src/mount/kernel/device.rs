@@ -1,6 +1,6 @@
 //! Mounting and unmounting as root: `/dev/fuse`, `mount(2)` and `umount2(2)`.
 
-use super::{FILE_SYSTEM, MountError, MountOptions, Rules};
+use crate::mount::{FILE_SYSTEM, MountError, MountOptions, Rules};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -29,7 +29,7 @@ pub fn available() -> Result<(), MountError> {
 }
 
 /// Mounts `source` at `mountpoint` and answers the connection to the kernel.
-pub(super) fn mount(
+pub(in crate::mount) fn mount(
     source: &Path,
     mountpoint: &Path,
     options: &MountOptions,
@@ -62,7 +62,7 @@ pub(super) fn mount(
 
 /// Has the kernel read ahead further than its 128 KiB, of a mount whose files show the device number `device`. A
 /// larger request is fewer of them, and of larger pieces of what is stored. Only root may; to others nothing is lost.
-pub(super) fn read_ahead(device: &str) {
+pub(in crate::mount) fn read_ahead(device: &str) {
     let path = format!("/sys/class/bdi/{device}/read_ahead_kb");
     if let Err(error) = std::fs::write(&path, READ_AHEAD_KB.to_string()) {
         tracing::debug!("the kernel reads ahead as it does by default: {path}: {error}");
@@ -70,7 +70,11 @@ pub(super) fn read_ahead(device: &str) {
 }
 
 /// Changes what the kernel sees to in a mount, and whether it lets changes through.
-pub(super) fn remount(mountpoint: &Path, read_only: bool, rules: Rules) -> Result<(), MountError> {
+pub(in crate::mount) fn remount(
+    mountpoint: &Path,
+    read_only: bool,
+    rules: Rules,
+) -> Result<(), MountError> {
     let flags = flags(read_only, rules);
     rustix::mount::mount_remount(mountpoint, flags, c"").map_err(|errno| match errno {
         Errno::BUSY => MountError::Busy(mountpoint.into()),
@@ -104,7 +108,7 @@ fn open() -> Result<OwnedFd, MountError> {
 }
 
 /// Takes the uppermost mount away from `mountpoint`; with `lazy`, whoever is in it may stay.
-pub(super) fn unmount(mountpoint: &Path, lazy: bool) -> Result<(), MountError> {
+pub(in crate::mount) fn unmount(mountpoint: &Path, lazy: bool) -> Result<(), MountError> {
     let mut flags = UnmountFlags::NOFOLLOW;
     flags.set(UnmountFlags::DETACH, lazy);
     rustix::mount::unmount(mountpoint, flags).map_err(|errno| match errno {

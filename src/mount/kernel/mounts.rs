@@ -1,6 +1,6 @@
 //! What the kernel says is mounted: `/proc/self/mountinfo`.
 
-use super::{FILE_SYSTEM, MountError};
+use crate::mount::{FILE_SYSTEM, MountError};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -47,13 +47,13 @@ pub fn mounts_seen_by(pid: u32) -> Result<Vec<Mount>, MountError> {
 }
 
 /// What is seen at `mountpoint`, if anything is mounted there: the last of those that were.
-pub(super) fn at(mountpoint: &Path) -> Result<Option<Mount>, MountError> {
+pub(in crate::mount) fn at(mountpoint: &Path) -> Result<Option<Mount>, MountError> {
     let mut mounts = read(Path::new(TABLE))?.into_iter();
     Ok(mounts.rfind(|mount| mount.mountpoint == mountpoint))
 }
 
 /// Returns the mount as the kernel lists it now: its mountpoint may have been moved.
-pub(super) fn again(mount: &Mount) -> Result<Option<Mount>, MountError> {
+pub(in crate::mount) fn again(mount: &Mount) -> Result<Option<Mount>, MountError> {
     let mut mounts = read(Path::new(TABLE))?.into_iter();
     Ok(mounts.rfind(|seen| seen.id == mount.id && seen.device == mount.device))
 }
@@ -106,7 +106,7 @@ fn unescape(field: &[u8]) -> PathBuf {
 }
 
 /// Where `path` leads, without asking what may be mounted there: a dead mount answers nothing.
-pub(super) fn place(path: &Path) -> PathBuf {
+pub(in crate::mount) fn place(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let named = match (absolute.parent(), absolute.file_name()) {
         (Some(parent), Some(name)) => parent.canonicalize().map(|parent| parent.join(name)),

@@ -5,8 +5,8 @@
 //! count: so it still stands for the same place in a listing that is taken later, which the kernel
 //! asks for after it served the beginning from its own memory.
 
-use super::inodes::{Own, Subject, Tree, View};
-use super::past::{Contents, LATEST};
+use crate::mount::views::inodes::{Own, Subject, Tree, View};
+use crate::mount::views::past::{Contents, LATEST};
 use crate::tinyfs::{Dentry, Kind, Name, NodeId, Time};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
@@ -24,17 +24,17 @@ const TAGS: u64 = 1 << 61;
 
 /// One entry of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Item {
-    pub(super) name: Box<[u8]>,
-    pub(super) view: View,
-    pub(super) kind: Kind,
+pub(in crate::mount) struct Item {
+    pub(in crate::mount) name: Box<[u8]>,
+    pub(in crate::mount) view: View,
+    pub(in crate::mount) kind: Kind,
     /// The position behind this entry.
-    pub(super) position: u64,
+    pub(in crate::mount) position: u64,
 }
 
 impl Item {
     /// An entry that is derived, and so has no number that tells its place.
-    pub(super) fn derived(name: &Name, view: View, kind: Kind) -> Item {
+    pub(in crate::mount) fn derived(name: &Name, view: View, kind: Kind) -> Item {
         Item {
             name: name.as_bytes().into(),
             view,
@@ -46,15 +46,15 @@ impl Item {
 
 /// The entries of a directory in the order of their positions.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
-    pub(super) items: Vec<Item>,
+pub(in crate::mount) struct Listing {
+    pub(in crate::mount) items: Vec<Item>,
     /// When the directory last changed, of a live one.
-    pub(super) changed: Option<Time>,
+    pub(in crate::mount) changed: Option<Time>,
 }
 
 impl Listing {
     /// A listing of a directory: itself, its parent, and its entries in `tree`.
-    pub(super) fn of_nodes(
+    pub(in crate::mount) fn of_nodes(
         tree: Tree,
         itself: View,
         parent: View,
@@ -80,13 +80,13 @@ impl Listing {
     }
 
     /// A listing of a derived directory.
-    pub(super) fn of_derived(itself: View, mut items: Vec<Item>) -> Listing {
+    pub(in crate::mount) fn of_derived(itself: View, mut items: Vec<Item>) -> Listing {
         items.sort_by(|a, b| (a.position, &a.name).cmp(&(b.position, &b.name)));
         Listing::with_dots(itself, itself, items, None)
     }
 
     /// A listing of `@version`: numbers, then tags, then `latest`.
-    pub(super) fn of_versions(
+    pub(in crate::mount) fn of_versions(
         itself: View,
         (tree, of): (Tree, Subject),
         contents: Contents,
@@ -140,7 +140,7 @@ impl Listing {
     }
 
     /// A listing of `.pond`.
-    pub(super) fn of_own(itself: View) -> Listing {
+    pub(in crate::mount) fn of_own(itself: View) -> Listing {
         let item = |(n, own): (u64, Own)| Item {
             name: own.name().into(),
             view: View::Own(own),
@@ -175,7 +175,7 @@ impl Listing {
     }
 
     /// The entries behind `position`.
-    pub(super) fn behind(&self, position: u64) -> &[Item] {
+    pub(in crate::mount) fn behind(&self, position: u64) -> &[Item] {
         let from = self.items.partition_point(|item| item.position <= position);
         self.items.get(from..).unwrap_or_default()
     }
@@ -195,26 +195,26 @@ fn hash(name: &[u8]) -> u64 {
 
 /// The directories that are open.
 #[derive(Debug, Default)]
-pub(super) struct Handles {
+pub(in crate::mount) struct Handles {
     open: Mutex<FxHashMap<u64, Handle>>,
     next: AtomicU64,
 }
 
 /// One open directory; the listing, once it is read.
-pub(super) type Handle = Arc<Mutex<Option<Listing>>>;
+pub(in crate::mount) type Handle = Arc<Mutex<Option<Listing>>>;
 
 impl Handles {
-    pub(super) fn open(&self) -> u64 {
+    pub(in crate::mount) fn open(&self) -> u64 {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.open.lock().insert(number, Handle::default());
         number
     }
 
-    pub(super) fn get(&self, number: u64) -> Option<Handle> {
+    pub(in crate::mount) fn get(&self, number: u64) -> Option<Handle> {
         self.open.lock().get(&number).cloned()
     }
 
-    pub(super) fn close(&self, number: u64) {
+    pub(in crate::mount) fn close(&self, number: u64) {
         self.open.lock().remove(&number);
     }
 }

@@ -11,9 +11,9 @@
 //!   being read. So one serving thread pushes at a time, and none waits for it: what has to come
 //!   after a push is left to the thread that pushes.
 
-use super::inodes::View;
-use super::mirror::Mirror;
-use super::notify::Notifications;
+use crate::mount::cache::notify::Notifications;
+use crate::mount::mirror::Mirror;
+use crate::mount::views::inodes::View;
 use crate::tinyfs::FsResult;
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -25,7 +25,7 @@ const LONGEST: u64 = 128 << 10;
 
 /// Which files are in the kernel's page cache, and which one is on its way there.
 #[derive(Clone, Default)]
-pub(super) struct PagePush(Arc<Mutex<State>>);
+pub(in crate::mount) struct PagePush(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -41,7 +41,7 @@ struct State {
 }
 
 /// As long as this lives, an inode is not pushed.
-pub(super) struct Quiet {
+pub(in crate::mount) struct Quiet {
     push: PagePush,
     ino: u64,
 }
@@ -60,7 +60,7 @@ impl Drop for Quiet {
 
 impl PagePush {
     /// Begins to push; until then nothing is pushed.
-    pub(super) fn start(&self) {
+    pub(in crate::mount) fn start(&self) {
         self.0.lock().started = true;
     }
 
@@ -103,7 +103,7 @@ impl PagePush {
 
     /// Runs `then` when no push of this inode is under way: at once, or in the thread that pushes,
     /// when it has done so. None begins as long as what `then` is given lives.
-    pub(super) fn quiesce(&self, ino: u64, then: impl FnOnce(Quiet) + Send + 'static) {
+    pub(in crate::mount) fn quiesce(&self, ino: u64, then: impl FnOnce(Quiet) + Send + 'static) {
         let quiet = {
             let mut state = self.0.lock();
             *state.quiet.entry(ino).or_default() += 1;
@@ -121,7 +121,7 @@ impl PagePush {
     }
 
     /// Waits until no push of this inode is under way. Never in a serving thread.
-    pub(super) fn wait(&self, ino: u64) {
+    pub(in crate::mount) fn wait(&self, ino: u64) {
         let (tell, told) = sync_channel(1);
         self.quiesce(ino, move |quiet| {
             drop(quiet);
@@ -133,19 +133,19 @@ impl PagePush {
     }
 
     /// The kernel has the content of a new file from the process that writes it.
-    pub(super) fn has(&self, ino: u64) {
+    pub(in crate::mount) fn has(&self, ino: u64) {
         self.0.lock().pushed.insert(ino);
     }
 
     /// The kernel lets go of an inode, or of its content.
-    pub(super) fn forget(&self, ino: u64) {
+    pub(in crate::mount) fn forget(&self, ino: u64) {
         self.0.lock().pushed.remove(&ino);
     }
 }
 
 impl Mirror {
     /// Pushes a stored file that is opened to be read, before the kernel has the reply.
-    pub(super) fn push_pages(&self, ino: u64) {
+    pub(in crate::mount) fn push_pages(&self, ino: u64) {
         let Ok(View::Node { tree, id }) = self.view(ino) else {
             return;
         };

@@ -1,10 +1,10 @@
 //! Reading open directories.
 
-use super::attr::{FOR_EVER, NOT_AT_ALL, file_type, no_entry};
-use super::inodes::View;
-use super::listing::{Item, Listing};
-use super::mirror::{GENERATION, Mirror, attr_valid, name_valid};
-use super::names::Lookup;
+use crate::mount::mirror::{GENERATION, Mirror, attr_valid, name_valid};
+use crate::mount::views::attr::{FOR_EVER, NOT_AT_ALL, file_type, no_entry};
+use crate::mount::views::inodes::View;
+use crate::mount::views::listing::{Item, Listing};
+use crate::mount::views::names::Lookup;
 use crate::tinyfs::{Errno, FsResult};
 use fuser::{FileType, INodeNo, ReplyDirectoryPlus};
 use std::ffi::OsStr;
@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 impl Mirror {
     /// Has `add` take entries of the open directory, from the one behind `offset` on, until it has
     /// no room for one. `add` is told too whether the listing is as the directory is now.
-    pub(super) fn read_directory(
+    pub(in crate::mount) fn read_directory(
         &self,
         ino: u64,
         handle: u64,
@@ -53,7 +53,7 @@ impl Mirror {
 
     /// Adds one entry together with its attributes, which the kernel holds from then on. Answers
     /// whether there was no room for it.
-    pub(super) fn add_plus(
+    pub(in crate::mount) fn add_plus(
         &self,
         ino: u64,
         item: &Item,

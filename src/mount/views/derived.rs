@@ -2,16 +2,16 @@
 //!
 //! What is derived stands beside what is stored: a name that a stored directory does not have may be that of a
 //! resource. A derived file's number goes by what it is made of, so what the kernel keeps of it stays right; which
-//! number its name leads to it asks each time ([`invalidation`](super::invalidation)). Whoever asks what only a
+//! number its name leads to it asks each time ([`invalidation`](crate::mount::cache::invalidation)). Whoever asks what only a
 //! rendered file can tell waits in a thread of its own.
 
-use super::attr::{self, FOR_EVER, NOT_AT_ALL};
-use super::inodes::{DerivedKey, Tree, View};
-use super::listing::Item;
-use super::mirror::{Found, GENERATION, Mirror};
-use super::names::Lookup;
-use super::own::Content;
 use crate::derive::{self, DerivedFile, Dir};
+use crate::mount::mirror::{Found, GENERATION, Mirror};
+use crate::mount::views::attr::{self, FOR_EVER, NOT_AT_ALL};
+use crate::mount::views::inodes::{DerivedKey, Tree, View};
+use crate::mount::views::listing::Item;
+use crate::mount::views::names::Lookup;
+use crate::mount::views::own::Content;
 use crate::resource::{Overlay, Owner};
 use crate::tinyfs::ops::{Caller, Restored};
 use crate::tinyfs::{Errno, FsResult, Kind, Name, Node, NodeId, Version};
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 /// What is behind a view of something derived.
 #[derive(Clone)]
-pub(super) enum Shown {
+pub(in crate::mount) enum Shown {
     /// A directory, by its path.
     Dir(Arc<[u8]>, Owner),
     /// A file.
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Shown {
 }
 
 impl Shown {
-    pub(super) fn path(&self) -> &[u8] {
+    pub(in crate::mount) fn path(&self) -> &[u8] {
         match self {
             Shown::Dir(path, _) | Shown::Link(path, _) => path,
             Shown::File(file) => &file.path,
@@ -59,7 +59,7 @@ impl Shown {
 
 /// Where resources show in the live tree.
 #[derive(Default)]
-pub(super) struct Places {
+pub(in crate::mount) struct Places {
     /// Stored directories that show more than is stored.
     dirs: RwLock<FxHashSet<NodeId>>,
     /// The files of resources.
@@ -96,12 +96,12 @@ impl Mirror {
     }
 
     /// Whether a stored directory may show more than is stored.
-    pub(super) fn is_overlaid(&self, dir: NodeId) -> bool {
+    pub(in crate::mount) fn is_overlaid(&self, dir: NodeId) -> bool {
         self.places.dirs.read().contains(&dir)
     }
 
     /// What a name leads to that a stored directory does not have.
-    pub(super) fn lookup_overlay(
+    pub(in crate::mount) fn lookup_overlay(
         &self,
         tree: Tree,
         dir: NodeId,
@@ -122,13 +122,13 @@ impl Mirror {
     }
 
     /// Whether a name in a live directory is that of a resource's directory.
-    pub(super) fn is_overlay(&self, dir: NodeId, name: &Name) -> FsResult<bool> {
+    pub(in crate::mount) fn is_overlay(&self, dir: NodeId, name: &Name) -> FsResult<bool> {
         let view = self.overlaid(Tree::LIVE, dir)?;
         Ok(view.is_some_and(|view| view.registry.overlay(dir, name).is_some()))
     }
 
     /// What a stored directory lists besides what is stored.
-    pub(super) fn overlay_items(
+    pub(in crate::mount) fn overlay_items(
         &self,
         tree: Tree,
         dir: NodeId,
@@ -161,7 +161,7 @@ impl Mirror {
     }
 
     /// Whether a derived directory that the kernel knows is there still.
-    pub(super) fn open_derived_dir(&self, view: View) -> FsResult<()> {
+    pub(in crate::mount) fn open_derived_dir(&self, view: View) -> FsResult<()> {
         match (view, self.inodes.shown(view)) {
             (View::Derived { tree, .. }, Some(Shown::Dir(path, _))) => {
                 self.derived_dir(&*self.derive.view(tree.at)?, &path)?;
@@ -172,7 +172,7 @@ impl Mirror {
     }
 
     /// What a name in a derived directory leads to.
-    pub(super) fn lookup_derived(&self, view: View, name: &Name) -> FsResult<Lookup> {
+    pub(in crate::mount) fn lookup_derived(&self, view: View, name: &Name) -> FsResult<Lookup> {
         let View::Derived { tree, .. } = view else {
             return Err(Errno::ENOTDIR.into());
         };
@@ -190,7 +190,7 @@ impl Mirror {
     }
 
     /// The same, where nobody has to wait for it: what leads there is known, and a file is made.
-    pub(super) fn lookup_at_hand(&self, parent: u64, name: &[u8]) -> Option<Lookup> {
+    pub(in crate::mount) fn lookup_at_hand(&self, parent: u64, name: &[u8]) -> Option<Lookup> {
         let view = self.inodes.view(parent)?;
         let View::Derived { tree, .. } = view else {
             return None;
@@ -214,12 +214,12 @@ impl Mirror {
     }
 
     /// Whether what a stored directory shows besides what is stored can be told at once.
-    pub(super) fn overlay_is_at_hand(&self, tree: Tree, dir: NodeId) -> bool {
+    pub(in crate::mount) fn overlay_is_at_hand(&self, tree: Tree, dir: NodeId) -> bool {
         tree.is_live() && !self.is_overlaid(dir) || self.derive.view_at_hand(tree.at).is_some()
     }
 
     /// Whether a directory can be listed at once.
-    pub(super) fn lists_at_hand(&self, ino: u64) -> bool {
+    pub(in crate::mount) fn lists_at_hand(&self, ino: u64) -> bool {
         match self.inodes.view(ino) {
             Some(View::Node { tree, id }) => self.overlay_is_at_hand(tree, id),
             _ => self.is_at_hand(ino),
@@ -227,7 +227,7 @@ impl Mirror {
     }
 
     /// Whether nothing has to be loaded or rendered for what a number stands for.
-    pub(super) fn is_at_hand(&self, ino: u64) -> bool {
+    pub(in crate::mount) fn is_at_hand(&self, ino: u64) -> bool {
         let Some(view @ View::Derived { tree, .. }) = self.inodes.view(ino) else {
             return true;
         };
@@ -282,7 +282,7 @@ impl Mirror {
     }
 
     /// Something derived that the kernel has a number of, and holds from now on.
-    pub(super) fn derived_again(&self, view: View) -> FsResult<Found> {
+    pub(in crate::mount) fn derived_again(&self, view: View) -> FsResult<Found> {
         let shown = self.inodes.shown(view).ok_or(Errno::ESTALE)?;
         let node = self.derived_node(&shown, 0)?;
         let number = self.inodes.hold_derived(view, shown);
@@ -295,7 +295,11 @@ impl Mirror {
     }
 
     /// What `stat` tells of something derived: of a file only when it is made.
-    pub(super) fn derived_attr(&self, ino: u64, view: View) -> FsResult<(FileAttr, Duration)> {
+    pub(in crate::mount) fn derived_attr(
+        &self,
+        ino: u64,
+        view: View,
+    ) -> FsResult<(FileAttr, Duration)> {
         let mut shown = self.inodes.shown(view).ok_or(Errno::ESTALE)?;
         if let (View::Derived { tree, .. }, Shown::Dir(path, owner)) = (view, &mut shown)
             && tree.is_live()
@@ -358,13 +362,13 @@ impl Mirror {
     }
 
     /// The node of something derived, without making it.
-    pub(super) fn derived_itself(&self, view: View) -> FsResult<Node> {
+    pub(in crate::mount) fn derived_itself(&self, view: View) -> FsResult<Node> {
         let shown = self.inodes.shown(view).ok_or(Errno::ESTALE)?;
         self.derived_node(&shown, 0)
     }
 
     /// What a derived directory lists.
-    pub(super) fn derived_items(&self, view: View) -> FsResult<Vec<Item>> {
+    pub(in crate::mount) fn derived_items(&self, view: View) -> FsResult<Vec<Item>> {
         let (View::Derived { tree, .. }, Some(Shown::Dir(path, _))) =
             (view, self.inodes.shown(view))
         else {
@@ -385,7 +389,7 @@ impl Mirror {
     }
 
     /// Opens a derived file, which is made for it.
-    pub(super) fn open_derived(&self, view: View) -> FsResult<u64> {
+    pub(in crate::mount) fn open_derived(&self, view: View) -> FsResult<u64> {
         match self.inodes.shown(view) {
             Some(Shown::File(file)) => {
                 let made = self.derive.render(&file)?;
@@ -397,12 +401,12 @@ impl Mirror {
     }
 
     /// Whether what a number stands for is derived: to answer may take long.
-    pub(super) fn is_derived(&self, ino: u64) -> bool {
+    pub(in crate::mount) fn is_derived(&self, ino: u64) -> bool {
         matches!(self.inodes.view(ino), Some(View::Derived { .. }))
     }
 
     /// What derived files tell of themselves.
-    pub(super) fn derived_xattr(
+    pub(in crate::mount) fn derived_xattr(
         &self,
         caller: &Caller,
         view: View,
@@ -439,7 +443,7 @@ impl Mirror {
     }
 
     /// The names of these attributes.
-    pub(super) fn list_derived_xattrs(&self, view: View) -> Vec<u8> {
+    pub(in crate::mount) fn list_derived_xattrs(&self, view: View) -> Vec<u8> {
         match self.inodes.shown(view) {
             Some(Shown::File(_)) => [KIND, RECIPE, INPUTS, ROWS, TOOK]
                 .map(|name| [name, b"\0"].concat())
@@ -449,7 +453,7 @@ impl Mirror {
     }
 
     /// A name in a live directory was made, moved or removed.
-    pub(super) fn name_changed(self: &Arc<Mirror>, dir: NodeId, name: &Name) {
+    pub(in crate::mount) fn name_changed(self: &Arc<Mirror>, dir: NodeId, name: &Name) {
         let kind = || {
             let text = std::str::from_utf8(name.as_bytes()).ok();
             text.is_some_and(|text| self.derive.kinds().find(text).is_ok())
@@ -466,7 +470,7 @@ impl Mirror {
     }
 
     /// The content of a live file was changed.
-    pub(super) fn content_changed(self: &Arc<Mirror>, id: NodeId) {
+    pub(in crate::mount) fn content_changed(self: &Arc<Mirror>, id: NodeId) {
         if self.places.files.read().contains(&id) {
             self.look_again();
         }
@@ -474,7 +478,7 @@ impl Mirror {
 
     /// Looks where resources show now, in a thread of its own, since names are invalidated then. There is
     /// one such thread at most: what comes while it looks has it look once more.
-    pub(super) fn look_again(self: &Arc<Mirror>) {
+    pub(in crate::mount) fn look_again(self: &Arc<Mirror>) {
         let before = self.places.looking.swap(AGAIN, Ordering::AcqRel);
         if before != IDLE {
             return;
@@ -505,7 +509,7 @@ impl Mirror {
     }
 
     /// Looks where resources show now.
-    pub(super) fn look(&self) {
+    pub(in crate::mount) fn look(&self) {
         let view = match self.derive.view(Version::NOW) {
             Ok(view) => view,
             Err(error) => return tracing::warn!("the resources cannot be read: {error}"),

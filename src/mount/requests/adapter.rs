@@ -1,12 +1,12 @@
-//! The file system that `fuser` serves: each request is one call of the [`Mirror`](super::mirror::Mirror)
-//! and one reply ([`answers`](super::answers)). [`dispatch`](super::dispatch) says which thread makes it.
+//! The file system that `fuser` serves: each request is one call of the [`Mirror`](crate::mount::mirror::Mirror)
+//! and one reply ([`answers`](crate::mount::requests::answers)). [`dispatch`](crate::mount::requests::dispatch) says which thread makes it.
 
-use super::attr::{FOR_EVER, file_type};
-use super::dispatch::{Adapter, Length, Write, key_of};
-use super::files::{NewAttr, writes};
-use super::listing::Item;
-use super::mirror::caller;
-use super::requests::Op;
+use crate::mount::mirror::caller;
+use crate::mount::requests::Op;
+use crate::mount::requests::dispatch::{Adapter, Length, Write, key_of};
+use crate::mount::views::attr::{FOR_EVER, file_type};
+use crate::mount::views::files::{NewAttr, writes};
+use crate::mount::views::listing::Item;
 use crate::tinyfs::{Errno, NodeId};
 use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, INodeNo,
@@ -26,7 +26,7 @@ const MAX_WRITE: u32 = 1 << 20;
 /// How many requests of read-ahead and the like the kernel may have under way.
 const MAX_BACKGROUND: u16 = 64;
 /// Open files need no state: all that is asked of them names the node.
-pub(super) const NO_HANDLE: FileHandle = FileHandle(0);
+pub(in crate::mount) const NO_HANDLE: FileHandle = FileHandle(0);
 const MAX_NAME: u32 = crate::tinyfs::MAX_NAME as u32;
 
 /// What is asked of the kernel, as far as it offers it. Of the rest:

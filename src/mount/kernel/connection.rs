@@ -5,7 +5,7 @@
 //! all pending and later requests, whatever state the daemon is in. Root may abort all connections,
 //! other users their own. If fusectl is not mounted, root mounts it where no path leads.
 
-use super::{Mount, MountError};
+use crate::mount::{Mount, MountError};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, write};

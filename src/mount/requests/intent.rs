@@ -32,7 +32,7 @@ enum Call {
 }
 
 /// Returns whether a thread is in a system call that removes a directory. The thread waits for our reply.
-pub(super) fn removes_directory(thread: u32) -> bool {
+pub(in crate::mount) fn removes_directory(thread: u32) -> bool {
     if thread == 0 || !shows_our_processes() {
         return false;
     }

@@ -5,9 +5,9 @@ use fuser::{FileAttr, FileType, INodeNo, TimeOrNow};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long the kernel may keep what cannot change behind its back.
-pub(super) const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+pub(in crate::mount) const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// How long it may keep what can.
-pub(super) const NOT_AT_ALL: Duration = Duration::ZERO;
+pub(in crate::mount) const NOT_AT_ALL: Duration = Duration::ZERO;
 
 /// The block size that programs are advised to read and write by.
 const BLOCK_SIZE: u32 = 128 << 10;
@@ -15,7 +15,7 @@ const BLOCK_SIZE: u32 = 128 << 10;
 const STAT_BLOCK: u64 = 512;
 
 /// What `stat` tells of a node under the number `ino`.
-pub(super) fn file_attr(ino: u64, node: &Node) -> FileAttr {
+pub(in crate::mount) fn file_attr(ino: u64, node: &Node) -> FileAttr {
     FileAttr {
         ino: INodeNo(ino),
         size: node.size,
@@ -36,7 +36,7 @@ pub(super) fn file_attr(ino: u64, node: &Node) -> FileAttr {
 }
 
 /// What tells the kernel that there is no such name, and that it may remember that.
-pub(super) fn no_entry() -> FileAttr {
+pub(in crate::mount) fn no_entry() -> FileAttr {
     FileAttr {
         ino: INodeNo(0),
         size: 0,
@@ -56,7 +56,7 @@ pub(super) fn no_entry() -> FileAttr {
     }
 }
 
-pub(super) fn file_type(kind: Kind) -> FileType {
+pub(in crate::mount) fn file_type(kind: Kind) -> FileType {
     match kind {
         Kind::File => FileType::RegularFile,
         Kind::Directory => FileType::Directory,
@@ -69,7 +69,7 @@ pub(super) fn file_type(kind: Kind) -> FileType {
 }
 
 /// The kind that `mknod` asks for by the file type in `mode`.
-pub(super) fn kind_of_mode(mode: u32) -> Result<Kind, FsError> {
+pub(in crate::mount) fn kind_of_mode(mode: u32) -> Result<Kind, FsError> {
     match mode & libc::S_IFMT {
         libc::S_IFREG | 0 => Ok(Kind::File),
         libc::S_IFIFO => Ok(Kind::Fifo),
@@ -82,18 +82,18 @@ pub(super) fn kind_of_mode(mode: u32) -> Result<Kind, FsError> {
 }
 
 /// The permission bits of a new node.
-pub(super) fn new_mode(mode: u32, umask: u32) -> u16 {
+pub(in crate::mount) fn new_mode(mode: u32, umask: u32) -> u16 {
     permissions(mode & !umask)
 }
 
 /// The permission bits in `mode`.
-pub(super) fn permissions(mode: u32) -> u16 {
+pub(in crate::mount) fn permissions(mode: u32) -> u16 {
     (mode & 0o7777) as u16 // 12 bits fit
 }
 
 /// A time that `setattr` brings. `fuser` 0.18 hands down times before 1970 with the nanoseconds
 /// counted backwards; here they count forward again.
-pub(super) fn time(time: TimeOrNow, now: Time) -> Time {
+pub(in crate::mount) fn time(time: TimeOrNow, now: Time) -> Time {
     match time {
         TimeOrNow::Now => now,
         TimeOrNow::SpecificTime(time) => match time.duration_since(UNIX_EPOCH) {
@@ -107,7 +107,7 @@ pub(super) fn time(time: TimeOrNow, now: Time) -> Time {
 }
 
 /// The present moment.
-pub(super) fn now() -> Time {
+pub(in crate::mount) fn now() -> Time {
     SystemTime::now().into()
 }
 

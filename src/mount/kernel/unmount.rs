@@ -1,7 +1,8 @@
 //! Changing and unmounting what is mounted, and clearing away what a program that died has left.
 
-use super::table::{at, place};
-use super::{FILE_SYSTEM, MountError, Rules, device, fusermount};
+use crate::mount::kernel::mounts::{at, place};
+use crate::mount::kernel::{device, fusermount};
+use crate::mount::{FILE_SYSTEM, MountError, Rules};
 use rustix::io::Errno;
 use std::path::Path;
 

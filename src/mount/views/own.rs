@@ -10,10 +10,10 @@
 //! In: views of these files. Out: their attributes and bytes. Holds always: they are for the user of the
 //! daemon alone; what one reader of an open file sees is of one moment.
 
-use super::inodes::{Own, View};
-use super::mirror::Mirror;
-use super::requests::Activity;
 use crate::derive::Cached;
+use crate::mount::mirror::Mirror;
+use crate::mount::requests::Activity;
+use crate::mount::views::inodes::{Own, View};
 use crate::tinyfs::{Errno, FsError, FsResult, Kind, Node, NodeId, Time, describe};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -23,13 +23,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// The hidden name in the root.
-pub(super) const OWN: &[u8] = b".pond";
+pub(in crate::mount) const OWN: &[u8] = b".pond";
 
 impl Own {
     /// The files in it.
-    pub(super) const FILES: [Own; 4] = [Own::Status, Own::Metrics, Own::Errors, Own::Sync];
+    pub(in crate::mount) const FILES: [Own; 4] =
+        [Own::Status, Own::Metrics, Own::Errors, Own::Sync];
 
-    pub(super) fn name(self) -> &'static [u8] {
+    pub(in crate::mount) fn name(self) -> &'static [u8] {
         match self {
             Own::Dir => OWN,
             Own::Status => b"status",
@@ -40,21 +41,21 @@ impl Own {
     }
 
     /// What a name in `.pond` leads to.
-    pub(super) fn named(name: &[u8]) -> Option<Own> {
+    pub(in crate::mount) fn named(name: &[u8]) -> Option<Own> {
         Own::FILES.into_iter().find(|own| own.name() == name)
     }
 }
 
 /// What readers of files see that are none of the tree's: as it was when they opened them.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(in crate::mount) struct Opened {
     open: Mutex<FxHashMap<u64, Content>>,
     next: AtomicU64,
 }
 
 /// The content of such a file.
 #[derive(Clone, Debug)]
-pub(super) enum Content {
+pub(in crate::mount) enum Content {
     Text(Arc<[u8]>),
     Derived(Arc<Cached>),
 }
@@ -70,13 +71,13 @@ impl Default for Opened {
 }
 
 impl Opened {
-    pub(super) fn open(&self, content: Content) -> u64 {
+    pub(in crate::mount) fn open(&self, content: Content) -> u64 {
         let handle = self.next.fetch_add(1, Ordering::Relaxed);
         self.open.lock().insert(handle, content);
         handle
     }
 
-    pub(super) fn close(&self, handle: u64) {
+    pub(in crate::mount) fn close(&self, handle: u64) {
         self.open.lock().remove(&handle);
     }
 }
@@ -128,7 +129,7 @@ impl Mirror {
     }
 
     /// The made-up node of a file.
-    pub(super) fn own_node(&self, own: Own) -> FsResult<Node> {
+    pub(in crate::mount) fn own_node(&self, own: Own) -> FsResult<Node> {
         let now = Time::from(SystemTime::now());
         let root = self.pond.node(crate::tinyfs::Version::NOW, NodeId::ROOT)?;
         let (kind, mode, nlink, size) = match own {
@@ -152,7 +153,7 @@ impl Mirror {
     }
 
     /// Opens a file for whoever reads it.
-    pub(super) fn open_own(&self, own: Own, writes: bool) -> FsResult<u64> {
+    pub(in crate::mount) fn open_own(&self, own: Own, writes: bool) -> FsResult<u64> {
         match (own, writes) {
             (Own::Dir, _) => Err(Errno::EISDIR.into()),
             (Own::Status | Own::Metrics | Own::Errors, true) => Err(Errno::EROFS.into()),
@@ -162,7 +163,12 @@ impl Mirror {
     }
 
     /// Reads a file by the handle that it was opened with.
-    pub(super) fn read_opened(&self, handle: u64, offset: u64, size: u32) -> FsResult<Vec<u8>> {
+    pub(in crate::mount) fn read_opened(
+        &self,
+        handle: u64,
+        offset: u64,
+        size: u32,
+    ) -> FsResult<Vec<u8>> {
         let content = self.opened.open.lock().get(&handle).cloned();
         let text = match content.ok_or(Errno::ESTALE)? {
             Content::Text(text) => text,
@@ -176,7 +182,7 @@ impl Mirror {
     }
 
     /// Whether a number stands for one of these files, and which.
-    pub(super) fn own(&self, ino: u64) -> Option<Own> {
+    pub(in crate::mount) fn own(&self, ino: u64) -> Option<Own> {
         match self.inodes.view(ino) {
             Some(View::Own(own)) => Some(own),
             _ => None,
@@ -184,7 +190,7 @@ impl Mirror {
     }
 
     /// What is written to `sync` makes a version.
-    pub(super) fn write_own(&self, own: Own) -> FsResult<()> {
+    pub(in crate::mount) fn write_own(&self, own: Own) -> FsResult<()> {
         match own {
             Own::Sync => self.pond.sync().map(drop).map_err(FsError::store),
             _ => Err(Errno::EROFS.into()),

@@ -1,9 +1,9 @@
 //! Content and attributes of files.
 
-use super::attr::{self, permissions};
-use super::groups;
-use super::inodes::{Own, View};
-use super::mirror::{self, Mirror};
+use crate::mount::mirror::{self, Mirror};
+use crate::mount::requests::groups;
+use crate::mount::views::attr::{self, permissions};
+use crate::mount::views::inodes::{Own, View};
 use crate::tinyfs::ops::{Caller, Seek, SetAttr};
 use crate::tinyfs::{Errno, FsResult, Node, NodeId, Version};
 use fuser::{FileAttr, OpenAccMode, OpenFlags, TimeOrNow, WriteFlags};
@@ -21,23 +21,23 @@ const CUT_AT_ONCE: u64 = 16 << 20;
 
 /// What `setattr` is to change.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct NewAttr {
-    pub(super) mode: Option<u32>,
-    pub(super) uid: Option<u32>,
-    pub(super) gid: Option<u32>,
-    pub(super) size: Option<u64>,
-    pub(super) atime: Option<TimeOrNow>,
-    pub(super) mtime: Option<TimeOrNow>,
+pub(in crate::mount) struct NewAttr {
+    pub(in crate::mount) mode: Option<u32>,
+    pub(in crate::mount) uid: Option<u32>,
+    pub(in crate::mount) gid: Option<u32>,
+    pub(in crate::mount) size: Option<u64>,
+    pub(in crate::mount) atime: Option<TimeOrNow>,
+    pub(in crate::mount) mtime: Option<TimeOrNow>,
 }
 
 /// Whether a file is opened to change it.
-pub(super) fn writes(flags: OpenFlags) -> bool {
+pub(in crate::mount) fn writes(flags: OpenFlags) -> bool {
     flags.acc_mode() != OpenAccMode::O_RDONLY || flags.0 & libc::O_TRUNC != 0
 }
 
 impl Mirror {
     /// Opens a file: for the past, only to read it. Answers a handle, where it is one of the pond's own.
-    pub(super) fn open(&self, ino: u64, flags: OpenFlags) -> FsResult<Option<u64>> {
+    pub(in crate::mount) fn open(&self, ino: u64, flags: OpenFlags) -> FsResult<Option<u64>> {
         let reads = !writes(flags);
         match (self.view(ino)?, reads) {
             (View::Own(own), reads) => self.open_own(own, !reads).map(Some),
@@ -54,7 +54,7 @@ impl Mirror {
     }
 
     /// A file is closed by the last who had it open with these flags.
-    pub(super) fn release(self: &Arc<Mirror>, ino: u64, flags: OpenFlags) {
+    pub(in crate::mount) fn release(self: &Arc<Mirror>, ino: u64, flags: OpenFlags) {
         if let Some(id) = self.inodes.view(ino).and_then(View::as_live)
             && writes(flags)
         {
@@ -64,33 +64,33 @@ impl Mirror {
     }
 
     /// A file is synced.
-    pub(super) fn synced(&self, ino: u64) {
+    pub(in crate::mount) fn synced(&self, ino: u64) {
         if let Some(id) = self.inodes.view(ino).and_then(View::as_live) {
             self.pond.synced(id);
         }
     }
 
     /// Whether a close of a file makes a version, for which its caller waits.
-    pub(super) fn commits_on_close(&self, ino: u64) -> bool {
+    pub(in crate::mount) fn commits_on_close(&self, ino: u64) -> bool {
         let live = self.inodes.view(ino).and_then(View::as_live);
         live.is_some_and(|id| self.pond.commits_on_close(id))
     }
 
     /// Makes a version.
-    pub(super) fn commit(&self) -> FsResult<()> {
+    pub(in crate::mount) fn commit(&self) -> FsResult<()> {
         Ok(self.pond.sync().map(drop)?)
     }
 
     /// Whether a file has so many bytes in `range` that to cut or to copy them takes long: by what is
     /// known at once, which are not the extents.
-    pub(super) fn has_much(&self, ino: u64, range: Range<u64>) -> bool {
+    pub(in crate::mount) fn has_much(&self, ino: u64, range: Range<u64>) -> bool {
         let node = self
             .node_of(ino)
             .and_then(|(at, id)| self.pond.node(at, id));
         node.is_ok_and(|node| node.size.min(range.end).saturating_sub(range.start) > CUT_AT_ONCE)
     }
 
-    pub(super) fn read(&self, ino: u64, offset: u64, size: u32) -> FsResult<Vec<u8>> {
+    pub(in crate::mount) fn read(&self, ino: u64, offset: u64, size: u32) -> FsResult<Vec<u8>> {
         let (at, id) = self.node_of(ino)?;
         self.pond.read(at, id, offset, u64::from(size))
     }
@@ -98,7 +98,7 @@ impl Mirror {
     /// Writes to a live file, and calls `done` when there is memory for the next write. The kernel
     /// tells by a flag whether the set-id bits go. (Of file capabilities it takes care itself, here and
     /// wherever content or owner change.)
-    pub(super) fn write_then(
+    pub(in crate::mount) fn write_then(
         &self,
         caller: &Caller,
         ino: u64,
@@ -119,7 +119,12 @@ impl Mirror {
     }
 
     /// Changes attributes. Of what is cut, no page may be pushed meanwhile.
-    pub(super) fn setattr(&self, caller: &Caller, ino: u64, new: &NewAttr) -> FsResult<FileAttr> {
+    pub(in crate::mount) fn setattr(
+        &self,
+        caller: &Caller,
+        ino: u64,
+        new: &NewAttr,
+    ) -> FsResult<FileAttr> {
         // To cut it, as whoever writes to it from a shell does, changes nothing.
         if self.own(ino) == Some(Own::Sync) && new.mode.is_none() && new.uid.is_none() {
             return Ok(attr::file_attr(ino, &self.own_node(Own::Sync)?));
@@ -148,7 +153,7 @@ impl Mirror {
         Ok(attr::file_attr(id.0, &node))
     }
 
-    pub(super) fn fallocate(
+    pub(in crate::mount) fn fallocate(
         &self,
         caller: &Caller,
         ino: u64,
@@ -178,7 +183,7 @@ impl Mirror {
     }
 
     /// Copies between two live files; for others the kernel reads and writes.
-    pub(super) fn copy(
+    pub(in crate::mount) fn copy(
         &self,
         caller: &Caller,
         (from, from_offset): (u64, u64),
@@ -194,7 +199,7 @@ impl Mirror {
         Ok(u32::try_from(copied).map_err(|_| Errno::EOVERFLOW)?)
     }
 
-    pub(super) fn seek(&self, ino: u64, offset: i64, whence: i32) -> FsResult<i64> {
+    pub(in crate::mount) fn seek(&self, ino: u64, offset: i64, whence: i32) -> FsResult<i64> {
         let (at, id) = self.node_of(ino)?;
         let what = match whence {
             libc::SEEK_DATA => Seek::Data,
@@ -224,7 +229,7 @@ impl Mirror {
     }
 
     /// Who changes a file, and whether its group is one of theirs.
-    pub(super) fn changer(&self, (uid, gid): (u32, u32), pid: u32, ino: u64) -> Caller {
+    pub(in crate::mount) fn changer(&self, (uid, gid): (u32, u32), pid: u32, ino: u64) -> Caller {
         let caller = mirror::caller(uid, gid);
         if uid == 0 {
             return caller;

@@ -16,8 +16,8 @@
 //! [`Pond::write_then`]: crate::pond::Pond::write_then
 //! [`Pond::fsync_then`]: crate::pond::Pond::fsync_then
 
-use super::mirror::Mirror;
-use super::requests::{Op, Pending, Pool};
+use crate::mount::mirror::Mirror;
+use crate::mount::requests::{Op, Pending, Pool};
 use crate::tinyfs::ops::Caller;
 use fuser::{INodeNo, ReplyEmpty, ReplyWrite, Request, WriteFlags};
 use rustc_hash::FxHasher;
@@ -33,8 +33,8 @@ const MAX_QUEUED: u64 = 32 << 20;
 
 /// The file system that `fuser` serves.
 #[derive(Clone)]
-pub(super) struct Adapter {
-    pub(super) mirror: Arc<Mirror>,
+pub(in crate::mount) struct Adapter {
+    pub(in crate::mount) mirror: Arc<Mirror>,
     pools: Arc<Pools>,
 }
 
@@ -48,13 +48,13 @@ struct Pools {
 
 /// How long a change may keep others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Length {
+pub(in crate::mount) enum Length {
     Short,
     Long,
 }
 
 impl Adapter {
-    pub(super) fn new(mirror: Arc<Mirror>) -> Adapter {
+    pub(in crate::mount) fn new(mirror: Arc<Mirror>) -> Adapter {
         let pools = Pools {
             changes: Pool::new("changes", 1),
             commits: Pool::new("commits", 1),
@@ -67,7 +67,7 @@ impl Adapter {
         }
     }
 
-    pub(super) fn receive<R>(
+    pub(in crate::mount) fn receive<R>(
         &self,
         op: Op,
         request: &Request,
@@ -79,7 +79,11 @@ impl Adapter {
 
     /// Serves a change: in this thread if it is short and no long one is under way, else in the
     /// thread for changes, in the order of their coming.
-    pub(super) fn change(&self, length: Length, serve: impl FnOnce(&Adapter) + Send + 'static) {
+    pub(in crate::mount) fn change(
+        &self,
+        length: Length,
+        serve: impl FnOnce(&Adapter) + Send + 'static,
+    ) {
         if length == Length::Short
             && let Some(_short) = self.mirror.pond.try_enter_change()
         {
@@ -98,7 +102,7 @@ impl Adapter {
 
     /// The same, of a change of names in a directory. Names of versions are made and removed in the
     /// thread for commits.
-    pub(super) fn change_names(
+    pub(in crate::mount) fn change_names(
         &self,
         parent: INodeNo,
         serve: impl FnOnce(&Adapter) + Send + 'static,
@@ -110,14 +114,14 @@ impl Adapter {
     }
 
     /// Serves what makes a version.
-    pub(super) fn commit(&self, serve: impl FnOnce(&Adapter) + Send + 'static) {
+    pub(in crate::mount) fn commit(&self, serve: impl FnOnce(&Adapter) + Send + 'static) {
         let own = self.clone();
         self.pools.commits.run(None, move || serve(&own));
     }
 
     /// Serves what has to load resources or to render: in this thread where all that is needed is
     /// `at_hand`, else in the pool. What has the same key is served one after another.
-    pub(super) fn derive(
+    pub(in crate::mount) fn derive(
         &self,
         at_hand: bool,
         key: u64,
@@ -130,13 +134,13 @@ impl Adapter {
         self.pools.derive.run(Some(key), move || serve(&own));
     }
 
-    pub(super) fn changer(&self, req: &Request, ino: INodeNo) -> Caller {
+    pub(in crate::mount) fn changer(&self, req: &Request, ino: INodeNo) -> Caller {
         let ids = (req.uid(), req.gid());
         self.mirror.changer(ids, req.pid(), ino.0)
     }
 
     /// Serves a write. Nothing is copied unless it has to wait for a long change.
-    pub(super) fn serve_write(
+    pub(in crate::mount) fn serve_write(
         &self,
         caller: Caller,
         write: Write,
@@ -162,7 +166,7 @@ impl Adapter {
     }
 
     /// Replies when the flush ends, from whatever thread makes it.
-    pub(super) fn flush_then(&self, reply: Pending<ReplyEmpty>) {
+    pub(in crate::mount) fn flush_then(&self, reply: Pending<ReplyEmpty>) {
         if let Some(own) = self.mirror.own(reply.ino()) {
             return self.commit(move |adapter| {
                 let written = adapter.mirror.write_own(own);
@@ -181,13 +185,13 @@ impl Adapter {
 
 /// A write, but for its data.
 #[derive(Clone, Copy)]
-pub(super) struct Write {
-    pub(super) offset: u64,
-    pub(super) flags: WriteFlags,
+pub(in crate::mount) struct Write {
+    pub(in crate::mount) offset: u64,
+    pub(in crate::mount) flags: WriteFlags,
 }
 
 /// The key of a look-up in the pool: the same name is looked up once at a time.
-pub(super) fn key_of(parent: INodeNo, name: &OsStr) -> u64 {
+pub(in crate::mount) fn key_of(parent: INodeNo, name: &OsStr) -> u64 {
     let mut hasher = FxHasher::default();
     (parent.0, name).hash(&mut hasher);
     hasher.finish()

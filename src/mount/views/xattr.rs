@@ -3,8 +3,8 @@
 //! `user.`, `trusted.` and `security.` are stored. `user.pond.` belongs to the pond: nobody sets
 //! those. There are no access control lists, so `system.` is not supported.
 
-use super::inodes::View;
-use super::mirror::Mirror;
+use crate::mount::mirror::Mirror;
+use crate::mount::views::inodes::View;
 use crate::tinyfs::ops::{Caller, SetXattr};
 use crate::tinyfs::{AttrName, Errno, FsResult, NameError};
 use bytes::Bytes;
@@ -24,7 +24,12 @@ const SELINUX: &[u8] = b"security.selinux";
 const BOTH: i32 = libc::XATTR_CREATE | libc::XATTR_REPLACE;
 
 impl Mirror {
-    pub(super) fn xattr(&self, caller: &Caller, ino: u64, name: &[u8]) -> FsResult<Bytes> {
+    pub(in crate::mount) fn xattr(
+        &self,
+        caller: &Caller,
+        ino: u64,
+        name: &[u8],
+    ) -> FsResult<Bytes> {
         let view = self.view(ino)?;
         if let View::Derived { .. } = view {
             return self.derived_xattr(caller, view, name);
@@ -45,7 +50,7 @@ impl Mirror {
     }
 
     /// The names, each with a NUL behind it.
-    pub(super) fn list_xattrs(&self, caller: &Caller, ino: u64) -> FsResult<Vec<u8>> {
+    pub(in crate::mount) fn list_xattrs(&self, caller: &Caller, ino: u64) -> FsResult<Vec<u8>> {
         let mut list = Vec::new();
         let view = self.view(ino)?;
         if let View::Derived { .. } = view {
@@ -63,7 +68,7 @@ impl Mirror {
         Ok(list)
     }
 
-    pub(super) fn set_xattr(
+    pub(in crate::mount) fn set_xattr(
         &self,
         caller: &Caller,
         ino: u64,
@@ -83,7 +88,12 @@ impl Mirror {
         self.pond.set_xattr(caller, id, &name, value, mode)
     }
 
-    pub(super) fn remove_xattr(&self, caller: &Caller, ino: u64, name: &[u8]) -> FsResult<()> {
+    pub(in crate::mount) fn remove_xattr(
+        &self,
+        caller: &Caller,
+        ino: u64,
+        name: &[u8],
+    ) -> FsResult<()> {
         let id = self.live(ino)?;
         self.pond.remove_xattr(caller, id, &settable(name)?)
     }

@@ -4,18 +4,18 @@
 //! along. A file's goes by its name in its directory: editors put a new file in the place of the old one.
 //! Numbers are what versions are; all else that names one is a link to the number.
 
-use super::inodes::{NameKey, Subject, Tree, View};
-use super::mirror::Mirror;
+use crate::mount::mirror::Mirror;
+use crate::mount::views::inodes::{NameKey, Subject, Tree, View};
 use crate::pond::{Edit, Reference, Tag};
 use crate::tinyfs::{Errno, FsError, FsResult, Kind, Name, Node, NodeId, Version};
 
 /// The hidden name.
-pub(super) const VERSIONS: &[u8] = b"@version";
+pub(in crate::mount) const VERSIONS: &[u8] = b"@version";
 /// The link to the newest version.
-pub(super) const LATEST: &[u8] = b"latest";
+pub(in crate::mount) const LATEST: &[u8] = b"latest";
 
 /// Whether a name says something about versions, and so cannot be given to anything.
-pub(super) fn is_reserved(name: &[u8]) -> bool {
+pub(in crate::mount) fn is_reserved(name: &[u8]) -> bool {
     name.ends_with(VERSIONS)
 }
 
@@ -24,7 +24,7 @@ const MAX_ENDING: usize = 64;
 
 /// The file whose versions a name stands for: `report.csv` of `report.csv@version`. The name itself may be longer than
 /// a file's: FUSE takes names of up to 1,024 bytes.
-pub(super) fn file_of(name: &[u8]) -> Option<Name> {
+pub(in crate::mount) fn file_of(name: &[u8]) -> Option<Name> {
     Name::new(name.strip_suffix(VERSIONS)?).ok()
 }
 
@@ -38,19 +38,19 @@ fn extension(name: &Name) -> &[u8] {
 }
 
 /// What `@version` of something holds.
-pub(super) struct Contents {
+pub(in crate::mount) struct Contents {
     /// The versions that are listed, oldest first, with the node that each is.
-    pub(super) edits: Vec<Edit>,
+    pub(in crate::mount) edits: Vec<Edit>,
     /// Names of versions.
-    pub(super) tags: Vec<Tag>,
+    pub(in crate::mount) tags: Vec<Tag>,
     /// What each name ends in.
-    pub(super) extension: Box<[u8]>,
+    pub(in crate::mount) extension: Box<[u8]>,
 }
 
 impl Mirror {
     /// What a name leads to in the `@version` of `of`. A version that is not listed, since it changed
     /// nothing there, is found as well.
-    pub(super) fn version_named(
+    pub(in crate::mount) fn version_named(
         &self,
         tree: Tree,
         of: Subject,
@@ -146,7 +146,7 @@ impl Mirror {
     }
 
     /// All that `@version` of something lists.
-    pub(super) fn versions_of(&self, tree: Tree, of: Subject) -> FsResult<Contents> {
+    pub(in crate::mount) fn versions_of(&self, tree: Tree, of: Subject) -> FsResult<Contents> {
         let mut tags = self.pond.tags()?;
         tags.retain(|tag| tag.version <= tree.at);
         let mut there = Vec::new();
@@ -167,7 +167,7 @@ impl Mirror {
     }
 
     /// The file `name` of a directory, if it is or ever was one.
-    pub(super) fn file_subject(
+    pub(in crate::mount) fn file_subject(
         &self,
         tree: Tree,
         dir: NodeId,
@@ -184,7 +184,7 @@ impl Mirror {
     }
 
     /// The made-up node of `@version`.
-    pub(super) fn versions_node(&self, tree: Tree, of: Subject) -> FsResult<Node> {
+    pub(in crate::mount) fn versions_node(&self, tree: Tree, of: Subject) -> FsResult<Node> {
         let (shown, mode, newest) = match of {
             Subject::Dir(dir) => {
                 let node = self.pond.node(tree.at, dir)?;
@@ -226,7 +226,12 @@ impl Mirror {
     }
 
     /// The made-up node of a link to a version.
-    pub(super) fn ref_node(&self, tree: Tree, of: Subject, target: Version) -> FsResult<Node> {
+    pub(in crate::mount) fn ref_node(
+        &self,
+        tree: Tree,
+        of: Subject,
+        target: Version,
+    ) -> FsResult<Node> {
         let itself = self.versions_node(tree, of)?;
         let info = self.pond.version(target)?.ok_or(Errno::ENOENT)?;
         let mut text = target.to_string().into_bytes();
@@ -252,7 +257,7 @@ impl Mirror {
     }
 
     /// Names the newest version, which is made of everything until now.
-    pub(super) fn tag(&self, of: Subject, name: &[u8]) -> FsResult<Tag> {
+    pub(in crate::mount) fn tag(&self, of: Subject, name: &[u8]) -> FsResult<Tag> {
         if of != Subject::Dir(NodeId::ROOT) {
             return Err(Errno::EPERM.into());
         }
@@ -261,7 +266,7 @@ impl Mirror {
     }
 
     /// Takes the name of a version back.
-    pub(super) fn untag(&self, of: Subject, name: &[u8]) -> FsResult<()> {
+    pub(in crate::mount) fn untag(&self, of: Subject, name: &[u8]) -> FsResult<()> {
         let text = std::str::from_utf8(name).map_err(|_| Errno::ENOENT)?;
         if of != Subject::Dir(NodeId::ROOT) {
             return Err(Errno::EPERM.into());

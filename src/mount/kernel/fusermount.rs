@@ -1,6 +1,6 @@
 //! Mounting and unmounting as anybody but root: `fusermount3`, which is set-user-id root.
 
-use super::{MountError, MountOptions};
+use crate::mount::{MountError, MountOptions};
 use rustix::io::{Errno, IoSliceMut};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use std::ffi::{OsStr, OsString};
@@ -15,7 +15,7 @@ use std::process::{Command, Output, Stdio};
 const PROGRAM: &str = "fusermount3";
 
 /// Mounts `source` at `mountpoint` and answers the connection to the kernel.
-pub(super) fn mount(
+pub(in crate::mount) fn mount(
     source: &Path,
     mountpoint: &Path,
     options: &MountOptions,
@@ -44,7 +44,7 @@ pub(super) fn mount(
 }
 
 /// Unmounts what this user mounted at `mountpoint`.
-pub(super) fn unmount(mountpoint: &Path, lazy: bool) -> Result<(), MountError> {
+pub(in crate::mount) fn unmount(mountpoint: &Path, lazy: bool) -> Result<(), MountError> {
     let output = Command::new(PROGRAM)
         .arg(if lazy { "-uz" } else { "-u" })
         .args([OsStr::new("--"), mountpoint.as_os_str()])

@@ -4,7 +4,7 @@
 //! `user.pond.error` of a file. Holds always: the last [`KEPT`] are there; a path is looked for when
 //! somebody reads them, not when an operation waits.
 
-use super::inodes::View;
+use crate::mount::views::inodes::View;
 use crate::pond::Pond;
 use crate::tinyfs::{Errno, FsError, NodeId, Time, Version, describe};
 use parking_lot::Mutex;
@@ -27,7 +27,7 @@ struct Failure {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Errors(Mutex<Kept>);
+pub(in crate::mount) struct Errors(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -38,7 +38,7 @@ struct Kept {
 
 impl Errors {
     /// Notes a failure, if it is the pond's.
-    pub(super) fn note(
+    pub(in crate::mount) fn note(
         &self,
         op: &'static str,
         view: Option<View>,
@@ -65,12 +65,12 @@ impl Errors {
         });
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(in crate::mount) fn count(&self) -> u64 {
         self.0.lock().count
     }
 
     /// Why the last operation on a node at a version failed, if one did.
-    pub(super) fn of(&self, at: Version, id: NodeId) -> Option<String> {
+    pub(in crate::mount) fn of(&self, at: Version, id: NodeId) -> Option<String> {
         let kept = self.0.lock();
         let about = |failure: &&Failure| match failure.view {
             Some(View::Node { tree, id: node }) => (tree.at, node) == (at, id),
@@ -81,7 +81,7 @@ impl Errors {
 
     /// All that are kept, oldest first, a line each: time, operation, path, error and reason, with tabs
     /// between.
-    pub(super) fn text(&self, pond: &Pond) -> String {
+    pub(in crate::mount) fn text(&self, pond: &Pond) -> String {
         let rows: Vec<_> = {
             let kept = self.0.lock();
             let row = |f: &Failure| {

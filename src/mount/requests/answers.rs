@@ -1,13 +1,13 @@
-//! Replies to requests: what the [`Mirror`](super::mirror::Mirror) answers, in the kernel's words.
+//! Replies to requests: what the [`Mirror`](crate::mount::mirror::Mirror) answers, in the kernel's words.
 
-use super::adapter::NO_HANDLE;
-use super::attr::{FOR_EVER, no_entry};
-use super::dispatch::{Adapter, Write};
-use super::files::{NewAttr, writes};
-use super::inodes::View;
-use super::mirror::{Found, GENERATION};
-use super::names::Lookup;
-use super::requests::{Pending, Refuse};
+use crate::mount::mirror::{Found, GENERATION};
+use crate::mount::requests::adapter::NO_HANDLE;
+use crate::mount::requests::dispatch::{Adapter, Write};
+use crate::mount::requests::{Pending, Refuse};
+use crate::mount::views::attr::{FOR_EVER, no_entry};
+use crate::mount::views::files::{NewAttr, writes};
+use crate::mount::views::inodes::View;
+use crate::mount::views::names::Lookup;
 use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{Errno, FsError, FsResult};
 use fuser::{
@@ -20,19 +20,19 @@ use std::os::unix::ffi::OsStrExt;
 impl Adapter {
     /// Sends the number of an error. The log and `.pond/errors` get what lies behind it, where the pond
     /// is at fault.
-    pub(super) fn fail<R: Refuse>(&self, error: &FsError, reply: Pending<R>) {
+    pub(in crate::mount) fn fail<R: Refuse>(&self, error: &FsError, reply: Pending<R>) {
         self.mirror.failed(reply.op().name(), reply.ino(), error);
         reply.refuse(error.errno());
     }
 
-    pub(super) fn empty(&self, done: FsResult<()>, reply: Pending<ReplyEmpty>) {
+    pub(in crate::mount) fn empty(&self, done: FsResult<()>, reply: Pending<ReplyEmpty>) {
         match done {
             Ok(()) => reply.send(|reply| reply.ok()),
             Err(error) => self.fail(&error, reply),
         }
     }
 
-    pub(super) fn entry(&self, made: FsResult<Found>, reply: Pending<ReplyEntry>) {
+    pub(in crate::mount) fn entry(&self, made: FsResult<Found>, reply: Pending<ReplyEntry>) {
         match made {
             Ok(found) => reply.send(|reply| {
                 reply.entry_with_ttls(
@@ -46,14 +46,23 @@ impl Adapter {
         }
     }
 
-    pub(super) fn written(&self, done: FsResult<()>, len: u32, reply: Pending<ReplyWrite>) {
+    pub(in crate::mount) fn written(
+        &self,
+        done: FsResult<()>,
+        len: u32,
+        reply: Pending<ReplyWrite>,
+    ) {
         match done {
             Ok(()) => reply.send(|reply| reply.written(len)),
             Err(error) => self.fail(&error, reply),
         }
     }
 
-    pub(super) fn answer_lookup(&self, found: FsResult<Lookup>, reply: Pending<ReplyEntry>) {
+    pub(in crate::mount) fn answer_lookup(
+        &self,
+        found: FsResult<Lookup>,
+        reply: Pending<ReplyEntry>,
+    ) {
         match found {
             Ok(Lookup::Found(found)) => self.entry(Ok(found), reply),
             Ok(Lookup::Absent(valid)) => {
@@ -64,21 +73,26 @@ impl Adapter {
         }
     }
 
-    pub(super) fn answer_attr(&self, reply: Pending<ReplyAttr>) {
+    pub(in crate::mount) fn answer_attr(&self, reply: Pending<ReplyAttr>) {
         match self.mirror.getattr(reply.ino()) {
             Ok((attr, valid)) => reply.send(|reply| reply.attr(&valid, &attr)),
             Err(error) => self.fail(&error, reply),
         }
     }
 
-    pub(super) fn answer_setattr(&self, caller: &Caller, new: &NewAttr, reply: Pending<ReplyAttr>) {
+    pub(in crate::mount) fn answer_setattr(
+        &self,
+        caller: &Caller,
+        new: &NewAttr,
+        reply: Pending<ReplyAttr>,
+    ) {
         match self.mirror.setattr(caller, reply.ino(), new) {
             Ok(attr) => reply.send(|reply| reply.attr(&FOR_EVER, &attr)),
             Err(error) => self.fail(&error, reply),
         }
     }
 
-    pub(super) fn answer_open(&self, flags: OpenFlags, reply: Pending<ReplyOpen>) {
+    pub(in crate::mount) fn answer_open(&self, flags: OpenFlags, reply: Pending<ReplyOpen>) {
         let ino = reply.ino();
         let opened = |handle, flags| {
             move |reply: Pending<ReplyOpen>| reply.send(|reply| reply.opened(handle, flags))
@@ -99,7 +113,7 @@ impl Adapter {
         }
     }
 
-    pub(super) fn answer_opendir(&self, reply: Pending<ReplyOpen>) {
+    pub(in crate::mount) fn answer_opendir(&self, reply: Pending<ReplyOpen>) {
         let flags = match self.mirror.view(reply.ino()) {
             // The kernel drops its copy when the directory changes through the mount.
             Ok(View::Node { tree, id }) if !tree.is_live() || !self.mirror.is_overlaid(id) => {
@@ -123,7 +137,7 @@ impl Adapter {
     }
 
     /// Replies to a write when there is memory for the next one.
-    pub(super) fn answer_write(
+    pub(in crate::mount) fn answer_write(
         &self,
         caller: &Caller,
         write: &Write,
@@ -140,7 +154,7 @@ impl Adapter {
             });
     }
 
-    pub(super) fn answer_xattr(
+    pub(in crate::mount) fn answer_xattr(
         &self,
         caller: &Caller,
         name: &OsStr,
@@ -154,7 +168,7 @@ impl Adapter {
     }
 
     /// Replies with an attribute as the kernel asks for it: with size 0, only how long it is.
-    pub(super) fn sized(&self, value: &[u8], size: u32, reply: Pending<ReplyXattr>) {
+    pub(in crate::mount) fn sized(&self, value: &[u8], size: u32, reply: Pending<ReplyXattr>) {
         match u32::try_from(value.len()) {
             Ok(len) if size == 0 => reply.send(|reply| reply.size(len)),
             Ok(len) if len <= size => reply.send(|reply| reply.data(value)),

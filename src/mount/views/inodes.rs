@@ -5,7 +5,7 @@
 //! number, so that hard links within a version share theirs. A past file keeps its number over
 //! unmounting, and programs that tell changed files by it find the past unchanged.
 
-use super::derived::Shown;
+use crate::mount::views::derived::Shown;
 use crate::tinyfs::{Name, NodeId, Version};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -20,26 +20,26 @@ const VIEWS: u64 = 0x7669_6577_7300_0000;
 /// What `d/@version/3` and `@version/3/d` show is the same, but they are two trees: to the kernel
 /// a directory has one place, and would move it to and fro.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Tree {
+pub(in crate::mount) struct Tree {
     /// The version that is seen; in the live tree [`Version::NOW`].
-    pub(super) at: Version,
+    pub(in crate::mount) at: Version,
     /// Where it was entered: a hash of the way. What is seen does not depend on it.
     way: u64,
 }
 
 impl Tree {
     /// The present.
-    pub(super) const LIVE: Tree = Tree {
+    pub(in crate::mount) const LIVE: Tree = Tree {
         at: Version::NOW,
         way: 0,
     };
 
-    pub(super) fn is_live(self) -> bool {
+    pub(in crate::mount) fn is_live(self) -> bool {
         self.at == Version::NOW
     }
 
     /// The past of directory `dir` at `version`, entered from here.
-    pub(super) fn past(self, dir: NodeId, version: Version) -> Tree {
+    pub(in crate::mount) fn past(self, dir: NodeId, version: Version) -> Tree {
         Tree {
             at: version,
             way: mix(mix(self.way ^ dir.0) ^ version.0),
@@ -49,7 +49,7 @@ impl Tree {
 
 /// What an inode number stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum View {
+pub(in crate::mount) enum View {
     /// A node in a tree.
     Node { tree: Tree, id: NodeId },
     /// The directory `@version` of a directory, or `FILE@version`.
@@ -70,10 +70,10 @@ pub(super) enum View {
 /// Stands for something derived: a hash of where it is and, of a file, of what it is made of. So what is behind a
 /// number never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct DerivedKey([u64; 2]);
+pub(in crate::mount) struct DerivedKey([u64; 2]);
 
 impl DerivedKey {
-    pub(super) fn of(path: &[u8], made_of: &[u8]) -> DerivedKey {
+    pub(in crate::mount) fn of(path: &[u8], made_of: &[u8]) -> DerivedKey {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&(path.len() as u64).to_le_bytes());
         DerivedKey(words(hasher.update(path).update(made_of).finalize()))
@@ -89,7 +89,7 @@ fn words(hash: blake3::Hash) -> [u64; 2] {
 
 /// Whose versions are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Subject {
+pub(in crate::mount) enum Subject {
     /// A directory's.
     Dir(NodeId),
     /// Those of the files that a name leads and led to in a directory.
@@ -98,7 +98,7 @@ pub(super) enum Subject {
 
 impl Subject {
     /// The directory that it is, or is in.
-    pub(super) fn dir(self) -> NodeId {
+    pub(in crate::mount) fn dir(self) -> NodeId {
         match self {
             Subject::Dir(dir) | Subject::File(dir, _) => dir,
         }
@@ -107,17 +107,17 @@ impl Subject {
 
 /// Stands for a name in a [`View`]: a hash of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct NameKey([u64; 2]);
+pub(in crate::mount) struct NameKey([u64; 2]);
 
 impl NameKey {
-    pub(super) fn of(name: &Name) -> NameKey {
+    pub(in crate::mount) fn of(name: &Name) -> NameKey {
         NameKey(words(blake3::hash(name.as_bytes())))
     }
 }
 
 /// `.pond` in the root of the live tree, and the files in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Own {
+pub(in crate::mount) enum Own {
     Dir,
     Status,
     Metrics,
@@ -128,10 +128,10 @@ pub(super) enum Own {
 impl View {
     /// The root of the live tree.
     #[cfg(test)]
-    pub(super) const ROOT: View = View::live(NodeId::ROOT);
+    pub(in crate::mount) const ROOT: View = View::live(NodeId::ROOT);
 
     /// A node of the live tree.
-    pub(super) const fn live(id: NodeId) -> View {
+    pub(in crate::mount) const fn live(id: NodeId) -> View {
         View::Node {
             tree: Tree::LIVE,
             id,
@@ -139,7 +139,7 @@ impl View {
     }
 
     /// The tree that it is in, of what is in one.
-    pub(super) fn tree(self) -> Option<Tree> {
+    pub(in crate::mount) fn tree(self) -> Option<Tree> {
         match self {
             View::Node { tree, .. }
             | View::Versions { tree, .. }
@@ -150,7 +150,7 @@ impl View {
     }
 
     /// The node that this shows in the live tree, if it shows one.
-    pub(super) fn as_live(self) -> Option<NodeId> {
+    pub(in crate::mount) fn as_live(self) -> Option<NodeId> {
         match self {
             View::Node { tree, id } if tree.is_live() => Some(id),
             _ => None,
@@ -189,7 +189,7 @@ impl View {
 }
 
 /// The finalizer of SplitMix64: one to one, and each bit depends on all.
-pub(super) fn mix(seed: u64) -> u64 {
+pub(in crate::mount) fn mix(seed: u64) -> u64 {
     let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -198,7 +198,7 @@ pub(super) fn mix(seed: u64) -> u64 {
 
 /// The numbers that the kernel holds for views that are not live nodes.
 #[derive(Debug, Default)]
-pub(super) struct Inodes {
+pub(in crate::mount) struct Inodes {
     table: Mutex<Table>,
     /// What the root of the mount shows, where that is not the present.
     root: Option<View>,
@@ -243,7 +243,7 @@ impl Table {
 
 impl Inodes {
     /// Those of a mount that shows a version.
-    pub(super) fn past(at: Version) -> Inodes {
+    pub(in crate::mount) fn past(at: Version) -> Inodes {
         Inodes {
             table: Mutex::default(),
             root: Some(View::Node {
@@ -254,7 +254,7 @@ impl Inodes {
     }
 
     /// The number of a view, for information: nobody holds it by that.
-    pub(super) fn number(&self, view: View) -> u64 {
+    pub(in crate::mount) fn number(&self, view: View) -> u64 {
         match self.fixed(view) {
             Some(number) => number,
             None => self.table.lock().number(view),
@@ -270,20 +270,20 @@ impl Inodes {
     }
 
     /// Notes that the kernel has found a directory in another.
-    pub(super) fn set_parent(&self, number: u64, parent: u64) {
+    pub(in crate::mount) fn set_parent(&self, number: u64, parent: u64) {
         if let Some(held) = self.table.lock().views.get_mut(&number) {
             held.parent = parent;
         }
     }
 
     /// The number of the directory that a directory was last found in, of those that are not live.
-    pub(super) fn parent(&self, number: u64) -> Option<u64> {
+    pub(in crate::mount) fn parent(&self, number: u64) -> Option<u64> {
         let parent = self.table.lock().views.get(&number)?.parent;
         (parent != 0).then_some(parent)
     }
 
     /// The number of a view, which the kernel is about to be told. Live nodes are not counted here.
-    pub(super) fn hold(&self, view: View) -> u64 {
+    pub(in crate::mount) fn hold(&self, view: View) -> u64 {
         if let Some(number) = self.fixed(view) {
             return number;
         }
@@ -309,25 +309,25 @@ impl Inodes {
     }
 
     /// The number of a view of something derived, which the kernel is about to be told.
-    pub(super) fn hold_derived(&self, view: View, shown: Shown) -> u64 {
+    pub(in crate::mount) fn hold_derived(&self, view: View, shown: Shown) -> u64 {
         let number = self.hold(view);
         self.table.lock().derived.insert(view, shown);
         number
     }
 
     /// What is behind a view of something derived.
-    pub(super) fn shown(&self, view: View) -> Option<Shown> {
+    pub(in crate::mount) fn shown(&self, view: View) -> Option<Shown> {
         self.table.lock().derived.get(&view).cloned()
     }
 
     /// Keeps a name for a view that is held next.
-    pub(super) fn keep_name(&self, key: NameKey, name: &Name) {
+    pub(in crate::mount) fn keep_name(&self, key: NameKey, name: &Name) {
         let mut table = self.table.lock();
         table.names.entry(key).or_insert_with(|| (name.clone(), 0));
     }
 
     /// The name that a view is shown by.
-    pub(super) fn name(&self, key: NameKey) -> Option<Name> {
+    pub(in crate::mount) fn name(&self, key: NameKey) -> Option<Name> {
         self.table
             .lock()
             .names
@@ -336,7 +336,7 @@ impl Inodes {
     }
 
     /// What a number that the kernel holds stands for.
-    pub(super) fn view(&self, number: u64) -> Option<View> {
+    pub(in crate::mount) fn view(&self, number: u64) -> Option<View> {
         match number & DERIVED {
             0 => match self.root {
                 Some(root) => (number == NodeId::ROOT.0).then_some(root),
@@ -347,7 +347,7 @@ impl Inodes {
     }
 
     /// The kernel lets go of a number as often as it says.
-    pub(super) fn release(&self, number: u64, count: u64) {
+    pub(in crate::mount) fn release(&self, number: u64, count: u64) {
         let mut table = self.table.lock();
         if let Some(held) = table.views.get_mut(&number) {
             held.count = held.count.saturating_sub(count);
@@ -369,7 +369,7 @@ impl Inodes {
     }
 
     /// The numbers that the kernel holds of what the past shows.
-    pub(super) fn of_the_past(&self) -> Vec<u64> {
+    pub(in crate::mount) fn of_the_past(&self) -> Vec<u64> {
         let table = self.table.lock();
         let past = |held: &Held| held.view.tree().is_some_and(|tree| !tree.is_live());
         let views = table.views.iter().filter(|(_, held)| past(held));
@@ -377,7 +377,7 @@ impl Inodes {
     }
 
     #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
+    pub(in crate::mount) fn held(&self) -> usize {
         self.table.lock().views.len()
     }
 }

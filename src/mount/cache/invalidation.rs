@@ -13,9 +13,9 @@
 //!   the next request for one that is gone is answered with `ESTALE`, on which the kernel looks the
 //!   whole path up again. See decision 18.
 
-use super::attr::{FOR_EVER, NOT_AT_ALL};
-use super::notify::Notifications;
 use crate::derive;
+use crate::mount::cache::notify::Notifications;
+use crate::mount::views::attr::{FOR_EVER, NOT_AT_ALL};
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
@@ -26,7 +26,7 @@ const MOST: usize = 256;
 
 /// The derived directories whose attributes the kernel caches.
 #[derive(Default)]
-pub(super) struct CachedAttributes {
+pub(in crate::mount) struct CachedAttributes {
     /// Whether there is any; read by every change.
     any: AtomicBool,
     dirs: Mutex<FxHashSet<u64>>,
@@ -35,7 +35,7 @@ pub(super) struct CachedAttributes {
 impl CachedAttributes {
     /// Returns how long the kernel may cache the attributes of a directory in this view, which it
     /// has asked for by inode number.
-    pub(super) fn cache(&self, ino: u64, view: &derive::View) -> Duration {
+    pub(in crate::mount) fn cache(&self, ino: u64, view: &derive::View) -> Duration {
         {
             let mut dirs = self.dirs.lock();
             if dirs.len() >= MOST && !dirs.contains(&ino) {
@@ -54,7 +54,7 @@ impl CachedAttributes {
 
     /// Invalidates all of them, after a change of the pond. A reply to GETATTR that is still on its
     /// way is not cached either: the kernel compares versions of attributes.
-    pub(super) fn invalidate(&self, notifications: &Notifications) {
+    pub(in crate::mount) fn invalidate(&self, notifications: &Notifications) {
         fence(Ordering::SeqCst);
         if !self.any.load(Ordering::Acquire) {
             return;

@@ -13,9 +13,9 @@
 //! holds no lock that a reply needs: [`Pond::announce`](crate::pond::Pond::announce) is called with
 //! none, and the push of pages holds none either. So the requests that a call waits for are
 //! answered, and the call returns. A call that does not return is shown by `status` and logged by
-//! the [`Monitor`](super::Monitor).
+//! the [`Monitor`](crate::mount::Monitor).
 
-use super::requests::UnfinishedNotification;
+use crate::mount::requests::UnfinishedNotification;
 use crate::tinyfs::Name;
 use fuser::{INodeNo, Notifier};
 use parking_lot::Mutex;
@@ -28,7 +28,7 @@ use std::time::Instant;
 
 /// The way to the kernel; until it is there, the kernel caches nothing, and nothing is sent.
 #[derive(Debug, Default)]
-pub(super) struct Notifications {
+pub(in crate::mount) struct Notifications {
     notifier: OnceLock<Notifier>,
     calls: Mutex<Calls>,
 }
@@ -48,19 +48,19 @@ struct Call {
 }
 
 impl Notifications {
-    pub(super) fn start(&self, notifier: Notifier) {
+    pub(in crate::mount) fn start(&self, notifier: Notifier) {
         self.notifier.get_or_init(|| notifier);
     }
 
     /// Has the kernel drop the attributes of an inode. Does not wait.
-    pub(super) fn invalidate_attributes(&self, ino: u64) {
+    pub(in crate::mount) fn invalidate_attributes(&self, ino: u64) {
         if let Some(notifier) = self.notifier.get() {
             dropped("attributes", notifier.inval_inode(INodeNo(ino), -1, 0));
         }
     }
 
     /// Has the kernel drop the attributes and pages of an inode. Waits for its reads and writes.
-    pub(super) fn invalidate_pages(&self, ino: u64) {
+    pub(in crate::mount) fn invalidate_pages(&self, ino: u64) {
         if let Some(notifier) = self.notifier.get() {
             let call = || notifier.inval_inode(INodeNo(ino), 0, 0);
             dropped("pages", self.call("dropping pages", ino, call));
@@ -68,7 +68,7 @@ impl Notifications {
     }
 
     /// Has the kernel drop a name. Waits for all requests for which it holds the directory's lock.
-    pub(super) fn invalidate_name(&self, dir: u64, name: &Name) {
+    pub(in crate::mount) fn invalidate_name(&self, dir: u64, name: &Name) {
         if let Some(notifier) = self.notifier.get() {
             let name = OsStr::from_bytes(name.as_bytes());
             let call = || notifier.inval_entry(INodeNo(dir), name);
@@ -78,7 +78,7 @@ impl Notifications {
 
     /// Puts `bytes` into the kernel's page cache, from the start of a file on. Waits for reads of
     /// these pages. Whatever the kernel does not take, it asks for.
-    pub(super) fn store(&self, ino: u64, bytes: &[u8]) {
+    pub(in crate::mount) fn store(&self, ino: u64, bytes: &[u8]) {
         if let Some(notifier) = self.notifier.get() {
             let call = || notifier.store(INodeNo(ino), 0, bytes);
             if let Err(error) = self.call("taking pages", ino, call) {
@@ -102,7 +102,7 @@ impl Notifications {
     }
 
     /// Returns the call that has taken longest, with its number.
-    pub(super) fn oldest(&self) -> Option<(u64, UnfinishedNotification)> {
+    pub(in crate::mount) fn oldest(&self) -> Option<(u64, UnfinishedNotification)> {
         let calls = self.calls.lock();
         let (number, call) = calls.under_way.first_key_value()?;
         let notification = UnfinishedNotification {

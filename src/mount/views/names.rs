@@ -1,11 +1,11 @@
 //! Names: looking them up, and making, moving and removing them.
 
-use super::attr::{self, FOR_EVER};
-use super::inodes::{Own, Subject, Tree, View};
-use super::intent::removes_directory;
-use super::mirror::{Found, Mirror, name};
-use super::own::OWN;
-use super::past::{self, VERSIONS};
+use crate::mount::mirror::{Found, Mirror, name};
+use crate::mount::requests::intent::removes_directory;
+use crate::mount::views::attr::{self, FOR_EVER};
+use crate::mount::views::inodes::{Own, Subject, Tree, View};
+use crate::mount::views::own::OWN;
+use crate::mount::views::past::{self, VERSIONS};
 use crate::pond::Reference;
 use crate::tinyfs::ops::{Caller, NewNode, RenameMode};
 use crate::tinyfs::{Errno, FsResult, Kind, MAX_NAME, Name, NodeId, Version};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// What the kernel is told of a name.
 #[derive(Debug)]
-pub(super) enum Lookup {
+pub(in crate::mount) enum Lookup {
     /// It leads there.
     Found(Found),
     /// There is no such name, and the kernel may remember that.
@@ -29,7 +29,7 @@ impl Mirror {
     ///
     /// `None` where resources have to be loaded first: then [`Mirror::lookup`] has the answer, and
     /// takes longer.
-    pub(super) fn lookup_to(
+    pub(in crate::mount) fn lookup_to(
         &self,
         parent: u64,
         bytes: &[u8],
@@ -60,7 +60,7 @@ impl Mirror {
     }
 
     /// Whether a number stands for an `@version`, in which changes of names make versions.
-    pub(super) fn holds_versions(&self, ino: u64) -> bool {
+    pub(in crate::mount) fn holds_versions(&self, ino: u64) -> bool {
         matches!(self.inodes.view(ino), Some(View::Versions { .. }))
     }
 
@@ -79,7 +79,7 @@ impl Mirror {
     }
 
     /// What `name` leads to in a directory. `.` and `..` come with file handles of what the kernel has forgotten.
-    pub(super) fn lookup(&self, parent: u64, bytes: &[u8]) -> FsResult<Lookup> {
+    pub(in crate::mount) fn lookup(&self, parent: u64, bytes: &[u8]) -> FsResult<Lookup> {
         let view = self.view(parent)?;
         let looked = match bytes {
             b"." => return self.itself(view).map(Lookup::Found),
@@ -230,7 +230,7 @@ impl Mirror {
     }
 
     /// Makes a file or a special file.
-    pub(super) fn mknod(
+    pub(in crate::mount) fn mknod(
         self: &Arc<Mirror>,
         caller: &Caller,
         parent: u64,
@@ -249,7 +249,7 @@ impl Mirror {
         self.make(caller, parent, name, &new)
     }
 
-    pub(super) fn mkdir(
+    pub(in crate::mount) fn mkdir(
         self: &Arc<Mirror>,
         caller: &Caller,
         parent: u64,
@@ -268,7 +268,7 @@ impl Mirror {
         self.make(caller, parent, name, &new)
     }
 
-    pub(super) fn symlink(
+    pub(in crate::mount) fn symlink(
         self: &Arc<Mirror>,
         caller: &Caller,
         parent: u64,
@@ -284,7 +284,7 @@ impl Mirror {
         self.make(caller, parent, name, &new)
     }
 
-    pub(super) fn link(
+    pub(in crate::mount) fn link(
         self: &Arc<Mirror>,
         caller: &Caller,
         ino: u64,
@@ -299,7 +299,7 @@ impl Mirror {
         self.found(View::live(id), &node)
     }
 
-    pub(super) fn unlink(
+    pub(in crate::mount) fn unlink(
         self: &Arc<Mirror>,
         caller: &Caller,
         parent: u64,
@@ -314,7 +314,7 @@ impl Mirror {
         Ok(())
     }
 
-    pub(super) fn rmdir(
+    pub(in crate::mount) fn rmdir(
         self: &Arc<Mirror>,
         caller: &Caller,
         parent: u64,
@@ -329,7 +329,7 @@ impl Mirror {
         Ok(())
     }
 
-    pub(super) fn rename(
+    pub(in crate::mount) fn rename(
         self: &Arc<Mirror>,
         caller: &Caller,
         (parent, name): (u64, &[u8]),

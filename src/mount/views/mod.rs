@@ -1,0 +1,23 @@
+//! What the mount shows: stored nodes, the past, derived files, and what the pond tells of itself.
+//!
+//! In: inode numbers, names and bytes, as the kernel sends them. Out: attributes, entries and bytes.
+//! No type of `fuser`'s requests and replies is known here. Most of it are methods of the
+//! [`Mirror`](super::mirror::Mirror).
+//!
+//! - [`inodes`]: views and their numbers. [`attr`]: attributes as the kernel has them.
+//! - [`names`], [`files`], [`xattr`]: operations on stored nodes.
+//! - [`listing`], [`directories`]: open directories.
+//! - [`past`]: `@version`. [`derived`]: resources and what they render.
+//! - [`own`], [`errors`]: `.pond`, where the pond tells of itself.
+
+pub(in crate::mount) mod attr;
+pub(in crate::mount) mod derived;
+pub(in crate::mount) mod directories;
+pub(in crate::mount) mod errors;
+pub(in crate::mount) mod files;
+pub(in crate::mount) mod inodes;
+pub(in crate::mount) mod listing;
+pub(in crate::mount) mod names;
+pub(in crate::mount) mod own;
+pub(in crate::mount) mod past;
+pub(in crate::mount) mod xattr;
