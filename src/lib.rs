@@ -7,6 +7,7 @@
 //! # Rooms, from the ground up
 //!
 //! - [`tinyfs`]: what POSIX operations change, as pure functions over the maps.
+//! - [`limits`]: bounds on memory, threads, sizes and times that `pond.toml` sets.
 //! - [`disk`]: files, and what it takes until they stay where they are.
 //! - [`index`]: the maps on a local key-value store, with the open version above them in memory.
 //! - [`content`]: the bytes, in append-only segments, verified when read.
@@ -57,6 +58,7 @@ pub mod disk;
 #[cfg(test)]
 mod fuzz_tests;
 pub mod index;
+pub mod limits;
 pub mod mount;
 pub mod observe;
 pub mod oplog;

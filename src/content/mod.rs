@@ -27,6 +27,7 @@ pub use error::ContentError;
 pub use merge::{MERGE_RUN, Tail, small_tail};
 
 use crate::disk::Disk;
+use crate::limits::Limits;
 use crate::tinyfs::{INLINE_MAX, SegmentId, Stored};
 use bytes::Bytes;
 use cache::Cache;
@@ -45,8 +46,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const SMALL_DISK: u64 = 256 << 20;
 /// Length in bytes of an extent whose location takes as much room in records as its bytes would.
 const SMALL_DISK_INLINE_MAX: usize = 255;
-/// Capacity of the cache of verified extents, in bytes.
-const CACHE_BYTES: usize = 16 << 20;
 
 const NO_MATCH: &str = "the bytes do not match their hash";
 
@@ -68,8 +67,8 @@ pub type Known<'a> = dyn Fn(&[u8; 32]) -> Option<Stored> + Sync + 'a;
 
 impl Content {
     /// Opens the segments in folder `dir`, which must exist.
-    pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Content, ContentError> {
-        let segments = Segments::open(disk, dir)?;
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path, limits: &Limits) -> Result<Content, ContentError> {
+        let segments = Segments::open(disk, dir, limits.open_segments)?;
         let inline_max = match segments.disk_size() < SMALL_DISK {
             true => SMALL_DISK_INLINE_MAX,
             false => INLINE_MAX,
@@ -78,7 +77,7 @@ impl Content {
             segments,
             packing: Packing::default(),
             recent: Recent::default(),
-            cache: Cache::new(CACHE_BYTES),
+            cache: Cache::new(usize::try_from(limits.content_cache).unwrap_or(usize::MAX)),
             groups: Remembered::default(),
             spilled: AtomicU64::new(0),
             inline_max,

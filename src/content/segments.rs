@@ -22,8 +22,6 @@ use std::sync::Arc;
 /// segments where there is no room to copy.
 const SEGMENT_SIZE: u64 = 64 << 20;
 const SEGMENT_SHARE: u64 = 32;
-/// Greatest number of segments that are held open for reading.
-const OPEN_FILES: usize = 32;
 
 pub(super) struct Segments {
     disk: Arc<dyn Disk>,
@@ -35,6 +33,8 @@ pub(super) struct Segments {
     syncing: Mutex<()>,
     tail: Mutex<Tail>,
     readers: Mutex<HashMap<SegmentId, Arc<dyn DiskFile>>>,
+    /// Greatest number of `readers`.
+    open_files: usize,
 }
 
 /// A segment file, with its path for error messages.
@@ -117,7 +117,11 @@ impl Segments {
         self.disk_size
     }
 
-    pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Segments, ContentError> {
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        open_files: usize,
+    ) -> Result<Segments, ContentError> {
         let last = segment_ids(disk.as_ref(), dir)?.into_iter().max();
         let space = disk.space(dir).map_err(ContentError::io("look at", dir))?;
         let disk_size = space.blocks.saturating_mul(space.block);
@@ -135,6 +139,7 @@ impl Segments {
             }),
             syncing: Mutex::default(),
             readers: Mutex::default(),
+            open_files,
         })
     }
 
@@ -293,7 +298,7 @@ impl Segments {
         let path = self.path(id);
         let file = (self.disk.open(&path)).map_err(ContentError::io("open", &path))?;
         let mut readers = self.readers.lock();
-        if readers.len() >= OPEN_FILES {
+        if readers.len() >= self.open_files {
             readers.clear();
         }
         readers.insert(id, file.clone());

@@ -23,6 +23,10 @@ fn inline(pieces: &[(u64, usize)]) -> Entries<Extents> {
     pieces.iter().map(piece).collect()
 }
 
+fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Content, ContentError> {
+    Content::open(disk, dir, &Limits::default())
+}
+
 /// Returns the runs of bytes in `extents`, with the file offset of each.
 fn bytes_of(content: &Content, extents: &Entries<Extents>) -> Vec<(u64, Vec<u8>)> {
     let mut found: Vec<(u64, Vec<u8>)> = Vec::new();
@@ -43,7 +47,7 @@ fn bytes_of(content: &Content, extents: &Entries<Extents>) -> Vec<(u64, Vec<u8>)
 #[test]
 fn spill_keeps_keys_and_bytes_of_extents() {
     let dir = tempfile::tempdir().unwrap();
-    let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
+    let content = open(Arc::new(LocalDisk), dir.path()).unwrap();
     let chunk = CHUNK as usize;
     for pieces in [
         vec![(0, 100)],
@@ -67,7 +71,7 @@ fn spill_keeps_keys_and_bytes_of_extents() {
 #[test]
 fn a_flipped_bit_is_an_error_and_never_returned() {
     let dir = tempfile::tempdir().unwrap();
-    let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
+    let content = open(Arc::new(LocalDisk), dir.path()).unwrap();
     let settled = content.settle(&inline(&[(0, 10_000)]), &|_| None).unwrap();
     content.sync().unwrap();
     let Some(Some(Extent::Stored(run))) = settled.values().next() else {
@@ -78,10 +82,10 @@ fn a_flipped_bit_is_an_error_and_never_returned() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x10;
     fs::write(&path, &bytes).unwrap();
-    let fresh = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
+    let fresh = open(Arc::new(LocalDisk), dir.path()).unwrap();
     assert!(matches!(fresh.read(run), Err(ContentError::Corrupt { .. })));
     fs::write(&path, &bytes[..middle]).unwrap();
-    let fresh = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
+    let fresh = open(Arc::new(LocalDisk), dir.path()).unwrap();
     assert!(matches!(fresh.read(run), Err(ContentError::Corrupt { .. })));
 }
 
@@ -89,7 +93,7 @@ fn a_flipped_bit_is_an_error_and_never_returned() {
 fn a_segment_of_an_earlier_run_is_never_appended_to() {
     let dir = tempfile::tempdir().unwrap();
     for _ in 0..2 {
-        let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
+        let content = open(Arc::new(LocalDisk), dir.path()).unwrap();
         content.settle(&inline(&[(0, 10_000)]), &|_| None).unwrap();
     }
     let mut sizes: Vec<u64> = fs::read_dir(dir.path())
@@ -103,7 +107,7 @@ fn a_segment_of_an_earlier_run_is_never_appended_to() {
 #[test]
 fn equal_bytes_are_stored_once_unless_they_are_damaged_there() {
     let dir = tempfile::tempdir().unwrap();
-    let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
+    let content = open(Arc::new(LocalDisk), dir.path()).unwrap();
     let mut noise = vec![0; 50_000];
     blake3::Hasher::new().finalize_xof().fill(&mut noise);
     let extents = |start| {
@@ -121,7 +125,7 @@ fn equal_bytes_are_stored_once_unless_they_are_damaged_there() {
     content.sync().unwrap();
     drop(content);
     // Extents that an earlier run stored are found through the index.
-    let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
+    let content = open(Arc::new(LocalDisk), dir.path()).unwrap();
     let known = |hash: &[u8; 32]| (*hash == first.hash).then_some(first);
     assert_eq!(stored(&content, 0, &known), first);
     drop(content);
@@ -129,7 +133,7 @@ fn equal_bytes_are_stored_once_unless_they_are_damaged_there() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[1_000] ^= 1;
     fs::write(&path, &bytes).unwrap();
-    let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
+    let content = open(Arc::new(LocalDisk), dir.path()).unwrap();
     let again = stored(&content, 0, &known);
     assert_ne!((again.segment, again.offset), (first.segment, first.offset));
     assert_eq!(content.read(&again).unwrap(), noise);
@@ -140,7 +144,7 @@ fn a_small_read_of_a_verified_extent_verifies_only_its_groups() {
     let dir = tempfile::tempdir().unwrap();
     let mut noise = vec![0; 300_000];
     blake3::Hasher::new().finalize_xof().fill(&mut noise);
-    let content = Content::open(Arc::new(LocalDisk), dir.path()).unwrap();
+    let content = open(Arc::new(LocalDisk), dir.path()).unwrap();
     let extent = Some(Extent::Inline(Bytes::from(noise.clone())));
     let settled = content.settle(&[((C, 0), extent)].into(), &|_| None);
     content.sync().unwrap();
@@ -185,7 +189,7 @@ fn simulated(seed: u64) -> (Arc<SimDisk>, Arc<Content>) {
     let handle: Arc<dyn Disk> = Arc::new(Handle(disk.clone()));
     handle.make_dir(Path::new("/segments")).unwrap();
     handle.sync_dir(Path::new("/")).unwrap();
-    let content = Content::open(handle, Path::new("/segments")).unwrap();
+    let content = open(handle, Path::new("/segments")).unwrap();
     (disk, Arc::new(content))
 }
 
@@ -257,7 +261,7 @@ fn a_sync_that_could_not_begin_is_made_by_the_next_one() {
     content.sync().unwrap();
     disk.power_up();
     let handle: Arc<dyn Disk> = Arc::new(Handle(disk));
-    let content = Content::open(handle, Path::new("/segments")).unwrap();
+    let content = open(handle, Path::new("/segments")).unwrap();
     assert_eq!(bytes_of(&content, &settled)[0].1.len(), 9_000);
     assert_eq!(bytes_of(&content, &more)[0].1.len(), 9_000);
 }

@@ -20,22 +20,10 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Memory that queries share, in bytes.
-const MEMORY: usize = 256 << 20;
-/// Bytes that the cache has on disk at most.
-const CACHE: u64 = 2 << 30;
 /// Where in the pond's folder the cache is.
 const FOLDER: &str = "cache";
-/// How many results are kept open.
-const OPEN: usize = 64;
-/// How many files' last results are kept open, of which the next may be made in part.
-const LAST: usize = 256;
-/// How many past versions' resources are remembered.
-const VIEWS: usize = 16;
-/// How long a failure is told again without another try.
-const FAILED: Duration = Duration::from_secs(2);
 
 /// What renders the resources of a pond.
 pub struct Derive {
@@ -120,7 +108,7 @@ impl Derive {
         let view = Arc::new(View::load(&self.pond, at, &self.documents)?);
         let mut views = self.views.lock();
         views.retain(|view| view.at != at);
-        views.truncate(VIEWS - 1);
+        views.truncate(self.pond.limits().past_views.saturating_sub(1));
         views.insert(0, view.clone());
         Ok(view)
     }
@@ -128,13 +116,15 @@ impl Derive {
     fn works(&self) -> Result<&Works, DeriveError> {
         let made = self.works.get_or_init(|| {
             let folder = self.pond.access_path(FOLDER);
-            let cache = Arc::new(Cache::open(&folder.join("results"), CACHE)?);
+            let limits = self.pond.limits();
+            let memory = usize::try_from(limits.query_memory).unwrap_or(usize::MAX);
+            let cache = Arc::new(Cache::open(&folder.join("results"), limits.result_cache)?);
             let keep: Arc<dyn Keep> = Arc::new(Results::new(cache.clone()));
             let spill = folder.join("spill");
             std::fs::create_dir_all(&spill)?;
             lease::sweep(&spill, |_| true)?;
             let (spill, lease) = lease::claim_folder(&spill)?;
-            let engine = Arc::new(Engine::new(MEMORY, &spill)?);
+            let engine = Arc::new(Engine::new(memory, &spill)?);
             Ok(Works {
                 cache,
                 keep,
@@ -199,7 +189,7 @@ impl Derive {
         let found = self.works()?.cache.find(key).map(Arc::new);
         if let Some(found) = &found {
             let mut open = self.open.lock();
-            open.truncate(OPEN - 1);
+            open.truncate(self.pond.limits().open_results.saturating_sub(1));
             open.insert(0, (*key, found.clone()));
         }
         Ok(found)
@@ -277,7 +267,7 @@ impl Derive {
         key: Hash,
     ) -> (Result<Arc<Cached>, DeriveError>, bool) {
         if let Some((when, error)) = self.failures.lock().get(&key)
-            && when.elapsed() < FAILED
+            && when.elapsed() < self.pond.limits().failure
         {
             return (Err(error.clone()), true);
         }
@@ -303,7 +293,7 @@ impl Derive {
                 && self.stands(file, &key)
             {
                 let mut failures = self.failures.lock();
-                failures.retain(|_, (when, _)| when.elapsed() < FAILED);
+                failures.retain(|_, (when, _)| when.elapsed() < self.pond.limits().failure);
                 failures.insert(key, (Instant::now(), error.clone()));
             }
             landing.with(made);
@@ -405,7 +395,7 @@ impl Derive {
             return;
         }
         let mut last = self.last.lock();
-        if last.len() >= LAST {
+        if last.len() >= self.pond.limits().last_results {
             last.clear();
         }
         last.insert(file.path.clone(), made.clone());

@@ -15,6 +15,7 @@ use super::clean::Clean;
 use super::parts::Parts;
 use super::reads;
 use super::target::{Batches, ROOMS, Room};
+use crate::limits::Limits;
 use crate::observe::guarded;
 use crate::tinyfs::{
     Attrs, Changes, Entry, Extents, Malformed, Map, MapId, Names, Nodes, Time, Version,
@@ -29,12 +30,6 @@ use uuid::Uuid;
 const FORMAT: u64 = 5;
 /// Versions between two syncs of fjall's journal.
 const SYNC_EVERY: u64 = 32;
-/// Bytes of fjall's block cache.
-const CACHE: u64 = 24 << 20;
-/// Greatest number of table files that are kept open.
-const OPEN_TABLES: usize = 32;
-/// Greatest size of a keyspace's memtable in bytes. There are ten, and boards with 2 GB of memory.
-const MEMTABLE: u64 = 4 << 20;
 /// Threads that flush and compact tables. With two or more (fjall 3.1), the first would hand on
 /// compaction requests in a busy loop while another compacts.
 const WORKERS: usize = 1;
@@ -91,15 +86,15 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn open(dir: &Path, pond: Uuid) -> Result<Disk, IndexError> {
+    pub(super) fn open(dir: &Path, pond: Uuid, limits: &Limits) -> Result<Disk, IndexError> {
         let start = Instant::now();
         let (db, clean) = loop {
             let clean = Clean::open(dir)?;
             // fjall panics on some damaged files.
             let opened = guarded(|| {
                 Database::builder(dir)
-                    .cache_size(CACHE)
-                    .max_cached_files(Some(OPEN_TABLES))
+                    .cache_size(limits.index_cache)
+                    .max_cached_files(Some(limits.index_tables))
                     .max_journaling_size(256 << 20)
                     .worker_threads(WORKERS)
                     .manual_journal_persist(true)
@@ -117,7 +112,7 @@ impl Disk {
         let keyspace = |name: &str| {
             db.keyspace(name, || {
                 KeyspaceCreateOptions::default()
-                    .max_memtable_size(MEMTABLE)
+                    .max_memtable_size(limits.index_memtable)
                     .manual_journal_persist(true)
             })
         };

@@ -40,6 +40,7 @@ pub(crate) use reads::during as reads_during;
 pub use rebuild::Rebuild;
 pub use trail::Link;
 
+use crate::limits::Limits;
 use crate::tinyfs::ops::Unlinked;
 use crate::tinyfs::{
     Changes, ContentId, Dentry, Entries, Extent, Extents, Map, Name, Names, NodeId, Stored,
@@ -75,8 +76,13 @@ impl Index {
     ///
     /// Fails with [`IndexError::Foreign`] if the index belongs to another pond or has another
     /// format; then it has to be deleted and rebuilt.
-    pub fn open(dir: &Path, pond: Uuid, journal: Journal) -> Result<Index, IndexError> {
-        let disk = Slot::open(dir, pond)?;
+    pub fn open(
+        dir: &Path,
+        pond: Uuid,
+        journal: Journal,
+        limits: &Limits,
+    ) -> Result<Index, IndexError> {
+        let disk = Slot::open(dir, pond, limits)?;
         let next_id = disk.get()?.next_id()?;
         Ok(Index {
             journal,

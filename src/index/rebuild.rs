@@ -7,6 +7,7 @@
 
 use super::disk::Disk;
 use super::{Index, IndexError, VersionInfo};
+use crate::limits::Limits;
 use crate::tinyfs::{
     Changes, Extent, Extents, Links, Names, NodeId, Nodes, SegmentId, Version, own_links,
 };
@@ -46,9 +47,9 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    fn begin(dir: &Path, pond: Uuid, next_id: u64) -> Result<Rebuild, IndexError> {
+    fn begin(dir: &Path, pond: Uuid, limits: &Limits, next_id: u64) -> Result<Rebuild, IndexError> {
         Ok(Rebuild {
-            disk: Disk::open(dir, pond)?,
+            disk: Disk::open(dir, pond, limits)?,
             dir: dir.to_owned(),
             next_id,
         })
@@ -121,7 +122,7 @@ impl Index {
     pub fn rebuild(&self, pond: Uuid) -> Result<Rebuild, IndexError> {
         let next_id = self.next_id.load(Ordering::Relaxed);
         remove_strays(self.dir())?;
-        Rebuild::begin(&beside(self.dir(), NEW), pond, next_id)
+        Rebuild::begin(&beside(self.dir(), NEW), pond, self.disk.limits(), next_id)
     }
 
     /// Returns the folder of the index.

@@ -10,6 +10,7 @@ use super::bulk::Bulk;
 use super::disk::Disk;
 use super::rebuild::{OLD, beside, remove_strays};
 use super::{IndexError, VersionInfo};
+use crate::limits::Limits;
 use crate::tinyfs::{Changes, Entry, FsResult, Map, Version, describe};
 use fjall::Snapshot;
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
@@ -21,6 +22,7 @@ use uuid::Uuid;
 pub(super) struct Slot {
     dir: PathBuf,
     pond: Uuid,
+    limits: Limits,
     /// `None` after a close, and after a reopen that failed.
     disk: RwLock<Option<Disk>>,
 }
@@ -32,13 +34,18 @@ pub(super) type Held<'a> = MappedRwLockReadGuard<'a, Disk>;
 pub(super) type Replay<'a> = dyn FnMut(&VersionInfo, &Changes) -> Result<(), IndexError> + 'a;
 
 impl Slot {
-    pub(super) fn open(dir: &Path, pond: Uuid) -> Result<Slot, IndexError> {
+    pub(super) fn open(dir: &Path, pond: Uuid, limits: &Limits) -> Result<Slot, IndexError> {
         remove_strays(dir)?;
         Ok(Slot {
             dir: dir.to_owned(),
             pond,
-            disk: RwLock::new(Some(Disk::open(dir, pond)?)),
+            limits: *limits,
+            disk: RwLock::new(Some(Disk::open(dir, pond, limits)?)),
         })
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -76,11 +83,11 @@ impl Slot {
     ) -> Result<(), E> {
         let mut slot = self.disk.write();
         drop(slot.take());
-        let disk = match Disk::open(&self.dir, self.pond) {
+        let disk = match Disk::open(&self.dir, self.pond, &self.limits) {
             Err(error) if error.is_damage() => {
                 tracing::warn!("the index is rebuilt from the oplog: {}", describe(&error));
                 fs::remove_dir_all(&self.dir).map_err(IndexError::files("remove", &self.dir))?;
-                Disk::open(&self.dir, self.pond)
+                Disk::open(&self.dir, self.pond, &self.limits)
             }
             opened => opened,
         }?;
@@ -106,7 +113,7 @@ impl Slot {
         };
         rename(&self.dir, &old)?;
         rename(new, &self.dir)?;
-        *slot = Some(Disk::open(&self.dir, self.pond)?);
+        *slot = Some(Disk::open(&self.dir, self.pond, &self.limits)?);
         drop(slot);
         fs::remove_dir_all(&old).map_err(IndexError::files("remove", &old))
     }

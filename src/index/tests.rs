@@ -17,5 +17,5 @@ fn open(dir: &Path, pond: Uuid) -> Index {
 
 fn open_at(dir: &Path, journal: &Path, pond: Uuid) -> Index {
     let journal = Journal::open(Arc::new(LocalDisk), journal, pond).unwrap();
-    Index::open(dir, pond, journal).unwrap()
+    Index::open(dir, pond, journal, &crate::limits::Limits::default()).unwrap()
 }

@@ -79,8 +79,13 @@ impl Mirror {
             tracing::error!(op, node = ino, "{}", describe(cause.as_ref()));
             let view = self.inodes.view(ino);
             let derived = view.and_then(|view| self.inodes.shown(view));
-            self.errors
-                .note(op, view, derived.map(|shown| shown.path().to_vec()), error);
+            self.errors.note(
+                op,
+                view,
+                derived.map(|shown| shown.path().to_vec()),
+                error,
+                self.pond.limits().errors,
+            );
             self.pond.note_damage(error);
         }
     }

@@ -11,7 +11,6 @@
 use super::clock::info_of;
 use super::lock::Lock;
 use super::room::FOR_A_COMMIT;
-use super::saves::PATIENCE;
 use super::{Pond, PondError};
 use crate::index::VersionInfo;
 use crate::oplog::{Commit, Oplog, OplogError, Stamp};
@@ -124,7 +123,7 @@ impl Pond {
 
     /// The same, at a moment when no save is under way, if one comes soon.
     fn commit_between_saves(&self) -> Result<u64, PondError> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.limits.save_wait;
         let hurry = || self.committer.is_hurried();
         let now = || self.saves.are_none() || hurry() || Instant::now() >= until;
         let every = self.committer.interval.max(Duration::from_secs(1));
@@ -171,7 +170,7 @@ impl Pond {
     /// Runs `change` on the present between two versions: what was acknowledged before it gets a
     /// version of its own, and so does what it leaves, with nothing else in it. `change` is given the
     /// generation that ends before it, and what `prepare` found while the log was held and operations
-    /// went on. No save is under way, unless none ended for [`PATIENCE`].
+    /// went on. No save is under way, unless none ended for the limit `save-wait`.
     ///
     /// Both versions are committed by [`Pond::commit`], which the caller has to call; if it fails, or
     /// after a crash, the next commit makes both.
@@ -180,7 +179,7 @@ impl Pond {
         prepare: impl Fn(&Log) -> Result<P, PondError>,
         change: impl FnOnce(u64, P) -> Result<T, PondError>,
     ) -> Result<T, PondError> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.limits.save_wait;
         let mut missed = 0;
         loop {
             let mut log = self.log.lock();

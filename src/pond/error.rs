@@ -5,6 +5,7 @@ use super::clock::Behind;
 use crate::content::ContentError;
 use crate::disk::display_path;
 use crate::index::{Damage, IndexError};
+use crate::limits::LimitError;
 use crate::oplog::OplogError;
 use crate::tinyfs::{Errno, FsError, Version};
 use std::io;
@@ -30,6 +31,14 @@ pub enum PondError {
         path: PathBuf,
         /// The pond around it.
         pond: PathBuf,
+    },
+    /// `pond.toml` sets a limit that cannot be used.
+    #[error("{}: {source}", path.display())]
+    Limits {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: LimitError,
     },
     /// `pond.toml` is not what this program writes.
     #[error("{}: {why}", path.display())]
@@ -189,6 +198,7 @@ impl PondError {
             PondError::Exists(_) => "exists",
             PondError::Nested { .. } => "inside_a_pond",
             PondError::Identity { .. } => "bad_identity",
+            PondError::Limits { .. } => "bad_limit",
             PondError::Leads { .. } => "leads_out",
             PondError::Newer { .. } => "newer_format",
             PondError::SmallDisk { .. } => "small_disk",
@@ -244,6 +254,7 @@ impl PondError {
                 "`pondmount check --repair` keeps what stands before that, and sets the rest aside"
                     .into()
             }
+            PondError::Limits { .. } => "correct the table [limits] in that file".into(),
             PondError::Identity { .. } => {
                 "put pond.toml back as it was; nothing was changed".into()
             }

@@ -17,8 +17,6 @@ use parking_lot::{Mutex, MutexGuard};
 
 /// Bytes of content that a flush writes to the journal itself.
 const JOURNAL_MOST: u64 = 128 << 10;
-/// Bytes of a journal's file from which on it gets no more content: all of it is read into memory after a crash.
-const JOURNAL_FULL: u64 = 32 << 20;
 
 /// What flushes, spills and commits have in common.
 #[derive(Default)]
@@ -58,7 +56,7 @@ impl Pond {
         }
         let _settling = self.flusher.settling.lock();
         self.freeze();
-        if self.index.unflushed() > JOURNAL_MOST || self.index.journal_len() > JOURNAL_FULL {
+        if self.index.unflushed() > JOURNAL_MOST || self.index.journal_len() > self.limits.journal {
             self.settle().map_err(FsError::store)?;
         }
         let known = self.latest().version;

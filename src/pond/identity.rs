@@ -2,6 +2,7 @@
 
 use super::{Policy, Pond, PondError, shape};
 use crate::disk::display_path;
+use crate::limits::Limits;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -10,7 +11,6 @@ use uuid::Uuid;
 
 /// The newest format of a pond that this program reads and writes.
 pub const FORMAT: u32 = 1;
-const FILE: &str = "pond.toml";
 /// As much of it as is read.
 const MAX_LENGTH: u64 = 64 << 10;
 
@@ -27,7 +27,7 @@ impl Pond {
 }
 
 /// The identity of a pond.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
     /// The format of everything in the pond.
     pub format: u32,
@@ -38,9 +38,15 @@ pub struct Identity {
     /// Which versions are kept, by default all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prune: Option<Policy>,
+    /// The limits that are not the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<toml::Table>,
 }
 
 impl Identity {
+    /// The name of the file in the pond's folder.
+    pub(super) const FILE: &str = "pond.toml";
+
     /// That of a pond made now.
     pub fn new() -> Identity {
         Identity {
@@ -48,12 +54,13 @@ impl Identity {
             id: Uuid::now_v7(),
             born: jiff::Timestamp::now().to_string(),
             prune: None,
+            limits: None,
         }
     }
 
     /// Reads the identity of the pond at `pond`.
     pub fn read(pond: &Path) -> Result<Identity, PondError> {
-        let path = pond.join(FILE);
+        let path = pond.join(Identity::FILE);
         shape::check(pond).or_else(|error| match &error {
             // Said in other words below.
             PondError::Io { source, .. } if source.kind() == io::ErrorKind::NotADirectory => Ok(()),
@@ -97,9 +104,21 @@ impl Identity {
         toml::from_str(&text).map_err(wrong)
     }
 
+    /// The limits that it sets for the pond at `pond`.
+    pub fn limits(&self, pond: &Path) -> Result<Limits, PondError> {
+        let table = self.limits.as_ref().map(Limits::from_table);
+        table
+            .transpose()
+            .map(Option::unwrap_or_default)
+            .map_err(|source| PondError::Limits {
+                path: display_path(&pond.join(Identity::FILE)),
+                source,
+            })
+    }
+
     /// Writes it, durable when this returns: the last step of making a pond.
     pub fn write(&self, pond: &Path) -> Result<(), PondError> {
-        let path = pond.join(FILE);
+        let path = pond.join(Identity::FILE);
         let text = toml::to_string(self).map_err(|e| PondError::Identity {
             path: path.clone(),
             why: e.to_string(),

@@ -60,6 +60,7 @@ pub use status::{Late, Status};
 use crate::content::Content;
 use crate::disk::{AnchoredDir, Location, Space};
 use crate::index::{Damage, Index, VersionInfo};
+use crate::limits::{Limits, Setting};
 use crate::tinyfs::{FsError, FsResult, Time, Version, describe};
 use clock::Leaps;
 use commit::{Committer, Log};
@@ -91,6 +92,7 @@ pub struct Pond {
     /// The folder, held open; `None` on a simulated disk.
     folder: Option<Arc<AnchoredDir>>,
     id: Uuid,
+    limits: Limits,
     index: Index,
     content: Content,
     log: Mutex<Log>,
@@ -162,6 +164,21 @@ impl Pond {
     /// The identity of the pond.
     pub fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// The limits that the pond was opened with.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Each limit with its value, and what `pond.toml` sets now.
+    pub fn settings(&self) -> Result<Vec<Setting>, PondError> {
+        let table = self.identity()?.limits;
+        let settings = self.limits.settings(table.as_ref());
+        settings.map_err(|source| PondError::Limits {
+            path: self.access_path(identity::Identity::FILE),
+            source,
+        })
     }
 
     /// The newest version.

@@ -18,6 +18,7 @@ use super::{Health, Pins, Pond, PondError};
 use crate::content::Content;
 use crate::disk::{AnchoredDir, AnchoredDisk, Disk, LocalDisk, make_dirs};
 use crate::index::{Damage, Index, IndexError, Journal};
+use crate::limits::Limits;
 use crate::oplog::{Opened, Oplog};
 use crate::tinyfs::{Changes, FsError, Kind, Node, NodeId, Nodes, Store, Time, Version, describe};
 use parking_lot::{Mutex, RwLock};
@@ -151,11 +152,13 @@ impl Pond {
             }
         };
         let identity = Identity::read(&folder.access_path(&path))?;
+        let limits = identity.limits(&path)?;
         let lock = Lock::take(&folder)?;
         let ground = Ground {
             disk: Arc::new(AnchoredDisk(folder.clone())),
             clock: || Time::from(SystemTime::now()),
             index: folder.access_path(&path.join(INDEX)),
+            limits,
             path,
             folder: Some(folder),
         };
@@ -180,11 +183,12 @@ impl Pond {
             disk,
             clock,
             index,
+            limits,
             path,
             folder,
         } = ground;
         let journal = || Journal::open(disk.clone(), &path.join(JOURNAL), id);
-        let index = open_index(&index, id, journal)?;
+        let index = open_index(&index, id, &limits, journal)?;
         let opened = Oplog::open(&disk, &path.join(OPLOG), id, index.known()?)?;
         catch_up(&index, &opened, tell)?;
         let damage = index.recover(opened.generation)?;
@@ -195,7 +199,7 @@ impl Pond {
         let set_aside = see_to(damage.as_ref(), &index, latest.version, options)?;
         let segments = path.join(SEGMENTS);
         make_dirs(disk.as_ref(), &segments).map_err(PondError::io("make the folder", &segments))?;
-        let content = Content::open(disk.clone(), &segments)?;
+        let content = Content::open(disk.clone(), &segments, &limits)?;
         index.set_inline_max(content.inline_max());
         let health = Health::default();
         if options.read_only {
@@ -203,6 +207,7 @@ impl Pond {
         }
         Ok(Pond {
             id,
+            limits,
             index,
             content,
             log: Mutex::new(Log::new(opened.oplog)),
@@ -268,6 +273,7 @@ pub(super) struct Ground {
     pub(super) clock: fn() -> Time,
     /// The folder of the index, on the file system of this machine.
     pub(super) index: PathBuf,
+    pub(super) limits: Limits,
     /// The path of the pond's folder when it was opened.
     pub(super) path: PathBuf,
     /// The folder, held open; `None` on a simulated disk.
@@ -357,6 +363,7 @@ fn birth(now: Time) -> Changes {
 fn open_index(
     dir: &Path,
     id: Uuid,
+    limits: &Limits,
     journal: impl Fn() -> Result<Journal, IndexError>,
 ) -> Result<Index, PondError> {
     let opened = match dir.join(REBUILD).exists() {
@@ -364,7 +371,7 @@ fn open_index(
             "it was found to be when it was last used",
         )),
         // What is asked first is asked here: an index that cannot answer is not mounted.
-        false => Index::open(dir, id, journal()?).and_then(|index| {
+        false => Index::open(dir, id, journal()?, limits).and_then(|index| {
             index.latest()?;
             match index.get::<Nodes>(Version::NOW, &NodeId::ROOT) {
                 Err(FsError::Store { cause, .. }) => Err(*cause
@@ -378,7 +385,7 @@ fn open_index(
         Err(error) if error.is_damage() => {
             tracing::warn!("the index is rebuilt from the oplog: {}", describe(&error));
             fs::remove_dir_all(dir).map_err(PondError::io("remove", dir))?;
-            Ok(Index::open(dir, id, journal()?)?)
+            Ok(Index::open(dir, id, journal()?, limits)?)
         }
         opened => Ok(opened?),
     }

@@ -1,8 +1,8 @@
 //! Saves under way: files that somebody has open and has changed, and neither closed nor synced since.
 //!
 //! A version is made when there are none, so that it never holds half of one. Who writes on and on, as a log
-//! does, is not waited for longer than [`LONGEST`]; nor does a version wait longer than [`PATIENCE`] for a
-//! moment without any.
+//! does, is not waited for longer than [`LONGEST`]; nor does a version wait longer than the limit
+//! `save-wait` for a moment without any.
 
 use crate::tinyfs::NodeId;
 use parking_lot::{Condvar, Mutex};
@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 
 /// What has been written to for so long without a close or a sync is no save.
 const LONGEST: Duration = Duration::from_secs(60);
-/// How long a version waits for a moment without saves.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked whether somebody is in a hurry.
 const LOOK: Duration = Duration::from_millis(50);
 

@@ -1,10 +1,10 @@
 //! Content is moved from memory to segments when much of it waits there, and writers wait meanwhile.
 //!
-//! The spilling thread begins at [`SPILL_AT`]. From [`WAIT_AT`] on, a write is applied and its answer
+//! The spilling thread begins at the limit `spill-at`. From `wait-at` on, a write is applied and its answer
 //! is kept back until the next spill has ended; the spilling thread then gives it
 //! ([`Pond::apply_backpressure`]). So no thread that serves the kernel waits for the disk.
 //!
-//! Invariant: memory is bounded. At most [`MAX_DEFERRED`] answers are kept back, each of a write of
+//! Invariant: memory is bounded. At most `held-replies` answers are kept back, each of a write of
 //! at most one request's length; a writer that comes when there are so many waits itself. While
 //! content cannot be spilled, writes that would add to it are refused, with the error of the spill.
 
@@ -14,16 +14,6 @@ use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-/// Bytes of content in memory at which they begin to be moved to segments.
-pub(super) const SPILL_AT: u64 = 16 << 20;
-/// Bytes of content in memory at which writers wait until some are moved.
-const WAIT_AT: u64 = 32 << 20;
-/// Answers that are kept back.
-const MAX_DEFERRED: usize = 64;
-/// Bytes of the open version's entries at which it is committed without waiting any longer.
-const COMMIT_AT: u64 = 64 << 20;
-/// The same while versions cannot be committed, from which on operations are refused.
-const REFUSE_AT: u64 = 2 * COMMIT_AT;
 /// How long after a spill that failed the next one is tried.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -58,9 +48,9 @@ impl Spiller {
     }
 
     /// Keeps an answer back until the next spill has ended; gives it back where there will be none.
-    fn defer(&self, done: Done) -> Option<Done> {
+    fn defer(&self, done: Done, most: usize) -> Option<Done> {
         let mut state = self.state.lock();
-        while state.deferred.len() >= MAX_DEFERRED && !state.stop {
+        while state.deferred.len() >= most && !state.stop {
             self.changed.wait(&mut state);
         }
         if state.stop {
@@ -108,12 +98,17 @@ impl Pond {
     /// Refuses an operation while versions cannot be committed and too many records wait for it, with
     /// the error of the last commit.
     pub(super) fn must_have_memory_for_records(&self) -> FsResult<()> {
-        self.refuse_from(REFUSE_AT)
+        self.refuse_from(self.refuse_at())
     }
 
     /// The same for an operation that only removes something: those go on for longer.
     pub(super) fn must_have_memory_to_remove(&self) -> FsResult<()> {
-        self.refuse_from(2 * REFUSE_AT)
+        self.refuse_from(self.refuse_at().saturating_mul(2))
+    }
+
+    /// Bytes of records at which operations are refused while versions cannot be committed.
+    fn refuse_at(&self) -> u64 {
+        self.limits.commit_at.saturating_mul(2)
     }
 
     fn refuse_from(&self, bytes: u64) -> FsResult<()> {
@@ -133,7 +128,7 @@ impl Pond {
     /// Has an open version of many records committed without waiting any longer.
     pub(super) fn hurry_large_version(&self) {
         let dirty = self.index.dirty();
-        if dirty.bytes - dirty.unsettled >= COMMIT_AT {
+        if dirty.bytes - dirty.unsettled >= self.limits.commit_at {
             self.committer.hurry();
         }
     }
@@ -142,7 +137,7 @@ impl Pond {
     pub(super) fn must_have_memory_for_content(&self) -> FsResult<()> {
         match self.spiller.failed.load(Ordering::Relaxed) {
             0 => Ok(()),
-            _ if self.index.dirty().unsettled < WAIT_AT => Ok(()),
+            _ if self.index.dirty().unsettled < self.limits.wait_at => Ok(()),
             errno => {
                 self.spiller.want();
                 Err(Errno(errno).into())
@@ -154,13 +149,13 @@ impl Pond {
     /// content waits, from the spilling thread when it has moved it to segments.
     pub(super) fn apply_backpressure(&self, done: impl FnOnce(FsResult<()>) + Send + 'static) {
         let dirty = self.index.dirty();
-        if dirty.unsettled < WAIT_AT {
-            if dirty.unsettled >= SPILL_AT {
+        if dirty.unsettled < self.limits.wait_at {
+            if dirty.unsettled >= self.limits.spill_at {
                 self.spiller.want();
             }
             return done(Ok(()));
         }
-        if let Some(done) = self.spiller.defer(Box::new(done)) {
+        if let Some(done) = self.spiller.defer(Box::new(done), self.limits.held_replies) {
             // The pond is being closed, which spills all that is left.
             done(Ok(()));
         }
@@ -193,7 +188,7 @@ impl Pond {
 
     /// Moves content of removed files that are still open out of memory. Nothing else ever does.
     fn settle_orphans(&self) -> Result<(), PondError> {
-        if self.index.orphan_extents().1 < SPILL_AT {
+        if self.index.orphan_extents().1 < self.limits.spill_at {
             return Ok(());
         }
         let _no_short_change = self.gate.alone();

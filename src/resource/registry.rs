@@ -16,8 +16,6 @@ use std::sync::Arc;
 
 /// What the names of resources' files end in.
 pub const ENDING: &str = ".yaml";
-/// The longest file that is taken for one, in bytes.
-const MAX_FILE: u64 = 4 << 20;
 
 /// The owner and the permissions of a resource, and of what is derived from it.
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +124,7 @@ impl DocumentCache {
         if let Some(known) = self.known.lock().get(&key) {
             return Ok(known.clone());
         }
-        let parse = match node.size > MAX_FILE {
+        let parse = match node.size > pond.limits().resource_file {
             true => Err(ResourceError::new("it is too long to be a resource")),
             false => {
                 let bytes = pond.read(at, id, 0, node.size)?;

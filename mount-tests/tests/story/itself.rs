@@ -138,3 +138,56 @@ fn what_could_not_be_read_is_told_with_its_path_and_why() {
     );
     mount.unmount();
 }
+
+#[test]
+fn limits_are_read_from_the_pond_and_shown_with_where_they_come_from() {
+    let pond = Pond::new();
+    let set = |table: &str| {
+        let path = pond.store().join("pond.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let (identity, _) = text.split_once("[limits]").unwrap_or((&text, ""));
+        fs::write(
+            &path,
+            format!("{}\n[limits]\n{table}\n", identity.trim_end()),
+        )
+        .unwrap();
+    };
+    let config = |words: &[&str]| {
+        let shown = pond
+            .run(["status", "--config"])
+            .arg(pond.store())
+            .ok()
+            .out();
+        for word in words {
+            assert!(shown.contains(word), "no {word} in {shown}");
+        }
+    };
+    set("resource-file = \"4 KiB\"");
+    let mount = pond.mount();
+    config(&["resource-file", "4 KiB  pond.toml", "256 MiB  default"]);
+    // A resource of 5 KB is one by the default.
+    let long = format!("# {}\nkind: Dynamic\n", "-".repeat(5_000));
+    fs::create_dir(mount.join("Dynamic")).unwrap();
+    file(&mount.join("Dynamic"), "long.yaml", long);
+    let status = fs::read_to_string(mount.join(".pond/status")).unwrap();
+    assert!(
+        status.contains("it is too long to be a resource"),
+        "{status}"
+    );
+    set("resource-file = \"8 KiB\"");
+    config(&["4 KiB  pond.toml", "8 KiB from the next mount on"]);
+    mount.unmount();
+    let mount = pond.mount();
+    let status = fs::read_to_string(mount.join(".pond/status")).unwrap();
+    assert!(!status.contains("it is too long"), "{status}");
+    mount.unmount();
+    set("derive-threads = 0");
+    let refused = pond.try_mount(&[]).fails();
+    refused.says(&["pond.toml", "`derive-threads` is 0", "from 1 to 4096"]);
+    set("threads = 3");
+    pond.run(["check"])
+        .arg(pond.store())
+        .outcome()
+        .fails()
+        .says(&["no limit `threads`"]);
+}

@@ -5,6 +5,7 @@ use crate::cli::control::{Request, StatusReport, reach};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::place;
+use crate::limits::Setting;
 use crate::pond::OpenOptions;
 use clap::Args;
 
@@ -13,6 +14,9 @@ use clap::Args;
 pub struct Status {
     #[command(flatten)]
     about: About,
+    /// Show each limit of the pond, its value, and where the value comes from
+    #[arg(long)]
+    config: bool,
 }
 
 pub(super) fn run(args: &Status, output: &Output) -> Result<u8, Failure> {
@@ -24,6 +28,14 @@ pub(super) fn run(args: &Status, output: &Output) -> Result<u8, Failure> {
             ..OpenOptions::default()
         },
     )?;
+    if args.config {
+        let settings: Vec<Setting> = pond.ask(&Request::Config)?;
+        pond.close()?;
+        for setting in &settings {
+            output.row(setting, limit)?;
+        }
+        return Ok(0);
+    }
     let mut report: StatusReport = pond.ask(&Request::Status)?;
     if !pond.is_daemon() {
         // It was opened read-only for this answer, which says nothing about the pond.
@@ -32,6 +44,20 @@ pub(super) fn run(args: &Status, output: &Output) -> Result<u8, Failure> {
     pond.close()?;
     output.row(&report, text)?;
     Ok(0)
+}
+
+fn limit(setting: &Setting) -> String {
+    let from = match setting.set {
+        true => "pond.toml",
+        false => "default",
+    };
+    let next = setting.next.as_ref().map_or(String::new(), |next| {
+        format!("; {next} from the next mount on")
+    });
+    let Setting {
+        name, value, about, ..
+    } = setting;
+    format!("{name:<20} {value:>10}  {from:<9}  {about}{next}")
 }
 
 fn text(report: &StatusReport) -> String {

@@ -38,6 +38,7 @@ pub(super) fn answer(
         Request::Forget { ref about } => forget::answer(pond, about),
         Request::Resources { ref about } => resources::answer(pond, about),
         Request::Status => json(&status(pond, role)?),
+        Request::Config => json(&pond.settings()?),
         Request::Clock => json(&ClockReport {
             behind: behind(pond)?,
         }),

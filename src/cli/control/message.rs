@@ -19,6 +19,8 @@ const SLOW: Duration = Duration::from_secs(60);
 pub enum Request {
     /// How it is: a [`StatusReport`].
     Status,
+    /// The limits that it was opened with: a list of [`Setting`](crate::limits::Setting)s.
+    Config,
     /// Whether the clock is right: a [`ClockReport`].
     Clock,
     /// Commit everything now: [`Synced`].
@@ -66,7 +68,7 @@ impl Request {
     pub fn limit(&self) -> Option<Duration> {
         match self {
             Request::Ping => Some(QUICK),
-            Request::Status | Request::Log { .. } => Some(SLOW),
+            Request::Status | Request::Config | Request::Log { .. } => Some(SLOW),
             _ => None,
         }
     }

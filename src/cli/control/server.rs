@@ -25,10 +25,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The maximum number of connections; further ones wait until one is closed.
-const MAX_CONNECTIONS: usize = 64;
-/// How long a client may take to send a request, and to take an answer.
-const IDLE: Duration = Duration::from_secs(60);
 /// How long [`Server::end`] waits until all who asked for it know the outcome.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// The time between two keepalives.
@@ -93,6 +89,8 @@ struct ReplyStream {
     stream: UnixStream,
     /// Held while a reply is sent, so that no keepalive is sent in the middle of it.
     sending: Mutex<()>,
+    /// How long a client may take to receive a reply.
+    patience: Duration,
 }
 
 impl Server {
@@ -172,9 +170,10 @@ impl Shared {
         let replies = Arc::new(ReplyStream {
             stream: stream.try_clone()?,
             sending: Mutex::default(),
+            patience: self.pond.limits().connection_idle,
         });
         let mut state = self.state.lock();
-        while state.connections.len() >= MAX_CONNECTIONS {
+        while state.connections.len() >= self.pond.limits().connections {
             state.evict_idle();
             self.changed.wait_for(&mut state, KEEPALIVE);
         }
@@ -215,7 +214,8 @@ impl Shared {
             .map(|connection| connection.replies.clone())
             .collect();
         if waiting.is_empty() {
-            self.changed.wait_for(&mut state, IDLE);
+            self.changed
+                .wait_for(&mut state, self.pond.limits().connection_idle);
             return;
         }
         drop(state);
@@ -239,11 +239,12 @@ impl Shared {
 
     fn serve(&self, id: u64, stream: UnixStream) -> io::Result<()> {
         let mut stream = BufReader::new(stream);
+        let idle = self.pond.limits().connection_idle;
         loop {
             let Some(replies) = self.enter(id, Phase::Idle(Instant::now())) else {
                 return Ok(());
             };
-            let line = match read_line(&mut stream, IDLE, &self.long) {
+            let line = match read_line(&mut stream, idle, &self.long) {
                 Ok(line) => line,
                 Err(ReadError::Closed) => return Ok(()),
                 Err(ReadError::TooLong) => {
@@ -325,7 +326,7 @@ impl ReplyStream {
         let mut line = serde_json::to_vec(&reply)?;
         line.push(b'\n');
         let _sending = self.sending.lock();
-        let deadline = Instant::now() + IDLE;
+        let deadline = Instant::now() + self.patience;
         let mut rest = &line[..];
         while !rest.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -118,7 +118,12 @@ fn history(seed: u64) -> Vec<(VersionInfo, Changes, u64)> {
 fn open(dir: &Path) -> Result<Index, IndexError> {
     let journal =
         crate::index::Journal::open(Arc::new(crate::disk::LocalDisk), &dir.join("journal"), POND);
-    Index::open(&dir.join("i"), POND, journal?)
+    Index::open(
+        &dir.join("i"),
+        POND,
+        journal?,
+        &crate::limits::Limits::default(),
+    )
 }
 
 /// Returns all entries of the index, except marks.

@@ -366,7 +366,12 @@ fn a_keyspace_that_is_behind_the_others_is_damage() {
         &dir.path().join("journal"),
         pond,
     );
-    let opened = Index::open(&at, pond, journal.unwrap());
+    let opened = Index::open(
+        &at,
+        pond,
+        journal.unwrap(),
+        &crate::limits::Limits::default(),
+    );
     assert!(opened.is_err_and(|error| error.is_damage()));
 }
 

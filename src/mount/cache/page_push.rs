@@ -20,9 +20,6 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-/// The longest file that is pushed, in bytes: what the kernel would read first.
-const LONGEST: u64 = 128 << 10;
-
 /// Which files are in the kernel's page cache, and which one is on its way there.
 #[derive(Clone, Default)]
 pub(in crate::mount) struct PagePush(Arc<Mutex<State>>);
@@ -152,9 +149,9 @@ impl Mirror {
         let may = || !tree.is_live() || !self.pond.is_open_to_write(id);
         let read = || {
             let node = self.pond.node(tree.at, id)?;
-            match node.size {
-                0..=LONGEST => self.pond.read(tree.at, id, 0, node.size),
-                _ => Ok(Vec::new()),
+            match node.size <= self.pond.limits().pushed_file {
+                true => self.pond.read(tree.at, id, 0, node.size),
+                false => Ok(Vec::new()),
             }
         };
         self.push.push(&self.notifications, ino, may, read);

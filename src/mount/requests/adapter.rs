@@ -23,8 +23,6 @@ use std::time::SystemTime;
 
 /// The largest request to write, and the most that the kernel takes in one piece.
 const MAX_WRITE: u32 = 1 << 20;
-/// How many requests of read-ahead and the like the kernel may have under way.
-const MAX_BACKGROUND: u16 = 64;
 /// Open files need no state: all that is asked of them names the node.
 pub(in crate::mount) const NO_HANDLE: FileHandle = FileHandle(0);
 const MAX_NAME: u32 = crate::tinyfs::MAX_NAME as u32;
@@ -58,11 +56,13 @@ impl Filesystem for Adapter {
                 tracing::debug!(?flag, "not offered by this kernel");
             }
         }
+        let background = self.mirror.pond.limits().background_requests;
+        let background = u16::try_from(background).unwrap_or(u16::MAX);
         // Each answers the nearest that is possible, where this is not.
         if let Err(nearest) = config.set_max_write(MAX_WRITE) {
             config.set_max_write(nearest).ok();
         }
-        if let Err(nearest) = config.set_max_background(MAX_BACKGROUND) {
+        if let Err(nearest) = config.set_max_background(background) {
             config.set_max_background(nearest).ok();
         }
         Ok(())

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `changes` | 1 | changes while a long one is under way, and long ones themselves |
 //! | `commits` | 1 | `.pond/sync`, names of versions, and closes that make a version |
-//! | `derive` | 64 | what has to load resources, or to render a file |
+//! | `derive` | the limit `derive-threads` | what has to load resources, or to render a file |
 //!
 //! Two waits are left, each of one thread at most: the first of several `fsync`s makes the flush, and
 //! one thread pushes pages. A READ waits for the disk.
@@ -25,11 +25,6 @@ use std::ffi::OsStr;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Threads for what is derived. Most of them wait for a rendering.
-const DERIVING: usize = 64;
-/// Bytes of writes that are copied to wait for a long change. Beyond, a serving thread waits itself.
-const MAX_QUEUED: u64 = 32 << 20;
 
 /// The file system that `fuser` serves.
 #[derive(Clone)]
@@ -58,7 +53,7 @@ impl Adapter {
         let pools = Pools {
             changes: Pool::new("changes", 1),
             commits: Pool::new("commits", 1),
-            derive: Pool::new("derive", DERIVING),
+            derive: Pool::new("derive", mirror.pond.limits().derive_threads),
             queued: AtomicU64::new(0),
         };
         Adapter {
@@ -151,7 +146,9 @@ impl Adapter {
             return self.answer_write(&caller, &write, data, reply);
         }
         let bytes = data.len() as u64;
-        if self.pools.queued.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_QUEUED {
+        if self.pools.queued.fetch_add(bytes, Ordering::Relaxed) + bytes
+            > self.mirror.pond.limits().queued_writes
+        {
             self.pools.queued.fetch_sub(bytes, Ordering::Relaxed);
             let _short = self.mirror.pond.enter_change();
             return self.answer_write(&caller, &write, data, reply);

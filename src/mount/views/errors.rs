@@ -1,7 +1,7 @@
 //! The last failures that were the pond's and not the caller's, with what a number cannot tell.
 //!
 //! In: an operation, what it was about, and why it failed. Out: lines of `.pond/errors`, and the attribute
-//! `user.pond.error` of a file. Holds always: the last [`KEPT`] are there; a path is looked for when
+//! `user.pond.error` of a file. Holds always: the last so many as the limit `errors` says are there; a path is looked for when
 //! somebody reads them, not when an operation waits.
 
 use crate::mount::views::inodes::View;
@@ -11,9 +11,6 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::time::SystemTime;
-
-/// How many are kept.
-const KEPT: usize = 1000;
 
 #[derive(Debug)]
 struct Failure {
@@ -44,13 +41,14 @@ impl Errors {
         view: Option<View>,
         derived: Option<Vec<u8>>,
         error: &FsError,
+        most: usize,
     ) {
         let FsError::Store { errno, cause } = error else {
             return;
         };
         let mut kept = self.0.lock();
         kept.count += 1;
-        if kept.last.len() >= KEPT {
+        if kept.last.len() >= most {
             kept.last.pop_front();
         }
         // A line is a line.

@@ -96,6 +96,7 @@ impl World {
     /// Opens the pond. Its threads do not run: what they do is done when the life has it so.
     pub(super) fn open(&mut self) -> Result<(), PondError> {
         let ground = Ground {
+            limits: crate::limits::Limits::default(),
             disk: Arc::new(Handle(self.disk.clone())),
             clock,
             index: self.index.path().join("index"),

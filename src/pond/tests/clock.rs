@@ -65,6 +65,7 @@ impl Board {
         set(micros);
         let path = self.path().canonicalize().unwrap();
         let ground = Ground {
+            limits: crate::limits::Limits::default(),
             disk: Arc::new(crate::disk::LocalDisk),
             clock,
             index: path.join(INDEX),

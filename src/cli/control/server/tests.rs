@@ -24,7 +24,7 @@ fn nonsense_is_refused_and_the_next_one_is_served() {
         b"{\"request\":\"x\"}\n",
         &[b'x'; 200_000],
     ] {
-        let mut stream = address::connect(pond.path(), IDLE).unwrap();
+        let mut stream = address::connect(pond.path(), Duration::from_secs(60)).unwrap();
         // The daemon may have hung up before all of it is sent.
         let _ = stream.write_all(nonsense);
         let _ = shutdown(&stream, Shutdown::Write);
@@ -112,8 +112,9 @@ fn who_waits_for_the_end_hears_how_it_went() {
 fn connections_on_which_nobody_asks_give_way() {
     let dir = tempfile::tempdir().unwrap();
     let (pond, server) = serve(dir.path());
-    let mut idle: Vec<_> = (0..2 * MAX_CONNECTIONS)
-        .map(|_| address::connect(pond.path(), IDLE).unwrap())
+    let most = pond.limits().connections;
+    let mut idle: Vec<_> = (0..2 * most)
+        .map(|_| address::connect(pond.path(), Duration::from_secs(60)).unwrap())
         .collect();
     // Some have begun a line.
     for stream in idle.iter_mut().step_by(3) {
@@ -121,7 +122,7 @@ fn connections_on_which_nobody_asks_give_way() {
     }
     let mut client = Client::connect(pond.path()).unwrap();
     client.ask::<Value>(&Request::Ping).unwrap();
-    assert!(server.shared.state.lock().connections.len() <= MAX_CONNECTIONS);
+    assert!(server.shared.state.lock().connections.len() <= most);
     pond.close().unwrap();
 }
 
@@ -129,7 +130,7 @@ fn connections_on_which_nobody_asks_give_way() {
 fn who_waits_for_an_answer_sees_that_it_is_worked_on() {
     let dir = tempfile::tempdir().unwrap();
     let (pond, server) = serve(dir.path());
-    let mut stream = address::connect(pond.path(), IDLE).unwrap();
+    let mut stream = address::connect(pond.path(), Duration::from_secs(60)).unwrap();
     stream.write_all(b"{\"request\":\"end\"}\n").unwrap();
     let mut beats = [0; 2];
     io::Read::read_exact(&mut stream, &mut beats).unwrap();
