@@ -157,7 +157,7 @@ fn limits_are_read_from_the_pond_and_shown_with_where_they_come_from() {
             .run(["status", "--config"])
             .arg(pond.store())
             .ok()
-            .out();
+            .text();
         for word in words {
             assert!(shown.contains(word), "no {word} in {shown}");
         }
