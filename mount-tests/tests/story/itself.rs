@@ -166,9 +166,9 @@ fn limits_are_read_from_the_pond_and_shown_with_where_they_come_from() {
     let mount = pond.mount();
     config(&["resource-file", "4 KiB  pond.toml", "256 MiB  default"]);
     // A resource of 5 KB is one by the default.
-    let long = format!("# {}\nkind: Dynamic\n", "-".repeat(5_000));
-    fs::create_dir(mount.join("Dynamic")).unwrap();
-    file(&mount.join("Dynamic"), "long.yaml", long);
+    let long = format!("# {}\nkind: Reduce\n", "-".repeat(5_000));
+    fs::create_dir(mount.join("Reduce")).unwrap();
+    file(&mount.join("Reduce"), "long.yaml", long);
     let status = fs::read_to_string(mount.join(".pond/status")).unwrap();
     assert!(
         status.contains("it is too long to be a resource"),

@@ -221,10 +221,10 @@ fn wait_for_answer(mut daemon: Client, mount: &Mount, limit: Duration) -> Result
         }
         end = daemon.answer(Some(left()));
     }
-    match end {
+    match &end {
         Err(failure) if failure.is_silent() => return Ok(Outcome::Running(pid)),
         // It ended before it could answer, and had nothing to do.
-        Err(failure) if failure.is_lost() => return Ok(Outcome::Ended),
+        Err(failure) if failure.is_lost() => end = Ok(Value::Null),
         _ => {}
     }
     let gone = daemon.wait_for_end(left().max(Duration::from_secs(1)));
