@@ -99,6 +99,20 @@ fn errno<T: std::fmt::Debug>(done: io::Result<T>) -> Option<Errno> {
     Errno::from_io_error(&done.expect_err("it was allowed"))
 }
 
+/// The kernel lets go of an inode when its last RELEASE was answered, some time after the close.
+#[track_caller]
+fn assert_becomes_stale(handle: &Handle, root: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let stale = loop {
+        drop_caches();
+        match handle.read(root) {
+            Ok(_) if Instant::now() < deadline => std::thread::yield_now(),
+            read => break errno(read),
+        }
+    };
+    assert_eq!(stale, Some(Errno::STALE));
+}
+
 #[test]
 fn handles_open_the_same_files_after_the_kernel_forgot_them() {
     need_root("opens files by their handles");
@@ -123,8 +137,7 @@ fn handles_open_the_same_files_after_the_kernel_forgot_them() {
         let way = fs::read_link(format!("/proc/self/fd/{}", way.as_raw_fd())).unwrap();
         assert_eq!(way, deep);
         fs::remove_file(&moved).unwrap();
-        drop_caches();
-        assert_eq!(errno(f.read(root)), Some(Errno::STALE));
+        assert_becomes_stale(&f, root);
         let again = file(root, "again", "other");
         assert_eq!(errno(f.read(root)), Some(Errno::STALE));
         fs::remove_file(again).unwrap();
@@ -195,16 +208,7 @@ fn handles_of_the_past_work_as_long_as_the_kernel_knows_it() {
     drop_caches();
     assert_eq!(handle.read(mount.path()).unwrap(), "text");
     drop(open);
-    // The kernel lets go of an inode when its RELEASE was answered, some time after the close.
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let stale = loop {
-        drop_caches();
-        match handle.read(mount.path()) {
-            Ok(_) if Instant::now() < deadline => std::thread::yield_now(),
-            read => break errno(read),
-        }
-    };
-    assert_eq!(stale, Some(Errno::STALE));
+    assert_becomes_stale(&handle, mount.path());
     // By its path it has the same number, and so the same handle.
     assert_eq!(Handle::of(&path), handle);
     assert_eq!(handle.read(mount.path()).unwrap(), "text");
