@@ -87,9 +87,11 @@ impl Room {
     pub(super) fn space(&self, promised: Promised) -> Result<Space, PondError> {
         let disk = self.look()?;
         let writable = writable(&disk, Kept::All, promised) / disk.block;
+        let kept = disk.available.saturating_sub(writable);
         Ok(Space {
             available: writable,
-            free: writable,
+            // What the disk keeps for root is not used either.
+            free: disk.free.saturating_sub(kept),
             ..disk
         })
     }
