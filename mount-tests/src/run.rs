@@ -92,6 +92,15 @@ pub fn arrow(script: &str) -> Run {
     python().args(["-c".to_owned(), format!("{script}\n{end}")])
 }
 
+/// A function for bash, for a script in a mount namespace of its own: unmounts all ponds there but the
+/// one at `$1`. The copy of a mount keeps its daemon alive, and other tests wait for theirs to end.
+pub const KEEP_ONLY: &str = r#"
+    keep_only() {
+        awk -v at="$1" '/ - fuse.pondmount / && $5 != at { print $5 }' /proc/self/mountinfo |
+            while read -r other; do umount --lazy --no-canonicalize --internal-only "$other" || true; done
+    }
+"#;
+
 /// A shell script, stopped at its first failing command, with its arguments as `$1…`. A command that must fail is
 /// written `(! command)`: without the parentheses the shell takes any answer.
 pub fn shell(script: &str) -> Run {

@@ -10,7 +10,7 @@ use mount_tests::place::{file, folder};
 use mount_tests::pond::{Pond, number};
 use mount_tests::process::mounted_at;
 use mount_tests::rng::Rng;
-use mount_tests::run::{need_root, shell};
+use mount_tests::run::{KEEP_ONLY, need_root, tool};
 use mount_tests::stacked::Stacked;
 use mount_tests::tree::Tree;
 use rustix::process::Signal;
@@ -284,8 +284,19 @@ fn a_pond_that_another_mount_namespace_holds_is_named_with_its_process() {
     let mut mount = pond.mount();
     file(mount.path(), "f", "x");
     // As a container does that was started meanwhile.
-    let script = "exec unshare --mount --propagation private sleep 300";
-    let container = shell(script).start();
+    let script = format!(r#"{KEEP_ONLY} keep_only "$1"; exec sleep 300"#);
+    let container = tool("unshare")
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "bash",
+            "-c",
+            &script,
+            "bash",
+        ])
+        .arg(mount.path())
+        .start();
     let holds = || {
         let table = fs::read_to_string(format!("/proc/{}/mountinfo", container.pid()));
         let ours = fs::read_to_string("/proc/self/mountinfo").unwrap();

@@ -9,7 +9,7 @@ use mount_tests::mount::{LEAVING, Mount};
 use mount_tests::place::file;
 use mount_tests::pond::Pond;
 use mount_tests::process::{Process, mounted_at};
-use mount_tests::run::{NOBODY, Started, need, need_root, python, shell, tool};
+use mount_tests::run::{KEEP_ONLY, NOBODY, Started, need, need_root, python, shell, tool};
 use rustix::process::Signal;
 
 use crate::users::give;
@@ -208,13 +208,15 @@ fn umount_force_leaves_to_root_a_mount_that_its_user_may_not_abort() {
     let pond = Pond::for_nobody();
     let stuck = Stuck::new(&pond, NOBODY);
     // The user could abort it where fusectl is mounted: it is hidden from this command alone.
-    let script = r#"
+    let script = format!(
+        r#"{KEEP_ONLY}
+        keep_only "$3"
         mount -t tmpfs none /sys/fs/fuse/connections
-        exec setpriv --reuid "$1" --regid "$1" --clear-groups "$2" umount --force "$3"
-    "#;
+        exec setpriv --reuid "$1" --regid "$1" --clear-groups "$2" umount --force "$3""#
+    );
     let refused = tool("unshare")
-        .args(["--mount", "--propagation", "private", "sh", "-c", script])
-        .args(["sh", &NOBODY.to_string()])
+        .args(["--mount", "--propagation", "private", "bash", "-c", &script])
+        .args(["bash", &NOBODY.to_string()])
         .arg(pond.binary())
         .arg(&stuck.at)
         .limit(LIMIT)
