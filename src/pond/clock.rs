@@ -1,9 +1,9 @@
-//! The clock of the machine, where it is wrong.
+//! Detects a wrong clock of the machine.
 //!
-//! A board without a battery starts in 1970, or years ahead, until the network tells it the time. Each
-//! version records the reading of the clock; [`history`](super::history) finds out later which of them to
-//! believe. Here is what can be told at once: that the clock is behind a version that was made before
-//! ([`Behind`]), and that it has leapt ahead ([`Leaps`]), which may be wrong or right.
+//! A board without a battery starts in 1970, or years ahead, until it gets the time from the
+//! network. Each version records the reading of the clock; [`history`](super::history) decides
+//! later which readings to believe. Two cases are detected at once: the clock is behind an
+//! existing version ([`Behind`]), or it has leapt ahead ([`Leaps`]), rightly or wrongly.
 
 use crate::index::VersionInfo;
 use crate::oplog::Commit;
@@ -12,19 +12,19 @@ use parking_lot::Mutex;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// By how much the clock has to get ahead of a monotonic one to have leapt.
+/// A clock that gains more than this on the monotonic clock has leapt, in microseconds.
 const LEAP: i64 = 30 * 86_400 * 1_000_000;
-/// How long a clock that has leapt must run on before what cannot be undone goes by it.
+/// How long a clock that has leapt must run on before irreversible work relies on it.
 const STEADY: Duration = Duration::from_secs(86_400);
 
-/// A clock that is behind: it shows an earlier time than when a version was made.
+/// A clock that is behind: it shows an earlier time than a version has recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Behind {
-    /// What the clock says.
+    /// The current reading of the clock.
     pub now: Time,
     /// The version.
     pub version: Version,
-    /// The reading of the clock when that was made.
+    /// The reading of the clock when that version was made.
     pub reading: Time,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Behind {
     }
 }
 
-/// RFC 3339 in UTC, to the second. A time beyond the year 9999 is a number of seconds.
+/// Formats a time as RFC 3339 in UTC, to the second; beyond the year 9999 as a number of seconds.
 fn seconds(time: Time) -> String {
     match jiff::Timestamp::from_second(time.sec) {
         Ok(time) => time.to_string(),
@@ -47,20 +47,20 @@ fn seconds(time: Time) -> String {
     }
 }
 
-/// Notices when the clock leaps ahead, from one version to the next or while the pond is open.
+/// Detects that the clock leaps ahead, between two versions or while the pond is open.
 #[derive(Debug)]
 pub(super) struct Leaps(Mutex<Noted>);
 
 #[derive(Debug)]
 struct Noted {
-    /// A reading of the clock, and when that was.
+    /// A reading of the clock, and the instant at which it was taken.
     reading: Time,
     at: Instant,
     leapt: Option<Instant>,
 }
 
 impl Leaps {
-    /// Begins with the last reading that is believed.
+    /// Starts from the last reading that is believed.
     pub(super) fn since(reading: Time, at: Instant) -> Leaps {
         Leaps(Mutex::new(Noted {
             reading,
@@ -69,7 +69,8 @@ impl Leaps {
         }))
     }
 
-    /// Notes a reading. Returns how long the clock must still run on before it is trusted, if it has leapt.
+    /// Notes a reading. If the clock has leapt, returns how long it must still run on before it is
+    /// trusted.
     pub(super) fn note(&self, reading: Time, at: Instant) -> Option<Duration> {
         let mut noted = self.0.lock();
         let elapsed = at.saturating_duration_since(noted.at).as_micros();
@@ -88,10 +89,12 @@ impl Leaps {
     }
 }
 
-/// What is known of a version that is read back from the oplog. `before` is the one before it.
+/// Returns the description of a version that is read back from the oplog. `before` is the one
+/// before it.
 ///
-/// A version of an older program has no reading. Its time is one, unless it had to be put after that of
-/// the version before it: then the latest change time of the nodes that it changed is as good as one.
+/// A version of an older program has no reading. Its time serves as one, unless that had to be
+/// moved after the time of the previous version: then the latest change time of the nodes that
+/// it changed does.
 pub(super) fn info_of(
     commit: &Commit,
     before: Option<&VersionInfo>,
@@ -127,7 +130,7 @@ mod tests {
             nsec: 0,
         };
         let leaps = Leaps::since(time(0), start);
-        // A pond that was not used for a week, and ten days of work.
+        // A pond that was not used for a week, then ten days of work.
         assert_eq!(leaps.note(time(7 * day), start), None);
         assert_eq!(leaps.note(time(17 * day), at(10 * day)), None);
         // Four years in a minute.
@@ -136,7 +139,7 @@ mod tests {
         assert_eq!(wait, Some(STEADY));
         let wait = leaps.note(time(17 * day + ahead), at(10 * day + 3_660));
         assert_eq!(wait, Some(STEADY - Duration::from_secs(3_600)));
-        // Back again: that was seen, too, and leaps ahead only count from here.
+        // A step back is noted too: leaps ahead are measured from here.
         let wait = leaps.note(time(18 * day), at(11 * day + 61));
         assert_eq!(wait, None);
         assert_eq!(leaps.note(time(19 * day), at(12 * day)), None);

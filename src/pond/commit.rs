@@ -1,12 +1,12 @@
-//! Versions, and the thread that makes them.
+//! Commits versions, and has the thread that does so.
 //!
-//! A commit seals the open version as one generation, puts its content in the segments and syncs them,
-//! writes its records to the oplog as one Delta commit, and notes them in the index. Operations go on
-//! meanwhile, in the next generation. A commit that fails is tried again with the same generation, so
-//! that it is made once, whatever became of the first try.
+//! A commit seals the open version as one generation, writes its content to the segments and
+//! syncs them, appends its records to the oplog as one Delta commit, and notes them in the index.
+//! Operations continue meanwhile, in the next generation. A failed commit is retried with the same
+//! generation, so that it is committed once, whatever the outcome of the first try.
 //!
-//! Sealed generations are committed one by one and in order, also after an error or a crash: what
-//! [`Pond::between_versions`] separates never ends up in one version.
+//! Sealed generations are committed one by one and in order, also after an error or a crash:
+//! operations that [`Pond::between_versions`] separates never end up in one version.
 
 use super::clock::info_of;
 use super::lock::Lock;
@@ -22,25 +22,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-/// A version of fewer entries than this is a trickle.
+/// A version of fewer entries than this counts as trickling writes.
 const TRICKLE: u64 = 100;
-/// How long to wait after a moment between saves was missed, and how much longer each time.
+/// The wait after a missed gap between saves, and its increase with each miss.
 const MISSED: Duration = Duration::from_millis(2);
 const MISSED_MOST: Duration = Duration::from_millis(200);
-/// How long after a commit that failed the next one is tried, at least.
+/// The minimum wait before a failed commit is retried.
 const RETRY: Duration = Duration::from_millis(500);
 /// How far trickling writes stretch the time between versions, in commit intervals.
 const MAX_STRETCH: u32 = 12;
 
-/// The oplog, and what it was told and may not have taken.
+/// The oplog, and the commits that were sent to it and may not have reached it.
 pub(super) struct Log {
     oplog: Oplog,
     pending: Option<Pending>,
-    /// The generations that were committed last, with their versions.
+    /// The last committed generations, with their versions.
     made: VecDeque<(u64, VersionInfo)>,
 }
 
-/// How many of the generations that were committed last are remembered.
+/// How many of the last committed generations are remembered.
 const REMEMBERED: usize = 64;
 
 struct Pending {
@@ -57,15 +57,15 @@ impl Log {
         }
     }
 
-    /// The version that a generation became, if it is one of the last.
+    /// Returns the version that a generation became, if it is one of the last.
     pub(super) fn version_of(&self, generation: u64) -> Option<VersionInfo> {
         let found = self.made.iter().rev().find(|(made, _)| *made == generation);
         found.map(|(_, info)| *info)
     }
 
-    /// What a version changed, as the oplog has it.
+    /// Returns the changes of a version, as the oplog has them.
     pub(super) fn changes_of(&self, version: Version) -> Result<Changes, PondError> {
-        /// Why reading ends.
+        /// Why reading stops.
         enum End {
             Read(Changes),
             Failed(OplogError),
@@ -109,19 +109,19 @@ impl Log {
 }
 
 impl Pond {
-    /// Makes a version of everything that was changed so far, and answers the newest version.
+    /// Commits everything that was changed so far as a version, and returns the newest version.
     pub fn sync(&self) -> Result<Version, PondError> {
         self.commit()?;
         Ok(self.latest().version)
     }
 
-    /// Commits the open version, if it changed anything. Answers how many entries.
+    /// Commits the open version if it changed anything. Returns the number of entries.
     pub(super) fn commit(&self) -> Result<u64, PondError> {
         let done = self.commit_if(&|| true)?;
         Ok(done.unwrap_or_default())
     }
 
-    /// The same, at a moment when no save is under way, if one comes soon.
+    /// Like [`Pond::commit`], at a moment without a save under way if one comes soon.
     fn commit_between_saves(&self) -> Result<u64, PondError> {
         let until = Instant::now() + self.limits.save_wait;
         let hurry = || self.committer.is_hurried();
@@ -131,20 +131,20 @@ impl Pond {
         loop {
             self.saves.wait(until.min(Instant::now() + every), hurry);
             if !now() {
-                // Not a version yet, but no more than the interval is ever lost.
+                // Without a version, but at most one interval of changes can be lost.
                 self.fsync().map_err(PondError::Tree)?;
                 continue;
             }
             if let Some(done) = self.commit_if(&now)? {
                 return Ok(done);
             }
-            // Each try freezes what there is: many in a row would make every read look through many layers.
+            // Each try freezes a layer: many in a row would make every read search many layers.
             missed += 1;
             std::thread::sleep(MISSED.saturating_mul(missed).min(MISSED_MOST));
         }
     }
 
-    /// Commits the open version, unless `now` says at the last moment that it is not the time.
+    /// Commits the open version, unless `now` returns false at the last moment.
     fn commit_if(&self, now: &dyn Fn() -> bool) -> Result<Option<u64>, PondError> {
         let mut log = self.log.lock();
         if self.index.dirty().entries == 0 && log.pending.is_none() {
@@ -167,12 +167,13 @@ impl Pond {
         }
     }
 
-    /// Runs `change` on the present between two versions: what was acknowledged before it gets a
-    /// version of its own, and so does what it leaves, with nothing else in it. `change` is given the
-    /// generation that ends before it, and what `prepare` found while the log was held and operations
-    /// went on. No save is under way, unless none ended for the limit `save-wait`.
+    /// Runs `change` on the present between two versions: the operations acknowledged before it get
+    /// a version of their own, and so does its result, with nothing else in it. `change` receives
+    /// the generation that ends before it, and the result of `prepare`, which runs while the log is
+    /// held and operations continue. No save is under way, unless none ended for the limit
+    /// `save-wait`.
     ///
-    /// Both versions are committed by [`Pond::commit`], which the caller has to call; if it fails, or
+    /// The caller has to call [`Pond::commit`], which commits both versions. If that fails, or
     /// after a crash, the next commit makes both.
     pub(super) fn between_versions<P, T>(
         &self,
@@ -203,7 +204,8 @@ impl Pond {
         }
     }
 
-    /// Whether a commit can be tried: the pond takes changes, is ours, and its disk has room.
+    /// Checks that a commit can be tried: the pond takes changes, its lock is held, and its disk
+    /// has enough free space.
     fn must_be_able_to_commit(&self) -> Result<(), PondError> {
         if let Some(reason) = self.health.reason() {
             return Err(PondError::ReadOnly(reason));
@@ -213,8 +215,8 @@ impl Pond {
         self.room.must_have(FOR_A_COMMIT + self.index.disk_bytes())
     }
 
-    /// Takes no more changes once somebody else has taken the pond: what they do not know of is not
-    /// committed behind their back.
+    /// Makes the pond read-only once another process has taken its lock: changes that the new
+    /// holder does not know of must not be committed.
     pub(super) fn must_hold_the_lock(&self) -> Result<(), PondError> {
         let lock = self.lock.lock();
         match lock.as_ref().map_or(Ok(None), Lock::lost)? {
@@ -227,8 +229,8 @@ impl Pond {
         }
     }
 
-    /// Settles most of the content of the open version, while operations go on. The caller holds
-    /// `settling`.
+    /// Writes most of the content of the open version to segments while operations continue. The
+    /// caller holds `settling`.
     fn prepare_to_seal(&self) -> Result<(), PondError> {
         if let Err(error) = self.merge_tails() {
             tracing::warn!("small extents stay as they are: {}", describe(&error));
@@ -236,7 +238,7 @@ impl Pond {
         self.freeze_and_settle()
     }
 
-    /// Commits the sealed generations, the oldest first. Returns how many entries.
+    /// Commits the sealed generations, the oldest first. Returns the number of entries.
     pub(super) fn commit_sealed(&self, log: &mut Log) -> Result<u64, PondError> {
         let mut done = self.commit_pending(log)?;
         while let Some(generation) = self.index.oldest_sealed() {
@@ -259,8 +261,8 @@ impl Pond {
         Ok(done)
     }
 
-    /// Returns when all settled content is on stable storage. After a sync that failed the pond takes
-    /// no more changes.
+    /// Returns when all content in segments is on stable storage. After a failed sync the pond
+    /// takes no more changes.
     pub(super) fn sync_content(&self) -> Result<(), PondError> {
         Ok(self.content.sync().inspect_err(|error| {
             if error.is_lost_sync() {
@@ -314,10 +316,10 @@ impl Pond {
         Ok(info.changes)
     }
 
-    /// Logs that the clock is behind the newest version, once for as long as it is.
+    /// Logs that the clock is behind the newest version, once for each such period.
     pub(super) fn note_clock(&self) {
         let told = self.told_behind.load(Ordering::Relaxed);
-        // A clock that runs as it should stands where the newest version was made, or later.
+        // A correct clock reads the time of the newest version, or later.
         if !told && (self.clock)() >= self.latest().committed {
             return;
         }
@@ -336,13 +338,13 @@ impl Pond {
         self.told_behind.store(behind.is_some(), Ordering::Relaxed);
     }
 
-    /// The committing thread.
+    /// Runs the committing thread.
     pub(super) fn commit_until_stopped(&self) {
         let interval = self.committer.interval;
         let mut delay = interval;
         let mut last = Instant::now();
         while let Some(since) = self.committer.wait_for_change() {
-            // Trickling writes: the next change comes soon after a small version.
+            // Trickling writes: the next change follows a small version soon.
             let trickles = since.duration_since(last) < delay;
             let at = since + delay;
             while self
@@ -350,7 +352,7 @@ impl Pond {
                 .sleep_until(at.min(Instant::now() + interval))
                 && Instant::now() < at
             {
-                // Not a version yet, but no more than the interval is ever lost.
+                // Without a version, but at most one interval of changes can be lost.
                 if let Err(error) = self.fsync() {
                     tracing::warn!("a flush failed: {}", describe(&error));
                     break;
@@ -382,7 +384,8 @@ impl Pond {
     }
 }
 
-/// Reads back the commits after `after`, in order. One is read while the one before it is taken.
+/// Reads back the commits after `after`, in order. Each is read while the previous one is
+/// applied.
 pub(super) fn replay<E>(
     oplog: &Oplog,
     after: Option<Version>,
@@ -391,10 +394,10 @@ pub(super) fn replay<E>(
 where
     PondError: From<E>,
 {
-    /// Why reading ends before its end.
+    /// Why reading stops before its end.
     enum End {
         Failed(OplogError),
-        /// Nobody takes any more.
+        /// The receiver has gone.
         Left,
     }
     impl From<OplogError> for End {
@@ -403,7 +406,7 @@ where
         }
     }
     std::thread::scope(|scope| {
-        // A version may be as large as the memory that is meant for one.
+        // A version may be as large as the memory limit for one.
         let (send, versions) = sync_channel(0);
         let read = move || {
             let mut before = None;
@@ -436,12 +439,12 @@ where
     })
 }
 
-/// When the next version is due.
+/// Decides when the next version is due.
 pub(super) struct Committer {
     interval: Duration,
-    /// Whether a change came since the last commit began; the quick look of every operation.
+    /// Whether something changed since the last commit began; checked by every operation.
     dirty: AtomicBool,
-    /// Whether the last commit of the thread failed; the quick look of every operation.
+    /// Whether the last commit of the thread failed; checked by every operation.
     is_failing: AtomicBool,
     state: Mutex<State>,
     wake: Condvar,
@@ -452,7 +455,7 @@ struct State {
     since: Option<Instant>,
     hurry: bool,
     stop: bool,
-    /// Why the last commit of the thread failed, if it did: for the caller, and in words.
+    /// Why the last commit of the thread failed, if it did: the error number and the message.
     failed: Option<(Errno, String)>,
 }
 
@@ -467,7 +470,7 @@ impl Committer {
         }
     }
 
-    /// Notes that something changed.
+    /// Notes a change.
     pub(super) fn changed(&self) {
         if !self.dirty.load(Ordering::Relaxed) {
             let mut state = self.state.lock();
@@ -477,12 +480,12 @@ impl Committer {
         }
     }
 
-    /// Whether versions are not to wait for each other.
+    /// Returns whether versions are committed without waiting for the interval.
     pub(super) fn is_eager(&self) -> bool {
         self.interval.is_zero()
     }
 
-    /// Has the open version committed at once.
+    /// Requests a commit of the open version at once.
     pub(super) fn hurry(&self) {
         self.state.lock().hurry = true;
         self.wake.notify_all();
@@ -493,7 +496,7 @@ impl Committer {
         self.wake.notify_all();
     }
 
-    /// Whether somebody cannot wait.
+    /// Returns whether the thread must not wait: a commit at once is requested, or the stop.
     fn is_hurried(&self) -> bool {
         let state = self.state.lock();
         state.stop || state.hurry
@@ -518,7 +521,7 @@ impl Committer {
         self.is_failing.store(is_failing, Ordering::Relaxed);
     }
 
-    /// Waits after a commit that failed: operations that hurry the next one do not have it tried
+    /// Waits after a failed commit: operations that request the next one must not cause retries
     /// without a pause.
     fn rest(&self) {
         let until = Instant::now() + RETRY;
@@ -530,7 +533,7 @@ impl Committer {
         self.state.lock().stop
     }
 
-    /// When the first change came that no commit holds; `None` when it is time to stop.
+    /// Returns when the first change came that no commit holds; `None` when it is time to stop.
     fn wait_for_change(&self) -> Option<Instant> {
         let mut state = self.state.lock();
         loop {
@@ -542,7 +545,7 @@ impl Committer {
         }
     }
 
-    /// Sleeps until `at`; answers false where there is reason not to wait any longer.
+    /// Sleeps until `at`; returns false where there is a reason to stop waiting.
     fn sleep_until(&self, at: Instant) -> bool {
         let mut state = self.state.lock();
         while !state.stop && !state.hurry {
@@ -553,7 +556,7 @@ impl Committer {
         false
     }
 
-    /// Notes that a commit begins: what changes from now on is for the next one.
+    /// Notes that a commit begins: later changes belong to the next one.
     fn begin(&self) {
         let mut state = self.state.lock();
         state.since = None;

@@ -1,5 +1,5 @@
-//! Why a pond could not be made, opened, committed or closed: one sentence each, what to do about it,
-//! and the exit code that tells a script which it was.
+//! The errors of making, opening, committing and closing a pond: one sentence each, a hint at
+//! the remedy, and the exit code by which a script distinguishes them.
 
 use super::clock::Behind;
 use crate::content::ContentError;
@@ -15,24 +15,24 @@ use std::path::{Path, PathBuf};
 /// [`FsError`](crate::tinyfs::FsError)s.
 #[derive(Debug, thiserror::Error)]
 pub enum PondError {
-    /// There is nothing at the path.
+    /// The path does not exist.
     #[error("there is no pond at {}", .0.display())]
     Missing(PathBuf),
-    /// There is something at the path, and it is not a pond.
+    /// The path exists and is not a pond.
     #[error("{} is not a pond: it holds no pond.toml", .0.display())]
     NotAPond(PathBuf),
-    /// A pond was to be made where something is already.
+    /// The path of a new pond exists already.
     #[error("cannot make a pond at {}: it exists and is not empty", .0.display())]
     Exists(PathBuf),
-    /// A pond was to be made in the folder of another.
+    /// The path of a new pond lies in the folder of another pond.
     #[error("cannot make a pond at {}: it lies in the folder of the pond {}", path.display(), pond.display())]
     Nested {
-        /// Where it was to be made.
+        /// The path of the new pond.
         path: PathBuf,
-        /// The pond around it.
+        /// The pond that contains it.
         pond: PathBuf,
     },
-    /// `pond.toml` sets a limit that cannot be used.
+    /// `pond.toml` sets an unusable limit.
     #[error("{}: {source}", path.display())]
     Limits {
         /// The file.
@@ -40,7 +40,7 @@ pub enum PondError {
         /// What is wrong with it.
         source: LimitError,
     },
-    /// `pond.toml` is not what this program writes.
+    /// `pond.toml` is not in the form that this program writes.
     #[error("{}: {why}", path.display())]
     Identity {
         /// The file.
@@ -48,12 +48,12 @@ pub enum PondError {
         /// What is wrong with it.
         why: String,
     },
-    /// What stands in the pond's folder is not of the kind that belongs there.
+    /// A file in the pond's folder is not of the kind that belongs there.
     #[error("{} {what}, and a pond's files are its own", path.display())]
     Leads {
-        /// What stands there.
+        /// The file.
         path: PathBuf,
-        /// What it is.
+        /// Its kind.
         what: &'static str,
     },
     /// The pond was written by a newer program.
@@ -77,64 +77,64 @@ pub enum PondError {
     SmallDisk {
         /// The folder of the pond.
         path: PathBuf,
-        /// Bytes of the disk.
+        /// Size of the disk in bytes.
         size: u64,
-        /// Of them, free.
+        /// Free bytes of the disk.
         free: u64,
     },
-    /// Somebody else writes to the pond.
+    /// Another process writes to the pond.
     #[error("the pond at {} is in use by {holder}", path.display())]
     Locked {
         /// The pond.
         path: PathBuf,
-        /// Who holds the lock.
+        /// The holder of the lock.
         holder: Box<super::lock::Holder>,
     },
-    /// What may have been promised cannot be read.
+    /// Journal records that may have been acknowledged cannot be read.
     #[error("{0}")]
     JournalDamaged(Damage),
-    /// The pond takes no changes any more, for a reason that stands.
+    /// The pond takes no more changes, for a permanent reason.
     #[error("the pond is read-only: {0}")]
     ReadOnly(String),
     /// A file or folder of the pond could not be read or written.
     #[error("cannot {what} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation, as a verb.
         what: &'static str,
-        /// With which file.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// No version can have that name.
+    /// The text is not valid as the name of a version.
     #[error("{0:?} cannot be the name of a version")]
     TagName(String),
     /// The message of a tag is too long to be stored as an attribute.
     #[error("the message of the version has {0} bytes, and at most {max} fit", max = super::history::MAX_MESSAGE)]
     TagMessage(usize),
-    /// Another version has that name.
+    /// Another version has that name already.
     #[error("there is a snapshot {0} already")]
     TagTaken(String),
     /// There is no such version.
     #[error("there is no version {0}")]
     NoVersion(String),
-    /// There is nothing at a path.
+    /// The path does not exist in the tree.
     #[error("there is nothing at {0}")]
     NoPath(String),
-    /// The clock is behind, so that rules of time would go by wrong days.
+    /// The clock is behind, so that rules of time would apply to wrong days.
     #[error("{0}, so that rules of time could forget the wrong days")]
     ClockBehind(Behind),
     /// There is only one version.
     #[error("there is nothing to undo: no version changed anything")]
     NothingToUndo,
-    /// What a version changed is not known any more.
+    /// The changes of a version are no longer known.
     #[error("what version {0} changed cannot be told from what forgotten versions changed")]
     Folded(Version),
-    /// What a version changed cannot be taken back alone.
+    /// The changes of a version cannot be undone alone.
     #[error("version {0} changed what holds a path whose history was forgotten")]
     Entangled(Version),
-    /// A removed file that is to be forgotten is open.
+    /// A removed file that is to be forgotten is still open.
     #[error("a removed file that was at {0} is still open")]
     StillOpen(String),
     /// An operation on the tree failed.
@@ -152,7 +152,7 @@ pub enum PondError {
 }
 
 impl PondError {
-    /// Wraps what the system said to an attempt to `what` (a verb) the file or folder `path`.
+    /// Wraps the system's error of an attempt to `what` (a verb) the file or folder `path`.
     pub fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PondError {
         let path = path.to_owned();
         move |source| PondError::Io {
@@ -162,7 +162,7 @@ impl PondError {
         }
     }
 
-    /// What the kernel is told of it.
+    /// Returns the error number for the kernel.
     pub(super) fn errno(&self) -> Errno {
         match self {
             PondError::Tree(error) => error.errno(),
@@ -171,7 +171,7 @@ impl PondError {
         }
     }
 
-    /// The exit code of a command that fails with this.
+    /// Returns the exit code of a command that fails with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
             PondError::Missing(_) | PondError::NotAPond(_) => 10,
@@ -190,7 +190,7 @@ impl PondError {
         }
     }
 
-    /// A short name for programs.
+    /// Returns a short name for programs.
     pub fn code(&self) -> &'static str {
         match self {
             PondError::Missing(_) => "no_pond",
@@ -222,7 +222,7 @@ impl PondError {
         }
     }
 
-    /// What the user can do.
+    /// Returns what the user can do.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             PondError::Missing(path) => format!(
@@ -285,7 +285,7 @@ impl PondError {
 }
 
 impl From<PondError> for FsError {
-    /// What the kernel is told of a failure of the whole pond.
+    /// Converts a failure of the whole pond to the error of an operation.
     fn from(error: PondError) -> FsError {
         match error {
             PondError::Tree(error) => error,

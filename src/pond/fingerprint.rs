@@ -1,4 +1,4 @@
-//! What can be told of content without reading it.
+//! Detects changes of content without reading it.
 
 use super::Pond;
 use crate::index::Index;
@@ -6,18 +6,20 @@ use crate::tinyfs::{Extent, FsResult, NodeId, Version, Wd, ops};
 use std::ops::Range;
 
 impl Pond {
-    /// How many changes there were since the pond was opened. As long as this stays the same, so does the present.
+    /// Returns the number of changes since the pond was opened. While it stays the same, so does the
+    /// present.
     pub fn changes(&self) -> u64 {
         self.index.changes()
     }
 
-    /// The directory `dir` at version `at`, to find paths and patterns from.
+    /// Returns the directory `dir` at version `at`, as the base of paths and patterns.
     pub fn directory(&self, at: Version, dir: NodeId) -> FsResult<Wd<'_, Index>> {
         Wd::at(&self.index, at, dir)
     }
 
-    /// A hash of what a range of a file is made of at version `at`. Equal hashes mean equal bytes; equal bytes can
-    /// have different hashes, since content is cut anew and joined.
+    /// Returns a hash of the extents that make up a range of a file at version `at`. Equal hashes
+    /// mean equal bytes. Equal bytes can have different hashes, since content is rechunked and
+    /// joined.
     pub fn fingerprint(&self, at: Version, id: NodeId, range: Range<u64>) -> FsResult<[u8; 32]> {
         let mut hasher = blake3::Hasher::new();
         let node = self.node(at, id)?;

@@ -1,9 +1,10 @@
-//! A flush: everything acknowledged so far goes to stable storage.
+//! Flushes: everything acknowledged so far goes to stable storage.
 //!
-//! It freezes the fresh layer and writes it to the index's journal with one sync. Much content gets its place
-//! in the segments before, which are synced first; a little goes to the journal itself, so that it costs one
-//! sync and not two, and to the segments with the next version. [`spill`](super::spill) moves content to
-//! segments meanwhile, when much of it waits in memory.
+//! A flush freezes the fresh layer and writes it to the index's journal with one sync. Before
+//! that, a large amount of content goes to the segments, which are synced first. A small amount
+//! goes to the journal itself, so that it costs one sync and not two, and to the segments with the
+//! next version. [`spill`](super::spill) moves content to segments meanwhile, when much of it is
+//! held in memory.
 
 use super::{Pond, PondError};
 use crate::content::{MAX_PIECE, MIN_RUN, cut};
@@ -15,25 +16,27 @@ use crate::tinyfs::{
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
-/// Bytes of content that a flush writes to the journal itself.
+/// The most bytes of content that a flush writes to the journal itself.
 const JOURNAL_MOST: u64 = 128 << 10;
 
-/// What flushes, spills and commits have in common.
+/// The state that flushes, spills and commits share.
 #[derive(Default)]
 pub(super) struct Flusher {
-    /// Held by whoever freezes and settles layers: a flush, a spill or a commit.
+    /// Held by a flush, a spill or a commit while it freezes and settles layers.
     pub(super) settling: Mutex<()>,
 }
 
-/// As long as it lives, no flush, spill or commit begins: what is changed meanwhile becomes durable,
-/// and enters a version, as one. Its owner waits for nobody, and changes little.
+/// Keeps flushes, spills and commits from beginning while it lives: the changes made meanwhile
+/// become durable, and enter a version, as one. Its owner does not wait for other threads, and
+/// changes little.
 pub struct OneChange<'p> {
     pond: &'p Pond,
     _settling: MutexGuard<'p, ()>,
 }
 
 impl OneChange<'_> {
-    /// Writes to a file, as [`Pond::write`] does, but does not wait for memory: only a spill frees any.
+    /// Writes to a file, as [`Pond::write`] does, but does not wait for memory, which only a spill
+    /// could free.
     pub fn write(&self, caller: &Caller, id: NodeId, offset: u64, data: &[u8]) -> FsResult<Node> {
         self.pond.write_now(caller, id, offset, data)
     }
@@ -50,7 +53,7 @@ impl Pond {
 
     /// Makes everything acknowledged so far durable.
     pub(super) fn flush(&self) -> FsResult<()> {
-        // Once a sync failed, success of a later one would be a lie.
+        // After a failed sync, the success of a later one proves nothing.
         if self.health.has_failed() {
             return Err(Errno::EIO.into());
         }
@@ -64,7 +67,7 @@ impl Pond {
         synced
             .and_then(|()| Ok(self.index.journal(known)?))
             .map_err(|error| {
-                // What could not be written can be later; what could not be synced, nobody knows.
+                // A failed write can be retried; after a failed sync the state of the disk is unknown.
                 let again = match &error {
                     PondError::Index(IndexError::Journal { .. }) => true,
                     PondError::Content(error) => !error.is_lost_sync(),
@@ -77,7 +80,7 @@ impl Pond {
             })
     }
 
-    /// Freezes what changed so far, and gives its content a place in the segments.
+    /// Freezes the open changes, and writes their content to the segments.
     pub(super) fn freeze_and_settle(&self) -> Result<(), PondError> {
         self.freeze();
         self.settle()
@@ -88,11 +91,11 @@ impl Pond {
         self.index.freeze();
     }
 
-    /// Gives the content of frozen layers a place in the segments.
+    /// Writes the content of frozen layers to the segments.
     pub(super) fn settle(&self) -> Result<(), PondError> {
         let known = |hash: &[u8; 32]| self.index.stored(hash);
         for layer in self.index.unsettled() {
-            // What is journaled stays in the pieces that the journal has: later records go by them.
+            // A journaled layer keeps the extents that the journal has: later records refer to them.
             let layer = match layer.is_journaled() {
                 true => layer,
                 false => self.recut(layer)?,
@@ -103,13 +106,13 @@ impl Pond {
         Ok(())
     }
 
-    /// Cuts the long runs of a frozen layer anew, where their content says: writes cut them where they came, and
-    /// layers where they were frozen.
+    /// Rechunks the long runs of a frozen layer at boundaries that their content determines: until
+    /// then they are cut where writes began and layers ended.
     fn recut(&self, mut layer: Frozen) -> Result<Frozen, PondError> {
         for (content, extents) in long_runs(&layer.changes.extents) {
             let mut start = extents.first().copied().unwrap_or_default();
             let mut parts = Vec::with_capacity(extents.len() + 1);
-            // What went before may have been cut off only because the layer ended.
+            // The previous extent may end only because its layer ended.
             let before = self.index.open_extent_before(content, start);
             if let Some((at, extent)) = before.filter(|(_, e)| e.len() <= MAX_PIECE as u64) {
                 start = at;
@@ -126,7 +129,7 @@ impl Pond {
                 start,
                 pieces: cut(parts),
             };
-            // An operation that has looked at the pieces goes by them when it applies what it decided.
+            // An operation that has looked up the extents relies on them until it applies its changes.
             let _no_change_is_half_done = self.changing.lock();
             (layer, _) = self.index.recut(layer, run);
         }
@@ -141,14 +144,14 @@ impl Pond {
     }
 }
 
-/// Where neighbouring extents of a content begin.
+/// A content, and the offsets of neighbouring extents of it.
 type Neighbours = (ContentId, Vec<u64>);
 
-/// The runs of neighbouring inline extents that are long enough to be cut anew.
+/// Returns the runs of neighbouring inline extents that are long enough to be rechunked.
 fn long_runs(extents: &Entries<Extents>) -> Vec<Neighbours> {
     let mut runs: Vec<(Neighbours, u64)> = Vec::new();
     for (&(content, start), extent) in extents {
-        // A removed entry says nothing of the bytes around it.
+        // A removed entry says nothing about the bytes around it.
         let Some(Extent::Inline(bytes)) = extent else {
             continue;
         };

@@ -1,20 +1,20 @@
-//! `fsync` by many at once: one flush for all who wait.
+//! Group commit of `fsync`: one flush for all waiting callers.
 //!
-//! In: who wants to know when all that was acknowledged so far is on stable storage, and what to call
-//! then. Holds always: at most one flush runs, and nobody waits for it but who asked for that. Whoever
-//! finds none running flushes there and then; whoever comes meanwhile is answered by the next flush,
-//! which began after they came. That one is made by a thread of its own, so that however many wait
-//! for a slow disk, none of the threads that serve the mount is kept.
+//! In: a callback for each caller that needs all acknowledged operations on stable storage.
+//! Invariant: at most one flush runs, and only the callers that asked for it wait for it. A caller
+//! that finds no flush running flushes in its own thread. A caller that arrives during a flush is
+//! answered by the next one, which begins after its arrival. A thread of its own runs that flush,
+//! so that no number of callers waiting for a slow disk blocks a thread that serves the mount.
 
 use super::Pond;
 use crate::tinyfs::{Errno, FsError, FsResult};
 use parking_lot::{Condvar, Mutex};
 use std::sync::mpsc;
 
-/// What is called with what came of a flush.
+/// A callback that receives the result of a flush.
 type Done = Box<dyn FnOnce(FsResult<()>) + Send>;
 
-/// Who waits for a flush.
+/// The callers that wait for a flush.
 #[derive(Default)]
 pub(super) struct Group {
     state: Mutex<State>,
@@ -25,7 +25,7 @@ pub(super) struct Group {
 struct State {
     /// A flush runs, or is handed to the thread.
     flushing: bool,
-    /// The next flush is for the thread to make.
+    /// The next flush is to be run by the thread.
     handed: bool,
     waiting: Vec<Done>,
     stop: bool,
@@ -42,7 +42,8 @@ impl Group {
         self.state.lock().flushing
     }
 
-    /// Those that the next flush is for, if it is the thread's turn; `None` when it is time to stop.
+    /// Returns the callers of the next flush once it is the thread's turn; `None` when it is time to
+    /// stop.
     fn wait_for_turn(&self) -> Option<Vec<Done>> {
         let mut state = self.state.lock();
         while !state.handed {
@@ -55,7 +56,7 @@ impl Group {
         Some(std::mem::take(&mut state.waiting))
     }
 
-    /// Ends a flush. Answers those that the next one is for, where no thread is left to make it.
+    /// Ends a flush. Returns the callers of the next one if no thread is left to run it.
     fn end(&self) -> Vec<Done> {
         let mut state = self.state.lock();
         match (state.waiting.is_empty(), state.stop) {
@@ -71,8 +72,8 @@ impl Group {
 }
 
 impl Pond {
-    /// Calls `done` when every operation acknowledged before is on stable storage, or could not be
-    /// put there; where a flush runs already, from another thread later on.
+    /// Calls `done` once every operation acknowledged before is on stable storage, or has failed to
+    /// get there. If a flush runs already, another thread calls it later.
     pub fn fsync_then(&self, done: impl FnOnce(FsResult<()>) + Send + 'static) {
         {
             let mut state = self.group.state.lock();
@@ -91,17 +92,18 @@ impl Pond {
         self.flush_for(vec![Box::new(done)]);
     }
 
-    /// Like [`Pond::fsync_then`], and waits.
+    /// Like [`Pond::fsync_then`], and waits for the result.
     pub fn fsync(&self) -> FsResult<()> {
         let (done, answer) = mpsc::sync_channel(1);
         self.fsync_then(move |flushed| {
-            // Nobody stops waiting before.
+            // The receiver below waits until then.
             done.send(flushed).ok();
         });
         answer.recv().unwrap_or(Err(Errno::EIO.into()))
     }
 
-    /// What `fsync` waits for: a flush, or a version, if the pond was opened so.
+    /// Makes acknowledged operations durable: by a flush, or by a version if the pond was opened
+    /// with `commit_on_sync`.
     fn make_durable(&self) -> FsResult<()> {
         match self.commit_on_sync && !self.health.is_read_only() {
             true => self.flush().and_then(|()| Ok(self.commit().map(drop)?)),
@@ -116,13 +118,13 @@ impl Pond {
             for done in waiting {
                 done(errno.map_or(Ok(()), |errno| Err(errno.into())));
             }
-            // The cause goes to one of them, who logs it.
+            // Only one caller gets the cause, and logs it.
             first(flushed);
             waiting = self.group.end();
         }
     }
 
-    /// The thread that flushes for those who came while a flush ran.
+    /// Runs the thread that flushes for the callers that arrived during a flush.
     pub(super) fn flush_until_stopped(&self) {
         while let Some(waiting) = self.group.wait_for_turn() {
             self.flush_for(waiting);

@@ -1,18 +1,18 @@
-//! Which changes run: many short ones, one after another, or a long one by itself.
+//! Admits changes of the tree: many short ones, or a long one by itself.
 //!
-//! Changes of the tree are serialized by one lock, which a short change holds for microseconds and a
-//! long one for as long as it takes: `restore`, the cutting of a large file, the last step of a
-//! prune. A thread that serves the kernel must not wait for a long one, since four such threads
-//! would keep `ls` from an answer. So it asks to [enter](Pond::try_enter_change) first; where that
-//! fails, it leaves the request to a thread that may wait.
+//! Changes of the tree are serialized by one lock. A short change holds it for microseconds. A
+//! long one holds it for as long as it takes: `restore`, the cut of a large file, the last step of
+//! a prune. A thread that serves the kernel must not wait for a long change: four such threads
+//! would block even `ls`. So it asks to [enter](Pond::try_enter_change) first. If that fails, it
+//! hands the request to a thread that may wait.
 //!
-//! Lock order: `log`, `settling`, the gate, `changing`. A thread that has entered takes none of the
-//! first two.
+//! Lock order: `log`, `settling`, the gate, `changing`. A thread that has entered takes neither
+//! of the first two.
 
 use super::Pond;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Shared by short changes, exclusive for a long one.
+/// A lock that short changes share and a long one takes exclusively.
 #[derive(Default)]
 pub(super) struct ChangeGate(RwLock<()>);
 
@@ -23,10 +23,10 @@ impl ChangeGate {
     }
 }
 
-/// As long as it lives, no long change begins.
+/// Keeps long changes from beginning while it lives.
 pub struct ShortChange<'p>(#[expect(dead_code, reason = "held")] RwLockReadGuard<'p, ()>);
 
-/// As long as it lives, no other change begins.
+/// Keeps all other changes from beginning while it lives.
 pub struct LongChange<'p>(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'p, ()>);
 
 impl Pond {
@@ -35,12 +35,12 @@ impl Pond {
         self.gate.0.try_read().map(ShortChange)
     }
 
-    /// The same, and waits. Not for a thread that serves the kernel.
+    /// Like [`Pond::try_enter_change`], and waits. Not for a thread that serves the kernel.
     pub fn enter_change(&self) -> ShortChange<'_> {
         ShortChange(self.gate.0.read())
     }
 
-    /// Enters for a long change: waits for all others. Not for a thread that serves the kernel.
+    /// Enters for a long change and waits for all others. Not for a thread that serves the kernel.
     pub fn enter_long_change(&self) -> LongChange<'_> {
         LongChange(self.gate.alone())
     }

@@ -1,8 +1,8 @@
-//! Whether a pond still takes changes, and why not.
+//! Records whether a pond still takes changes, and the reason if it does not.
 //!
-//! After a failed sync nobody can tell what is on the disk, and a later sync that succeeds proves
-//! nothing (P. Alvaro et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). So the
-//! first such failure makes the pond read-only until it is opened anew.
+//! After a failed sync the content of the disk is unknown, and a later sync that succeeds proves
+//! nothing (P. Alvaro et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
+//! So the first such failure makes the pond read-only until it is opened again.
 
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,12 +19,12 @@ impl Health {
         self.read_only.load(Ordering::Acquire)
     }
 
-    /// Why the pond takes no changes; `None` while it does.
+    /// Returns why the pond takes no changes; `None` while it does.
     pub(super) fn reason(&self) -> Option<String> {
         self.reason.lock().clone()
     }
 
-    /// Ends all changes. The first reason stands.
+    /// Makes the pond read-only after a failure. The first reason is kept.
     pub(super) fn fail(&self, reason: String) {
         tracing::error!("the pond is read-only from now on: {reason}");
         self.reason.lock().get_or_insert(reason);
@@ -32,12 +32,12 @@ impl Health {
         self.read_only.store(true, Ordering::Release);
     }
 
-    /// Whether changes ended because something is wrong.
+    /// Returns whether the pond became read-only because of a failure.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
 
-    /// Ends all changes where nothing is wrong.
+    /// Makes the pond read-only without a failure.
     pub(super) fn read_only(&self, why: &str) {
         self.reason.lock().get_or_insert(why.into());
         self.read_only.store(true, Ordering::Release);

@@ -1,4 +1,4 @@
-//! Content: whether what any version needs is in the segments, and what it was.
+//! Checks the content that any version needs: its segments exist, and its checksums match.
 
 use super::Findings;
 use crate::content::{Content, ContentError};
@@ -6,13 +6,13 @@ use crate::pond::PondError;
 use crate::tinyfs::{Changes, ContentId, Extent, SegmentId, Stored, describe};
 use std::collections::BTreeMap;
 
-/// Every stored extent of every version, once, in the order in which they stand, with a content that
-/// needs it.
+/// Every stored extent of every version, once, sorted by segment and offset, each with a content
+/// that refers to it.
 #[derive(Debug, Default)]
 pub(super) struct Contents(BTreeMap<(SegmentId, u64), (Stored, ContentId)>);
 
 impl Contents {
-    /// Learns from what a version changed.
+    /// Adds the extents that a version changed.
     pub(super) fn note(&mut self, changes: &Changes) {
         for ((content, _), extent) in &changes.extents {
             if let Some(Extent::Stored(run)) = extent {
@@ -53,7 +53,8 @@ pub(super) fn check(
     Ok(())
 }
 
-/// What is wrong with an extent that was read, if anything. That a disk does not answer is a finding too.
+/// Returns what is wrong with an extent that was read, if anything. A read error of the disk is
+/// a finding too.
 fn damage(read: Result<Vec<u8>, ContentError>) -> Result<Option<String>, PondError> {
     match read {
         Ok(_) => Ok(None),

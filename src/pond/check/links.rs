@@ -7,13 +7,13 @@ use super::{Findings, MOST};
 use crate::tinyfs::{Changes, Links, Names, NodeId, Nodes, Version, own_links};
 use std::collections::{BTreeSet, HashMap};
 
-/// The number of links that the names of the version before give to each node.
+/// The number of links of each node, counted from the names of the previous version.
 #[derive(Debug, Default)]
 pub(super) struct Counts(HashMap<NodeId, u32>);
 
 impl Counts {
-    /// Checks what `version` changes. `before` is the tree of the version before it. With `tell`, a
-    /// wrong count is a finding.
+    /// Checks the nodes that `version` changes. `before` is the tree of the version before it. With
+    /// `tell`, a wrong count is a finding.
     pub(super) fn check(
         &mut self,
         version: Version,

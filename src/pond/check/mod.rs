@@ -1,12 +1,12 @@
-//! Whether a pond is whole: the oplog by itself, against the index, the maps against each other, and the
-//! content against its checksums.
+//! Checks a pond: the oplog by itself and against the index, the maps of a version against each
+//! other, and the content against its checksums.
 //!
-//! In: an open pond. Out: what is wrong, each in a sentence that names the path if there is one. Holds
-//! always: nothing is changed; what cannot be read is itself a finding, and the rest is looked at all the
+//! In: an open pond. Out: a sentence for each problem, with the path if there is one. Invariant:
+//! nothing is changed; data that cannot be read is a finding, and the rest is checked all the
 //! same.
 //!
-//! [`paths`] finds names for what is found, [`tree`] looks at one tree, [`links`] at the link counts of every
-//! version, [`data`] at content.
+//! [`paths`] finds names for the findings, [`tree`] checks one tree, [`links`] the link counts of
+//! every version, [`data`] the content.
 
 mod data;
 mod links;
@@ -23,7 +23,8 @@ use data::Contents;
 use paths::Paths;
 use std::fmt;
 
-/// Entries of the past that are told one by one: an index is mended as a whole.
+/// Findings in past entries of the index that are listed one by one: the index is rebuilt as a
+/// whole.
 const MOST: usize = 20;
 
 /// One thing that is wrong.
@@ -36,18 +37,18 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What a check has found, and what it is about.
+/// What a check has found, and the parts of the pond that are affected.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) problems: Vec<Problem>,
     paths: Paths,
-    /// Whether some of it is of the index, which can be made anew.
+    /// Whether a finding is about the index, which can be rebuilt.
     pub(super) index: bool,
-    /// How much of it is of the index in the past.
+    /// Number of findings about past versions in the index.
     index_findings: usize,
-    /// Number of link counts that are wrong, in any version. A rewrite of the oplog corrects them.
+    /// Number of wrong link counts, in any version. A rewrite of the oplog corrects them.
     pub(super) links: usize,
-    /// Whether some of it is of the log, where a damaged checkpoint may be all that is wrong.
+    /// Whether a finding is about the oplog, where a damaged checkpoint may be the only problem.
     pub(super) log: bool,
 }
 
@@ -58,10 +59,10 @@ impl Findings {
 }
 
 impl Pond {
-    /// Reads the whole oplog and compares what it says of the newest version with the index; checks
-    /// the maps of that version against each other; looks whether the segments that any version needs
-    /// are there, and with `read_data` reads and verifies all that was ever stored in them. Answers what
-    /// is wrong. Link counts are checked in every version.
+    /// Returns the problems of the pond. Reads the whole oplog, compares its newest version with
+    /// the index, and checks the maps of that version against each other. Checks the link counts of
+    /// every version, and that the segments exist that any version needs. With `read_data`, reads
+    /// and verifies all that was ever stored in them.
     pub fn check(&self, read_data: bool) -> Result<Vec<Problem>, PondError> {
         Ok(self.look_for_damage(read_data)?.problems)
     }
@@ -81,7 +82,7 @@ impl Pond {
                 self.compare::<Attrs>(latest, &tree, &mut found);
                 tree::check(&tree, &mut found);
             }
-            // The index is all there is to go by.
+            // The oplog cannot be read: only the index can be checked.
             None => match self.read_index(latest) {
                 Ok(tree) => tree::check(&tree, &mut found),
                 Err(error) => found.add(describe(&error)),
@@ -95,14 +96,14 @@ impl Pond {
         Ok(found)
     }
 
-    /// The newest version, and its tree by the oplog, if all of that can be read. No version is made and nothing is
-    /// cleaned up meanwhile.
+    /// Returns the newest version, and its tree by the oplog if all of that can be read. No version
+    /// is committed and no file is cleaned up meanwhile.
     fn read_oplog(
         &self,
         found: &mut Findings,
         contents: &mut Contents,
     ) -> Result<(Version, Option<Changes>), PondError> {
-        // Else a clean-up of the log would look like damage.
+        // A concurrent clean-up of the log would look like damage.
         let _alone = self.keeper.alone();
         let log = self.log.lock();
         let latest = self.latest().version;
@@ -151,8 +152,8 @@ impl Pond {
         Ok(tree)
     }
 
-    /// Compares what the index says of the entries that a version changed, at that version and at the one
-    /// before, with the oplog: `before` is the tree of that one.
+    /// Compares the entries that a version changed with the index, at that version and at the
+    /// previous one. `before` is the tree of the previous one by the oplog.
     fn compare_version(
         &self,
         version: Version,
@@ -194,14 +195,14 @@ impl Pond {
         one::<Attrs>(self, version, (before, changes), found);
     }
 
-    /// Compares one map of the index at version `at` with what the oplog says.
+    /// Compares one map of the index at version `at` with the tree by the oplog.
     fn compare<M: Map>(&self, at: Version, tree: &Changes, found: &mut Findings) {
         let mut expected = M::of(tree)
             .iter()
             .filter_map(|(key, value)| Some((key, value.as_ref()?)))
             .peekable();
         let mut differing = Vec::new();
-        // Both in the order of keys.
+        // Both are sorted by key.
         let read = self.index.visit_all::<M>(at, &mut |key, value| {
             while let Some((missing, _)) = expected.next_if(|(next, _)| **next < key) {
                 differing.push((M::owner(missing), "in the oplog and not in the index"));

@@ -1,9 +1,9 @@
-//! Names for what a check finds: a path, where any version has one.
+//! Finds a path for a finding, where any version has one.
 
 use crate::tinyfs::{Changes, ContentId, Name, NodeId};
 use std::collections::HashMap;
 
-/// How deep a path is followed, where the tree may be damaged.
+/// The depth to which a path is followed: the tree may be damaged.
 const DEEP: usize = 512;
 
 /// The newest name of each node, and the node of each content, of all versions.
@@ -14,7 +14,7 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    /// Learns from what a version changed.
+    /// Adds the names and contents that a version changed.
     pub(super) fn note(&mut self, changes: &Changes) {
         for ((dir, name), dentry) in &changes.names {
             if let Some(dentry) = dentry {
@@ -28,7 +28,8 @@ impl Paths {
         }
     }
 
-    /// The path of a node, or of the file whose content has this id: their ids are never the same.
+    /// Returns the path of a node, or of the file whose content has this id: node ids and content
+    /// ids never coincide.
     pub(super) fn of(&self, id: u64) -> String {
         let node = self.contents.get(&ContentId(id)).copied();
         let mut at = node.unwrap_or(NodeId(id));

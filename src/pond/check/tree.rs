@@ -1,10 +1,10 @@
-//! One tree: whether its maps agree with each other.
+//! Checks that the maps of one tree agree with each other.
 
 use super::Findings;
 use crate::tinyfs::{Changes, ContentId, Links, Node, NodeId, own_links};
 use std::collections::{HashMap, HashSet};
 
-/// The live nodes of a tree.
+/// Returns the live nodes of a tree.
 fn nodes(tree: &Changes) -> impl Iterator<Item = (NodeId, &Node)> {
     tree.nodes
         .iter()
@@ -17,7 +17,7 @@ pub(super) fn check(tree: &Changes, found: &mut Findings) {
     extents(tree, found);
 }
 
-/// Names lead to nodes, and every node has as many as it says.
+/// Checks that names lead to nodes, and that every node has as many names as its link count.
 fn names(tree: &Changes, found: &mut Findings) {
     let mut links = Links::default();
     for ((dir, name), dentry) in &tree.names {
@@ -63,7 +63,7 @@ fn names(tree: &Changes, found: &mut Findings) {
     }
 }
 
-/// Every directory leads up to the root.
+/// Checks that every directory leads up to the root.
 fn reachable(tree: &Changes, found: &mut Findings) {
     let mut known: HashSet<NodeId> = [NodeId::ROOT].into();
     for (id, node) in nodes(tree).filter(|(_, node)| node.is_dir()) {
@@ -85,7 +85,7 @@ fn reachable(tree: &Changes, found: &mut Findings) {
     }
 }
 
-/// Extents are disjoint and within their file, which says how many bytes they cover.
+/// Checks that extents are disjoint and within their file, and cover the bytes that it counts.
 fn extents(tree: &Changes, found: &mut Findings) {
     let mut covered: HashMap<ContentId, (u64, u64)> = HashMap::new();
     let mut last = (ContentId(0), 0);
@@ -100,7 +100,7 @@ fn extents(tree: &Changes, found: &mut Findings) {
         let (bytes, upto) = covered.entry(*content).or_default();
         (*bytes, *upto) = (*bytes + extent.len(), end);
     }
-    // Content that no file has any more is garbage, and no problem.
+    // Content without a file is garbage, not a problem.
     for (id, node) in nodes(tree).filter(|(_, node)| node.is_file()) {
         let content = node.content.unwrap_or(ContentId(0));
         let (bytes, upto) = covered.get(&content).copied().unwrap_or_default();
