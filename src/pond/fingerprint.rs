@@ -6,8 +6,8 @@ use crate::tinyfs::{Extent, FsResult, NodeId, Version, Wd, ops};
 use std::ops::Range;
 
 impl Pond {
-    /// Returns the number of changes since the pond was opened. While it stays the same, so does the
-    /// present.
+    /// Returns the number of changes since the pond was opened. While it stays the same, so does
+    /// the present.
     pub fn changes(&self) -> u64 {
         self.index.changes()
     }

@@ -67,7 +67,7 @@ impl Pond {
         synced
             .and_then(|()| Ok(self.index.journal(known)?))
             .map_err(|error| {
-                // A failed write can be retried; after a failed sync the state of the disk is unknown.
+                // A failed write can be retried; after a failed sync the disk's state is unknown.
                 let again = match &error {
                     PondError::Index(IndexError::Journal { .. }) => true,
                     PondError::Content(error) => !error.is_lost_sync(),
@@ -95,7 +95,7 @@ impl Pond {
     pub(super) fn settle(&self) -> Result<(), PondError> {
         let known = |hash: &[u8; 32]| self.index.stored(hash);
         for layer in self.index.unsettled() {
-            // A journaled layer keeps the extents that the journal has: later records refer to them.
+            // A journaled layer keeps the extents of the journal: later records refer to them.
             let layer = match layer.is_journaled() {
                 true => layer,
                 false => self.recut(layer)?,
@@ -129,7 +129,7 @@ impl Pond {
                 start,
                 pieces: cut(parts),
             };
-            // An operation that has looked up the extents relies on them until it applies its changes.
+            // An operation relies on the extents that it has looked up until it applies its changes.
             let _no_change_is_half_done = self.changing.lock();
             (layer, _) = self.index.recut(layer, run);
         }

@@ -42,8 +42,8 @@ impl Group {
         self.state.lock().flushing
     }
 
-    /// Returns the callers of the next flush once it is the thread's turn; `None` when it is time to
-    /// stop.
+    /// Returns the callers of the next flush once it is the thread's turn; `None` when it is time
+    /// to stop.
     fn wait_for_turn(&self) -> Option<Vec<Done>> {
         let mut state = self.state.lock();
         while !state.handed {

@@ -1,9 +1,11 @@
-//! Housekeeping: what keeps a pond as quick and as small at its millionth version as at its first.
+//! Housekeeping: keeps a pond as fast and as small at its millionth version as at its first.
 //!
-//! After commits, a thread of low priority joins small data files of the oplog and takes away what the log
-//! needs no more; where the pond has rules for it, old versions are forgotten. In: a word that something was
-//! committed. Out: fewer files. Holds always: what a reader sees at any version is the same before and after; a commit waits for a merge's commit, never for its work; what
-//! fails is tried again after the next commit, and a crash anywhere leaves a whole pond.
+//! After commits, a thread of low priority joins small data files of the oplog and removes files
+//! that the log no longer needs. Where the pond has rules for it, old versions are forgotten.
+//!
+//! In: a signal after each commit. Out: fewer files. Invariant: readers see the same at any version
+//! before and after; a commit waits for a merge's commit, never for its work; a failed step is
+//! retried after the next commit; a crash at any point leaves an intact pond.
 
 use super::{Pond, PondError};
 use crate::oplog::OplogError;
@@ -11,25 +13,26 @@ use crate::tinyfs::describe;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// How much the thread steps back behind all others, in steps of nice(1).
+/// The nice(1) increment of the thread.
 const NICE: i32 = 10;
-/// When versions are forgotten by the rules of the pond for the first time after it was opened.
+/// The delay after opening before versions are first forgotten by the rules of the pond.
 const FIRST_PRUNE: Duration = Duration::from_secs(600);
-/// When that is tried again after an error.
+/// The delay after an error before that is retried.
 const PRUNE_AGAIN: Duration = Duration::from_secs(86_400);
-/// When it is tried again to erase what could not be erased, since a writer needed the segment or the disk failed.
+/// The delay before an incomplete erasure is retried: a writer needed the segment, or the disk
+/// failed.
 const FINISH_AGAIN: Duration = Duration::from_secs(600);
-/// How often memory that is not in use is given back.
+/// How often unused memory is returned to the system.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
-/// Bytes of the disk that housekeeping leaves to others.
+/// Bytes of the disk that housekeeping leaves free.
 const ROOM: u64 = 64 << 20;
-/// The share of a small disk instead.
+/// The divisor for a small disk: this share of it is left free instead.
 const ROOM_SHARE: u64 = 16;
 
-/// When there is something to do.
+/// Signals the housekeeping thread.
 #[derive(Default)]
 pub(super) struct Keeper {
-    /// Held by whoever joins, cleans up or forgets.
+    /// Held while data files are joined, files cleaned up or versions forgotten.
     working: Mutex<()>,
     state: Mutex<State>,
     wake: Condvar,
@@ -53,7 +56,7 @@ impl Keeper {
         self.wake.notify_all();
     }
 
-    /// Keeps all other housekeeping off.
+    /// Excludes all other housekeeping.
     pub(super) fn alone(&self) -> MutexGuard<'_, ()> {
         self.working.lock()
     }
@@ -62,7 +65,7 @@ impl Keeper {
         self.state.lock().stop
     }
 
-    /// Waits for something to do; answers false when it is time to stop.
+    /// Waits for work; returns false when it is time to stop.
     fn wait(&self) -> bool {
         let mut state = self.state.lock();
         while !state.wanted && !state.stop {
@@ -74,9 +77,9 @@ impl Keeper {
 }
 
 impl Pond {
-    /// The housekeeping thread.
+    /// Runs the housekeeping thread.
     pub(super) fn keep_until_stopped(&self) {
-        // A thread is a process to the scheduler of Linux.
+        // To the scheduler of Linux a thread is a process.
         let own = rustix::thread::gettid();
         if let Err(error) = rustix::process::setpriority_process(Some(own), NICE) {
             tracing::debug!("housekeeping has the priority of all else: {error}");
@@ -109,7 +112,8 @@ impl Pond {
         }
     }
 
-    /// Finishes a rewrite of the history that a crash or a writer left unfinished. Returns when to look again.
+    /// Finishes a rewrite of the history that a crash or a writer interrupted. Returns the time of
+    /// the next attempt.
     fn finish_soon(&self) -> Instant {
         let wait = match self.finish_rewrite() {
             Ok(left) if left.is_empty() => Duration::ZERO,
@@ -122,7 +126,7 @@ impl Pond {
         Instant::now() + wait
     }
 
-    /// Does all that is due.
+    /// Performs all housekeeping that is due.
     pub(super) fn keep_house(&self) -> Result<(), PondError> {
         let _alone = self.keeper.alone();
         while !self.keeper.stopped() && self.merge_once()? {}
@@ -134,7 +138,7 @@ impl Pond {
         Ok(())
     }
 
-    /// Joins some data files of the oplog, if there are enough. Says whether there may be more to do.
+    /// Joins some data files of the oplog if there are enough. Returns whether more may be due.
     fn merge_once(&self) -> Result<bool, PondError> {
         let Some(merge) = self.log.lock().oplog_mut().merge_due()? else {
             return Ok(false);
@@ -153,11 +157,12 @@ impl Pond {
     }
 }
 
-/// Gives the system back what the allocator holds free. A commit and a merge allocate much for a moment, and a little
-/// of what stays comes to lie behind it: after 500,000 versions, the daemon had twice of what was in use.
+/// Returns free memory of the allocator to the system. A commit and a merge allocate much for a
+/// moment, and blocks that stay are placed behind it: after 500,000 versions, the daemon held
+/// twice the memory in use.
 fn give_memory_back() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: it changes nothing that is in use.
+    // SAFETY: `malloc_trim` changes no memory that is in use.
     unsafe {
         libc::malloc_trim(0);
     }

@@ -1,4 +1,4 @@
-//! `pond.toml`: what a pond is, told before anything else in it is believed.
+//! `pond.toml`: the identity of a pond, read before anything else in it.
 
 use super::{Policy, Pond, PondError, shape};
 use crate::disk::display_path;
@@ -11,16 +11,16 @@ use uuid::Uuid;
 
 /// The newest format of a pond that this program reads and writes.
 pub const FORMAT: u32 = 1;
-/// As much of it as is read.
+/// The most bytes of the file that are read.
 const MAX_LENGTH: u64 = 64 << 10;
 
 impl Pond {
-    /// The name among all ponds of the one at `pond`, without opening it.
+    /// Returns the unique id of the pond at `pond`, without opening it.
     pub fn id_at(pond: &Path) -> Result<Uuid, PondError> {
         Ok(Identity::read(pond)?.id)
     }
 
-    /// The identity of this pond, as it stands in its folder now.
+    /// Reads the identity of this pond from its folder.
     pub(super) fn identity(&self) -> Result<Identity, PondError> {
         Identity::read(&self.access_path(""))
     }
@@ -31,14 +31,14 @@ impl Pond {
 pub struct Identity {
     /// The format of everything in the pond.
     pub format: u32,
-    /// Its name among all ponds: a UUIDv7.
+    /// The unique id of the pond: a UUIDv7.
     pub id: Uuid,
-    /// When it was made, in RFC 3339.
+    /// When the pond was made, in RFC 3339.
     pub born: String,
-    /// Which versions are kept, by default all.
+    /// The rules by which versions are kept, by default all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prune: Option<Policy>,
-    /// The limits that are not the default.
+    /// The limits that differ from the defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<toml::Table>,
 }
@@ -47,7 +47,7 @@ impl Identity {
     /// The name of the file in the pond's folder.
     pub(super) const FILE: &str = "pond.toml";
 
-    /// That of a pond made now.
+    /// Returns the identity of a new pond.
     pub fn new() -> Identity {
         Identity {
             format: FORMAT,
@@ -62,7 +62,7 @@ impl Identity {
     pub fn read(pond: &Path) -> Result<Identity, PondError> {
         let path = pond.join(Identity::FILE);
         shape::check(pond).or_else(|error| match &error {
-            // Said in other words below.
+            // A more specific error follows below.
             PondError::Io { source, .. } if source.kind() == io::ErrorKind::NotADirectory => Ok(()),
             _ => Err(error),
         })?;
@@ -84,7 +84,7 @@ impl Identity {
             }
             Err(e) => return Err(PondError::io("read", &path)(e)),
         };
-        // The format comes first: a newer one may say the rest in another way.
+        // The format comes first: a newer one may encode the rest differently.
         #[derive(Deserialize)]
         struct OnlyFormat {
             format: u32,
@@ -104,7 +104,7 @@ impl Identity {
         toml::from_str(&text).map_err(wrong)
     }
 
-    /// The limits that it sets for the pond at `pond`.
+    /// Returns the limits that it sets for the pond at `pond`.
     pub fn limits(&self, pond: &Path) -> Result<Limits, PondError> {
         let table = self.limits.as_ref().map(Limits::from_table);
         table

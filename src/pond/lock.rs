@@ -1,9 +1,9 @@
-//! One writer per pond: an advisory lock on the file `lock`, which also says who holds it.
+//! One writer per pond: an advisory lock on the file `lock`, which also identifies its holder.
 //!
-//! The kernel drops the lock with the process, however that ends; so a stale file means nothing. A lock can
-//! still be stolen: where two machines see one folder and not each other's locks, where the file was
-//! removed, or where a frozen machine wakes up after another has taken over. So the file carries a token of
-//! its holder, and whoever commits looks first whether it is still theirs.
+//! The kernel releases the lock when the process ends, however that happens, so a stale file has
+//! no effect. A lock can still be lost: two machines see one folder but not each other's locks,
+//! the file is removed, or a frozen machine resumes after another has taken over. So the file
+//! contains a token of its holder, and each commit first checks that the token is still its own.
 
 use super::PondError;
 use crate::disk::{AnchoredDir, Location};
@@ -18,34 +18,34 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Its name in the folder of a pond.
+/// The name of the file in the folder of a pond.
 pub const FILE: &str = "lock";
-/// What is opened is the file itself, and not a pipe to wait at.
+/// Flags that open the file itself: no link is followed, and a pipe does not block.
 const PLAIN: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-/// How often a lock that is held is tried again, and how long after.
+/// How many times a held lock is tried again, and the pause between two tries.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Who holds a pond.
+/// The holder of a pond.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// The process.
+    /// The process id.
     pub pid: u32,
     /// The host that it runs on.
     pub host: String,
-    /// Where the pond was mounted by it, if it is; a mountpoint may be moved since.
+    /// Where the holder mounted the pond, if it did; the mountpoint may have been moved since.
     pub mountpoint: Option<PathBuf>,
-    /// The device number of that mount, as `major:minor`. The kernel gives it to another mount once
-    /// this one is gone.
+    /// The device number of that mount, as `major:minor`. The kernel may assign it to another mount
+    /// after the unmount.
     #[serde(default)]
     pub device: Option<String>,
     /// The source of that mount in the kernel's list, which stays when the pond's folder is moved.
     #[serde(default)]
     pub source: Option<PathBuf>,
-    /// Told by nobody else.
+    /// A random token of this holder.
     #[serde(default)]
     pub token: Uuid,
-    /// How the pond was closed, once it is.
+    /// How the pond was closed, once it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
 }
@@ -54,7 +54,7 @@ pub struct Holder {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Closed {
-    /// Everything is in a version.
+    /// All changes are in a version.
     InOrder,
     /// The last version could not be made, for this reason.
     Failed(String),
@@ -63,18 +63,18 @@ pub enum Closed {
 /// The mount that a daemon notes in its lock.
 #[derive(Clone, Copy, Debug)]
 pub struct MountNote<'a> {
-    /// Where it is.
+    /// The mountpoint.
     pub mountpoint: &'a Path,
     /// Its device number, as `major:minor`.
     pub device: &'a str,
-    /// Its source in the kernel's list.
+    /// The source of the mount in the kernel's list.
     pub source: &'a Path,
 }
 
-/// Why a lock that is held does not exclude other writers any more.
+/// Why a held lock no longer excludes other writers.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// Another process has it.
+    /// Another process has taken it.
     Taken(Holder),
     /// Its file was removed.
     LockRemoved,
@@ -97,14 +97,14 @@ impl fmt::Display for Lost {
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.pid {
-            // It holds the lock and has not said yet who it is.
+            // The process holds the lock and has not written its id yet.
             0 => f.write_str("a process that is just starting"),
             pid => write!(f, "process {pid} on {}", self.host),
         }
     }
 }
 
-/// The held lock of a pond; dropped with this value.
+/// The held lock of a pond, released when the value is dropped.
 pub(super) struct Lock {
     file: File,
     folder: Arc<AnchoredDir>,
@@ -113,7 +113,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of the pond in `folder`, or tells who holds it.
+    /// Takes the lock of the pond in `folder`, or fails with its holder.
     pub(super) fn take(folder: &Arc<AnchoredDir>) -> Result<Lock, PondError> {
         let path = folder.path().join(FILE);
         let mut file = open(&folder.access_path(&path))?;
@@ -121,7 +121,7 @@ impl Lock {
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break,
-                // Somebody may only be asking who the holder is, which takes a moment.
+                // Another process may hold it for a moment, to read the holder.
                 Err(rustix::io::Errno::WOULDBLOCK) if tries < TRIES => {
                     tries += 1;
                     std::thread::sleep(PAUSE);
@@ -147,7 +147,7 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Notes for others where the pond is mounted.
+    /// Writes where the pond is mounted, for other processes.
     pub(super) fn note(&self, mount: Option<MountNote<'_>>) -> Result<(), PondError> {
         self.write(&Holder {
             mountpoint: mount.map(|mount| mount.mountpoint.to_owned()),
@@ -165,7 +165,7 @@ impl Lock {
             ..self.holder()
         });
         if let Err(error) = noted {
-            // A disk that takes no writes has no changes to commit, or the commit failed with that.
+            // A disk that takes no writes has no changes to commit, or the commit failed already.
             tracing::debug!("{error}");
         }
     }
@@ -180,7 +180,7 @@ impl Lock {
         }
     }
 
-    /// Writes in place, without truncating first: on a full disk there is no new block to be had.
+    /// Writes in place, without truncating first: a full disk has no free block for a new file.
     fn write(&self, holder: &Holder) -> Result<(), PondError> {
         let write = || -> io::Result<()> {
             let text = serde_json::to_vec(holder)?;
@@ -192,7 +192,7 @@ impl Lock {
         write().map_err(PondError::io("write", &self.path))
     }
 
-    /// Returns why this lock does not exclude other writers any more, if it does not.
+    /// Returns why this lock no longer excludes other writers; `None` while it does.
     pub(super) fn lost(&self) -> Result<Option<Lost>, PondError> {
         let mut file = match File::open(self.folder.access_path(&self.path)) {
             Ok(file) => file,
@@ -209,7 +209,7 @@ impl Lock {
     }
 }
 
-/// Who holds the pond at `pond` at this moment, if anyone does.
+/// Returns the current holder of the pond at `pond`, if there is one.
 pub fn holder(pond: &Path) -> Result<Option<Holder>, PondError> {
     let path = pond.join(FILE);
     let mut file = match File::options().read(true).custom_flags(PLAIN).open(&path) {
@@ -235,7 +235,7 @@ fn open(path: &Path) -> Result<File, PondError> {
         .map_err(PondError::io("open", path))
 }
 
-/// Reads what the last holder of the pond at `pond` wrote, whether it still holds it or not.
+/// Reads the last holder of the pond at `pond`, whether it still holds it or not.
 pub fn last_holder(pond: &Path) -> Option<Holder> {
     let path = pond.join(FILE);
     let mut file = (File::options().read(true).custom_flags(PLAIN))
@@ -244,7 +244,7 @@ pub fn last_holder(pond: &Path) -> Option<Holder> {
     read(&mut file)
 }
 
-/// Reads what the holder wrote; `None` before it has. A longer text of before may follow.
+/// Reads the holder; `None` before it is written. The rest of a longer, earlier text may follow.
 pub fn read(file: &mut File) -> Option<Holder> {
     let mut text = Vec::new();
     file.rewind().ok()?;
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(found.device.as_deref(), Some("0:41"));
         assert_eq!(found.source, Some("/ponds/x".into()));
         assert_eq!(lock.lost().unwrap(), None);
-        // As another machine does that does not see the lock.
+        // Another machine that does not see the lock does the same.
         std::fs::remove_file(dir.path().join(FILE)).unwrap();
         assert_eq!(lock.lost().unwrap(), Some(Lost::LockRemoved));
         let thief = Lock::take(&folder).unwrap();
@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(holder(dir.path()).unwrap(), None);
         let closed = last_holder(dir.path()).unwrap().closed;
         assert_eq!(closed, Some(Closed::Failed("no room".into())));
-        // A shorter text that was not cut off yet.
+        // A shorter text that was not truncated yet.
         let lock = Lock::take(&folder).unwrap();
         assert_eq!(last_holder(dir.path()).unwrap().closed, None);
         lock.end(None);

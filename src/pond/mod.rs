@@ -1,19 +1,21 @@
-//! One open pond: the index, the segments and the oplog, tied together.
+//! One open pond: ties together the index, the segments and the oplog.
 //!
-//! Role: make operations of the tree durable and versions of what they leave. In: operations
-//! ([`ops`]), calls to flush, commit and close. Out: the tree at any version, and its state. Holds
-//! always: after a crash the tree is the state after some prefix of the acknowledged operations, never
-//! older than the last flush that returned; a version is made only if something changed.
+//! Role: make operations of the tree durable, and commit their results as versions. In:
+//! operations ([`ops`]), calls to flush, commit and close. Out: the tree at any version, and its
+//! state. Invariant: after a crash the tree is the state after some prefix of the acknowledged
+//! operations, never older than the last flush that returned; a version is made only if something
+//! changed.
 //!
-//! - [`open`], [`identity`], [`shape`], [`lock`]: making a pond, and being its one writer.
-//! - [`ops`], [`pins`], [`room`]: operations; who holds on to removed nodes; room on the disk.
-//! - [`saves`]: what must not be cut in two by a version. [`gate`]: short changes and long ones.
-//! - [`fsync`], [`flush`]: who waits for stable storage, and what puts it there. [`spill`]: what bounds memory. [`commit`]: versions, and the thread that makes them.
-//! - [`housekeeping`]: joining files of the oplog, and cleaning it up.
-//! - [`history`]: which version is meant, and when what changed. [`clock`]: a clock that is wrong.
-//! - [`prune`]: forgetting versions, and paths.
-//! - [`check`], [`repair`], [`scrub`]: what is wrong, mending it, and looking for it meanwhile.
-//! - [`status`], [`health`]: what is going on, whether changes are taken.
+//! - [`open`], [`identity`], [`shape`], [`lock`]: making and opening a pond with one writer.
+//! - [`ops`], [`pins`], [`room`]: operations; pins on removed nodes; free space of the disk.
+//! - [`saves`]: files that a version must not cut in two. [`gate`]: short and long changes.
+//! - [`fsync`]: group commit. [`flush`]: writes to stable storage. [`spill`]: bounds memory.
+//!   [`commit`]: versions, and the thread that commits them.
+//! - [`housekeeping`]: joins files of the oplog, and cleans it up.
+//! - [`history`]: references to versions, and the changes of each. [`clock`]: a wrong clock.
+//! - [`prune`]: forgets versions, and paths.
+//! - [`check`], [`repair`], [`scrub`]: finds damage, repairs it, and scans for it in the background.
+//! - [`status`], [`health`]: the state of a pond, and whether it takes changes.
 
 mod check;
 mod clock;
@@ -99,7 +101,7 @@ pub struct Pond {
     latest: Mutex<VersionInfo>,
     /// Held while an operation looks up, decides and applies.
     changing: Mutex<()>,
-    /// Held while a large change of a file is prepared beside other operations.
+    /// Held while a large change of a file is prepared concurrently with other operations.
     preparing: Mutex<()>,
     gate: ChangeGate,
     pins: Pins,
@@ -117,21 +119,21 @@ pub struct Pond {
     group: Group,
     scrubber: Scrubber,
     keeper: Keeper,
-    /// How often content was moved since the pond was opened.
+    /// How many times content was moved since the pond was opened.
     rewrites: AtomicU64,
     /// Versions that were forgotten since the pond was opened.
     forgotten: Mutex<HashSet<Version>>,
     committer: Arc<Committer>,
     commit_on_sync: bool,
-    /// What of the journal cannot be read.
+    /// The unreadable part of the journal.
     damage: Option<Damage>,
-    /// Files that the pond could not make sense of when it was opened, by their new names.
+    /// Unusable files that were renamed when the pond was opened, by their new names.
     set_aside: Vec<PathBuf>,
-    /// Who is told of changes that do not come through the mount.
+    /// The callback for changes that do not come through the mount.
     watcher: Mutex<Option<Watcher>>,
-    /// What is called after each change of the present.
+    /// The callback after each change of the present.
     on_change: RwLock<Option<OnChange>>,
-    /// What is asked for requests that wait.
+    /// The callback that lists requests without a reply.
     late: RwLock<Option<Late>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
@@ -139,12 +141,12 @@ pub struct Pond {
 }
 
 impl Pond {
-    /// The path of the pond's folder when it was opened.
+    /// Returns the path of the pond's folder when it was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns where the folder of the pond is now.
+    /// Returns the current location of the pond's folder.
     pub fn location(&self) -> Location {
         match &self.folder {
             Some(folder) => folder.location(),
@@ -152,8 +154,8 @@ impl Pond {
         }
     }
 
-    /// Returns a path by which system calls reach `name` in the folder of the pond, wherever that
-    /// is moved.
+    /// Returns a path by which system calls reach `name` in the folder of the pond, wherever the
+    /// folder is moved.
     pub fn access_path(&self, name: &str) -> PathBuf {
         let path = self.path.join(name);
         self.folder
@@ -161,17 +163,17 @@ impl Pond {
             .map_or(path.clone(), |folder| folder.access_path(&path))
     }
 
-    /// The identity of the pond.
+    /// Returns the unique id of the pond.
     pub fn id(&self) -> Uuid {
         self.id
     }
 
-    /// The limits that the pond was opened with.
+    /// Returns the limits that the pond was opened with.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Each limit with its value, and what `pond.toml` sets now.
+    /// Returns each limit with its value, and the current setting in `pond.toml`.
     pub fn settings(&self) -> Result<Vec<Setting>, PondError> {
         let table = self.identity()?.limits;
         let settings = self.limits.settings(table.as_ref());
@@ -181,12 +183,12 @@ impl Pond {
         })
     }
 
-    /// The newest version.
+    /// Returns the newest version.
     pub fn latest(&self) -> VersionInfo {
         *self.latest.lock()
     }
 
-    /// The versions in `from..=to`, oldest first.
+    /// Returns the versions in `from..=to`, oldest first.
     pub fn versions(&self, from: Version, to: Version) -> Result<Vec<VersionInfo>, PondError> {
         Ok(self.index.versions(from, to)?)
     }
@@ -200,7 +202,7 @@ impl Pond {
         Ok(self.index.versions_before(end, limit)?)
     }
 
-    /// Notes for other processes where the pond is mounted.
+    /// Writes where the pond is mounted, for other processes.
     pub fn mounted_at(&self, mount: Option<MountNote<'_>>) -> Result<(), PondError> {
         self.lock
             .lock()
@@ -208,14 +210,14 @@ impl Pond {
             .map_or(Ok(()), |lock| lock.note(mount))
     }
 
-    /// How much room there is.
+    /// Returns the size and the free space of the disk.
     pub fn statfs(&self) -> FsResult<Space> {
         self.room.space(self.promised()?).map_err(FsError::store)
     }
 
-    /// Makes the last version and lets go of the pond. Later changes are refused. May be called
-    /// more than once; what could not be committed is said, and stands in the journal if it was
-    /// flushed.
+    /// Commits the last version and releases the pond. Later changes are refused. May be called
+    /// more than once. Changes that could not be committed are reported, and remain in the journal
+    /// if they were flushed.
     pub fn close(&self) -> Result<(), PondError> {
         self.committer.stop();
         self.spiller.stop();
@@ -234,8 +236,8 @@ impl Pond {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        // Who only read has nothing to commit but what the last writer left in the journal, and there
-        // it stays.
+        // A read-only pond has nothing to commit except journaled changes of the last writer, and
+        // they stay in the journal.
         let only_read = self.health.is_read_only() && !self.health.has_failed();
         let closed = match only_read {
             true => Ok(()),

@@ -1,4 +1,4 @@
-//! Making a pond, and opening one: after a clean end, after a crash, and without an index.
+//! Making a pond, and opening one: after a clean close, after a crash, and without an index.
 
 use super::clock::Leaps;
 use super::commit::{Committer, Log, replay};
@@ -36,43 +36,43 @@ pub(super) const OPLOG: &str = "oplog";
 const SEGMENTS: &str = "segments";
 pub(super) const INDEX: &str = "index";
 const JOURNAL: &str = "journal";
-/// Stands in the index once that was found to be damaged.
+/// A file in the index that marks it as damaged.
 pub(super) const REBUILD: &str = "REBUILD";
 const CACHE: &str = "cache";
 
 /// How to open a pond.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
-    /// Take no changes.
+    /// The pond takes no changes.
     pub read_only: bool,
-    /// How long after the first change a version is made, at the latest in a busy pond.
+    /// The delay from the first change to the next version, at most, in a busy pond.
     pub commit_interval: Duration,
     /// Whether `fsync` makes a version.
     pub commit_on_sync: bool,
-    /// What to do where the journal is damaged.
+    /// The reaction to a damaged journal.
     pub damaged_journal: Damaged,
 }
 
-/// How far the index has followed the oplog.
+/// The progress of the index in applying the oplog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// The last version that it has.
+    /// The last version that was applied.
     pub version: u64,
-    /// The last version that it will have.
+    /// The last version that will be applied.
     pub of: u64,
-    /// Records applied since it began.
+    /// Records applied since the start.
     pub records: u64,
 }
 
-/// What opening a pond does about damage to what may have been promised.
+/// The reaction to damage in records that may have been acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Damaged {
-    /// Nothing: the pond is not opened.
+    /// The pond is not opened.
     #[default]
     Refuse,
-    /// The pond is opened with what stands before the damage. For who only reads.
+    /// The pond is opened with the records before the damage. For readers only.
     Tell,
-    /// The same, and the damaged files are given other names.
+    /// Like [`Damaged::Tell`], and the damaged files are renamed.
     SetAside,
 }
 
@@ -88,8 +88,8 @@ impl Default for OpenOptions {
 }
 
 impl Pond {
-    /// Makes a pond in the folder `path`, which is missing or empty. It is one when this returns,
-    /// and nothing is left when it fails.
+    /// Makes a pond in the folder `path`, which is missing or empty. The pond is complete when this
+    /// returns; a failure leaves nothing behind.
     pub fn init(path: &Path) -> Result<(), PondError> {
         if let Some(pond) = pond_around(path) {
             let path = path.to_owned();
@@ -105,8 +105,8 @@ impl Pond {
             Err(e) => return Err(PondError::io("make a pond in", path)(e)),
         };
         if made {
-            // Who may read the pond's files may read all that is in it, whatever the modes of the
-            // files in the tree; so nobody but the owner may.
+            // Read access to the pond's files is read access to everything in the tree, whatever its
+            // modes, so only the owner has it.
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
@@ -125,12 +125,12 @@ impl Pond {
         filled
     }
 
-    /// Opens the pond at `path`, as its one writer.
+    /// Opens the pond at `path` as its only writer.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Arc<Pond>, PondError> {
         Pond::open_telling(path, options, &mut |_| ())
     }
 
-    /// The same; `tell` hears how far it is while the index is behind the oplog.
+    /// Like [`Pond::open`]; `tell` receives the progress while the index is behind the oplog.
     pub fn open_telling(
         path: &Path,
         options: &OpenOptions,
@@ -171,7 +171,7 @@ impl Pond {
         Ok(pond)
     }
 
-    /// Opens the pond that stands on `ground`. Its threads are not started.
+    /// Opens the pond on `ground`. Its threads are not started.
     pub(super) fn on(
         ground: Ground,
         id: Uuid,
@@ -265,11 +265,11 @@ impl Pond {
     }
 }
 
-/// What a pond stands on.
+/// The environment of a pond.
 pub(super) struct Ground {
     /// The file system of everything but the index.
     pub(super) disk: Arc<dyn Disk>,
-    /// Tells the time.
+    /// Returns the current time.
     pub(super) clock: fn() -> Time,
     /// The folder of the index, on the file system of this machine.
     pub(super) index: PathBuf,
@@ -280,7 +280,7 @@ pub(super) struct Ground {
     pub(super) folder: Option<Arc<AnchoredDir>>,
 }
 
-/// The pond in whose folder a path lies, below it; the path need not be there.
+/// Returns the pond whose folder contains `path`, which need not exist.
 fn pond_around(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     let parents = || path.ancestors().skip(1);
@@ -291,7 +291,7 @@ fn pond_around(path: &Path) -> Option<PathBuf> {
     there.ancestors().find(is_pond).map(Path::to_owned)
 }
 
-/// Puts everything in the folder of a new pond; its identity last.
+/// Writes the files of a new pond into its folder, the identity last.
 fn fill(path: &Path) -> Result<(), PondError> {
     let cache = path.join(CACHE);
     fs::create_dir(&cache).map_err(PondError::io("make the folder", &cache))?;
@@ -314,7 +314,7 @@ fn fill(path: &Path) -> Result<(), PondError> {
         .map_err(PondError::io("sync", parent))
 }
 
-/// Makes what holds the tree of a new pond.
+/// Creates the stores that hold the tree of a new pond.
 pub(super) fn make(
     disk: &Arc<dyn Disk>,
     path: &Path,
@@ -334,7 +334,7 @@ pub(super) fn make(
     )?)
 }
 
-/// The tree of version 0: an empty root directory that belongs to who made the pond.
+/// Returns the tree of version 0: an empty root directory of the user who makes the pond.
 fn birth(now: Time) -> Changes {
     let root = Node {
         kind: Kind::Directory,
@@ -358,8 +358,8 @@ fn birth(now: Time) -> Changes {
     changes
 }
 
-/// Opens the index, or starts a new one where it is damaged, or of another pond or format: nothing is lost
-/// by that. Where it cannot be read for another reason, that is for the user to see to.
+/// Opens the index, or starts a new one where it is damaged, or of another pond or format: no
+/// data is lost by that. Any other read error is returned, for the user to resolve.
 fn open_index(
     dir: &Path,
     id: Uuid,
@@ -370,7 +370,7 @@ fn open_index(
         true => Err(IndexError::Damaged(
             "it was found to be when it was last used",
         )),
-        // What is asked first is asked here: an index that cannot answer is not mounted.
+        // The first queries are tried here: an index that fails them must not be mounted.
         false => Index::open(dir, id, journal()?, limits).and_then(|index| {
             index.latest()?;
             match index.get::<Nodes>(Version::NOW, &NodeId::ROOT) {
@@ -391,7 +391,7 @@ fn open_index(
     }
 }
 
-/// Applies what the oplog holds and the index does not.
+/// Applies the versions that the oplog has and the index does not.
 fn catch_up(
     index: &Index,
     opened: &Opened,
@@ -420,7 +420,7 @@ fn catch_up(
     Ok(catching.finish()?)
 }
 
-/// Does about a damaged journal what was asked for. Answers the new names of its files.
+/// Reacts to a damaged journal as `options` say. Returns the new names of its files.
 fn see_to(
     damage: Option<&Damage>,
     index: &Index,

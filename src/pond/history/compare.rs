@@ -1,12 +1,13 @@
-//! What is different between two versions.
+//! Compares two versions of the tree.
 //!
-//! In the order of paths. A directory in which nothing changed is not read: the index knows. A node that has
-//! another path than before was moved; what only has another node (an editor saved it) is compared by its
-//! bytes.
+//! Differences are sorted by path. A directory in which nothing changed is not read: the index
+//! knows that it did not. A node that has another path than before was moved. A path that leads
+//! to another node (an editor saved the file) is compared by the bytes.
 //!
 //! A tree may be ten thousand directories deep, so no path is resolved from the root for each
-//! difference: [`PathCache`] keeps the paths of the last directories, and a comparison that resumes
-//! an earlier one knows for each directory whether it leads to where that stopped ([`Resume`]).
+//! difference. [`PathCache`] keeps the paths of the last directories. A comparison that resumes
+//! an earlier one knows for each directory its position relative to the end of that one
+//! ([`Resume`]).
 
 use crate::pond::Pond;
 use crate::tinyfs::{Dentry, FsResult, Kind, Name, Node, NodeId, Version};
@@ -17,17 +18,17 @@ use std::ops::Bound;
 /// How a path differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It leads somewhere only in the later version.
+    /// The path exists only in the later version.
     Added,
-    /// It led somewhere only in the earlier version.
+    /// The path existed only in the earlier version.
     Removed,
-    /// It leads to other content.
+    /// The path leads to other content.
     Modified,
-    /// Only mode, owner or extended attributes are others.
+    /// Only mode, owner or extended attributes differ.
     Attributes,
-    /// It leads to something of another kind.
+    /// The path leads to a node of another kind.
     Kind,
-    /// What it leads to had this path before.
+    /// The node had this path before.
     Moved(Vec<u8>),
 }
 
@@ -38,9 +39,9 @@ pub struct Difference {
     pub path: Vec<u8>,
     /// How it differs.
     pub change: Change,
-    /// What it led to in the earlier version.
+    /// The node of the path in the earlier version.
     pub before: Option<(NodeId, Node)>,
-    /// What it leads to in the later one.
+    /// The node of the path in the later version.
     pub after: Option<(NodeId, Node)>,
 }
 
@@ -50,20 +51,20 @@ pub struct Comparison<'p> {
     pond: &'p Pond,
     from: Version,
     to: Version,
-    /// What is compared.
+    /// The path that is compared, with everything below it.
     scope: Vec<u8>,
     /// The components of the path where an earlier comparison stopped.
     after: Vec<Vec<u8>>,
-    /// What the scope leads to, until it is compared.
+    /// The nodes of the scope, until they are compared.
     root: Option<Pair>,
     /// The directories that are being compared, the deepest last.
     open: Vec<OpenPair>,
-    /// The path of the deepest one, or one that starts with it.
+    /// The path of the deepest open directory, possibly with more components.
     path: Vec<u8>,
     cache: PathCache,
 }
 
-/// What one path led to in both versions.
+/// The nodes of one path in both versions.
 struct Pair {
     path: Vec<u8>,
     before: Option<NodeId>,
@@ -82,30 +83,30 @@ struct Within {
 
 /// Two directories whose entries are being compared.
 struct OpenPair {
-    /// The length of their path.
+    /// The length of their path in bytes.
     path_len: usize,
     before: Side,
     after: Side,
     resume: Resume,
 }
 
-/// The entries of one of them, read in batches.
+/// The entries of one directory, read in batches.
 struct Side {
     at: Version,
     /// `None` if there is no directory in this version.
     dir: Option<NodeId>,
     batch: VecDeque<(Name, Dentry)>,
-    /// Where the next batch starts; `None` behind the last one.
+    /// The start of the next batch; `None` after the last one.
     next: Option<Bound<Name>>,
 }
 
-/// A name, and what it leads to in both versions.
+/// A name, and its entries in both versions.
 type EntryPair = (Name, Option<Dentry>, Option<Dentry>);
 
 /// Entries of a directory that are read at a time.
 const BATCH: usize = 256;
 
-/// Where a path stands to the path at which an earlier comparison stopped.
+/// The position of a path relative to the path at which an earlier comparison stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Resume {
     /// Before it: the path and all below were reported.
@@ -132,7 +133,8 @@ type Cached<K, V> = VecDeque<(K, V)>;
 const CACHED_PATHS: usize = 4;
 
 impl Pond {
-    /// Compares what `path` led to at `from` and `to`, and everything below; only what comes after `after`.
+    /// Compares the nodes that `path` led to at `from` and `to`, with everything below it; only the
+    /// paths after `after`.
     pub fn differences(
         &self,
         from: Version,
@@ -173,7 +175,7 @@ impl Pond {
         }
     }
 
-    /// Whether two files have the same bytes.
+    /// Returns whether two files have the same bytes.
     fn same_bytes(&self, a: (Version, NodeId), b: (Version, NodeId), size: u64) -> FsResult<bool> {
         const PIECE: u64 = 1 << 20;
         let mut offset = 0;
@@ -188,7 +190,7 @@ impl Pond {
 }
 
 impl Comparison<'_> {
-    /// The next path that differs; `None` when there is no more.
+    /// Returns the next path that differs; `None` when there are no more.
     pub fn next_difference(&mut self) -> FsResult<Option<Difference>> {
         loop {
             let pair = match self.root.take() {
@@ -207,7 +209,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// The next entry of the open directories that may differ.
+    /// Returns the next entry of the open directories that may differ.
     fn next_pair(&mut self) -> FsResult<Option<Pair>> {
         while let Some(open) = self.open.last_mut() {
             let Some((name, before, after)) = open.next(self.pond)? else {
@@ -275,14 +277,14 @@ impl Comparison<'_> {
                 Some((from, to)) if to == pair.path => Some(Change::Moved(from)),
                 _ => Some(Change::Added),
             },
-            // What was moved is told where it went.
+            // A move is reported at its destination.
             (Some((id, _)), None) => match self.moved(*id)? {
                 Some((from, to)) if from == pair.path && is_below(&to, &self.scope) => None,
                 _ => Some(Change::Removed),
             },
             (None, None) => None,
         };
-        // The root itself is no change.
+        // The root itself is never reported.
         let change = change.filter(|_| !pair.path.is_empty());
         let before = match (&change, &after) {
             (Some(Change::Moved(_)), Some((id, _))) => self.node(self.from, Some(*id))?,
@@ -318,7 +320,7 @@ impl Comparison<'_> {
         Ok(first.is_none_or(|(of, first)| Some(of) == dir && first == *name))
     }
 
-    /// Whether nothing in a directory changed between the versions.
+    /// Returns whether nothing in a directory changed between the versions.
     fn is_untouched(&self, dir: Option<NodeId>) -> FsResult<bool> {
         let Some(dir) = dir.filter(|dir| *dir != NodeId::ROOT) else {
             return Ok(self.from == self.to);
@@ -355,7 +357,8 @@ impl Comparison<'_> {
         });
     }
 
-    /// Whether a node is the same in both versions, without reading it: quick, for large directories.
+    /// Returns whether a node is the same in both versions, without reading it: fast for large
+    /// directories.
     fn is_same_file(&self, id: Option<NodeId>) -> FsResult<bool> {
         let Some(id) = id else { return Ok(false) };
         let (a, b) = (self.pond.node(self.from, id)?, self.pond.node(self.to, id)?);
@@ -400,7 +403,7 @@ impl Comparison<'_> {
         Ok(found)
     }
 
-    /// Where a node was and is, if it has both been there and is not there any more.
+    /// Returns the old and the new path of a node, if it had both and has left the old one.
     fn moved(&mut self, id: NodeId) -> FsResult<Option<(Vec<u8>, Vec<u8>)>> {
         let pond = self.pond;
         if !pond.has_node(self.from, id)? || !pond.has_node(self.to, id)? {
@@ -411,7 +414,8 @@ impl Comparison<'_> {
         let (Some(from), Some(to)) = (from, to) else {
             return Ok(None);
         };
-        // One of several names that stays is no move; and what took the place of something else changed that.
+        // A node that keeps its old name as well was not moved. One that replaced another node
+        // modified that path.
         let stays = self.cache.find(pond, self.to, &from)? == Some(id);
         if stays || self.cache.find(pond, self.from, &to)?.is_some() {
             return Ok(None);
@@ -452,8 +456,8 @@ impl Side {
     }
 }
 
-/// Where the entry `name` of a directory stands to the path at which an earlier comparison stopped,
-/// whose components are `after`.
+/// Returns the position of the entry `name` of a directory relative to the path at which an
+/// earlier comparison stopped, whose components are `after`.
 fn resume(after: &[Vec<u8>], dir: Resume, name: &Name) -> Resume {
     let Resume::Within(depth) = dir else {
         return dir;
@@ -470,7 +474,7 @@ fn resume(after: &[Vec<u8>], dir: Resume, name: &Name) -> Resume {
 }
 
 impl PathCache {
-    /// A path that leads to a node, without a slash at its beginning.
+    /// Returns a path that leads to a node, without a slash at its beginning.
     fn path_of(&mut self, pond: &Pond, at: Version, id: NodeId) -> FsResult<Option<Vec<u8>>> {
         if let Some((_, path)) = self.paths.iter().find(|(key, _)| *key == (at, id)) {
             return Ok(path.clone());
@@ -492,7 +496,7 @@ impl PathCache {
         Ok(found)
     }
 
-    /// What a path leads to.
+    /// Returns the node that a path leads to.
     fn find(&mut self, pond: &Pond, at: Version, path: &[u8]) -> FsResult<Option<NodeId>> {
         let key = (at, path.to_vec());
         if let Some((_, found)) = self.nodes.iter().find(|(known, _)| *known == key) {
@@ -526,7 +530,7 @@ fn bare(path: &[u8]) -> &[u8] {
     path.strip_prefix(b"/").unwrap_or(path)
 }
 
-/// Whether a path is another one, or in it.
+/// Returns whether `path` equals `above` or lies below it.
 fn is_below(path: &[u8], above: &[u8]) -> bool {
     match path.strip_prefix(above) {
         Some(rest) => above.is_empty() || matches!(rest.first(), None | Some(b'/')),
@@ -534,7 +538,7 @@ fn is_below(path: &[u8], above: &[u8]) -> bool {
     }
 }
 
-/// The components of a path; the root has none.
+/// Returns the components of a path; the root has none.
 fn parts(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|b| *b == b'/').filter(|part| !part.is_empty())
 }

@@ -1,13 +1,14 @@
-//! The past, as it is asked for: by number, time, age or tag, of the whole pond, a directory or a file.
+//! Queries of the past: by number, time, age or tag, of the whole pond, a directory or a file.
 //!
-//! Role: say which version is meant, and which versions changed something. In: references as users write
-//! them, nodes and names. Out: version numbers. Holds always: what is answered about the past up to a
-//! version never changes; only what `latest`, an age or a tag mean does.
+//! Role: resolve references to versions, and find the versions that changed a path. In:
+//! references as users write them, nodes and names. Out: version numbers. Invariant: an answer
+//! about the past up to a version never changes; only the meaning of `latest`, an age or a tag
+//! does.
 //!
-//! - [`reference`]: the ways to name a version. [`tags`]: names that users give.
-//! - [`path`]: what became of a path. [`compare`]: what is different. [`restore`]: the past brought back.
-//! - [`versions`]: which version that is, and the versions of a directory or a file. [`timeline`]: what
-//!   date a version has.
+//! - [`reference`]: the ways to name a version. [`tags`]: names that users assign.
+//! - [`path`]: the history of a path. [`compare`]: differences. [`restore`]: restoring the past.
+//! - [`versions`]: resolves references, and lists the versions of a directory or a file.
+//!   [`timeline`]: the dates of versions.
 
 mod compare;
 mod path;

@@ -1,8 +1,8 @@
-//! The history of a path: the versions that changed what it leads to, through renames.
+//! The history of a path: the versions that changed the node at the path, through renames.
 //!
-//! All nodes that a name led to one after another are one history: editors replace a file by a new
-//! one. Where the history of a name begins with a node that had another name before, it goes on
-//! under that name.
+//! All nodes that a name led to one after another form one history: editors replace a file by a
+//! new one. Where the history of a name begins with a node that had another name before, it
+//! continues under that name.
 //!
 //! [`PathHistory`] reads the history from its newest event back, one event at a time, so that a
 //! page costs what it shows. Its position is a [`HistoryCursor`].
@@ -18,7 +18,7 @@ pub struct Event {
     pub version: Version,
     /// `made`, `changed`, `moved` or `removed`.
     pub change: &'static str,
-    /// The path that it had then.
+    /// The path in that version.
     pub path: Vec<u8>,
     /// The length of a file.
     pub size: Option<u64>,
@@ -40,7 +40,7 @@ pub struct PathHistory<'p> {
     pond: &'p Pond,
     /// The removal of a directory, which is not among the versions of the directory.
     removed: Option<Event>,
-    /// `None` behind the oldest event.
+    /// `None` after the oldest event.
     next: Option<HistoryCursor>,
 }
 
@@ -117,7 +117,7 @@ impl Pond {
         Ok((here, name))
     }
 
-    /// The name that a node had until it got this one.
+    /// Returns the name that a node had until it got this one.
     pub(super) fn before(&self, link: &Link) -> FsResult<Option<Link>> {
         let mut links = self.index.links(link.child)?;
         links.retain(|other| other.ended == link.begun);
@@ -154,7 +154,7 @@ impl PathHistory<'_> {
         }
     }
 
-    /// Returns the position behind the events that were returned; `None` if no more follow.
+    /// Returns the position after the events that were returned; `None` if no more follow.
     pub fn cursor(&self) -> Option<&HistoryCursor> {
         self.next.as_ref()
     }

@@ -1,4 +1,4 @@
-//! The history of a path, read event by event, is the one that is computed as a whole.
+//! The history of a path that is read event by event equals one that is computed as a whole.
 
 use super::Event;
 use super::tests::Life;
@@ -6,9 +6,9 @@ use crate::index::Link;
 use crate::pond::Pond;
 use crate::tinyfs::{FsResult, Name, NodeId, Version};
 
-/// The reference: reads all links and versions of the path, the oldest event first.
+/// The reference implementation: reads all links and versions of the path, oldest event first.
 impl Pond {
-    /// What became of what `path` leads to, or led to last; the oldest first.
+    /// Returns the history of the node that `path` leads to, or led to last, oldest event first.
     fn whole_history(&self, path: &[u8]) -> FsResult<Vec<Event>> {
         if path.iter().all(|b| *b == b'/') {
             return self.directory_events(NodeId::ROOT, Version::NOW);
@@ -95,7 +95,7 @@ impl Pond {
         Ok(events)
     }
 
-    /// Adds what happened to a file under one name, the newest first.
+    /// Adds the events of a file under one name, the newest first.
     fn link_events(&self, link: &Link, until: Version, events: &mut Vec<Event>) -> FsResult<()> {
         let last = match link.ended {
             Version::NOW => until,
@@ -143,8 +143,8 @@ fn the_history_of_a_path_read_event_by_event_is_the_whole_one() {
                 }
             };
             expected.reverse();
-            // The removal of a directory has no position of its own. Behind it, each event is
-            // read from a position, as for pages of one row.
+            // The removal of a directory has no position of its own. After it, each event is read
+            // from a position, as in pages of one row.
             let mut history = pond.path_history(path).unwrap();
             let mut found = Vec::new();
             while let Some(event) = history.next_event().unwrap() {

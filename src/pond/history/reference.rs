@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `1841` | of that number |
 //! | `latest`, `latest~2` | the newest, the second before it |
-//! | `2026-11`, `2026-11-23`, `2026-11-23T14:30`, `…T14:30:05.25+01:00`, `20261123T143005Z` | the last one committed at or before then; UTC where no zone is named, the start of a period where only that is |
-//! | `90s-ago`, `15m-ago`, `3h-ago`, `2d-ago`, `1w-ago` | the last one committed at or before then |
+//! | `2026-11`, `2026-11-23`, `2026-11-23T14:30` | the last one committed by the start of that |
+//! | `…T14:30:05.25+01:00`, `20261123T143005Z` | the last one committed at or before then |
+//! | `90s-ago`, `15m-ago`, `3h-ago`, `2d-ago`, `1w-ago` | the last one at or before then |
 //! | any other name | the one with that tag |
 //!
-//! A number alone is always the number of a version, so a year alone needs a zone: `2026Z`.
+//! Times without a zone are in UTC. A number alone is always the number of a version, so a year
+//! alone needs a zone: `2026Z`.
 
 use super::tags::is_tag_name;
 use crate::tinyfs::{Time, Version};
@@ -19,20 +21,20 @@ use std::time::Duration;
 /// A version as a user names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reference {
-    /// By its number.
+    /// A version number.
     Number(Version),
-    /// So many versions before the newest one.
+    /// This number of versions before the newest one.
     Latest(u64),
     /// The last one committed at or before a time.
     Time(Time),
-    /// The last one committed so long ago, or earlier.
+    /// The last one committed at least this long ago.
     Ago(Duration),
-    /// By its tag.
+    /// The name of a tag.
     Tag(String),
 }
 
 impl Reference {
-    /// Reads what a user wrote; `None` where it can name no version.
+    /// Parses a reference as a user writes it; `None` where the text cannot name a version.
     pub fn parse(text: &[u8]) -> Option<Reference> {
         let text = std::str::from_utf8(text).ok()?;
         if let Some(number) = plain_number(text) {
@@ -54,7 +56,7 @@ impl Reference {
     }
 }
 
-/// A number as it is listed: no sign, no leading zeros.
+/// Parses a number as it is listed: no sign, no leading zeros.
 fn plain_number(text: &str) -> Option<u64> {
     let plain =
         text.bytes().all(|b| b.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
@@ -83,7 +85,7 @@ fn time(text: &str) -> Option<Time> {
         None => (text, None),
     };
     let (date, clock) = match (date.len(), clock) {
-        // Compact, where nothing may be left out.
+        // The compact form, in which no part may be missing.
         (8, Some(clock)) if clock.len() == 6 => {
             let (year, rest) = date.split_at_checked(4)?;
             let (month, day) = rest.split_at_checked(2)?;
@@ -111,7 +113,7 @@ fn time(text: &str) -> Option<Time> {
     Some(Time::from_micros(time.as_microsecond()))
 }
 
-/// What stands before the zone, and the zone.
+/// Splits a text into the part before the zone and the zone.
 fn zone(text: &str) -> Option<(&str, Offset)> {
     if let Some(text) = text.strip_suffix(['Z', 'z']) {
         return Some((text, Offset::UTC));
@@ -138,7 +140,7 @@ fn day_of(year: &str, month: &str, day: &str) -> Option<Date> {
     Date::new(digits(year, 4)?, digits(month, 2)?, digits(day, 2)?).ok()
 }
 
-/// `hh[:mm[:ss[.fraction]]]`
+/// Parses `hh[:mm[:ss[.fraction]]]`.
 fn clock_of(text: &str) -> Option<Clock> {
     let (text, nanos) = match text.split_once('.') {
         Some((text, fraction)) => {
@@ -161,7 +163,7 @@ fn clock_of(text: &str) -> Option<Clock> {
     }
 }
 
-/// A number of just so many digits.
+/// Parses a number of exactly `width` digits.
 fn digits<T: std::str::FromStr>(text: &str, width: usize) -> Option<T> {
     let plain = text.len() == width && text.bytes().all(|b| b.is_ascii_digit());
     plain.then(|| text.parse().ok()).flatten()

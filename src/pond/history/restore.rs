@@ -1,4 +1,4 @@
-//! The past brought back into the present, as one change that is itself a version.
+//! Restores the past into the present, as one change that is itself a version.
 
 use crate::index::{Index, VersionInfo};
 use crate::pond::commit::Log;
@@ -9,31 +9,31 @@ use crate::tinyfs::{Changes, Errno, FsResult, NodeId, Nodes, Store, Tx, Version,
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What was brought back.
+/// The result of a restoration or an undo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Return {
-    /// The version that it came from.
+    /// The version that was restored.
     pub from: Version,
-    /// The version that has it now.
+    /// The version that holds the result.
     pub version: Version,
-    /// How many names and nodes had to be changed for it.
+    /// Number of names and nodes that were changed.
     pub changes: usize,
 }
 
-/// What an undo takes back.
+/// The changes that an undo reverts.
 enum Undone {
     /// The changes that are in no version yet, as the generation that ends with them.
     Open(u64),
     Version(VersionInfo),
 }
 
-/// A version that can be taken back.
+/// A version that can be undone.
 struct Committed {
     info: VersionInfo,
     /// The version before it.
     since: Version,
     changes: Changes,
-    /// Nodes of which nobody knows what it changed.
+    /// Nodes for which the changes of that version are unknown.
     kept: BTreeSet<NodeId>,
 }
 
@@ -47,24 +47,25 @@ impl Committed {
     }
 }
 
-/// Is told of what changes in the tree otherwise than by its own requests.
+/// A callback for changes of the tree that do not come from the kernel's requests.
 pub type Watcher = Arc<dyn Fn(&Restored) + Send + Sync>;
 
-/// What is called after a change, whoever made it. Returns soon, and changes nothing itself.
+/// A callback after each change, from any source. It returns soon, and makes no changes itself.
 pub type OnChange = Box<dyn Fn() + Send + Sync>;
 
 impl Pond {
-    /// Has `watcher` told of changes that come from elsewhere than the mount.
+    /// Registers `watcher` for changes that do not come through the mount.
     pub fn watch(&self, watcher: Watcher) {
         *self.watcher.lock() = Some(watcher);
     }
 
-    /// Has `told` called after each change of the present, before whoever made it hears that it is made.
+    /// Registers `told`, which is called after each change of the present, before the caller of the
+    /// change gets its result.
     pub fn on_change(&self, told: OnChange) {
         *self.on_change.write() = Some(told);
     }
 
-    /// Tells the watcher of names and nodes that changed otherwise than by its own requests.
+    /// Reports names and nodes to the watcher that changed without a request of the kernel.
     ///
     /// The watcher may wait until requests of the kernel are answered. So the caller holds no lock
     /// that an operation, a flush or a commit takes; nor does this function.
@@ -75,10 +76,10 @@ impl Pond {
         }
     }
 
-    /// Makes what is at `place` as it was at version `at`; the whole tree without a place.
+    /// Restores `place` as it was at version `at`; without a place, the whole tree.
     ///
-    /// What was there until then has a version of its own when this returns, and what came back has
-    /// the next one. Neither holds half of a save, unless saves go on for a minute.
+    /// When this returns, the previous state has a version of its own, and the restored state the
+    /// next one. Neither holds half of a save, unless saves continue for a minute.
     pub fn restore(&self, place: Option<Place<'_>>, at: Version) -> Result<Return, PondError> {
         // No version is forgotten while the log is held.
         let is_there = |_: &Log| self.check_version(at);
@@ -92,11 +93,11 @@ impl Pond {
         self.returned(at, generation, &restored)
     }
 
-    /// Takes back what the newest version changed, and nothing else: to name a version makes one too, which
-    /// changes nothing. Answers which that was, and what came of it.
+    /// Reverts the changes of the newest version, and nothing else. A version that only names
+    /// another one is skipped, since it changes nothing. Returns the version and the result.
     ///
-    /// Errors: [`PondError::Folded`] and [`PondError::Entangled`] where what that version changed cannot be
-    /// told from, or parted from, what versions changed that are forgotten.
+    /// Errors: [`PondError::Folded`] and [`PondError::Entangled`] where the changes of that version
+    /// cannot be distinguished, or separated, from those of forgotten versions.
     pub fn undo(&self) -> Result<(VersionInfo, Return), PondError> {
         let undone = self.between_versions(
             |log| Ok((self.latest(), self.newest_change(log))),
@@ -130,7 +131,7 @@ impl Pond {
         Ok((undone, done))
     }
 
-    /// The newest version that changed anything that can be seen.
+    /// Returns the newest version with a visible change.
     fn newest_change(&self, log: &Log) -> Result<Committed, PondError> {
         let mut info = self.latest();
         loop {
@@ -165,8 +166,8 @@ impl Pond {
         }
     }
 
-    /// These nodes, and all that is below them at a version; but no file that has a name elsewhere too,
-    /// whose history was not forgotten.
+    /// Returns these nodes and everything below them at a version, except files that also have a
+    /// name elsewhere, whose history was not forgotten.
     fn all_below(&self, at: Version, nodes: Vec<NodeId>) -> FsResult<BTreeSet<NodeId>> {
         let mut names: BTreeMap<NodeId, u32> = BTreeMap::new();
         let mut found = BTreeSet::new();
@@ -193,8 +194,8 @@ impl Pond {
         })
     }
 
-    /// What came of a change between two versions. Where it failed, what was changed until then still
-    /// gets its version.
+    /// Notes the result of a change between two versions. If it failed, commits the changes that
+    /// were made until then as their own version.
     fn made_in_between<T>(&self, changed: Result<T, PondError>) -> Result<T, PondError> {
         self.committer.changed();
         changed.inspect_err(|_| {
@@ -204,7 +205,7 @@ impl Pond {
         })
     }
 
-    /// Tells of what was brought back in a generation, and makes it a version.
+    /// Reports what was restored in a generation, and commits it.
     fn returned(
         &self,
         from: Version,
@@ -220,8 +221,8 @@ impl Pond {
         })
     }
 
-    /// The version that a generation became; the newest one where it changed nothing, or where many
-    /// were made since.
+    /// Returns the version that a generation became; the newest one if it changed nothing, or if
+    /// many were made since.
     fn version_of(&self, generation: u64) -> VersionInfo {
         let made = self.log.lock().version_of(generation);
         made.unwrap_or_else(|| self.latest())
@@ -234,7 +235,7 @@ impl Pond {
         }
     }
 
-    /// Changes the present by what was. The caller holds `changing`.
+    /// Changes the present by a past state. The caller holds `changing`.
     fn change_history(
         &self,
         change: impl FnOnce(

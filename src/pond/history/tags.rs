@@ -1,7 +1,7 @@
-//! Tags: names that users give to versions.
+//! Tags: names that users assign to versions.
 //!
-//! A tag is an attribute of the pond itself ([`NodeId::POND`]), so it is durable, and in every copy of the
-//! pond, as all else is. Its value is JSON. To make or remove one makes a version.
+//! A tag is an attribute of the pond itself ([`NodeId::POND`]), so it is durable, and present in
+//! every copy of the pond. Its value is JSON. Adding or removing a tag makes a version.
 
 use crate::pond::{Pond, PondError};
 use crate::tinyfs::ops;
@@ -9,29 +9,29 @@ use crate::tinyfs::{AttrName, Attrs, FsError, FsResult, NodeId, Time, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// How attributes of the pond begin that are no tags.
+/// Prefix of those attributes of the pond that are not tags.
 pub(in crate::pond) const OWN: &[u8] = b"=";
-/// The longest name of a tag, in bytes.
+/// The maximum length of a tag's name in bytes.
 const LONGEST: usize = 128;
 
-/// The longest message of a tag, in bytes. As JSON it may be six times as long, and is an attribute
-/// of at most 64 KiB.
+/// The maximum length of a tag's message in bytes. As JSON it may take six times as many, in an
+/// attribute of at most 64 KiB.
 pub(in crate::pond) const MAX_MESSAGE: usize = 10 << 10;
 
 /// A named version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
-    /// Its name.
+    /// The name of the tag.
     pub name: String,
-    /// The version.
+    /// The version that it names.
     pub version: Version,
-    /// When it was given.
+    /// When the tag was added.
     pub given: Time,
-    /// What the user has to say of it.
+    /// The user's message.
     pub message: String,
 }
 
-/// What is kept of a tag.
+/// The stored value of a tag.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     version: u64,
@@ -41,8 +41,8 @@ struct Kept {
     message: String,
 }
 
-/// Whether a version can have that name: a letter or `_`, then letters, digits and `._-`; and it is none of
-/// those that say a version otherwise.
+/// Returns whether `text` is valid as a tag: a letter or `_`, then letters, digits and `._-`,
+/// and not one of the other forms of a version reference.
 pub fn is_tag_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     let first = bytes
@@ -55,7 +55,7 @@ pub fn is_tag_name(text: &str) -> bool {
 }
 
 impl Pond {
-    /// The tag of that name.
+    /// Returns the tag with this name.
     pub fn tag(&self, name: &str) -> FsResult<Option<Tag>> {
         let Ok(key) = AttrName::new(name.as_bytes()) else {
             return Ok(None);
@@ -64,7 +64,7 @@ impl Pond {
         kept.map(|kept| read(name, &kept)).transpose()
     }
 
-    /// All tags, by name.
+    /// Returns all tags, sorted by name.
     pub fn tags(&self) -> FsResult<Vec<Tag>> {
         let mut found = Vec::new();
         for (name, kept) in ops::xattrs(&self.index, Version::NOW, NodeId::POND)? {
@@ -76,7 +76,7 @@ impl Pond {
         Ok(found)
     }
 
-    /// Names a version, or with `None` everything as it is now. It is durable when this returns.
+    /// Names a version, or with `None` the present state. Durable when this returns.
     pub fn give_tag(
         &self,
         name: &str,
@@ -129,7 +129,7 @@ impl Pond {
         }
     }
 
-    /// Takes a name back; the version stays. Answers whether there was one.
+    /// Removes a tag; the version stays. Returns whether the tag existed.
     pub fn take_tag(&self, name: &str) -> Result<bool, PondError> {
         let Ok(key) = AttrName::new(name.as_bytes()) else {
             return Ok(false);
@@ -151,7 +151,8 @@ impl Pond {
     }
 }
 
-/// What stands in the map may come from elsewhere: a name with a slash in it would be listed.
+/// Parses a stored tag. The map may come from elsewhere: a name with a slash in it would be
+/// listed.
 fn read(name: &str, kept: &[u8]) -> FsResult<Tag> {
     if !is_tag_name(name) {
         return Err(FsError::store(PondError::TagName(name.to_owned())));

@@ -1,7 +1,7 @@
-//! Random lives of a tree, and what is said of them compared with what was seen.
+//! Random histories of a tree, whose queries are compared with a recorded state of each version.
 //!
-//! After each version the whole tree is written down. Which versions changed a directory or a file, what differs,
-//! and what comes back, is then found by comparing what was written down.
+//! After each version the whole tree is recorded. The expected versions of a directory or a file,
+//! differences and restored states are then computed from the records.
 
 use super::*;
 use crate::pond::{OpenOptions, Pond, PondError};
@@ -15,17 +15,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Path → what it leads to, its bytes, and its attributes.
+/// Path → node, bytes and attributes.
 pub(in crate::pond) type Seen = BTreeMap<Vec<u8>, What>;
 type What = (NodeId, Node, Vec<u8>, Vec<u8>);
-/// What has to come back of it.
+/// The attributes that a restoration has to bring back.
 type Shape = BTreeMap<Vec<u8>, (Kind, u16, Time, Vec<u8>, Vec<u8>)>;
 
 pub(in crate::pond) struct Life {
     pub(in crate::pond) pond: Arc<Pond>,
     rng: TestRng,
     clock: i64,
-    /// Each version that was made, and the tree in it.
+    /// Each version, and its tree.
     pub(in crate::pond) versions: BTreeMap<Version, Seen>,
     _dir: tempfile::TempDir,
 }
@@ -71,7 +71,7 @@ impl Life {
         Name::new(format!("n{}", self.below(6)).as_bytes()).unwrap()
     }
 
-    /// A directory that is there.
+    /// Returns an existing directory.
     fn dir(&mut self) -> NodeId {
         let mut dirs = vec![NodeId::ROOT];
         let seen = see(&self.pond, Version::NOW);
@@ -84,7 +84,7 @@ impl Life {
         dirs[n]
     }
 
-    /// One operation; those that cannot be done are as good as any.
+    /// Performs one operation. One that fails is as good as any.
     pub(in crate::pond) fn step(&mut self) {
         let (caller, dir, name) = (self.caller(), self.dir(), self.name());
         let (to, new_name) = (self.dir(), self.name());
@@ -143,7 +143,7 @@ impl Life {
     }
 }
 
-/// The whole tree.
+/// Reads the whole tree.
 pub(in crate::pond) fn see(pond: &Pond, at: Version) -> Seen {
     let mut seen = Seen::new();
     let mut waiting = vec![(Vec::new(), NodeId::ROOT)];
@@ -172,7 +172,8 @@ pub(in crate::pond) fn see(pond: &Pond, at: Version) -> Seen {
     seen
 }
 
-/// What is in and below a directory, by paths from it, with itself; `None` where it is not there.
+/// Returns a directory and everything below it, by paths relative to it; `None` where it does
+/// not exist.
 fn subtree(seen: &Seen, dir: NodeId) -> Option<Seen> {
     let (path, itself) = seen.iter().find(|(_, (id, ..))| *id == dir)?;
     let prefix = [path, &b"/"[..]].concat();
@@ -209,7 +210,7 @@ fn live(seed: u8) {
     life.pond.close().unwrap();
 }
 
-/// The versions of each directory are those in which something below it is not as before.
+/// The versions of each directory are those in which something in or below it changed.
 fn directories(life: &Life, seed: u8) {
     let all = life.versions.values().flat_map(|seen| seen.values());
     let dirs: BTreeSet<NodeId> = all
@@ -231,7 +232,7 @@ fn directories(life: &Life, seed: u8) {
     }
 }
 
-/// The versions of each file are those in which its name leads to other bytes, or to another file.
+/// The versions of each file are those in which its name leads to other bytes, or another file.
 fn files(life: &Life, seed: u8) {
     let mut names = BTreeSet::new();
     for seen in life.versions.values() {
@@ -255,7 +256,7 @@ fn files(life: &Life, seed: u8) {
         }
         let edits = life.pond.file_versions(Version::NOW, dir, &name).unwrap();
         let found: Vec<Version> = edits.iter().map(|edit| edit.version).collect();
-        // Bytes that were written and are what they were count as a change.
+        // Bytes that were overwritten with the same bytes count as a change.
         let missing = expected.iter().find(|version| !found.contains(version));
         assert_eq!(
             missing, None,
@@ -268,7 +269,7 @@ fn files(life: &Life, seed: u8) {
     }
 }
 
-/// What differs between two versions turns the one into the other.
+/// The differences between two versions turn one into the other.
 fn differences(life: &mut Life, seed: u8) {
     let numbers: Vec<Version> = life.versions.keys().copied().collect();
     for _ in 0..10 {
@@ -292,7 +293,7 @@ fn differences(life: &mut Life, seed: u8) {
         };
         for path in before.keys().chain(after.keys()) {
             let (was, is) = (before.get(path).map(what), after.get(path).map(what));
-            // A file in the place of another with the same bytes is no difference.
+            // A file that replaces another with the same bytes is no difference.
             let same = match (&was, &is) {
                 (Some(was), Some(is)) => {
                     (was.1, was.2, &was.3, &was.4) == (is.1, is.2, &is.3, &is.4)
@@ -300,7 +301,7 @@ fn differences(life: &mut Life, seed: u8) {
                 (was, is) => was == is,
             };
             let lead = String::from_utf8_lossy(path);
-            // What is moved away may still be told as moved.
+            // A file that was moved away may still be reported as moved.
             assert!(
                 same || told.contains(path),
                 "seed {seed}: {a} to {b}: {lead} is not told"
@@ -315,7 +316,7 @@ fn differences(life: &mut Life, seed: u8) {
     }
 }
 
-/// A path is as it was, and nothing else has changed.
+/// A restoration changes a path to its earlier state, and nothing else.
 fn restorations(life: &mut Life, seed: u8) {
     for _ in 0..6 {
         for _ in 0..life.below(8) {
@@ -337,7 +338,7 @@ fn restorations(life: &mut Life, seed: u8) {
                 _ => continue,
             },
         };
-        // The directory around it was another one, or none.
+        // The parent directory was another one, or did not exist.
         let then_in = match path.iter().rposition(|b| *b == b'/') {
             None => Some(NodeId::ROOT),
             Some(end) => then.get(&path[..end]).map(|(id, ..)| *id),
@@ -377,7 +378,8 @@ fn restorations(life: &mut Life, seed: u8) {
             shape(&then, true),
             "seed {seed}: {lead} of {at}"
         );
-        // Around it: all but the times of the directory, and what shares a file with it.
+        // Around the path: everything but the times of the directory, and files that share a
+        // node with it.
         let names =
             |seen: &Seen| -> Vec<Vec<u8>> { seen.keys().filter(|p| !within(p)).cloned().collect() };
         assert_eq!(
@@ -389,7 +391,8 @@ fn restorations(life: &mut Life, seed: u8) {
     }
 }
 
-/// What of a tree has to be the same, whichever nodes are copies; of bytes a part of their hash.
+/// The part of a tree that must be equal, whichever nodes are copies; of bytes a part of their
+/// hash.
 type Alike = BTreeMap<String, (Kind, u16, i64, u32, u64, [u8; 4], Vec<u8>)>;
 
 pub(in crate::pond) fn alike(seen: &Seen) -> Alike {
@@ -409,19 +412,19 @@ pub(in crate::pond) fn alike(seen: &Seen) -> Alike {
     seen.iter().map(shape).collect()
 }
 
-/// An undo makes everything as it was before the newest version, and the next one takes that back.
+/// An undo restores the state before the newest version, and the next one reverts the undo.
 fn undos(seed: u8) {
     let mut life = Life::new(seed);
     life.commit();
     for round in 0..20 {
         let before = see(&life.pond, Version::NOW);
-        // A node that somebody holds on to, whatever becomes of it.
+        // A pinned node, whatever happens to its names.
         let ids: Vec<NodeId> = before.values().map(|(id, ..)| *id).collect();
         let held = ids.get(life.below(ids.len() as u64 + 1) as usize).copied();
         held.into_iter().for_each(|id| life.pond.pin(id));
         let steps = 1 + life.below(9);
         (0..steps).for_each(|_| life.step());
-        // Sometimes what is undone has a version already, and another one has only given it a name.
+        // Sometimes the undone changes have a version already, and a later one only adds a tag.
         let case = life.below(3);
         if case > 0 {
             life.commit();
@@ -481,7 +484,7 @@ fn node(pond: &Pond, kind: Kind, dir: NodeId, name: &str) -> NodeId {
     pond.create(&caller, dir, &name, &new).unwrap().0
 }
 
-/// Gives a directory a second name, as only a forged oplog can.
+/// Adds a second name of a directory, as only a forged oplog can.
 fn forge(pond: &Pond, dir: NodeId, name: &str, child: NodeId, parent: Option<NodeId>) {
     let forged = pond.change(|tx| {
         let kind = Kind::Directory;

@@ -1,4 +1,4 @@
-//! Which version is meant, and the versions of a directory or a file.
+//! Resolves references to versions, and lists the versions of a directory or a file.
 
 use super::Reference;
 use super::timeline::{Believed, Dated, Versions};
@@ -6,12 +6,12 @@ use crate::index::{Link, VersionInfo};
 use crate::pond::{Behind, Pond};
 use crate::tinyfs::{Errno, FsError, FsResult, Name, NodeId, Time, Version};
 
-/// A version in which what a path leads to was another file, or had other content, than in the one before.
+/// A version in which a path led to another file, or to other content, than in the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edit {
     /// The version.
     pub version: Version,
-    /// The node that the path leads to in it.
+    /// The node that the path leads to in that version.
     pub node: NodeId,
 }
 
@@ -30,7 +30,7 @@ impl Versions for Pond {
 }
 
 impl Pond {
-    /// What is known of a version, if it is one.
+    /// Returns the description of a version; `None` if there is no such version.
     pub fn version(&self, version: Version) -> FsResult<Option<VersionInfo>> {
         let found = self.last_at_or_before(version)?;
         Ok(found.filter(|info| info.version == version))
@@ -44,8 +44,8 @@ impl Pond {
         }
     }
 
-    /// The version that shows what the table has at a number: numbers between those of versions are of commits
-    /// that moved rows and changed nothing.
+    /// Returns the version whose tree the table has at a number. The numbers between versions are of
+    /// commits that moved rows and changed nothing.
     fn numbered(&self, version: Version) -> FsResult<Option<VersionInfo>> {
         if version > self.latest().version {
             return Ok(None);
@@ -55,7 +55,7 @@ impl Pond {
         Ok(found.filter(|info| info.version == version || !forgotten))
     }
 
-    /// The version that a reference means, of those up to `at`.
+    /// Returns the version that a reference means, of those up to `at`.
     pub fn resolve(&self, reference: &Reference, at: Version) -> FsResult<Option<Version>> {
         let newest = at.min(self.latest().version);
         let found = match reference {
@@ -72,11 +72,11 @@ impl Pond {
         Ok(found.filter(|version| *version <= newest))
     }
 
-    /// The last version up to `newest` whose date is `time` or before.
+    /// Returns the last version up to `newest` with a date of `time` or before.
     fn dated_at(&self, time: Time, newest: Version) -> FsResult<Option<Version>> {
         let (latest, now) = (self.latest().version, (self.clock)());
-        // A date that the clock has passed is looked up by that clock. One that is still to come shows
-        // that the clock is behind, if it is a date of this pond.
+        // A date that the clock has passed is looked up by that clock. A future date that this pond
+        // has shows that the clock is behind.
         let believed = self.believed((time <= now).then_some(now))?;
         let found = believed.at(time, latest, self)?;
         match found {
@@ -87,7 +87,8 @@ impl Pond {
         }
     }
 
-    /// The versions whose readings of the clock are believed; with `now`, no reading later than that.
+    /// Returns the versions whose readings of the clock are believed; with `now`, no later reading
+    /// is.
     fn believed(&self, now: Option<Time>) -> FsResult<Believed> {
         let latest = self.latest();
         let mut timeline = self.timeline.lock();
@@ -95,8 +96,8 @@ impl Pond {
         timeline.believed(now, self)
     }
 
-    /// Versions, which are in order and up to the newest, with their dates. `now` is the time of a clock
-    /// that is right: no later reading is believed.
+    /// Returns `versions`, which are in order and up to the newest, with their dates. `now` is the
+    /// time of a clock that is right: no later reading is believed.
     pub(in crate::pond) fn dates(
         &self,
         versions: &[VersionInfo],
@@ -105,14 +106,14 @@ impl Pond {
         Ok(self.believed(now)?.date(versions))
     }
 
-    /// Of versions, which are in order, those whose reading of the clock is doubted.
+    /// Returns those of `versions`, which are in order, whose reading of the clock is doubted.
     pub fn doubted(&self, versions: &[VersionInfo]) -> FsResult<Vec<Version>> {
         let dates = self.dates(versions, None)?;
         let doubted = dates.iter().filter(|dated| dated.doubted.is_some());
         Ok(doubted.map(|dated| dated.version).collect())
     }
 
-    /// By what the clock is behind, if it is: a version was made when it read more than now.
+    /// Returns by how much the clock is behind: a believed version has a later reading than now.
     pub fn clock_behind(&self) -> FsResult<Option<Behind>> {
         let latest = self.latest();
         let mut timeline = self.timeline.lock();
@@ -127,7 +128,7 @@ impl Pond {
         }))
     }
 
-    /// The versions up to `at` in which something below directory `dir` was changed, or it itself.
+    /// Returns the versions up to `at` that changed directory `dir` or anything below it.
     pub fn directory_versions(&self, at: Version, dir: NodeId) -> FsResult<Vec<Version>> {
         if dir == NodeId::ROOT {
             let versions = self.versions(Version(0), at).map_err(FsError::store)?;
@@ -136,7 +137,7 @@ impl Pond {
         Ok(self.index.trail(dir, Version(0), at)?)
     }
 
-    /// The last of them.
+    /// Returns the last of the [`Pond::directory_versions`].
     pub fn last_directory_version(&self, at: Version, dir: NodeId) -> FsResult<Option<Version>> {
         if dir == NodeId::ROOT {
             return Ok(self.last_at_or_before(at)?.map(|info| info.version));
@@ -144,7 +145,7 @@ impl Pond {
         Ok(self.index.last_change(dir, Version(0), at)?)
     }
 
-    /// Whether a node is there at a version.
+    /// Returns whether a node exists at a version.
     pub fn has_node(&self, at: Version, id: NodeId) -> FsResult<bool> {
         match self.node(at, id) {
             Ok(_) => Ok(true),
@@ -153,8 +154,8 @@ impl Pond {
         }
     }
 
-    /// The versions up to `at` in which the file that `name` leads to in `dir` was changed or exchanged, the
-    /// oldest first. Directories that the name led to are passed over.
+    /// Returns the versions up to `at` in which the file at `name` in `dir` was changed or replaced,
+    /// the oldest first. Directories that the name led to are skipped.
     pub fn file_versions(&self, at: Version, dir: NodeId, name: &Name) -> FsResult<Vec<Edit>> {
         let mut edits = Vec::new();
         for link in self.name_history(at, dir, name)? {
@@ -207,7 +208,7 @@ impl Pond {
         Ok(None)
     }
 
-    /// What `name` led to in `dir`, up to version `at`.
+    /// Returns the nodes that `name` led to in `dir`, up to version `at`.
     pub fn name_history(&self, at: Version, dir: NodeId, name: &Name) -> FsResult<Vec<Link>> {
         let mut links = self.index.name_history(dir, name)?;
         links.retain(|link| link.begun <= at);

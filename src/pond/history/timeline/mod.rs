@@ -1,37 +1,39 @@
-//! Which readings of the clock are believed, and what date a version has by them.
+//! Decides which readings of the clock are believed, and dates the versions by them.
 //!
-//! Role: date versions although the clock may have been wrong for some of them. In: the reading of the
-//! clock at each version. Out: dates, and the version of a date. Holds always: dates never fall from one
-//! version to a later one; where no reading contradicts another, the date of a version is its reading.
+//! Role: date versions although the clock may have been wrong for some of them. In: the reading
+//! of the clock at each version. Out: dates, and the version of a date. Invariant: dates never
+//! decrease from one version to a later one; where no reading contradicts another, the date of a
+//! version is its reading.
 //!
 //! Versions are made one after another, so a reading that is later than that of a later version
-//! contradicts it: one of the two is wrong. Believed is the longest subsequence of versions whose readings
-//! do not fall; of two that are equally long, the one whose last reading is earlier. It is kept by patience
-//! sorting, in ranges of versions: memory and work go with how often the clock stepped back.
-//!
-//! A reading of before [`FLOOR`] is not believed, unless the pond has no other.
+//! contradicts it: one of the two is wrong. Believed is the longest subsequence of versions whose
+//! readings do not decrease; of two that are equally long, the one whose last reading is earlier.
+//! It is maintained by patience sorting, in ranges of versions: memory and work grow with the
+//! number of times that the clock stepped back. A reading before [`FLOOR`] is not believed, unless
+//! the pond has no other.
 //!
 //! A version that is not believed was made before the next one that is, and has its date.
 
 use crate::index::VersionInfo;
 use crate::tinyfs::{FsResult, Time, Version};
 
-/// Nothing was committed before 2020-01-01T00:00:00Z: a clock without a battery starts in 1970, 1980 or
-/// 2000.
+/// No version was committed before 2020-01-01T00:00:00Z: a clock without a battery starts in
+/// 1970, 1980 or 2000.
 const FLOOR: Time = Time {
     sec: 1_577_836_800,
     nsec: 0,
 };
-/// Versions that are read at once where the clock stepped back.
+/// Versions that are read in one batch where the clock stepped back.
 const PAGE: u64 = 1_000;
 
-/// Where versions are looked up.
+/// The source of versions.
 pub(super) trait Versions {
-    /// The last version at or before a number.
+    /// Returns the last version at or before a number.
     fn last_at(&self, number: Version) -> FsResult<Option<VersionInfo>>;
-    /// The versions in a range of numbers, in order.
+    /// Returns the versions in a range of numbers, in order.
     fn list(&self, from: Version, to: Version) -> FsResult<Vec<VersionInfo>>;
-    /// The versions after `after` at which the clock read less than at the one before, in order.
+    /// Returns the versions after `after` at which the clock read less than at the previous one, in
+    /// order.
     fn steps(&self, after: Option<Version>) -> FsResult<Vec<Version>>;
 }
 
@@ -40,28 +42,29 @@ pub(super) trait Versions {
 struct Run {
     first: Version,
     last: Version,
-    /// What the first of them follows.
+    /// The version that the first of them follows.
     before: Option<Version>,
 }
 
-/// Consecutive versions in the list of tails. A tail is the version that ends a longest subsequence of
-/// some length with the earliest reading; tails are sorted by length, and by that by reading.
+/// Consecutive versions in the list of tails. A tail is the version with the earliest reading of
+/// those that end a longest subsequence of some length. Tails are sorted by length, and thereby
+/// by reading.
 #[derive(Clone, Copy, Debug)]
 struct Tails {
     first: Version,
     last: Version,
-    /// That of the last one, which is the latest.
+    /// The reading of the last version, which is the latest.
     reading: Time,
 }
 
-/// The state of the sort.
+/// The state of the patience sort.
 #[derive(Debug, Default)]
 pub(in crate::pond) struct Timeline {
-    /// The last version that was looked at.
+    /// The last version that was processed.
     upto: Option<Version>,
-    /// Whether a reading is not before [`FLOOR`], so that those that are, are left out.
+    /// Whether any reading is at or after [`FLOOR`], so that earlier ones are left out.
     has_plausible: bool,
-    /// All versions but those that are left out, in order.
+    /// All versions except those that are left out, in order.
     runs: Vec<Run>,
     tails: Vec<Tails>,
 }
@@ -70,7 +73,7 @@ pub(in crate::pond) struct Timeline {
 #[derive(Debug)]
 pub(super) struct Believed {
     ranges: Vec<(Version, Version)>,
-    /// The least date of what comes after the last of them.
+    /// The upper bound of the dates after the last range.
     end: Option<Time>,
 }
 
@@ -81,12 +84,12 @@ pub(in crate::pond) struct Dated {
     pub version: Version,
     /// Its date.
     pub date: Time,
-    /// The reading of the clock, if that is not believed.
+    /// The reading of the clock, if it is not believed.
     pub doubted: Option<Time>,
 }
 
 impl Timeline {
-    /// Takes in the versions up to `newest` that were made since.
+    /// Adds the versions up to `newest` that were made since the last call.
     pub(super) fn advance(&mut self, newest: &VersionInfo, all: &dyn Versions) -> FsResult<()> {
         if self.upto.is_some_and(|upto| upto >= newest.version) {
             return Ok(());
@@ -119,7 +122,8 @@ impl Timeline {
         self.take_rising(newest, all)
     }
 
-    /// Leaves out the versions up to `end`, whose readings do not fall, as far as they are before [`FLOOR`].
+    /// Leaves out the versions up to `end`, whose readings do not decrease, that are before
+    /// [`FLOOR`].
     fn leave_out(&mut self, end: &VersionInfo, all: &dyn Versions) -> FsResult<()> {
         let first = Version(self.upto.map_or(0, |upto| upto.0.saturating_add(1)));
         let before = match end.clock < FLOOR {
@@ -136,7 +140,7 @@ impl Timeline {
         Ok(())
     }
 
-    /// Takes in the versions up to `end`, whose readings do not fall.
+    /// Adds the versions up to `end`, whose readings do not decrease.
     fn take_rising(&mut self, end: &VersionInfo, all: &dyn Versions) -> FsResult<()> {
         if self.upto.is_some_and(|upto| upto >= end.version) {
             return Ok(());
@@ -146,7 +150,7 @@ impl Timeline {
         }
         self.has_plausible |= end.clock >= FLOOR;
         let mut from = self.upto.map_or(0, |upto| upto.0.saturating_add(1));
-        // Those whose readings are before that of the last tail go to their places one by one.
+        // Versions whose readings are before that of the last tail are inserted one by one.
         while !self.ends_with_newest() && from <= end.version.0 {
             let to = from.saturating_add(PAGE - 1).min(end.version.0);
             for info in all.list(Version(from), Version(to))? {
@@ -184,7 +188,7 @@ impl Timeline {
         Ok(())
     }
 
-    /// Takes in one version: it takes the place of the first tail that is later.
+    /// Adds one version: it replaces the first tail with a later reading.
     fn insert(&mut self, info: &VersionInfo, all: &dyn Versions) -> FsResult<()> {
         let is_plausible = info.clock >= FLOOR;
         if self.has_plausible && !is_plausible {
@@ -247,17 +251,18 @@ impl Timeline {
         Ok(())
     }
 
-    /// Whether the version that was taken in last has the latest reading of all tails.
+    /// Returns whether the version that was added last has the latest reading of all tails.
     fn ends_with_newest(&self) -> bool {
         self.tails.last().map(|tails| tails.last) == self.upto
     }
 
-    /// The last version that is believed, and its reading.
+    /// Returns the last version that is believed, and its reading.
     pub(super) fn newest(&self) -> Option<(Version, Time)> {
         self.tails.last().map(|tails| (tails.last, tails.reading))
     }
 
-    /// The versions that are believed. Where the clock is known to be right `now`, no later reading is.
+    /// Returns the versions that are believed. Where the clock is known to be right `now`, no later
+    /// reading is.
     pub(super) fn believed(&self, now: Option<Time>, all: &dyn Versions) -> FsResult<Believed> {
         let mut next = self.newest();
         if let Some(now) = now {
@@ -286,7 +291,7 @@ impl Timeline {
 }
 
 impl Believed {
-    /// The last version whose date is `time` or before; `newest` is the last of all.
+    /// Returns the last version with a date of `time` or before; `newest` is the last of all.
     pub(super) fn at(
         &self,
         time: Time,
@@ -296,7 +301,7 @@ impl Believed {
         if self.end.is_none_or(|end| time >= end) {
             return Ok(Some(newest));
         }
-        // The first range that ends later.
+        // Finds the first range that ends later.
         let (mut low, mut high) = (0, self.ranges.len());
         while low < high {
             let middle = low + (high - low) / 2;
@@ -317,7 +322,7 @@ impl Believed {
         Ok(before.map(|(_, last)| *last))
     }
 
-    /// The dates of versions, which are in order and up to the newest.
+    /// Returns the dates of `versions`, which are in order and up to the newest.
     pub(super) fn date(&self, versions: &[VersionInfo]) -> Vec<Dated> {
         let mut ranges = self.ranges.iter().rev().peekable();
         let mut next = self.end;
@@ -340,8 +345,8 @@ impl Believed {
     }
 }
 
-/// The first of the versions in `first..=last`, whose readings do not fall, whose reading is later than
-/// `time`; that of the last one is.
+/// Returns the first version in `first..=last` with a reading later than `time`. The readings do
+/// not decrease, and that of `last` is later.
 fn first_later(first: Version, last: Version, time: Time, all: &dyn Versions) -> FsResult<Version> {
     let (mut low, mut high) = (first.0, last.0);
     while low < high {
@@ -356,7 +361,7 @@ fn first_later(first: Version, last: Version, time: Time, all: &dyn Versions) ->
     Ok(Version(high))
 }
 
-/// The last version from `first` on and before `end`.
+/// Returns the last version from `first` on and before `end`.
 fn last_within(first: Version, end: Version, all: &dyn Versions) -> FsResult<Option<VersionInfo>> {
     let Some(before) = end.0.checked_sub(1) else {
         return Ok(None);

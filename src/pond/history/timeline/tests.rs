@@ -1,13 +1,13 @@
-//! The sort in ranges, held against a search through all subsequences, and the clocks that boards have.
+//! The sort in ranges, compared with a search through all subsequences, and the clocks of boards.
 
 use super::*;
 use proptest::prelude::*;
 
-/// The day from which readings of these tests count, and what a clock shows in 1970.
+/// The first day of the readings in these tests, and the reading of a clock in 1970.
 const FIRST: i64 = 20_000;
 const IN_1970: i64 = -FIRST;
 
-/// Versions with readings in days. Numbers have gaps, as those of merges leave them.
+/// Versions with readings in days. Their numbers have gaps, as merges leave them.
 struct Clocks(Vec<VersionInfo>);
 
 impl Clocks {
@@ -25,7 +25,7 @@ impl Clocks {
         *self.0.last().unwrap()
     }
 
-    /// What is believed, by the readings.
+    /// Returns the believed ranges, and their readings.
     fn believed(&self, now: Option<Time>) -> (Believed, Vec<i64>) {
         let mut timeline = Timeline::default();
         timeline.advance(&self.newest(), self).unwrap();
@@ -38,7 +38,7 @@ impl Clocks {
         (believed, readings)
     }
 
-    /// The place of the version that a date means.
+    /// Returns the position of the version that a date refers to.
     fn at(&self, date: i64, now: Option<i64>) -> Option<usize> {
         let (believed, _) = self.believed(now.map(day));
         let found = believed.at(day(date), self.newest().version, self);
@@ -72,8 +72,8 @@ fn day(n: i64) -> Time {
     }
 }
 
-/// The length of the longest subsequence that does not fall, and the least reading that one of that length
-/// ends with.
+/// Returns the length of the longest subsequence that does not decrease, and the least reading
+/// at the end of one of that length.
 fn longest(readings: &[i64]) -> (usize, i64) {
     let mut ends: Vec<(usize, i64)> = Vec::new();
     for (n, reading) in readings.iter().enumerate() {
@@ -96,7 +96,7 @@ proptest! {
         early in prop::collection::vec(0..4_u8, 80),
         some_early: bool,
     ) {
-        // Few steps back, or many; and some boots in 1970.
+        // Few steps back, or many, and some boots in 1970.
         let is_early = |n: usize| some_early && early[n] == 0;
         let mut readings: Vec<i64> = (0..).zip(&readings).map(|(n, r)| r + n * rising / 4).collect();
         for (n, reading) in readings.iter_mut().enumerate().filter(|(n, _)| is_early(*n)) {
@@ -124,7 +124,7 @@ proptest! {
         let again = timeline.believed(limit.map(day), &clocks).unwrap();
         prop_assert_eq!(&again.ranges.len(), &believed.ranges.len());
         prop_assert_eq!(again.date(&clocks.0), believed.date(&clocks.0));
-        // Dates do not fall, and lead to the last version that has them.
+        // Dates do not decrease, and lead to the last version that has them.
         let dates = believed.date(&clocks.0);
         prop_assert!(dates.is_sorted_by_key(|dated| dated.date));
         for date in 0..60 {
@@ -155,7 +155,7 @@ fn a_boot_in_1970_does_not_move_the_versions_before_it() {
     assert_eq!(clocks.believed(None).1, [10, 11, 12, 14, 15]);
     assert_eq!(clocks.at(11, Some(16)), Some(1));
     assert_eq!(clocks.at(13, Some(16)), Some(2));
-    // While the clock is still in 1970, dates that it has not reached lead to what was true.
+    // While the clock is still in 1970, dates that it has not reached lead to the right version.
     let clocks = Clocks::new(&[&[10, 11, 12], &boot[..]].concat());
     assert_eq!(
         (clocks.at(11, None), clocks.at(12, None)),
@@ -171,7 +171,7 @@ fn a_boot_in_1970_does_not_move_the_versions_before_it() {
 fn a_clock_that_jumps_ahead_and_back_is_found_out() {
     let clocks = Clocks::new(&[1, 1, 2, 900, 900, 901, 2, 3, 3, 4, 5]);
     assert_eq!(clocks.believed(None).1, [1, 1, 2, 2, 3, 3, 4, 5]);
-    // Ahead and then in 1970.
+    // A clock that is ahead and then in 1970.
     let clocks = Clocks::new(&[10, 11, 12, 900, IN_1970, 13, 14]);
     assert_eq!(clocks.believed(None).1, [10, 11, 12, 13, 14]);
 }
