@@ -1,8 +1,9 @@
-//! What a mounted tree asks of a pond: every operation of the tree, at the present or at a version.
+//! The operations of a mounted tree, at the present or at a version.
 //!
-//! Reads name a version and take no lock but the index's own. Changes go one at a time: look up,
-//! decide (in [`tinyfs::ops`](crate::tinyfs::ops)), apply as one. A cut of a large range is looked up
-//! and decided beside other operations, and applied if the file did not change meanwhile.
+//! Reads name a version and take no lock but the index's own. Changes run one at a time: look up,
+//! decide (in [`tinyfs::ops`](crate::tinyfs::ops)), apply as one. A cut of a large range is looked
+//! up and decided concurrently with other operations, and applied if the file did not change
+//! meanwhile.
 
 use super::Pond;
 use super::open::{INDEX, REBUILD};
@@ -18,29 +19,29 @@ use std::ops::{Bound, ControlFlow, Range};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 
-/// Bytes of the disk that the records of an operation take until they are committed, without names,
-/// values of attributes and targets.
+/// Bytes of the disk that the records of an operation take until they are committed, without
+/// names, values of attributes and link targets.
 const RECORDS: u64 = 2_048;
 
 /// Length in bytes from which a range that is cut off or punched may have very many extents.
 const LARGE_CUT: u64 = 16 << 20;
 
-/// How often a large cut is prepared beside other operations before it excludes them.
+/// How often a large cut is prepared concurrently with other operations before it excludes them.
 const PREPARATIONS: usize = 3;
 
-/// Returns the bytes of the disk that the records of an operation take until they are committed, with
-/// `payload` bytes of names, values and targets.
+/// Returns the bytes of the disk that the records of an operation take until they are committed,
+/// with `payload` bytes of names, values and targets.
 fn records(payload: usize) -> u64 {
     RECORDS + RECORD_WRITES * payload as u64
 }
 
 impl Pond {
-    /// The node `id` at version `at`, or `ENOENT`.
+    /// Returns the node `id` at version `at`, or `ENOENT`.
     pub fn node(&self, at: Version, id: NodeId) -> FsResult<Node> {
         ops::node(&self.index, at, id)
     }
 
-    /// The node that `name` leads to in `dir` at version `at`.
+    /// Returns the node that `name` leads to in `dir` at version `at`.
     pub fn lookup(
         &self,
         at: Version,
@@ -50,13 +51,14 @@ impl Pond {
         ops::lookup(&self.index, at, dir, name)
     }
 
-    /// What a path from the root leads to at version `at`; the last component is not followed if it is a link.
+    /// Returns the node at a path from the root at version `at`. A link in the last component is not
+    /// followed.
     pub fn walk(&self, at: Version, path: &[u8]) -> FsResult<(NodeId, Node)> {
         let path = [b"/", path].concat();
         crate::tinyfs::walk(&self.index, at, NodeId::ROOT, &path, Last::Stay)
     }
 
-    /// The same; `None` where it leads nowhere.
+    /// Like [`Pond::walk`]; `None` where the path leads nowhere.
     pub fn find(&self, at: Version, path: &[u8]) -> FsResult<Option<NodeId>> {
         match self.walk(at, path) {
             Ok((id, _)) => Ok(Some(id)),
@@ -65,7 +67,7 @@ impl Pond {
         }
     }
 
-    /// The entries of `dir` at version `at`, in the order of their names.
+    /// Returns the entries of `dir` at version `at`, sorted by name.
     pub fn list(&self, at: Version, dir: NodeId) -> FsResult<Vec<(Name, Dentry)>> {
         let mut entries = Vec::new();
         ops::list(&self.index, at, dir, None, &mut |name, dentry| {
@@ -87,17 +89,17 @@ impl Pond {
         ops::list_from(&self.index, at, dir, from, limit)
     }
 
-    /// An extended attribute at version `at`.
+    /// Returns an extended attribute at version `at`.
     pub fn xattr(&self, at: Version, id: NodeId, name: &AttrName) -> FsResult<Option<Bytes>> {
         ops::xattr(&self.index, at, id, name)
     }
 
-    /// The names of a node's extended attributes at version `at`.
+    /// Returns the names of a node's extended attributes at version `at`.
     pub fn list_xattrs(&self, at: Version, id: NodeId) -> FsResult<Vec<AttrName>> {
         ops::list_xattrs(&self.index, at, id)
     }
 
-    /// Up to `len` bytes of a file from `offset` on, at version `at`: fewer only at its end.
+    /// Returns up to `len` bytes of a file from `offset` on, at version `at`: fewer only at its end.
     pub fn read(&self, at: Version, id: NodeId, offset: u64, len: u64) -> FsResult<Vec<u8>> {
         loop {
             let rewrites = self.rewrites.load(Ordering::Acquire);
@@ -152,7 +154,7 @@ impl Pond {
         }
     }
 
-    /// Returns one of the names of a node at version `at`.
+    /// Returns one of the names of a node at version `at`, as directory and name.
     pub(super) fn a_name_of(&self, at: Version, id: NodeId) -> FsResult<Option<(NodeId, Name)>> {
         let first = self.first_name_of(at, id)?;
         if first.is_some() || at != Version::NOW {
@@ -183,7 +185,7 @@ impl Pond {
         Ok(entry.is_some_and(|dentry| dentry.child == id))
     }
 
-    /// Notes a damaged index, so that it is made anew when the pond is opened next.
+    /// Marks a damaged index, so that it is rebuilt when the pond is opened next.
     pub fn note_damage(&self, error: &FsError) {
         let FsError::Store { cause, .. } = error else {
             return;
@@ -197,12 +199,12 @@ impl Pond {
         }
     }
 
-    /// The next data or hole of a file (`SEEK_DATA`, `SEEK_HOLE`).
+    /// Returns the offset of the next data or hole of a file (`SEEK_DATA`, `SEEK_HOLE`).
     pub fn seek(&self, at: Version, id: NodeId, offset: u64, what: Seek) -> FsResult<u64> {
         ops::seek(&self.index, at, &self.node(at, id)?, offset, what)
     }
 
-    /// Makes a node under a new name.
+    /// Creates a node under a new name.
     pub fn create(
         &self,
         caller: &Caller,
@@ -218,7 +220,7 @@ impl Pond {
         })
     }
 
-    /// Gives a node one more name.
+    /// Adds a name to a node.
     pub fn link(&self, caller: &Caller, id: NodeId, dir: NodeId, name: &Name) -> FsResult<Node> {
         self.take_room(records(name.as_bytes().len()), Kept::All)?;
         self.change(|tx| ops::link(tx, caller, id, dir, name))
@@ -236,7 +238,7 @@ impl Pond {
         self.change_names(|tx| ops::rmdir(tx, caller, dir, name).map(Some))
     }
 
-    /// Moves an entry; what `leaves_whiteout` leaves a whiteout in its place.
+    /// Moves an entry; leaves a whiteout in its place if `leaves_whiteout` says so.
     pub fn rename(
         &self,
         caller: &Caller,
@@ -275,20 +277,20 @@ impl Pond {
         self.change(|tx| ops::remove_xattr(tx, caller, id, name))
     }
 
-    /// Writes to a file, and waits while too much content is in memory. Returns the node as it is then.
-    /// Not for a thread that serves the kernel.
+    /// Writes to a file, and waits while too much content is in memory. Returns the node after the
+    /// write. Not for a thread that serves the kernel.
     pub fn write(&self, caller: &Caller, id: NodeId, offset: u64, data: &[u8]) -> FsResult<Node> {
         let node = self.write_now(caller, id, offset, data)?;
         let (done, waiting) = sync_channel(1);
         self.apply_backpressure(move |spilled| {
-            // The other end waits for it.
+            // The receiver waits below.
             done.send(spilled).ok();
         });
         waiting.recv().unwrap_or(Ok(())).map(|()| node)
     }
 
-    /// Writes to a file, and calls `done` when there is memory for the next write: at once, or from
-    /// another thread later on.
+    /// Writes to a file, and calls `done` when there is memory for the next write: at once, or
+    /// later from another thread.
     pub fn write_then(
         &self,
         caller: &Caller,
@@ -303,7 +305,7 @@ impl Pond {
         }
     }
 
-    /// Writes to a file. The caller sees to the memory that this takes.
+    /// Writes to a file. The caller applies the backpressure.
     pub(super) fn write_now(
         &self,
         caller: &Caller,
@@ -311,7 +313,7 @@ impl Pond {
         offset: u64,
         data: &[u8],
     ) -> FsResult<Node> {
-        // Until it is known whether the bytes go to a segment, or stay in their record.
+        // An upper bound: whether the bytes go to a segment or stay in their record is not known yet.
         let len = data.len() as u64;
         let inline_max = self.content.inline_max() as u64;
         let content = (RECORD_WRITES * len).min(len + RECORD_WRITES * inline_max);
@@ -324,7 +326,7 @@ impl Pond {
         })
     }
 
-    /// Makes a file `size` bytes long.
+    /// Sets the length of a file to `size` bytes.
     pub fn truncate(&self, caller: &Caller, id: NodeId, size: u64) -> FsResult<Node> {
         let old = self.node(Version::NOW, id)?;
         match size < old.size {
@@ -340,7 +342,7 @@ impl Pond {
         self.cut(id, &old, removed, |tx| ops::truncate(tx, caller, id, size))
     }
 
-    /// Makes a range of a file a hole, and the file at least `min_size` bytes long.
+    /// Punches a hole in a range of a file, and extends the file to at least `min_size` bytes.
     pub fn zero(
         &self,
         caller: &Caller,
@@ -357,10 +359,10 @@ impl Pond {
         })
     }
 
-    /// Fails with `ENOSPC` if the holes of a range are more than the disk has room for.
+    /// Fails with `ENOSPC` if filling the holes of a range takes more than the free disk space.
     pub fn must_have_room(&self, id: NodeId, range: Range<u64>) -> FsResult<()> {
         let (node, mut missing) = (self.node(Version::NOW, id)?, range.end - range.start);
-        // What is more than all of the disk cannot be there, whatever the file has.
+        // First with the allocated bytes of the file ignored: the check below needs the disk twice.
         let free = self.room.free(self.promised()?).map_err(FsError::store)?;
         if missing <= free.writable {
             return Ok(());
@@ -372,7 +374,7 @@ impl Pond {
         }
     }
 
-    /// Copies a range between files, or within one, by sharing extents. Answers the bytes copied.
+    /// Copies a range between files, or within one, by sharing extents. Returns the bytes copied.
     pub fn copy_range(
         &self,
         caller: &Caller,
@@ -383,66 +385,66 @@ impl Pond {
         self.must_have_memory_for_content()?;
         self.take_room(records(0), Kept::All)?;
         self.saves.changed(to.0);
-        // Content that is not in segments yet is written once more, and how much of the range is known
-        // only now. So the next operation looks at what the disk has left.
+        // Content that is not in segments yet is stored a second time; its length is only known now.
+        // So the next operation checks the free space of the disk again.
         self.change(|tx| ops::copy_range(tx, caller, from, to, || self.new_content(), len))
             .inspect(|_| self.room.look_again())
     }
 
-    /// Somebody opens a file to write to it. With `new` they have just made it.
+    /// Notes that a file is opened for writing. With `new` the opener has just created it.
     pub fn opened(&self, id: NodeId, new: bool) {
         self.saves.opened(id, new);
     }
 
-    /// Whether somebody has it open to write to it.
+    /// Returns whether a file is open for writing.
     pub fn is_open_to_write(&self, id: NodeId) -> bool {
         self.saves.is_open(id)
     }
 
-    /// Somebody who had it open to write has closed it: what they wrote is whole.
+    /// Notes that a writer has closed a file: its content is complete.
     pub fn closed(&self, id: NodeId) {
         self.saves.closed(id);
     }
 
-    /// Somebody has synced it: what was written until now is whole.
+    /// Notes that a file was synced: what was written until now is complete.
     pub fn synced(&self, id: NodeId) {
         self.saves.synced(id);
     }
 
-    /// Whether versions do not wait: each close of a changed file makes one.
+    /// Returns whether each close of a changed file makes a version.
     pub fn is_eager(&self) -> bool {
         self.committer.is_eager()
     }
 
-    /// Whether a close of this file would make one.
+    /// Returns whether a close of this file would make a version.
     pub fn commits_on_close(&self, id: NodeId) -> bool {
         self.committer.is_eager() && self.saves.is_changed(id)
     }
 
-    /// Notes that somebody outside (the kernel) holds on to node `id` once more. While any do, the
-    /// node can be used even when its last name is gone.
+    /// Adds a pin of node `id` for the kernel. A pinned node can be used even after its last name
+    /// is removed.
     pub fn pin(&self, id: NodeId) {
         self.pins.pin(id);
     }
 
-    /// Takes back `count` pins.
+    /// Removes `count` pins.
     pub fn unpin(&self, id: NodeId, count: u64) {
         if self.pins.unpin(id, count) {
             self.index.drop_orphan(id, || self.pins.is_pinned(id));
         }
     }
 
-    /// `ENOSPC` if the disk has no room for `bytes` more until they are committed; the error of the
-    /// last commit if records cannot leave memory.
+    /// Reserves `bytes` of the disk until the next commit. Fails with `ENOSPC` if the disk lacks
+    /// them, or with the error of the last commit if records cannot leave memory.
     fn take_room(&self, bytes: u64, kept: Kept) -> FsResult<()> {
         self.must_have_memory_for_records()?;
         self.room.take(bytes, kept, || self.promised())
     }
 
-    /// What was acknowledged and is not on the disk yet.
+    /// Returns the bytes that were acknowledged and are not on the disk yet.
     pub(super) fn promised(&self) -> FsResult<Promised> {
-        // A spill under way has written some of that already. It forgets how much before the index
-        // knows where it stands, so that the least of two looks is never too much.
+        // A spill under way has written part of that already. It resets its count before the index
+        // knows the new positions, so the lesser of two readings is never too much.
         let spilled = self.content.spilled();
         let open = self.index.disk_bytes();
         let spilled = spilled.min(self.content.spilled());
@@ -471,9 +473,9 @@ impl Pond {
         Ok(result)
     }
 
-    /// Like [`Pond::change`], of an operation that removes the extents in `removed` bytes of a file.
-    /// They may be hundreds of thousands, so the operation is prepared beside others if the range
-    /// is large, and applied if the file did not change meanwhile.
+    /// Like [`Pond::change`], for an operation that removes the extents in `removed` bytes of a
+    /// file. There may be hundreds of thousands, so with a large range the operation is prepared
+    /// concurrently with others, and applied if the file did not change meanwhile.
     fn cut(
         &self,
         id: NodeId,
@@ -490,7 +492,7 @@ impl Pond {
             self.index.watch(id, content);
             let mut tx = Tx::new(&self.index);
             let node = op(&mut tx)?;
-            // The content may have been another one already.
+            // The content may have been replaced before the watch began.
             if self.node(Version::NOW, id)?.content != Some(content) {
                 break;
             }
@@ -506,7 +508,7 @@ impl Pond {
         self.change(op)
     }
 
-    /// Like [`Pond::change`], of an operation that may take a node's last name.
+    /// Like [`Pond::change`], for an operation that may remove the last name of a node.
     fn change_names(
         &self,
         op: impl FnOnce(&mut Tx<'_, Index>) -> FsResult<Option<ops::Unlinked>>,
@@ -523,7 +525,7 @@ impl Pond {
         Ok(())
     }
 
-    /// Something was changed.
+    /// Notifies the committer and the callback of a change.
     fn changed(&self) {
         self.committer.changed();
         self.hurry_large_version();
@@ -532,7 +534,7 @@ impl Pond {
         }
     }
 
-    /// `EROFS` once the pond takes no more changes.
+    /// Fails with `EROFS` once the pond takes no more changes.
     fn writable(&self) -> FsResult<()> {
         match self.health.is_read_only() {
             false => Ok(()),

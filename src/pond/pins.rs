@@ -1,11 +1,11 @@
-//! Who outside holds on to which node: the kernel, for each name that it looked up and remembers.
+//! Counts the kernel's references to each node: one for each name that it looked up and caches.
 
 use crate::tinyfs::NodeId;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// Counts of references from outside, by node.
+/// Reference counts of the kernel, by node.
 #[derive(Default)]
 pub(super) struct Pins(Mutex<HashMap<NodeId, u64>>);
 
@@ -14,7 +14,7 @@ impl Pins {
         *self.0.lock().entry(id).or_default() += 1;
     }
 
-    /// Takes back `count` references, and says whether that was the last.
+    /// Removes `count` references, and returns whether that was the last.
     pub(super) fn unpin(&self, id: NodeId, count: u64) -> bool {
         let mut pins = self.0.lock();
         let Entry::Occupied(mut pin) = pins.entry(id) else {

@@ -1,4 +1,4 @@
-//! Taking a path out of history, such as a secret that was written by mistake.
+//! Erases a path from history, such as a secret that was written by mistake.
 
 use super::scope::Found;
 use super::{Pruned, Purpose, runs_of};
@@ -8,21 +8,22 @@ use crate::tinyfs::Version;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// How long it is waited until nobody has a removed file of the path open. The kernel lets go of it a
-/// moment after the last close.
+/// How long to wait until the removed files of the path are closed. The kernel releases a file a
+/// moment after its last close.
 const LET_GO: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
-/// How often segments are emptied of what stands beside erased bytes, where others write meanwhile.
-/// What is left then is left to the housekeeping thread.
+/// How often segments are emptied of the live bytes beside erased ones, while others write to
+/// them. The housekeeping thread empties the segments that are left after that.
 const PASSES: usize = 3;
 
 impl Pond {
-    /// Forgets all that a path led to in any version but the newest, and erases the bytes that nothing else
-    /// needs. What it leads to now stays. With `dry_run`, only says what would be forgotten.
+    /// Forgets all nodes that a path led to in any version but the newest, and erases the bytes that
+    /// nothing else needs. The node that it leads to now stays. With `dry_run`, only returns what
+    /// would be forgotten.
     pub fn forget(&self, path: &[u8], dry_run: bool) -> Result<Pruned, PondError> {
         let until = Instant::now() + LET_GO;
         loop {
-            // What others write meanwhile shares no segment with what is forgotten.
+            // Concurrent writes must not share a segment with forgotten bytes.
             self.end_segment();
             self.sync()?;
             let alone = self.keeper.alone();
@@ -71,7 +72,8 @@ impl Pond {
     }
 }
 
-/// In which versions, but for the newest, the path shows what is forgotten, and how much that is.
+/// Returns the versions, except the newest, in which the path shows a forgotten node, and the
+/// number of such nodes.
 fn told(versions: &[VersionInfo], found: &Found) -> Pruned {
     let shows = |info: &&VersionInfo| found.shown.iter().any(|link| link.stands_at(info.version));
     let (_, past) = versions.split_last().unzip();

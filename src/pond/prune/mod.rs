@@ -1,15 +1,17 @@
-//! Forgetting: versions by a policy, and a path from all of history.
+//! Forgets versions by a policy, or a path from all of history.
 //!
-//! Role: give back the room that only forgotten versions need. In: a policy, or a path. Out: a pond whose table,
-//! index and segments hold what is kept. Holds always: what a kept version shows is what it showed; the newest
-//! version and every named one are kept; the old table, index and segments stand until one commit of the table
-//! puts the new in their place; a crash leaves the one or the other.
+//! Role: reclaim the space that only forgotten versions need. In: a policy, or a path. Out: a pond
+//! whose table, index and segments hold the kept versions. Invariant: a kept version shows the
+//! same tree as before; the newest version and every named one are kept; one commit of the table
+//! replaces the old table, index and segments by the new; a crash leaves the one or the other.
 //!
-//! The table is written anew as though only the kept versions had ever been committed ([`slots`]), and a new
-//! index with it, in which link counts agree with the names of each version. Segments of which less than half is
-//! needed are copied together; those that nothing needs go. Operations and flushes go on meanwhile; commits wait.
+//! The table is rewritten as though only the kept versions had ever been committed ([`slots`]),
+//! and with it the index, in which link counts agree with the names of each version. Segments of
+//! which less than half is needed are copied together; unneeded ones are removed. Operations and
+//! flushes continue meanwhile; commits wait.
 //!
-//! [`forget`] takes a path out of history, [`scope`] finds what it led to, [`notes`] says what was forgotten.
+//! [`forget`] erases a path from history, [`scope`] finds the nodes that it led to, [`notes`]
+//! records what was forgotten.
 
 mod forget;
 mod notes;
@@ -39,40 +41,40 @@ use std::time::{Duration, Instant};
 
 /// How often versions are forgotten by the rules of the pond.
 const EVERY: Duration = Duration::from_secs(86_400);
-/// How soon it is tried again where the clock is behind.
+/// The delay before a prune is retried when the clock is behind.
 const CLOCK_RETRY: Duration = Duration::from_secs(3_600);
 
-/// What was forgotten, or would be.
+/// The result of a prune or its dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// The versions that are kept, with the rules that keep them.
     pub kept: BTreeMap<Version, Vec<String>>,
-    /// How many are forgotten.
+    /// Number of forgotten versions.
     pub forgotten: usize,
-    /// Which: the first and the last of each run.
+    /// The first and the last version of each run of forgotten ones.
     pub runs: Vec<(Version, Version)>,
-    /// Files and directories that leave all versions but the newest.
+    /// Number of files and directories that are erased from all versions but the newest.
     pub nodes: usize,
-    /// What was below the path once, and stands elsewhere now with all its history.
+    /// Paths of nodes that were below the path once, and are elsewhere now with all their history.
     pub left: Vec<String>,
-    /// Bytes of the oplog and the segments before.
+    /// Bytes of the oplog and the segments before the prune.
     pub before: u64,
-    /// And after.
+    /// Bytes of the oplog and the segments after it.
     pub after: u64,
 }
 
-/// What a rewrite of the history is for.
+/// The purpose of a rewrite of the history.
 #[derive(Clone, Copy)]
 pub(in crate::pond) enum Purpose<'a> {
     /// Versions are forgotten.
     Prune,
     /// Versions of these nodes are forgotten.
     PruneNodes(&'a Scope),
-    /// These nodes leave all versions that are not kept, and their bytes the segments.
+    /// These nodes are erased from all versions that are not kept, and their bytes from the segments.
     Erase(&'a Scope),
     /// Nothing is forgotten: link counts of past versions are corrected.
     CorrectLinks,
-    /// Nothing is forgotten: segments that hold erased bytes beside others are emptied.
+    /// Nothing is forgotten: segments with erased bytes beside live ones are emptied.
     Empty,
 }
 
@@ -93,8 +95,8 @@ impl<'a> Purpose<'a> {
 }
 
 impl Pond {
-    /// Forgets the versions that `policy` does not keep: of everything, or of what is and was at a path.
-    /// With `dry_run`, only says which.
+    /// Forgets the versions that `policy` does not keep: of the whole tree, or of the present and
+    /// past nodes at a path. With `dry_run`, only returns which.
     pub fn prune(
         &self,
         policy: &Policy,
@@ -104,7 +106,8 @@ impl Pond {
         self.prune_by_clock(policy, path, dry_run, false)
     }
 
-    /// The same. With `trusts_clock`, the clock is right, and readings of versions that are later are not.
+    /// Like [`Pond::prune`]. With `trusts_clock` the clock is right, and versions with later readings
+    /// are misdated.
     pub fn prune_by_clock(
         &self,
         policy: &Policy,
@@ -119,7 +122,7 @@ impl Pond {
         self.sync()?;
         let alone = self.keeper.alone();
         let mut log = self.log.lock();
-        // Until the log is released, nobody names a version that is there now.
+        // No tag can be added to an existing version until the log is released.
         let tags: Vec<(String, Version)> = (self.tags().map_err(PondError::Tree)?.into_iter())
             .map(|tag| (tag.name, tag.version))
             .collect();
@@ -169,8 +172,8 @@ impl Pond {
         Ok(done)
     }
 
-    /// Forgets what the rules of the pond do not keep, if it has any and the clock can be trusted with
-    /// them. Returns after what time to do it again.
+    /// Forgets what the rules of the pond do not keep, if it has any and the clock can be trusted
+    /// for them. Returns the delay before the next prune.
     pub(super) fn prune_by_rule(&self) -> Result<Duration, PondError> {
         let given = self.identity()?.prune;
         let Some(policy) = given.filter(Policy::is_given) else {
@@ -195,13 +198,13 @@ impl Pond {
         Ok(EVERY)
     }
 
-    /// Whether a version was forgotten since the pond was opened, so that who still looks at it must not be
-    /// shown another.
+    /// Returns whether a version was forgotten since the pond was opened, so that a process that
+    /// still views it must not see another one.
     pub fn is_forgotten(&self, version: Version) -> bool {
         self.forgotten.lock().contains(&version)
     }
 
-    /// Has the mount drop what the kernel caches of the past. The caller holds no lock.
+    /// Has the mount invalidate what the kernel caches of the past. The caller holds no lock.
     fn announce_forgotten(&self) {
         self.announce(&Restored {
             past: true,
@@ -209,7 +212,7 @@ impl Pond {
         });
     }
 
-    /// Writes the whole history anew, with correct link counts in every version.
+    /// Rewrites the whole history with correct link counts in every version.
     pub(super) fn correct_links(&self) -> Result<(), PondError> {
         self.sync()?;
         let _alone = self.keeper.alone();
@@ -221,14 +224,14 @@ impl Pond {
             .map(drop)
     }
 
-    /// Bytes of all segments and of the oplog.
+    /// Returns the bytes of all segments and of the oplog.
     fn stored_bytes(&self, log: &Log) -> Result<u64, PondError> {
         let segments: u64 = self.content.segments()?.values().sum();
         Ok(segments + log.oplog().bytes()?)
     }
 
-    /// Writes table, index and segments anew, with the versions that are kept. Returns the segments
-    /// that still hold erased bytes, because the open version needs others of their bytes:
+    /// Rewrites table, index and segments with the versions that are kept. Returns the segments
+    /// that still hold erased bytes, because the open version needs other bytes of them:
     /// [`Pond::finish_rewrite`] empties them.
     pub(in crate::pond) fn rewrite(
         &self,
@@ -244,7 +247,7 @@ impl Pond {
             .map(|info| info.version)
             .collect();
         let scope = purpose.scope();
-        // A file that is removed and still open reads what is committed of its content from the index.
+        // The committed content of a removed file that is still open is read from the index.
         let (mut contents, mut needed) = (self.index.orphan_contents(), Needed::default());
         if let Some(erased) = purpose.erased() {
             contents.retain(|content| !erased.contents.contains(content));
@@ -264,7 +267,7 @@ impl Pond {
             tainted.extend(self.tainted_by(log, &needed, erased)?);
         }
         let mut sparse = self.sparse(&needed, &tainted)?;
-        // What is written before anything goes: the table, and what is copied of segments.
+        // Bytes that are written before any are removed: the table, and live bytes of sparse segments.
         let copied = sparse
             .iter()
             .filter_map(|segment| needed.segments.get(segment));
@@ -279,7 +282,7 @@ impl Pond {
             true => table,
             false => copied + table,
         })?;
-        // From here on the index may be of a table that is no more.
+        // From here on the index may describe a table that no longer exists.
         let mut rewrite = log.oplog_mut().rewrite()?;
         let mut rebuild = self.index.rebuild(self.id)?;
         let newest = kept.last().copied();
@@ -313,7 +316,7 @@ impl Pond {
         )?;
         self.sync_content()?;
         self.mark_index()?;
-        // From here until all is removed that nothing needs, a crash leaves some of it behind.
+        // From here until all unneeded files are removed, a crash leaves some of them behind.
         self.content.note_unfinished(&tainted)?;
         log.oplog_mut().commit_rewrite(rewrite)?;
         let segments = rebuild.segments()?;
@@ -323,13 +326,13 @@ impl Pond {
             .map(|info| info.version)
             .collect();
         (self.forgotten.lock()).extend(before.into_iter().filter(|v| !there.contains(v)));
-        // Who has found an old place looks again.
+        // Readers that looked up an old position must look it up again.
         self.rewrites.fetch_add(1, Ordering::AcqRel);
         self.remove_unneeded(log, segments, &tainted)
     }
 
-    /// Removes the data files and segments that nothing needs: `segments` are those that versions need.
-    /// Returns those of the `tainted` ones that stay.
+    /// Removes the data files and segments that nothing needs. `segments` are those that versions
+    /// need. Returns the `tainted` ones that stay.
     fn remove_unneeded(
         &self,
         log: &mut Log,
@@ -352,8 +355,8 @@ impl Pond {
         Ok(left)
     }
 
-    /// Finishes what a rewrite of the history left undone, because a crash cut it short, or because
-    /// the open version needed a segment with bytes that were to be erased. The caller holds no lock.
+    /// Finishes a rewrite of the history that a crash interrupted, or that had to leave a segment
+    /// with bytes to be erased because the open version needed it. The caller holds no lock.
     /// Returns the segments that still hold such bytes.
     pub(in crate::pond) fn finish_rewrite(&self) -> Result<BTreeSet<SegmentId>, PondError> {
         if self.health.is_read_only() {
@@ -363,19 +366,19 @@ impl Pond {
             return Ok(BTreeSet::new());
         };
         if !tainted.is_empty() {
-            // The rewrite moves what versions need, but not what the open version needs.
+            // The rewrite moves the bytes that versions need, but not those of the open version.
             self.end_segment();
             self.sync()?;
         }
         let _alone = self.keeper.alone();
         let mut log = self.log.lock();
         self.must_hold_the_lock()?;
-        // Somebody else may have finished it meanwhile.
+        // Another thread may have finished it meanwhile.
         let Some(tainted) = self.content.unfinished()? else {
             return Ok(BTreeSet::new());
         };
         if tainted.is_empty() {
-            // Of the table too: the index may be older, if it could not be exchanged.
+            // Those of the table too: the index may be older, if it could not be exchanged.
             let mut needed = Needed::default();
             replay(log.oplog(), None, &mut |_, changes: &Changes| {
                 needed.note_extents(changes);
@@ -395,14 +398,14 @@ impl Pond {
         self.rewrite(&mut log, &all, Purpose::Empty)
     }
 
-    /// Has content that is stored from now on stand in other segments than what is stored already.
+    /// Ends the current segment: content that is stored from now on goes to other segments.
     fn end_segment(&self) {
         let _settling = self.flusher.settling.lock();
         self.content.end_segment();
     }
 
-    /// What the newest version is to show as its own change, of what was changed by the versions before
-    /// it that are forgotten; and what it did already.
+    /// Returns the changes of forgotten versions that the newest version shows as its own: those
+    /// that it shows already, and those that a rewrite adds.
     fn folded_by(
         &self,
         purpose: Purpose<'_>,
@@ -425,7 +428,7 @@ impl Pond {
         Ok(Some((already, more)))
     }
 
-    /// Visits the versions that are to be, in order, with their changes. Extents of other contents than
+    /// Visits the remaining versions in order, with their changes. Extents of contents other than
     /// `contents` are left out.
     fn each_kept(
         &self,
@@ -451,8 +454,8 @@ impl Pond {
         })
     }
 
-    /// The segments whose bytes are to be copied elsewhere: less than half of them is needed, or they
-    /// hold bytes that are to be erased. What the open version needs stays where it is.
+    /// Returns the segments whose bytes are to be copied elsewhere: less than half of them is
+    /// needed, or they hold bytes to be erased. The former exclude segments of the open version.
     fn sparse(
         &self,
         needed: &Needed,
@@ -470,7 +473,7 @@ impl Pond {
         Ok(sparse)
     }
 
-    /// The segments with bytes that only `erased` needs, of all versions that there are.
+    /// Returns the segments with bytes that only `erased` needs, over all existing versions.
     fn tainted_by(
         &self,
         log: &Log,
@@ -492,7 +495,7 @@ impl Pond {
         Ok(tainted)
     }
 
-    /// Has the extents that stand in sparse segments stand elsewhere. One that cannot be read stays.
+    /// Moves the extents in sparse segments to other segments. Unreadable ones stay.
     fn relocate(
         &self,
         extents: &mut Entries<Extents>,
@@ -521,7 +524,7 @@ impl Pond {
         }
     }
 
-    /// Has the index made anew if the pond is opened before this one is exchanged.
+    /// Has the index rebuilt if the pond is opened before this one is exchanged.
     fn mark_index(&self) -> Result<(), PondError> {
         let dir = self.index.dir();
         let mark = dir.join(REBUILD);
@@ -532,7 +535,7 @@ impl Pond {
     }
 }
 
-/// The first and the last of each run of versions that are not kept.
+/// Returns the first and the last of each run of versions that are not kept.
 fn runs_of(
     versions: &[VersionInfo],
     kept: &BTreeMap<Version, Vec<String>>,
@@ -546,11 +549,11 @@ fn runs_of(
         .collect()
 }
 
-/// What the versions that are kept need.
+/// The positions and segments that the kept versions need.
 #[derive(Default)]
 struct Needed {
     places: HashSet<(SegmentId, u64)>,
-    /// Bytes of each segment.
+    /// Needed bytes of each segment.
     segments: BTreeMap<SegmentId, u64>,
 }
 

@@ -1,6 +1,6 @@
-//! What a pond notes of its own forgetting, in attributes of the pond that are no tags.
+//! Notes about forgotten versions, in attributes of the pond that are not tags.
 //!
-//! Each note is part of the newest version at the time, so that the log alone tells all of it.
+//! Each note is part of the newest version at the time, so the log alone contains all of them.
 
 use crate::pond::history::OWN;
 use crate::pond::{Pond, PondError};
@@ -9,11 +9,11 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// Versions up to a number that are not listed are forgotten.
+/// Unlisted versions up to this number are forgotten.
 const PRUNED: &str = "pruned";
-/// What earlier versions changed and the newest one shows as its own change.
+/// Changes of earlier versions that the newest one shows as its own.
 const FOLDED: &str = "folded";
-/// The most nodes that a note names. With more, it says that everything is folded.
+/// The most nodes in a note. With more, the note says that everything is folded.
 const MOST: usize = 1_000;
 
 #[derive(Serialize, Deserialize)]
@@ -28,23 +28,23 @@ struct FoldedInto {
     nodes: Option<Vec<u64>>,
 }
 
-/// What of a version's changes was changed by earlier versions, which are forgotten.
+/// The part of a version's changes that stems from earlier, forgotten versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::pond) enum Folded {
-    /// These nodes, with all that is below them; possibly none.
+    /// These nodes, with everything below them; possibly none.
     Nodes(Vec<NodeId>),
-    /// Nobody knows what.
+    /// Unknown: any of them.
     Everything,
 }
 
 impl Pond {
-    /// Versions up to this one that are not listed are forgotten.
+    /// Returns the number up to which unlisted versions are forgotten.
     pub(in crate::pond) fn pruned_to(&self) -> FsResult<Version> {
         let noted: Option<Pruned> = self.noted(Version::NOW, PRUNED)?;
         Ok(Version(noted.map_or(0, |noted| noted.to)))
     }
 
-    /// What of the changes of a version was changed by versions that are forgotten.
+    /// Returns the part of a version's changes that stems from forgotten versions.
     pub(in crate::pond) fn folded_into(&self, version: Version) -> FsResult<Folded> {
         let noted: Option<FoldedInto> = self.noted(version, FOLDED)?;
         let noted = noted.filter(|noted| noted.version == version.0);
@@ -63,12 +63,12 @@ impl Pond {
     }
 }
 
-/// Notes that versions up to `to` that are not listed are forgotten.
+/// Notes that unlisted versions up to `to` are forgotten.
 pub(super) fn note_pruned(changes: &mut Changes, to: Version) -> Result<(), PondError> {
     note(changes, PRUNED, &Pruned { to: to.0 })
 }
 
-/// Notes what is folded into `version`, besides what was folded into it `already`.
+/// Notes the changes that are folded into `version`, besides those folded into it `already`.
 pub(super) fn note_folded(
     changes: &mut Changes,
     version: Version,
@@ -97,7 +97,7 @@ fn note<T: Serialize>(changes: &mut Changes, name: &str, noted: &T) -> Result<()
     Ok(())
 }
 
-/// The name of an attribute of the pond that is no tag.
+/// Returns the name of an attribute of the pond that is not a tag.
 fn own(name: &str) -> Result<AttrName, NameError> {
     AttrName::new(&[OWN, name.as_bytes()].concat())
 }

@@ -1,15 +1,15 @@
-//! Which versions are kept: the words of restic's `forget`.
+//! Selects the versions to keep, with the rules of restic's `forget`.
 //!
-//! In: versions with their dates, and rules. Out: those that are kept, each with the rule that keeps it. Holds
-//! always: the newest version and every version that has a name are kept; no rules keep everything.
+//! In: versions with their dates, and rules. Out: the kept versions, each with the rule that keeps
+//! it. Invariant: the newest version and every named version are kept; no rules keep everything.
 //!
-//! `hourly: n` keeps the newest version of each of the last `n` hours that have any, and so do the other
-//! calendar rules, in UTC and with weeks of ISO 8601. `within` keeps all that is no older than that before the
-//! newest version.
+//! `hourly: n` keeps the newest version of each of the last `n` hours that have any, and the
+//! other calendar rules do the same, in UTC and with weeks of ISO 8601. `within` keeps versions
+//! that are no older than that before the newest version.
 //!
-//! A version whose reading of the clock is doubted is of an hour or day that nobody knows. It is never taken
-//! for the newest of one that is known, nor counted: between versions that a calendar rule keeps, it keeps the
-//! newest of each hour or day that the doubted clock showed.
+//! The hour or day of a version whose clock reading is doubted is unknown. Such a version is
+//! never the newest of a known hour or day, nor counted: between versions that a calendar rule
+//! keeps, it keeps the newest of each hour or day that the doubted clock showed.
 
 use crate::pond::history::Dated;
 use crate::tinyfs::{Time, Version};
@@ -19,13 +19,13 @@ use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Rules, of which any that applies keeps a version.
+/// Rules; a version is kept if any of them applies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Policy {
-    /// The newest so many versions.
+    /// This number of the newest versions.
     pub keep_last: u64,
-    /// The newest version of each of so many hours that have one.
+    /// The newest version of each hour, for this number of hours that have one.
     pub keep_hourly: u64,
     /// The same for days.
     pub keep_daily: u64,
@@ -35,10 +35,11 @@ pub struct Policy {
     pub keep_monthly: u64,
     /// The same for years.
     pub keep_yearly: u64,
-    /// Everything in this time before the newest version.
+    /// All versions in this time before the newest version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_within: Option<Within>,
-    /// Names of versions. All names keep their versions in any case: with these and no other rule, nothing else does.
+    /// Tags whose versions are kept. Every tag keeps its version in any case: with these and no other
+    /// rule, nothing else is kept.
     pub keep_tag: Vec<String>,
 }
 
@@ -109,7 +110,7 @@ impl From<Within> for String {
 }
 
 impl Within {
-    /// Returns the time so long before `time`; `None` if no calendar reaches back so far.
+    /// Returns the time this much before `time`; `None` if no calendar reaches back so far.
     fn before(self, time: DateTime) -> Option<DateTime> {
         // The setters without `try_` panic on more than 19,998 years.
         let span = Span::new()
@@ -121,11 +122,11 @@ impl Within {
     }
 }
 
-/// What a calendar rule counts: versions of the same number are of one hour, day or the like.
+/// The unit of a calendar rule: versions with the same number are of one hour, day or the like.
 type Period = fn(&DateTime) -> (i16, i16);
 
 impl Policy {
-    /// Whether a rule goes by the dates of versions.
+    /// Returns whether a rule depends on the dates of versions.
     pub fn goes_by_time(&self) -> bool {
         let counts = [
             self.keep_hourly,
@@ -137,12 +138,13 @@ impl Policy {
         self.keep_within.is_some() || counts.iter().any(|count| *count > 0)
     }
 
-    /// Whether it says what to keep.
+    /// Returns whether there is any rule.
     pub fn is_given(&self) -> bool {
         *self != Policy::default()
     }
 
-    /// The versions that are kept, each with why. `versions` are in ascending order, `tags` are names of some.
+    /// Returns the kept versions with the reasons. `versions` are in ascending order, `tags` are
+    /// names of some.
     pub(super) fn kept(
         &self,
         versions: &[Dated],
@@ -215,7 +217,7 @@ impl Policy {
     }
 }
 
-/// A time by the clock of UTC. What is beyond the calendar counts as its end.
+/// Converts a time to UTC. A time beyond the calendar becomes its end.
 fn by_the_clock(time: Time) -> DateTime {
     let timestamp = Timestamp::from_microsecond(time.micros());
     Offset::UTC.to_datetime(timestamp.unwrap_or(Timestamp::MAX))
@@ -225,7 +227,7 @@ fn by_the_clock(time: Time) -> DateTime {
 mod tests {
     use super::*;
 
-    /// A version each so many minutes, the first at 2026-01-01T00:00:00Z.
+    /// Returns `n` versions, `minutes` apart, the first at 2026-01-01T00:00:00Z.
     fn versions(n: u64, minutes: u64) -> Vec<Dated> {
         let dated = |v| Dated {
             version: Version(v),
@@ -306,8 +308,8 @@ mod tests {
 
     #[test]
     fn doubted_versions_stand_for_no_day_and_take_the_place_of_none() {
-        // Four days of 24 versions, and a wrong clock from the 30th to the 40th hour: two days by its own
-        // account.
+        // Four days of 24 versions, and a wrong clock from the 30th to the 40th hour: two days by its
+        // own readings.
         let mut all = versions(96, 60);
         let known = all[40].date;
         for (hour, dated) in (0..).zip(&mut all[30..40]) {

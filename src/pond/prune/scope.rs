@@ -1,4 +1,4 @@
-//! All that a path ever led to.
+//! Finds all nodes that a path ever led to.
 
 use super::slots::Scope;
 use crate::index::Link;
@@ -9,17 +9,17 @@ use std::collections::{HashMap, HashSet};
 /// All that a path led to.
 pub(super) struct Found {
     pub(super) scope: Scope,
-    /// The paths of what was there once and stands elsewhere now. It is not of the scope.
+    /// Present paths of nodes that were at the path once. They are not in the scope.
     pub(super) left: Vec<String>,
-    /// When the path led to something of the scope.
+    /// The links by which the path led to nodes of the scope.
     pub(super) shown: Vec<Link>,
 }
 
-/// All names that a directory has and had, with what they led to.
+/// All present and past names of each directory, with their nodes.
 type Children = HashMap<NodeId, HashSet<(Name, NodeId)>>;
 
 impl Pond {
-    /// What `path` leads and led to, with all that was ever below it.
+    /// Returns the nodes that `path` leads and led to, with all that were ever below them.
     pub(super) fn scope_of(&self, path: &[u8]) -> Result<Found, PondError> {
         let mut children: Children = HashMap::new();
         (self.index).visit_history::<Names>(&mut |(dir, name), dentry| {

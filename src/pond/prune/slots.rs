@@ -1,8 +1,8 @@
-//! History with fewer versions: what was changed up to a version that is kept becomes a change of that one.
+//! Thins a history: the changes up to a kept version become changes of that version.
 //!
-//! In: the changes of every version, in order. Out: those of the versions that are to be. Holds always: at a
-//! version that is kept, the tree is what it was; at any other number it is that of the one kept before it, so
-//! far as it is of the scope.
+//! In: the changes of every version, in order. Out: those of the remaining versions. Invariant:
+//! at a kept version the tree is unchanged; at any other number the scope shows the tree of the
+//! last kept version before it.
 
 use crate::tinyfs::{Attrs, Changes, ContentId, Extents, Name, Names, NodeId, Nodes, Version};
 use std::collections::{BTreeSet, HashSet};
@@ -10,23 +10,23 @@ use std::collections::{BTreeSet, HashSet};
 /// The part of the tree whose history is thinned.
 #[derive(Debug, Default)]
 pub(in crate::pond) struct Scope {
-    /// What the path leads to in the newest version, if that is one of the nodes.
+    /// The node that the path leads to in the newest version, if it is one of the nodes.
     pub root: Option<NodeId>,
     pub nodes: HashSet<NodeId>,
     /// All contents that these nodes ever had.
     pub contents: HashSet<ContentId>,
 }
 
-/// The versions as they come out.
+/// Produces the changes of the remaining versions.
 pub(super) struct Slots<'a> {
     kept: &'a BTreeSet<Version>,
-    /// Versions that are to be there even if nothing is left of them.
+    /// Versions that remain even without changes.
     named: &'a BTreeSet<Version>,
-    /// Everything, where there is none.
+    /// The scope; `None` is the whole tree.
     scope: Option<&'a Scope>,
-    /// What waits for the next version that is kept.
+    /// Changes that are postponed to the next kept version.
     pending: Changes,
-    /// Names that lead to the scope in what came out so far.
+    /// Names that lead to the scope in the changes returned so far.
     shown: HashSet<(NodeId, Name)>,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Slots<'a> {
         }
     }
 
-    /// Takes in the changes of a version. Answers those that it has now, if it is to be there.
+    /// Adds the changes of a version. Returns its new changes if the version remains.
     pub(super) fn take(&mut self, version: Version, changes: Changes) -> Option<Changes> {
         let mut now = match self.scope {
             None => {
@@ -70,7 +70,7 @@ impl<'a> Slots<'a> {
         Some(now)
     }
 
-    /// Has what is of the scope wait, and answers the rest.
+    /// Postpones the changes within the scope, and returns the rest.
     fn split(&mut self, scope: &Scope, changes: Changes) -> Changes {
         let mut now = Changes::default();
         let mut put = |pending: &mut Changes, ours: bool, more: Changes| match ours {
@@ -103,7 +103,7 @@ impl<'a> Slots<'a> {
                 || led.is_none() && (shown || waits);
             if ours && (shown || led.is_some()) {
                 if !shown && !waits {
-                    // What it led to before was of the rest.
+                    // The node that the name led to before was outside the scope.
                     now.set::<Names>(key.clone(), None);
                 }
                 self.pending.set::<Names>(key, value);

@@ -1,4 +1,4 @@
-//! Forgetting, in random lives of a tree: what is kept shows what it showed, and nothing else is left.
+//! Prunes in random histories of a tree: kept versions are unchanged, and nothing else remains.
 
 use super::*;
 use crate::pond::history::tests::{Life, Seen, alike, see};
@@ -28,7 +28,7 @@ fn policy(life: &mut Life) -> Policy {
     policy
 }
 
-/// The pond again, with an index made from the oplog alone.
+/// Returns the pond with an index that was rebuilt from the oplog alone.
 fn reopened(pond: &Arc<Pond>) -> Arc<Pond> {
     pond.close().unwrap();
     std::fs::remove_dir_all(pond.index.dir()).unwrap();
@@ -60,7 +60,7 @@ fn versions_that_are_kept_show_what_they_showed() {
         let policy = policy(&mut life);
         let plan = life.pond.prune(&policy, None, true).unwrap();
         assert_eq!(numbers(&life.pond).len(), all.len() + 1, "a dry run");
-        // What no version has yet goes on through it.
+        // Changes that are in no version yet survive the prune.
         life.step();
         let (_, present) = (life.commit(), see(&life.pond, Version::NOW));
         life.versions.pop_last();
@@ -89,7 +89,7 @@ fn versions_that_are_kept_show_what_they_showed() {
     }
 }
 
-/// The directory that a path is in, if it is there.
+/// Returns the directory of a path, if it exists.
 fn dir_of(seen: &Seen, path: &[u8]) -> Option<NodeId> {
     match path.iter().rposition(|b| *b == b'/') {
         Some(end) => seen.get(&path[..end]).map(|(id, ..)| *id),
@@ -97,7 +97,7 @@ fn dir_of(seen: &Seen, path: &[u8]) -> Option<NodeId> {
     }
 }
 
-/// Gives each node the links that the paths say.
+/// Sets the link count of each node to the number of its paths.
 fn count_links(seen: &mut Seen) {
     let mut links = crate::tinyfs::Links::default();
     for (path, (child, node, ..)) in &*seen {
@@ -125,7 +125,7 @@ fn a_path_that_is_forgotten_was_never_there() {
         let n = life.below(paths.len() as u64) as usize;
         let path = paths.into_iter().nth(n).unwrap();
         let scope = life.pond.scope_of(&path).unwrap().scope;
-        // With rules that keep the newest version alone, that is the same.
+        // Rules that keep only the newest version do the same.
         let newest_alone = Policy {
             keep_last: 1,
             ..Policy::default()
@@ -135,7 +135,8 @@ fn a_path_that_is_forgotten_was_never_there() {
             _ => life.pond.prune(&newest_alone, Some(&path), false).unwrap(),
         };
         forgotten += scope.nodes.len();
-        // Names that lead to the scope, and what is below them, are gone from all versions but the newest.
+        // Names that lead to the scope, and everything below, are gone from all versions but the
+        // newest.
         for (version, seen) in &mut life.versions {
             if *version == newest {
                 continue;
@@ -163,7 +164,7 @@ fn a_path_that_is_forgotten_was_never_there() {
     assert!(forgotten > 16, "{forgotten}");
 }
 
-/// What all segments hold, unpacked as far as it can be.
+/// Returns the content of all segments, unpacked as far as possible.
 fn holds(pond: &Pond, text: &[u8]) -> bool {
     let folder = pond.path().join("segments");
     std::fs::read_dir(folder).unwrap().any(|entry| {
@@ -287,7 +288,7 @@ fn an_undo_after_a_path_was_forgotten_takes_back_only_what_the_newest_version_ch
             .versions(Version(0), Version(newest.0 - 1))
             .unwrap();
         let before = before.last().unwrap().version;
-        // What the path leads to stays, unless it stands elsewhere and has its history.
+        // The node at the path stays, unless it is elsewhere and keeps its history.
         let (now, then) = (see(&life.pond, Version::NOW), see(&life.pond, before));
         let is_kept = |p: &[u8]| {
             p.strip_prefix(&path[..])
@@ -301,7 +302,7 @@ fn an_undo_after_a_path_was_forgotten_takes_back_only_what_the_newest_version_ch
                 .map(|(p, w)| (p.clone(), w.clone())),
         );
         match life.pond.undo() {
-            // It changed what holds the path, or nothing else.
+            // The version changed the parent of the path, or nothing else.
             Err(PondError::Entangled(version) | PondError::Folded(version)) => {
                 assert_eq!(version, newest);
                 assert_eq!(alike(&see(&life.pond, Version::NOW)), alike(&now));
@@ -310,7 +311,7 @@ fn an_undo_after_a_path_was_forgotten_takes_back_only_what_the_newest_version_ch
             undone => {
                 undone.unwrap();
                 let undone = see(&life.pond, Version::NOW);
-                // What stays moves with the directory that it is in.
+                // A node that stays moves with its directory.
                 if dir_of(&then, &path) == dir_of(&now, &path) {
                     count_links(&mut expected);
                     assert_eq!(alike(&undone), alike(&expected), "seed {seed}");
@@ -349,7 +350,7 @@ fn an_undo_is_refused_where_what_the_newest_version_changed_is_not_known() {
         Err(PondError::Folded(version)) => assert_eq!(version, pond.latest().version),
         undone => panic!("{undone:?}"),
     }
-    // A new version is another matter.
+    // A new version is unaffected.
     file(pond, NodeId::ROOT, "new", b"x");
     pond.undo().unwrap();
     assert_eq!(pond.find(Version::NOW, b"new").unwrap(), None);
@@ -365,7 +366,7 @@ fn wrong_link_counts_of_past_versions_are_found_and_repaired() {
     let dir = make(pond, crate::tinyfs::Kind::Directory, NodeId::ROOT, "d");
     file(pond, dir, "f", b"x");
     let sound = pond.sync().unwrap();
-    // As earlier versions of the program left them when they forgot a path.
+    // Wrong counts, as earlier versions of the program left them when they forgot a path.
     let count = |id: NodeId, links: u32| {
         let changed = pond.change(|tx| {
             let mut node = tx.get::<Nodes>(&id)?.unwrap();
@@ -388,7 +389,7 @@ fn wrong_link_counts_of_past_versions_are_found_and_repaired() {
             "/: it has 3 links and says 5".to_string()
         ]
     );
-    // What comes back has the right ones, whatever the past says.
+    // Restored nodes have the right counts, despite the wrong ones in the past.
     pond.restore(None, wrong).unwrap();
     let links = |at, id| pond.node(at, id).unwrap().nlink;
     assert_eq!(links(Version::NOW, dir), 2);
