@@ -14,7 +14,7 @@
 //! - [`housekeeping`]: joins files of the oplog, and cleans it up.
 //! - [`history`]: references to versions, and the changes of each. [`clock`]: a wrong clock.
 //! - [`prune`]: forgets versions, and paths.
-//! - [`check`], [`repair`], [`scrub`]: finds damage, repairs it, and scans for it in the background.
+//! - [`check`], [`repair`], [`scrub`]: find damage, repair it, and scan for it in the background.
 //! - [`status`], [`health`]: the state of a pond, and whether it takes changes.
 
 mod check;

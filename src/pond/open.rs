@@ -105,8 +105,8 @@ impl Pond {
             Err(e) => return Err(PondError::io("make a pond in", path)(e)),
         };
         if made {
-            // Read access to the pond's files is read access to everything in the tree, whatever its
-            // modes, so only the owner has it.
+            // Read access to the pond's files is read access to the whole tree, whatever its modes,
+            // so only the owner has it.
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)

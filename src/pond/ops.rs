@@ -51,8 +51,8 @@ impl Pond {
         ops::lookup(&self.index, at, dir, name)
     }
 
-    /// Returns the node at a path from the root at version `at`. A link in the last component is not
-    /// followed.
+    /// Returns the node at a path from the root at version `at`. A link in the last component is
+    /// not followed.
     pub fn walk(&self, at: Version, path: &[u8]) -> FsResult<(NodeId, Node)> {
         let path = [b"/", path].concat();
         crate::tinyfs::walk(&self.index, at, NodeId::ROOT, &path, Last::Stay)
@@ -99,7 +99,7 @@ impl Pond {
         ops::list_xattrs(&self.index, at, id)
     }
 
-    /// Returns up to `len` bytes of a file from `offset` on, at version `at`: fewer only at its end.
+    /// Returns up to `len` bytes of a file from `offset` on at version `at`: fewer only at its end.
     pub fn read(&self, at: Version, id: NodeId, offset: u64, len: u64) -> FsResult<Vec<u8>> {
         loop {
             let rewrites = self.rewrites.load(Ordering::Acquire);
@@ -313,7 +313,7 @@ impl Pond {
         offset: u64,
         data: &[u8],
     ) -> FsResult<Node> {
-        // An upper bound: whether the bytes go to a segment or stay in their record is not known yet.
+        // An upper bound: it is not known yet whether the bytes go to a segment or to a record.
         let len = data.len() as u64;
         let inline_max = self.content.inline_max() as u64;
         let content = (RECORD_WRITES * len).min(len + RECORD_WRITES * inline_max);
@@ -362,7 +362,7 @@ impl Pond {
     /// Fails with `ENOSPC` if filling the holes of a range takes more than the free disk space.
     pub fn must_have_room(&self, id: NodeId, range: Range<u64>) -> FsResult<()> {
         let (node, mut missing) = (self.node(Version::NOW, id)?, range.end - range.start);
-        // First with the allocated bytes of the file ignored: the check below needs the disk twice.
+        // A range no longer than the free space fits, whatever the file has allocated.
         let free = self.room.free(self.promised()?).map_err(FsError::store)?;
         if missing <= free.writable {
             return Ok(());
@@ -385,8 +385,8 @@ impl Pond {
         self.must_have_memory_for_content()?;
         self.take_room(records(0), Kept::All)?;
         self.saves.changed(to.0);
-        // Content that is not in segments yet is stored a second time; its length is only known now.
-        // So the next operation checks the free space of the disk again.
+        // Content that is not in segments yet is stored a second time, and its length is only known
+        // now. So the next operation checks the free space of the disk again.
         self.change(|tx| ops::copy_range(tx, caller, from, to, || self.new_content(), len))
             .inspect(|_| self.room.look_again())
     }

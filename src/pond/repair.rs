@@ -1,7 +1,8 @@
-//! Mending a pond: what can be made anew is, and what cannot be read is set aside, never deleted.
+//! Repairs a pond: rebuilds what can be rebuilt, and sets unreadable files aside, never deletes
+//! them.
 //!
-//! In: the path of a pond that nobody has open. Out: what was done, and what is still wrong. Holds always:
-//! nothing that a version holds, and nothing that can be read of what was flushed, is lost by it.
+//! In: the path of a pond that is not open. Out: the repairs, and the remaining problems.
+//! Invariant: a repair loses nothing that a version holds, and no flushed data that can be read.
 
 use super::check::Findings;
 use super::open::{INDEX, REBUILD};
@@ -10,17 +11,17 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What came of a repair.
+/// The result of a repair.
 #[derive(Debug, Default)]
 pub struct Repaired {
-    /// What was done, each in a sentence.
+    /// The repairs, each as a sentence.
     pub done: Vec<String>,
-    /// What is still wrong.
+    /// The remaining problems.
     pub problems: Vec<Problem>,
 }
 
 impl Pond {
-    /// Mends what can be mended of the pond at `path`, which is opened for that.
+    /// Opens the pond at `path` and repairs it as far as possible.
     pub fn repair(path: &Path, read_data: bool) -> Result<Repaired, PondError> {
         let options = OpenOptions {
             damaged_journal: Damaged::SetAside,
@@ -50,7 +51,7 @@ impl Pond {
             })?;
             done.push("the index was made anew from the oplog".into());
         }
-        // What cannot be read cannot be written anew.
+        // What cannot be read cannot be rewritten.
         if found.links > 0 && !found.log {
             found = again(path, &options, read_data, &mut pond, Pond::correct_links)?;
             done.push("the link counts of all versions were counted anew".into());
@@ -65,7 +66,7 @@ impl Pond {
     }
 }
 
-/// Changes something while the pond is open, opens it anew, and checks it.
+/// Changes something while the pond is open, reopens it, and checks it.
 fn again(
     path: &Path,
     options: &OpenOptions,

@@ -1,14 +1,14 @@
-//! Free space of the disk, and that enough of it stays for what was acknowledged.
+//! Reserves free space of the disk for acknowledged operations.
 //!
-//! Every operation asks for the bytes of the disk that it will take until it is committed, before it is
-//! acknowledged, and gets `ENOSPC` if they would come out of the reserve. How much of the reserve stays
-//! out of reach depends on the operation ([`Kept`]): on a full disk, names can still be changed. What
-//! removes something does not ask: there is no more of that than there are files.
+//! Before an operation is acknowledged, it asks for the bytes of the disk that it will take until
+//! it is committed, and gets `ENOSPC` if they would come out of the reserve. The part of the
+//! reserve that an operation may not use depends on its kind ([`Kept`]): on a full disk, names can
+//! still be changed. Removals do not ask: their number is bounded by the number of files.
 //!
-//! Invariant: what was acknowledged can be committed, as long as nobody else fills the disk. A commit
-//! needs what the open version takes ([`Index::disk_bytes`](crate::index::Index::disk_bytes)) and
-//! [`FOR_A_COMMIT`]; at least half of the reserve is left then. The formula of the reserve is in
-//! `docs/durability.md`.
+//! Invariant: acknowledged operations can be committed, as long as no other process fills the
+//! disk. A commit needs what the open version takes
+//! ([`Index::disk_bytes`](crate::index::Index::disk_bytes)) and [`FOR_A_COMMIT`]; at least half of
+//! the reserve is left then. The formula of the reserve is in `docs/durability.md`.
 
 use super::PondError;
 use crate::disk::{Disk, Space};
@@ -19,23 +19,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The smallest disk of a pond in bytes.
 pub(super) const SMALLEST_DISK: u64 = 16 << 20;
-/// The reserve in bytes on a disk that is large enough, and the share of a smaller one.
+/// The reserve in bytes on a large disk, and the divisor that sets it on a smaller one.
 const RESERVE: u64 = 32 << 20;
 const RESERVE_SHARE: u64 = 8;
 /// The most bytes that are kept for the working space of the index.
 const WORKING_SPACE: u64 = 32 << 20;
-/// Bytes that a commit takes besides what it holds: whole blocks, the log, new files of the index.
+/// Bytes that a commit takes besides its data: whole blocks, the log, new files of the index.
 pub(super) const FOR_A_COMMIT: u64 = 256 << 10;
-/// The most bytes that are granted between two looks at the disk, and the share of a small disk.
+/// The most bytes granted between two checks of the disk, and the divisor for a small disk.
 const LOOK_EVERY: u64 = 1 << 20;
 const LOOK_SHARE: u64 = 256;
 
-/// How much of the reserve an operation leaves alone.
+/// The part of the reserve that an operation may not use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
     /// All of it: operations that add content or names.
     All,
-    /// Half: operations that change what is there.
+    /// Half: operations that change existing data.
     Half,
 }
 
@@ -48,7 +48,7 @@ impl Kept {
     }
 }
 
-/// What the disk has for users, and what is kept.
+/// The free space for users, and the reserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {
     /// Bytes that can still be written.
@@ -57,19 +57,19 @@ pub struct Free {
     pub reserve: u64,
 }
 
-/// What is acknowledged and not on the disk yet, in bytes.
+/// Bytes that are acknowledged and not on the disk yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Promised {
-    /// What a commit of the open version takes.
+    /// Bytes that a commit of the open version takes.
     pub(super) open: u64,
-    /// What the index may take for a moment.
+    /// Bytes that the index may take temporarily.
     pub(super) working: u64,
 }
 
 pub(super) struct Room {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    /// Bytes that may be granted before the next look, for each [`Kept`].
+    /// Bytes that may be granted before the next check, for each [`Kept`].
     credit: [AtomicU64; 2],
 }
 
@@ -82,8 +82,8 @@ impl Room {
         }
     }
 
-    /// Returns the space of the disk as users see it: without the reserve, and without what the open
-    /// version will take.
+    /// Returns the space of the disk as users see it: without the reserve, and without the bytes
+    /// that the open version will take.
     pub(super) fn space(&self, promised: Promised) -> Result<Space, PondError> {
         let disk = self.look()?;
         let writable = writable(&disk, Kept::All, promised) / disk.block;
@@ -104,8 +104,8 @@ impl Room {
         })
     }
 
-    /// Fails with `ENOSPC` if the disk has fewer than `bytes` for ourselves. To be called before a
-    /// write that cannot be tried again.
+    /// Fails with `ENOSPC` if fewer than `bytes` are free, including the reserve. For use before a
+    /// write that cannot be retried.
     pub(super) fn must_have(&self, bytes: u64) -> Result<(), PondError> {
         match self.has(bytes)? {
             true => Ok(()),
@@ -116,13 +116,13 @@ impl Room {
         }
     }
 
-    /// Returns whether the disk has `bytes` for ourselves.
+    /// Returns whether `bytes` are free on the disk, including the reserve.
     pub(super) fn has(&self, bytes: u64) -> Result<bool, PondError> {
         let disk = self.look()?;
         Ok(disk.free.saturating_mul(disk.block) >= bytes)
     }
 
-    /// Returns `most` bytes, or that share of a small disk.
+    /// Returns `most`, or the size of the disk divided by `share` if that is less.
     pub(super) fn in_proportion(&self, most: u64, share: u64) -> Result<u64, PondError> {
         Ok(most.min(size(&self.look()?) / share))
     }
@@ -131,13 +131,13 @@ impl Room {
         (self.disk.space(&self.path)).map_err(PondError::io("look at", &self.path))
     }
 
-    /// Has the next operation look at the disk.
+    /// Makes the next operation check the disk.
     pub(super) fn look_again(&self) {
         (self.credit.iter()).for_each(|credit| credit.store(0, Ordering::Relaxed));
     }
 
     /// Grants `bytes` more, or fails with `ENOSPC`. `promised` is called only if the disk has to be
-    /// looked at.
+    /// checked.
     pub(super) fn take(
         &self,
         bytes: u64,
@@ -155,7 +155,7 @@ impl Room {
         if spent.is_ok() {
             return Ok(());
         }
-        // First what is promised: what a spill writes meanwhile counts twice then, and never not at all.
+        // In this order, bytes that a spill writes meanwhile count twice at most, never not at all.
         let promised = promised()?;
         let disk = self.look().map_err(crate::tinyfs::FsError::store)?;
         let left = writable(&disk, kept, promised).checked_sub(bytes);

@@ -1,17 +1,17 @@
-//! Saves under way: files that somebody has open and has changed, and neither closed nor synced since.
+//! Saves under way: files that are open and changed, and have not been closed or synced since.
 //!
-//! A version is made when there are none, so that it never holds half of one. Who writes on and on, as a log
-//! does, is not waited for longer than [`LONGEST`]; nor does a version wait longer than the limit
-//! `save-wait` for a moment without any.
+//! A version is made when there are none, so that it never holds half of one. A file that is
+//! written continuously, such as a log, blocks versions for at most [`LONGEST`]; nor does a version
+//! wait longer than the limit `save-wait` for a moment without saves.
 
 use crate::tinyfs::NodeId;
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
 use std::time::{Duration, Instant};
 
-/// What has been written to for so long without a close or a sync is no save.
+/// A file that is written for longer than this without a close or a sync is no save.
 const LONGEST: Duration = Duration::from_secs(60);
-/// How often it is looked whether somebody is in a hurry.
+/// How often `hurry` is checked during a wait.
 const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Default)]
@@ -20,12 +20,12 @@ pub(super) struct Saves {
     ended: Condvar,
 }
 
-/// A file that is open to be written.
+/// A file that is open for writing.
 #[derive(Default)]
 struct Save {
-    /// How many have it open so.
+    /// Number of writers that have it open.
     writers: u32,
-    /// When it was first changed since it was closed or synced last.
+    /// When it was first changed since its last close or sync.
     since: Option<Instant>,
     /// Whether it was changed since it was opened.
     changed: bool,
@@ -43,7 +43,7 @@ impl Save {
 }
 
 impl Saves {
-    /// Somebody opens a file to write to it; with `changed` it is new.
+    /// Notes that a file is opened for writing; with `changed` it is new.
     pub(super) fn opened(&self, id: NodeId, changed: bool) {
         let mut open = self.open.lock();
         let save = open.entry(id).or_default();
@@ -53,14 +53,14 @@ impl Saves {
         }
     }
 
-    /// A file is changed. To change one that nobody has open is a save in itself.
+    /// Notes a change of a file. The change of a file that is not open is complete in itself.
     pub(super) fn changed(&self, id: NodeId) {
         if let Some(save) = self.open.lock().get_mut(&id) {
             save.change();
         }
     }
 
-    /// Somebody who had it open to write closes it.
+    /// Notes that one writer closes a file.
     pub(super) fn closed(&self, id: NodeId) {
         let mut open = self.open.lock();
         let Some(save) = open.get_mut(&id) else {
@@ -73,7 +73,7 @@ impl Saves {
         }
     }
 
-    /// It is synced, which ends a save as well.
+    /// Notes a sync of a file, which ends a save as well.
     pub(super) fn synced(&self, id: NodeId) {
         if let Some(save) = self.open.lock().get_mut(&id) {
             save.since = None;
@@ -81,23 +81,23 @@ impl Saves {
         }
     }
 
-    /// Whether somebody has it open to write to it.
+    /// Returns whether a file is open for writing.
     pub(super) fn is_open(&self, id: NodeId) -> bool {
         self.open.lock().contains_key(&id)
     }
 
-    /// Whether a file was changed since it was opened.
+    /// Returns whether a file was changed since it was opened.
     pub(super) fn is_changed(&self, id: NodeId) -> bool {
         let open = self.open.lock();
         open.get(&id).is_some_and(|save| save.changed)
     }
 
-    /// Whether no save is under way.
+    /// Returns whether no save is under way.
     pub(super) fn are_none(&self) -> bool {
         !self.open.lock().values().any(Save::is_under_way)
     }
 
-    /// Waits until none is, or it is `until`, or `hurry` says so.
+    /// Waits until no save is under way, `until` is reached, or `hurry` returns true.
     pub(super) fn wait(&self, until: Instant, hurry: impl Fn() -> bool) {
         let mut open = self.open.lock();
         while open.values().any(Save::is_under_way) && Instant::now() < until && !hurry() {

@@ -1,9 +1,9 @@
-//! Reading all content, slowly, while the pond is in use, so that damage is known while there is still
-//! another copy.
+//! Scrubs: reads all content slowly while the pond is in use, so that damage is detected while
+//! another copy still exists.
 //!
-//! In: the bytes a second that it may read. Out: what was damaged. Holds always: it reads what the present
-//! and every past version need, each stored extent once; it never has a lock while it reads; it ends when
-//! the pond is closed.
+//! In: the maximum rate in bytes a second. Out: the damaged extents. Invariant: a scrub reads the
+//! extents of the present and every past version, each once; it holds no lock while it reads; it
+//! ends when the pond is closed.
 
 use super::{Pond, PondError};
 use crate::tinyfs::{Extent, Extents, SegmentId, Stored, Time, describe};
@@ -12,40 +12,40 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Findings that are kept in words; the rest are counted.
+/// Findings that are kept as sentences; the rest are counted.
 const TOLD: usize = 100;
 
-/// A scrub that runs, or the last one that did.
+/// A running scrub, or the last one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scrub {
-    /// When it began.
+    /// The start time.
     pub began: Time,
-    /// When it ended; `None` while it runs.
+    /// The end time; `None` while it runs.
     pub ended: Option<Time>,
-    /// Stored extents in all.
+    /// Number of stored extents in all.
     pub extents: u64,
-    /// Of them, read so far.
+    /// Number of extents read so far.
     pub read: u64,
-    /// Their bytes.
+    /// Bytes of those extents.
     pub bytes: u64,
-    /// How many were damaged.
+    /// Number of damaged extents.
     pub damaged: u64,
-    /// What is wrong with the first of them.
+    /// Descriptions of the first damaged extents.
     pub problems: Vec<String>,
 }
 
-/// The scrub of a pond.
+/// The state of a pond's scrub.
 #[derive(Debug, Default)]
 pub(super) struct Scrubber(Mutex<Option<Scrub>>);
 
 impl Pond {
-    /// The scrub that runs, or the last one since the pond was opened.
+    /// Returns the running scrub, or the last one since the pond was opened.
     pub fn last_scrub(&self) -> Option<Scrub> {
         self.scrubber.0.lock().clone()
     }
 
-    /// Reads and verifies all content, at most `rate` bytes a second (0: as fast as it goes). Answers
-    /// what came of it; the same as [`Pond::last_scrub`] if one runs already.
+    /// Reads and verifies all content at no more than `rate` bytes a second (0: unlimited). Returns
+    /// the result; that of [`Pond::last_scrub`] if a scrub runs already.
     pub fn scrub(&self, rate: u64) -> Result<Scrub, PondError> {
         {
             let mut last = self.scrubber.0.lock();
@@ -70,7 +70,7 @@ impl Pond {
         note(self.scrubber.0.lock().get_or_insert_default());
     }
 
-    /// Every stored extent that the present or a past version needs, in the order in which they stand.
+    /// Returns every stored extent that the present or a past version needs, sorted by position.
     fn stored(&self) -> Result<BTreeMap<(SegmentId, u64), Stored>, PondError> {
         let mut stored = BTreeMap::new();
         self.index.visit_history::<Extents>(&mut |_, extent| {
@@ -91,7 +91,7 @@ impl Pond {
         let rewrites = self.rewrites.load(Ordering::Acquire);
         for run in stored.values() {
             let found = self.content.read_verified(run).err();
-            // What is not needed any more may be gone.
+            // An extent that is no longer needed may have been removed.
             let moved = rewrites != self.rewrites.load(Ordering::Acquire);
             let found = found.filter(|_| !moved);
             bytes += u64::from(run.packed_len);
@@ -105,7 +105,7 @@ impl Pond {
                     }
                 }
             });
-            // In steps, so that whoever closes the pond does not wait.
+            // In steps, so that the close of the pond does not wait.
             let due = bytes.saturating_mul(1000).checked_div(rate).unwrap_or(0);
             while start.elapsed() < Duration::from_millis(due) && !self.committer.stopped() {
                 std::thread::sleep(Duration::from_millis(20));

@@ -1,9 +1,10 @@
-//! What stands in a pond's folder, looked at before any of it is opened.
+//! Checks the files in a pond's folder before any of them is opened.
 //!
-//! Role: a pond may come from elsewhere. A link in it would lead what is read and written out of the pond,
-//! and a pipe would have its reader wait for ever. In: the folder. Out: nothing, or what does not belong in it.
-//! Holds always: what the pond opens later are files and folders of its own. Only folders are read for it, so
-//! that it takes little time however many files the oplog has.
+//! Role: a pond may come from an untrusted source. A link in it would redirect reads and writes to
+//! outside the pond, and a pipe would block its reader for ever. In: the folder. Out: nothing, or
+//! the file that does not belong in it. Invariant: all paths that the pond opens later are files
+//! and folders of its own. The check reads only folders, so it is fast however many files the
+//! oplog has.
 
 use super::PondError;
 use crate::disk::display_path;
@@ -12,7 +13,7 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-/// Folders and how deep they are looked into: the index has what the key-value store makes of it.
+/// Folders and the depth to which they are read: the key-value store has its own in the index.
 const FOLDERS: [(&str, u32); 5] = [
     ("oplog", 1),
     ("segments", 0),
@@ -20,11 +21,11 @@ const FOLDERS: [(&str, u32); 5] = [
     ("cache", 8),
     ("index", 8),
 ];
-/// Digits of a segment's number.
+/// The maximum number of digits of a segment's number.
 const DIGITS: usize = 16;
 const SEGMENT: &str = ".seg";
 
-/// Refuses the pond at `pond` where something in it leads elsewhere.
+/// Refuses the pond at `pond` where a file in it leads elsewhere.
 pub(super) fn check(pond: &Path) -> Result<(), PondError> {
     look(pond, 0)?;
     FOLDERS
@@ -35,7 +36,7 @@ pub(super) fn check(pond: &Path) -> Result<(), PondError> {
 fn look(folder: &Path, depth: u32) -> Result<(), PondError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        // What is missing is missed by whoever needs it.
+        // The code that needs a missing folder reports it.
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(PondError::io("look into", folder)(e)),
     };
@@ -64,7 +65,7 @@ fn look(folder: &Path, depth: u32) -> Result<(), PondError> {
     Ok(())
 }
 
-/// What it is that does not belong into a pond. Sockets are only connected to, or replaced.
+/// Returns why a file does not belong in a pond. Sockets are only connected to, or replaced.
 fn leads(kind: FileType) -> Option<&'static str> {
     match () {
         () if kind.is_symlink() => Some("is a symbolic link"),

@@ -1,12 +1,12 @@
-//! Content is moved from memory to segments when much of it waits there, and writers wait meanwhile.
+//! Spills content from memory to segments, and delays writers while there is too much of it.
 //!
-//! The spilling thread begins at the limit `spill-at`. From `wait-at` on, a write is applied and its answer
-//! is kept back until the next spill has ended; the spilling thread then gives it
+//! The spilling thread begins at the limit `spill-at`. From `wait-at` on, a write is applied and
+//! its reply is held back until the next spill has ended; then the spilling thread sends it
 //! ([`Pond::apply_backpressure`]). So no thread that serves the kernel waits for the disk.
 //!
-//! Invariant: memory is bounded. At most `held-replies` answers are kept back, each of a write of
-//! at most one request's length; a writer that comes when there are so many waits itself. While
-//! content cannot be spilled, writes that would add to it are refused, with the error of the spill.
+//! Invariant: memory is bounded. At most `held-replies` replies are held back, each of a write of
+//! at most one request's length; beyond that, a writer itself waits. While content cannot be
+//! spilled, writes that would add to it are refused, with the error of the spill.
 
 use super::{Pond, PondError};
 use crate::tinyfs::{Errno, FsError, FsResult, describe};
@@ -14,10 +14,10 @@ use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-/// How long after a spill that failed the next one is tried.
+/// The delay before a failed spill is retried.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// What is called when a write may be answered.
+/// A callback for the moment at which a write may be answered.
 type Done = Box<dyn FnOnce(FsResult<()>) + Send>;
 
 /// The spilling thread, and the writers that wait for it.
@@ -47,7 +47,7 @@ impl Spiller {
         self.changed.notify_all();
     }
 
-    /// Keeps an answer back until the next spill has ended; gives it back where there will be none.
+    /// Holds a reply back until the next spill has ended; returns it if there will be none.
     fn defer(&self, done: Done, most: usize) -> Option<Done> {
         let mut state = self.state.lock();
         while state.deferred.len() >= most && !state.stop {
@@ -72,20 +72,20 @@ impl Spiller {
         !state.stop
     }
 
-    /// Answers the writes that wait, after a spill or at the end.
+    /// Answers the waiting writes, after a spill or at the end.
     fn answer(&self, spilled: FsResult<()>) {
         let deferred = std::mem::take(&mut self.state.lock().deferred);
         self.changed.notify_all();
         let errno = spilled.as_ref().err().map(FsError::errno);
         let mut cause = Some(spilled);
         for done in deferred {
-            // The cause goes to the first, which reports it.
+            // Only the first gets the cause, and reports it.
             let again = || errno.map_or(Ok(()), |errno| Err(errno.into()));
             done(cause.take().unwrap_or_else(again));
         }
     }
 
-    /// Waits before the next try.
+    /// Waits before the next attempt.
     fn rest(&self) {
         let mut state = self.state.lock();
         if !state.stop {
@@ -95,18 +95,18 @@ impl Spiller {
 }
 
 impl Pond {
-    /// Refuses an operation while versions cannot be committed and too many records wait for it, with
-    /// the error of the last commit.
+    /// Refuses an operation while versions cannot be committed and too many records wait for a
+    /// commit, with the error of the last commit.
     pub(super) fn must_have_memory_for_records(&self) -> FsResult<()> {
         self.refuse_from(self.refuse_at())
     }
 
-    /// The same for an operation that only removes something: those go on for longer.
+    /// Does the same for an operation that only removes something, at twice as many bytes.
     pub(super) fn must_have_memory_to_remove(&self) -> FsResult<()> {
         self.refuse_from(self.refuse_at().saturating_mul(2))
     }
 
-    /// Bytes of records at which operations are refused while versions cannot be committed.
+    /// Returns the bytes of records from which operations are refused while commits fail.
     fn refuse_at(&self) -> u64 {
         self.limits.commit_at.saturating_mul(2)
     }
@@ -125,7 +125,7 @@ impl Pond {
         }
     }
 
-    /// Has an open version of many records committed without waiting any longer.
+    /// Requests a commit at once if the open version has many records.
     pub(super) fn hurry_large_version(&self) {
         let dirty = self.index.dirty();
         if dirty.bytes - dirty.unsettled >= self.limits.commit_at {
@@ -133,7 +133,7 @@ impl Pond {
         }
     }
 
-    /// Refuses an operation that adds content while it cannot be spilled and there is too much of it.
+    /// Refuses an operation that adds content while too much of it is in memory and spills fail.
     pub(super) fn must_have_memory_for_content(&self) -> FsResult<()> {
         match self.spiller.failed.load(Ordering::Relaxed) {
             0 => Ok(()),
@@ -145,8 +145,8 @@ impl Pond {
         }
     }
 
-    /// After a write: calls `done` when there is memory for the next one. At once, or, where too much
-    /// content waits, from the spilling thread when it has moved it to segments.
+    /// Calls `done` when there is memory for the next write: at once, or, if too much content is in
+    /// memory, from the spilling thread once the content is in segments.
     pub(super) fn apply_backpressure(&self, done: impl FnOnce(FsResult<()>) + Send + 'static) {
         let dirty = self.index.dirty();
         if dirty.unsettled < self.limits.wait_at {
@@ -156,12 +156,12 @@ impl Pond {
             return done(Ok(()));
         }
         if let Some(done) = self.spiller.defer(Box::new(done), self.limits.held_replies) {
-            // The pond is being closed, which spills all that is left.
+            // The pond is being closed, which spills the rest.
             done(Ok(()));
         }
     }
 
-    /// The spilling thread.
+    /// Runs the spilling thread.
     pub(super) fn spill_until_stopped(&self) {
         while self.spiller.wait() {
             let spilled = self.spill();
@@ -186,7 +186,7 @@ impl Pond {
         spilled.map_err(FsError::store)
     }
 
-    /// Moves content of removed files that are still open out of memory. Nothing else ever does.
+    /// Spills content of removed files that are still open. No other code does.
     fn settle_orphans(&self) -> Result<(), PondError> {
         if self.index.orphan_extents().1 < self.limits.spill_at {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What is going on in a pond.
+//! Status of an open pond, as shown by `pondmount status`.
 
 use super::{Free, Pond};
 use crate::index::{Dirty, VersionInfo};
@@ -14,25 +14,25 @@ pub struct Status {
     pub id: Uuid,
     /// Its newest version.
     pub latest: VersionInfo,
-    /// What no version holds yet.
+    /// Changes that are in no version yet.
     pub dirty: Dirty,
-    /// By what the clock is behind the versions, if it is.
+    /// By how much the clock is behind the versions, if it is.
     pub clock_behind: Option<String>,
-    /// What can still be written, and what is kept; `None` if the disk does not tell.
+    /// The free space and the reserve; `None` if the disk does not report it.
     pub free: Option<Free>,
-    /// Why the last version that was due was not made, if it was not. It is tried again.
+    /// Why the last due version was not made, if it failed. It is retried.
     pub commit_failed: Option<String>,
-    /// Why it takes no changes, if it does not.
+    /// Why the pond takes no changes, if it does not.
     pub read_only: Option<String>,
-    /// What whoever serves it says of requests that have no reply.
+    /// Requests without a reply, as the server describes them.
     pub late: Vec<String>,
 }
 
-/// Tells in words what has waited for too long. It may be asked at any time, and waits for nothing.
+/// Describes requests that have waited for too long. May be called at any time; does not block.
 pub type Late = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
 impl Pond {
-    /// What is going on.
+    /// Returns the status of the pond.
     pub fn status(&self) -> Status {
         let clock_behind = match self.clock_behind() {
             Ok(behind) => behind.map(|behind| behind.to_string()),
@@ -53,7 +53,7 @@ impl Pond {
         }
     }
 
-    /// Has `late` asked for what [`Status::late`] says.
+    /// Registers `late` as the source of [`Status::late`].
     pub fn report_late(&self, late: Late) {
         *self.late.write() = Some(late);
     }

@@ -1,9 +1,9 @@
-//! Files that are appended to version after version stay in few pieces.
+//! Keeps files that are appended to version after version in few extents.
 //!
-//! Role: before a version is made, join the small extents at the end of the files that it changes, where
-//! [`small_tail`] finds enough of them. In: the open version. Out: changes of it. Holds always: no byte of a file is
-//! another one after it; a tail is looked at only when so many extents have come to it that there can be something to
-//! join, since a look passes by all that stood there before.
+//! Role: before a version is made, join the small extents at the end of the files that it changes,
+//! where [`small_tail`] finds enough of them. In: the open version. Out: changes of it. Invariant:
+//! no byte of a file changes; a tail is examined only when it has got enough new extents for a
+//! join to be possible, since an examination passes over all earlier extents.
 
 use super::Pond;
 use crate::content::{MERGE_RUN, small_tail};
@@ -12,15 +12,16 @@ use bytes::BytesMut;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 
-/// Files whose new extents are counted; the counts of more are begun anew.
+/// Files whose new extents are counted; beyond that, all counts start again.
 const COUNTED: usize = 1 << 16;
 
-/// How many extents each content got since its tail was looked at. Of one that is not here, nobody knows.
+/// Number of new extents of each content since its tail was examined. For a content that is not
+/// listed the number is unknown.
 #[derive(Default)]
 pub(super) struct Tails(Mutex<HashMap<ContentId, u64>>);
 
 impl Tails {
-    /// Whether it is time to look at the tail of `content`, which got `more` extents.
+    /// Returns whether the tail of `content`, which got `more` extents, is to be examined.
     fn are_due(&self, content: ContentId, more: u64) -> bool {
         let mut counts = self.0.lock();
         if counts.len() >= COUNTED {
@@ -49,7 +50,7 @@ impl Pond {
     }
 
     fn merge_tail(&self, id: NodeId) -> FsResult<()> {
-        // It reads from segments.
+        // Joining reads from segments.
         let _no_short_change = self.gate.alone();
         let _one_at_a_time = self.changing.lock();
         let mut tx = Tx::new(&self.index);

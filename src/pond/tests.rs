@@ -1,7 +1,7 @@
-//! A pond keeps what it was told to, through closes, crashes and the loss of its index.
+//! A pond keeps acknowledged changes through closes, crashes and the loss of its index.
 //!
-//! A crash is a copy of the folder taken while the pond is open: what was not handed to the system by
-//! then is not in it.
+//! A crash is a copy of the folder taken while the pond is open: data that was not handed to the
+//! operating system by then is missing from it.
 
 mod clock;
 mod content;
@@ -26,7 +26,7 @@ const CALLER: Caller = Caller {
     },
 };
 
-/// No version is made but on demand.
+/// Versions are made on demand only.
 fn options() -> OpenOptions {
     OpenOptions {
         read_only: false,
@@ -46,7 +46,7 @@ fn reopen(dir: &TempDir) -> Arc<Pond> {
     Pond::open(&dir.path().join("pond"), &options()).unwrap()
 }
 
-/// Every file below `folder` with its size and times.
+/// Lists every file below `folder` with its size and times.
 fn listing(folder: &Path) -> Vec<u8> {
     let listed = std::process::Command::new("find")
         .arg(folder)
@@ -56,8 +56,8 @@ fn listing(folder: &Path) -> Vec<u8> {
     listed.stdout
 }
 
-/// The folder of the pond as a crash at this moment would leave it. The index's threads move files when
-/// they like: a copy that saw one half of that is of no moment at all, and is taken again.
+/// Copies the folder of the pond as a crash at this moment would leave it. The threads of the
+/// index move files at any time: a copy taken during a move is of no moment, and is repeated.
 fn copy_of(pond: &Pond) -> TempDir {
     for _ in 0..100 {
         let dir = tempfile::tempdir().unwrap();
@@ -75,7 +75,7 @@ fn copy_of(pond: &Pond) -> TempDir {
     panic!("the folder of the pond never held still");
 }
 
-/// The pond as it would be found after a crash at this moment.
+/// Returns the pond as it would be found after a crash at this moment.
 fn crash(pond: &Pond) -> (TempDir, Arc<Pond>) {
     let dir = copy_of(pond);
     let pond = reopen(&dir);
@@ -239,7 +239,7 @@ fn a_commit_makes_its_journal_obsolete_exactly_once() {
     pond.fsync().unwrap();
     put(&pond, "f", b"two");
     pond.sync().unwrap();
-    // The journal may still say "one" where the crash came before it was cleared.
+    // The journal may still contain "one" if the crash came before it was cleared.
     let (_copy, after) = crash(&pond);
     assert_eq!(get(&after, Version::NOW, "f"), Some(b"two".to_vec()));
     assert_eq!(
@@ -439,7 +439,7 @@ fn whoever_syncs_while_a_flush_runs_waits_in_no_thread() {
         let (done, answers) = std::sync::mpsc::channel();
         for n in 0..100 {
             let done = done.clone();
-            // Returns at once, or the flush would never go on.
+            // Returns at once; otherwise the flush would never continue.
             pond.fsync_then(move |flushed| done.send((n, flushed.is_ok())).unwrap());
         }
         assert!(answers.try_recv().is_err(), "nothing was flushed yet");
@@ -482,8 +482,8 @@ fn a_pond_has_one_writer_and_a_place_holds_one_pond() {
     ));
 }
 
-/// Content goes to the journal in some pieces and to the segments in others: whatever order they come in, a crash
-/// finds the same bytes.
+/// Content goes to the journal and to the segments in different extents: in whatever order they
+/// arrive, a crash finds the same bytes.
 #[test]
 fn flushes_of_all_sizes_survive_a_crash_whole() {
     for seed in 0..6u64 {

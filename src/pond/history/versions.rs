@@ -44,8 +44,8 @@ impl Pond {
         }
     }
 
-    /// Returns the version whose tree the table has at a number. The numbers between versions are of
-    /// commits that moved rows and changed nothing.
+    /// Returns the version whose tree the table has at a number. The numbers between versions are
+    /// of commits that moved rows and changed nothing.
     fn numbered(&self, version: Version) -> FsResult<Option<VersionInfo>> {
         if version > self.latest().version {
             return Ok(None);
@@ -154,8 +154,8 @@ impl Pond {
         }
     }
 
-    /// Returns the versions up to `at` in which the file at `name` in `dir` was changed or replaced,
-    /// the oldest first. Directories that the name led to are skipped.
+    /// Returns the versions up to `at` in which the file at `name` in `dir` was changed or
+    /// replaced, the oldest first. Directories that the name led to are skipped.
     pub fn file_versions(&self, at: Version, dir: NodeId, name: &Name) -> FsResult<Vec<Edit>> {
         let mut edits = Vec::new();
         for link in self.name_history(at, dir, name)? {

@@ -17,9 +17,9 @@ const LOOK: Duration = Duration::from_millis(20);
 const PASSES: usize = 3;
 
 impl Pond {
-    /// Forgets all nodes that a path led to in any version but the newest, and erases the bytes that
-    /// nothing else needs. The node that it leads to now stays. With `dry_run`, only returns what
-    /// would be forgotten.
+    /// Forgets all nodes that a path led to in any version but the newest, and erases the bytes
+    /// that nothing else needs. The node that it leads to now stays. With `dry_run`, only returns
+    /// what would be forgotten.
     pub fn forget(&self, path: &[u8], dry_run: bool) -> Result<Pruned, PondError> {
         let until = Instant::now() + LET_GO;
         loop {

@@ -70,7 +70,7 @@ pub(in crate::pond) enum Purpose<'a> {
     Prune,
     /// Versions of these nodes are forgotten.
     PruneNodes(&'a Scope),
-    /// These nodes are erased from all versions that are not kept, and their bytes from the segments.
+    /// These nodes are erased from all versions that are not kept, and their bytes from segments.
     Erase(&'a Scope),
     /// Nothing is forgotten: link counts of past versions are corrected.
     CorrectLinks,
@@ -106,8 +106,8 @@ impl Pond {
         self.prune_by_clock(policy, path, dry_run, false)
     }
 
-    /// Like [`Pond::prune`]. With `trusts_clock` the clock is right, and versions with later readings
-    /// are misdated.
+    /// Like [`Pond::prune`]. With `trusts_clock` the clock is right, and later readings of versions
+    /// are wrong.
     pub fn prune_by_clock(
         &self,
         policy: &Policy,
@@ -267,7 +267,7 @@ impl Pond {
             tainted.extend(self.tainted_by(log, &needed, erased)?);
         }
         let mut sparse = self.sparse(&needed, &tainted)?;
-        // Bytes that are written before any are removed: the table, and live bytes of sparse segments.
+        // Bytes written before any are removed: the table, and the live bytes of sparse segments.
         let copied = sparse
             .iter()
             .filter_map(|segment| needed.segments.get(segment));

@@ -38,8 +38,8 @@ pub struct Policy {
     /// All versions in this time before the newest version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_within: Option<Within>,
-    /// Tags whose versions are kept. Every tag keeps its version in any case: with these and no other
-    /// rule, nothing else is kept.
+    /// Tags whose versions are kept. Every tag keeps its version in any case: with these and no
+    /// other rule, nothing else is kept.
     pub keep_tag: Vec<String>,
 }
 
@@ -308,8 +308,8 @@ mod tests {
 
     #[test]
     fn doubted_versions_stand_for_no_day_and_take_the_place_of_none() {
-        // Four days of 24 versions, and a wrong clock from the 30th to the 40th hour: two days by its
-        // own readings.
+        // Four days of 24 versions, and a wrong clock from the 30th to the 40th hour: two days by
+        // its own readings.
         let mut all = versions(96, 60);
         let known = all[40].date;
         for (hour, dated) in (0..).zip(&mut all[30..40]) {

@@ -164,7 +164,7 @@ fn a_path_that_is_forgotten_was_never_there() {
     assert!(forgotten > 16, "{forgotten}");
 }
 
-/// Returns the content of all segments, unpacked as far as possible.
+/// Returns whether the file of any segment contains the bytes `text`.
 fn holds(pond: &Pond, text: &[u8]) -> bool {
     let folder = pond.path().join("segments");
     std::fs::read_dir(folder).unwrap().any(|entry| {

@@ -1,5 +1,5 @@
-//! Two things at once, at the one moment that matters: a hook in the simulated disk runs the second
-//! while the first is in a call to the disk.
+//! Cases of two concurrent operations: a hook in the simulated disk runs the second while the
+//! first is in a call to the disk.
 
 use super::world::{POND, World};
 use crate::disk::Disk;
@@ -28,14 +28,14 @@ fn name(text: &str) -> Name {
     Name::new(text.as_bytes()).unwrap()
 }
 
-/// A world in which nobody acts but the test.
+/// Returns a world in which only the test performs operations.
 fn world(seed: u64) -> World {
     let world = World::new(seed, Faults::default());
     world.disk.set_hook(None);
     world
 }
 
-/// Makes a file in the root hold `bytes`, and nothing else.
+/// Makes a file in the root hold exactly `bytes`.
 fn put(pond: &Pond, file: &str, bytes: &[u8]) {
     let new = NewNode {
         kind: Kind::File,
@@ -71,8 +71,8 @@ fn noise(seed: &str, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// An fsync by another thread while `pond` syncs a segment. Returns what it said before that sync was
-/// done, if it returned by then, and what it said in the end.
+/// The results of an fsync by another thread while `pond` syncs a segment: the result before the
+/// end of that sync, if it returned by then, and the final one.
 type Said = Result<(), String>;
 fn fsync_beside_the_sync_of_a_segment(
     world: &World,
@@ -92,7 +92,7 @@ fn fsync_beside_the_sync_of_a_segment(
             done.send(synced.clone()).ok();
             synced
         }));
-        // Where it waits for the sync of the segment, as it has to, this runs out.
+        // If the fsync waits for the sync of the segment, as it has to, this times out.
         *early_slot.lock() = answer.recv_timeout(Duration::from_millis(200)).ok();
     });
     act(world.pond());
@@ -103,7 +103,7 @@ fn fsync_beside_the_sync_of_a_segment(
     (early, last)
 }
 
-/// Versions to forget, and content that stands in a segment and is not durable.
+/// Makes versions to forget, and content in a segment that is not durable.
 fn with_content_that_is_not_durable(world: &World) -> Vec<u8> {
     let pond = world.pond();
     for n in 0..3 {
@@ -112,7 +112,7 @@ fn with_content_that_is_not_durable(world: &World) -> Vec<u8> {
     }
     let bytes = noise("new", 300_000);
     put(pond, "new", &bytes);
-    // As the thread does that moves content out of memory.
+    // Does what the spilling thread does.
     let _settling = pond.flusher.settling.lock();
     pond.freeze_and_settle().unwrap();
     bytes
@@ -161,7 +161,7 @@ fn fsync_fails_with_the_segment_sync_of_a_prune_beside_it() {
     assert!(world.pond().health.has_failed(), "the pond takes changes");
 }
 
-/// A file that was removed and is to be forgotten, and one beside it in the same segment.
+/// Makes a removed file that is to be forgotten, and another one in the same segment.
 fn with_a_secret(world: &World) -> (Version, Vec<u8>, Vec<u8>) {
     let pond = world.pond();
     let (secret, other) = (noise("secret", 100_000), noise("other", 200_000));
@@ -174,7 +174,7 @@ fn with_a_secret(world: &World) -> (Version, Vec<u8>, Vec<u8>) {
     (with, secret, other)
 }
 
-/// Whether any segment has some of these bytes.
+/// Returns whether any segment contains these bytes.
 fn stores(world: &World, bytes: &[u8]) -> bool {
     let (disk, segments) = (Handle(world.disk.clone()), Path::new(POND).join("segments"));
     let names = disk.list(&segments).unwrap();
@@ -195,7 +195,7 @@ fn a_forget_erases_the_bytes_though_another_file_of_their_segment_is_written() {
     let pond = world.pond();
     let (_, secret, mut other) = with_a_secret(&world);
     let (beside, mut is_written) = (Arc::downgrade(pond), false);
-    // The open version then needs what is left of the old content, in the old segment.
+    // The open version then needs the rest of the old content, in the old segment.
     world.disk.on_sync(move |path| {
         let is_note = path.ends_with("segments/unfinished.new");
         if let (Some(pond), true, false) = (beside.upgrade(), is_note, is_written) {
@@ -257,22 +257,22 @@ fn a_forget_that_a_crash_cut_short_is_finished_when_the_pond_is_opened_again() {
     assert!(forgotten > 0 && kept > 0, "{forgotten} {kept}");
 }
 
-/// Whether any version shows `bytes` in `file`.
+/// Returns whether any version shows `bytes` in `file`.
 fn is_in_a_version(pond: &Pond, file: &str, bytes: &[u8]) -> bool {
     let versions = pond.versions(Version(0), Version::NOW).unwrap();
     let shows = |at| get(pond, at, file).as_deref() == Some(bytes);
     versions.iter().any(|info| shows(info.version))
 }
 
-/// Has a file written again and again while the disk is used, until it holds `until`. Returns what was
-/// written last.
+/// Writes a file again at each use of the disk until it holds `until`. Returns the bytes that
+/// were written last.
 fn keep_writing(world: &World, file: &'static str, until: &'static [u8]) -> Arc<Mutex<Vec<u8>>> {
     let last = Arc::new(Mutex::new(Vec::new()));
     let (pond, slot) = (Arc::downgrade(world.pond()), last.clone());
     let mut count = 0;
     world.disk.set_hook(Some(Box::new(move || {
         let Some(pond) = pond.upgrade() else { return };
-        // Where somebody changes the tree at this moment, nobody else can.
+        // A concurrent change of the tree holds the lock at this moment.
         if pond.changing.is_locked() || get(&pond, Version::NOW, file).as_deref() == Some(until) {
             return;
         }
@@ -291,7 +291,7 @@ fn what_a_restoration_overwrites_is_in_a_version() {
     put(pond, "f", b"old");
     let old = pond.sync().unwrap();
     put(pond, "f", b"new");
-    // Content that goes to a segment: the disk is used before the versions are parted.
+    // Content that goes to a segment: the disk is used before the versions are separated.
     put(pond, "g", &noise("g", 20_000));
     let last = keep_writing(&world, "f", b"old");
     let f = name("f");
@@ -320,7 +320,7 @@ fn what_an_undo_overwrites_is_in_a_version() {
     put(pond, "f", b"old");
     pond.sync().unwrap();
     put(pond, "f", b"new");
-    // Content that goes to a segment: the disk is used before the versions are parted.
+    // Content that goes to a segment: the disk is used before the versions are separated.
     put(pond, "g", &noise("g", 20_000));
     let last = keep_writing(&world, "f", b"old");
     let (undone, done) = pond.undo().unwrap();
@@ -344,7 +344,7 @@ fn a_restoration_and_what_was_before_it_are_two_versions_after_a_failed_commit()
     let old = pond.sync().unwrap();
     put(pond, "f", b"new");
     let (beside, disk) = (Arc::downgrade(pond), Arc::downgrade(&world.disk));
-    // The disk fails once the old content is back and no version has it yet.
+    // The disk fails once the old content is restored and no version has it yet.
     world.disk.set_hook(Some(Box::new(move || {
         let (Some(pond), Some(disk)) = (beside.upgrade(), disk.upgrade()) else {
             return;
@@ -376,7 +376,7 @@ fn a_restoration_and_what_was_before_it_are_two_versions_after_a_crash() {
     put(pond, "f", b"new");
     let (beside, disk) = (Arc::downgrade(pond), Arc::downgrade(&world.disk));
     let mut is_cut = false;
-    // An fsync makes the restoration durable before any version has it; then the power goes.
+    // An fsync makes the restoration durable before any version has it; then the power fails.
     world.disk.set_hook(Some(Box::new(move || {
         let (Some(pond), Some(disk)) = (beside.upgrade(), disk.upgrade()) else {
             return;
@@ -412,7 +412,7 @@ fn a_restoration_waits_for_a_save_to_end() {
     put(pond, "g", b"old");
     let old = pond.sync().unwrap();
     put(pond, "g", b"new");
-    // A program saves `f`: it has cut it off, and has not written it yet.
+    // A program saves `f`: it has truncated it, and has not written it yet.
     let (f, _) = pond
         .lookup(Version::NOW, NodeId::ROOT, &name("f"))
         .unwrap()

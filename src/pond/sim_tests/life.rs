@@ -1,26 +1,26 @@
-//! What happens in a life, by the seed.
+//! The events of a simulated life, chosen by the seed.
 
 use super::world::World;
 use crate::disk::sim::{Faults, Rng};
 
 const STEPS: u64 = 70;
 
-/// What was met, so that it is known what a run has proved.
+/// Counts of the events, as evidence of what a run has covered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) operations: u64,
-    /// Operations that were made between two calls to the disk.
+    /// Operations that were performed between two calls to the disk.
     pub(super) between: u64,
     /// Flushes that succeeded.
     pub(super) durable: u64,
     pub(super) versions: u64,
     pub(super) cuts: u64,
-    /// Times that versions were forgotten.
+    /// Number of prunes.
     pub(super) prunes: u64,
-    /// Times that the past was brought back, by a restoration or an undo.
+    /// Number of restorations and undos.
     pub(super) restored: u64,
     pub(super) kills: u64,
-    /// Of both, those during which the pond was being opened.
+    /// Kills and power cuts that happened while the pond was being opened.
     pub(super) reopenings_cut: u64,
     pub(super) faults: u64,
     pub(super) read_only: u64,
@@ -45,7 +45,7 @@ impl Tally {
 pub(super) struct Life {
     world: World,
     rng: Rng,
-    /// Chooses when the past is brought back; nothing, in a life that does not know of that.
+    /// Chooses when the past is restored; `None` in a life without restorations.
     past: Option<Rng>,
     pub(super) tally: Tally,
 }
@@ -116,7 +116,7 @@ impl Life {
                 let forgot = self.with_faults(|life| life.world.prune().is_ok());
                 self.tally.prunes += u64::from(forgot);
             }
-            // The power goes some calls later, wherever that is.
+            // The power fails after some more calls, at whatever point that is.
             93..96 => self.world.disk.cut_after(1 + self.rng.below(30)),
             96..98 => self.crash(false),
             98 => self.close(),
@@ -124,7 +124,7 @@ impl Life {
         }
     }
 
-    /// Does something while the disk fails in some way, and sees that what is shown is not changed by it.
+    /// Performs `act` while the disk fails in some way, and checks that the visible tree is unchanged.
     fn with_faults<T>(&mut self, act: impl FnOnce(&mut Life) -> T) -> T {
         let faults = self.faults();
         self.world.set_faults(faults);
@@ -134,7 +134,7 @@ impl Life {
             self.world.nothing_else_changed("keeping it");
         }
         if self.world.pond().health.has_failed() {
-            // Nothing is promised any more by a pond that has seen a sync fail.
+            // A pond that has seen a sync fail promises nothing more.
             self.tally.read_only += 1;
             assert!(self.world.fsync().is_err(), "a failed sync was made good");
             let cut = self.rng.below(2) == 0;
@@ -176,7 +176,7 @@ impl Life {
         }
     }
 
-    /// A kill, or a power cut, and what is found then. The next opening may be cut short as well.
+    /// Performs a kill or a power cut, and checks the result. The next opening may be cut short too.
     fn crash(&mut self, cut: bool) {
         let fate = self.rng.below(4);
         self.world.kill(fate);
@@ -184,7 +184,7 @@ impl Life {
             true => self.tally.cuts += 1,
             false => self.tally.kills += 1,
         }
-        // Without a cut the disk stays as it is, with all that was not synced.
+        // Without a cut the disk stays as it is, with all data that was not synced.
         let mut cut = cut || self.world.disk.is_cut();
         loop {
             if cut {
@@ -213,7 +213,7 @@ impl Life {
         });
     }
 
-    /// An orderly end.
+    /// Closes the pond in order.
     fn close(&mut self) {
         let before = self.world.promised.lock().states.len() - 1;
         let closed = self.world.pond().close();

@@ -1,4 +1,4 @@
-//! Content that waits in memory: backpressure on writers, and a disk that takes none of it.
+//! Content that waits in memory: backpressure on writers, and a disk that refuses writes.
 
 use super::world::World;
 use crate::disk::sim::Faults;
@@ -67,7 +67,7 @@ fn a_write_is_applied_at_once_and_answered_when_there_is_memory() {
             tell.send(done.map(|()| n)).unwrap();
         });
         size += PIECE as u64;
-        // What was written is there, whether it was answered or not.
+        // The written data is there, whether the write was answered or not.
         assert_eq!(pond.node(Version::NOW, id).unwrap().size, size);
         let read = pond.read(Version::NOW, id, size - 3, 3).unwrap();
         assert_eq!(read, [n as u8; 3]);
@@ -122,7 +122,7 @@ fn what_cannot_be_spilled_refuses_writes_and_memory_is_bounded() {
     assert!(refused > 100, "{refused}");
     let unsettled = pond.index.dirty().unsettled;
     assert!(unsettled <= WAIT_AT + 2 * PIECE as u64, "{unsettled}");
-    // When the disk is well again, so are they.
+    // When the disk works again, writers do too.
     world.disk.set_faults(Faults::default());
     let start = Instant::now();
     while pond.write(&CALLER, id, 0, &vec![1; PIECE]).is_err() {

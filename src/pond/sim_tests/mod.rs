@@ -1,16 +1,16 @@
-//! A simulated world: the real pond, content, journal and oplog over a disk that fails as a seed has it.
+//! Simulation: the real pond, content, journal and oplog on a disk that fails as a seed determines.
 //!
-//! In: a seed. Out: nothing, or what was lost or wrong. One seed is a life of a pond: operations, flushes,
-//! commits, checkpoints, prunes, restorations and undos, with operations of others between any two calls to the disk; transient and
-//! permanent errors, calls that are done and said to have failed, a full disk, a clock that steps back;
-//! kills and power cuts at any call, during recovery too. After each of these the tree must be the state
-//! after some prefix of the acknowledged operations that holds all that was flushed, every earlier version
-//! must be what it was, and nothing may be found by the check.
+//! In: a seed. Out: nothing, or the loss or error that was found. One seed is one life of a pond:
+//! operations, flushes, commits, checkpoints, prunes, restorations and undos, with concurrent
+//! operations between any two calls to the disk; transient and permanent errors, calls that succeed
+//! and report failure, a full disk, a clock that steps back; kills and power cuts at any call, also
+//! during recovery. After each of these the tree must be the state after some prefix of the
+//! acknowledged operations that contains all flushed ones, every earlier version must be unchanged,
+//! and the check must find nothing.
 //!
-//! [`world`] is the pond with its disk and all that was promised; [`life`] chooses what happens.
-//! [`beside`] has cases of two things at once, each at the one moment that matters; [`memory`] those of content that waits in memory.
-//!
-//! `POND_SIM_SEEDS` says how many seeds (100), `POND_SIM_FIRST` the first one.
+//! [`world`] is the pond with its disk and all promises; [`life`] chooses the events. [`beside`]
+//! has cases of two concurrent operations; [`memory`] cases of content that waits in memory.
+//! `POND_SIM_SEEDS` is the number of seeds (100), `POND_SIM_FIRST` the first one.
 
 mod beside;
 mod life;
@@ -21,7 +21,7 @@ mod world;
 use crate::disk::sim::Faults;
 use life::Life;
 
-/// Seeds that once failed. 118: a commit was found that was there although its rename had failed, and
+/// Seeds that once failed. 118: a commit whose rename had failed was found on the disk, and
 /// believed before its folder was synced.
 const KEPT: [u64; 1] = [118];
 
@@ -30,14 +30,14 @@ fn setting(name: &str, default: u64) -> u64 {
     asked.map_or(default, |n| n.parse().unwrap())
 }
 
-/// Runs a seed; what went wrong is told by its panic.
+/// Runs a seed; panics at a broken promise.
 fn live(seed: u64, planted: Faults) -> Life {
     let mut life = Life::new(seed, planted);
     life.run();
     life
 }
 
-/// Whether a world with these faults planted is found out by any of some seeds.
+/// Returns whether any of some seeds detects these planted faults.
 fn is_found_out(planted: Faults) -> bool {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
@@ -60,7 +60,7 @@ fn no_seed_loses_anything() {
         }
     }
     println!("{seeds} seeds: {total:?}");
-    // A simulation in which nothing happened has proved nothing.
+    // A simulation without these events would prove nothing.
     assert!(total.cuts > 0 && total.kills > 0 && total.faults > 0 && total.durable > 0);
     assert!(total.versions > 0 && total.between > 0 && total.prunes > 0 && total.restored > 0);
 }

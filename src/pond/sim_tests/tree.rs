@@ -1,10 +1,10 @@
-//! A tree as a value, read from a pond at some version.
+//! The tree of a version as a value.
 
 use crate::pond::Pond;
 use crate::tinyfs::{AttrName, FsResult, Kind, NodeId, Version};
 use std::collections::BTreeMap;
 
-/// What stands at a path.
+/// The node at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     kind: Kind,
@@ -12,13 +12,13 @@ pub(super) struct Seen {
     links: u32,
     pub(super) bytes: Vec<u8>,
     xattrs: Vec<(AttrName, Vec<u8>)>,
-    /// Tells links from copies.
+    /// Distinguishes links from copies.
     id: NodeId,
 }
 
 pub(super) type Tree = BTreeMap<Vec<u8>, Seen>;
 
-/// Reads all of a tree.
+/// Reads a whole tree.
 pub(super) fn read(pond: &Pond, at: Version) -> FsResult<Tree> {
     let mut tree = Tree::new();
     let mut todo = vec![(Vec::new(), NodeId::ROOT)];
@@ -52,7 +52,8 @@ pub(super) fn read(pond: &Pond, at: Version) -> FsResult<Tree> {
     Ok(tree)
 }
 
-/// Whether two trees are the same but for the numbers of nodes: what is still open comes back as a copy.
+/// Returns whether two trees are equal except for node ids: a restored file that is still open
+/// becomes a copy.
 pub(super) fn alike(a: &Tree, b: &Tree) -> bool {
     let shapes = |tree: &Tree| -> Vec<(Vec<u8>, Seen)> {
         let shape = |(path, seen): (&Vec<u8>, &Seen)| {

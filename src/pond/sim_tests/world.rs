@@ -1,8 +1,8 @@
-//! The pond on its disk, and what it has promised.
+//! The pond on its disk, and its promises.
 //!
-//! In: operations, flushes, commits, crashes. Out: panics, where a promise was broken. What is expected is
-//! what the pond itself showed when an operation was acknowledged: whether that is right is for the model
-//! tests of the tree.
+//! In: operations, flushes, commits, crashes. Out: panics at broken promises. The expected state is
+//! the tree that the pond itself showed when an operation was acknowledged: the model tests of the
+//! tree check that this is right.
 
 use super::tree::{Tree, alike, read};
 use crate::disk::Disk;
@@ -22,7 +22,7 @@ use uuid::Uuid;
 const ID: Uuid = Uuid::from_u128(9);
 pub(super) const POND: &str = "/pond";
 
-/// A clock that now and then steps back.
+/// Returns a time that steps back now and then.
 fn clock() -> Time {
     static TICKS: AtomicI64 = AtomicI64::new(0);
     let tick = TICKS.fetch_add(1, Ordering::Relaxed);
@@ -33,24 +33,24 @@ fn clock() -> Time {
     Time::from_micros(1_700_000_000_000_000 + micros * 1_000)
 }
 
-/// What was promised.
+/// The promises of the pond.
 #[derive(Default)]
 pub(super) struct Promised {
-    /// The tree after each acknowledged operation that no crash took back.
+    /// The tree after each acknowledged operation that no crash reverted.
     pub(super) states: Vec<Tree>,
-    /// Of them, the oldest that a crash may leave.
+    /// Index of the oldest state that a crash may leave.
     pub(super) durable: usize,
     pub(super) versions: BTreeMap<u64, Tree>,
     /// Versions that may be forgotten.
     pub(super) may_go: BTreeSet<u64>,
     /// Operations that were performed between two calls to the disk.
     pub(super) between: u64,
-    /// The past is being brought back.
+    /// A restoration is under way.
     bringing_back: bool,
 }
 
 impl Promised {
-    /// Notes the tree as it is now, if that is new.
+    /// Notes the current tree, if it is new.
     fn note(&mut self, tree: Tree) {
         if self.states.last() != Some(&tree) {
             self.states.push(tree);
@@ -63,7 +63,7 @@ pub(super) struct World {
     index: TempDir,
     pub(super) pond: Option<Arc<Pond>>,
     pub(super) promised: Arc<Mutex<Promised>>,
-    /// Chooses the operations of others.
+    /// Chooses the concurrent operations.
     others: Arc<Mutex<Rng>>,
     planted: Faults,
 }
@@ -93,7 +93,7 @@ impl World {
         world
     }
 
-    /// Opens the pond. Its threads do not run: what they do is done when the life has it so.
+    /// Opens the pond. Its threads do not run: the life performs their work at chosen moments.
     pub(super) fn open(&mut self) -> Result<(), PondError> {
         let ground = Ground {
             limits: crate::limits::Limits::default(),
@@ -113,7 +113,7 @@ impl World {
         self.pond.as_ref().expect("an open pond")
     }
 
-    /// Has others perform operations between calls to the disk.
+    /// Performs concurrent operations between calls to the disk.
     fn let_others_in(&self) {
         let pond = Arc::downgrade(self.pond());
         let (promised, rng) = (self.promised.clone(), self.others.clone());
@@ -123,7 +123,7 @@ impl World {
                 return;
             };
             let mut rng = rng.lock();
-            // Where somebody changes the tree at this moment, nobody else can.
+            // A change of the tree holds the lock at this moment.
             if disk.is_cut() || rng.below(6) > 0 || pond.changing.try_lock().is_none() {
                 return;
             }
@@ -131,7 +131,7 @@ impl World {
                 let tree = disk.without_faults(|| read(&pond, Version::NOW));
                 tree.expect("the tree is readable")
             };
-            // The past may have been brought back since, by whoever calls the disk.
+            // The caller of the disk may have restored the past since.
             let bringing_back = promised.lock().bringing_back;
             if bringing_back {
                 promised.lock().note(see());
@@ -150,13 +150,13 @@ impl World {
         self.disk.set_faults(Faults { lies, ..faults });
     }
 
-    /// The tree, read without faults.
+    /// Returns the tree, read without faults.
     pub(super) fn tree(&self, at: Version) -> Tree {
         let tree = self.disk.without_faults(|| read(self.pond(), at));
         tree.unwrap_or_else(|error| panic!("{at} cannot be read: {error:?}"))
     }
 
-    /// Performs an operation; if it is acknowledged, what is there then is promised.
+    /// Performs an operation; if it is acknowledged, the resulting tree is promised.
     pub(super) fn operate(&self, rng: &mut Rng) -> FsResult<()> {
         operate(self.pond(), rng)?;
         if self.disk.is_cut() {
@@ -167,7 +167,7 @@ impl World {
         Ok(())
     }
 
-    /// What is shown now must be what was last acknowledged.
+    /// Checks that the visible tree is the last acknowledged one.
     pub(super) fn nothing_else_changed(&self, after: &str) {
         let tree = self.tree(Version::NOW);
         let promised = self.promised.lock();
@@ -193,7 +193,7 @@ impl World {
             promised.durable = promised.durable.max(before);
         }
         if self.disk.is_cut() {
-            // After it was made; nothing can be read any more.
+            // After the change was made; nothing can be read any more.
             return Ok(());
         }
         let latest = self.pond().latest().version;
@@ -209,8 +209,8 @@ impl World {
         Ok(())
     }
 
-    /// Brings back a version that `chosen` chooses, or undoes the newest one. What was there before stays
-    /// in a version, and what comes back has one, while others go on.
+    /// Restores a version that `chosen` selects, or undoes the newest one. The previous and the
+    /// restored state each have a version, while concurrent operations continue.
     pub(super) fn bring_back(&self, chosen: u64) -> Result<(), PondError> {
         let pond = self.pond();
         let versions = self
@@ -246,8 +246,8 @@ impl World {
         Ok(())
     }
 
-    /// Forgets all but the last versions. Until that is known to have been done, each of the others is there
-    /// or not.
+    /// Forgets all but the last versions. Until that is known to have succeeded, each of the others
+    /// may exist or not.
     pub(super) fn prune(&self) -> Result<(), PondError> {
         {
             let mut promised = self.promised.lock();
@@ -266,18 +266,18 @@ impl World {
         Ok(())
     }
 
-    /// Ends the pond as a kill does. What the index becomes by that is for `fate` to say.
+    /// Ends the pond as a kill does. `fate` chooses what happens to the index.
     pub(super) fn kill(&mut self, fate: u64) {
         self.disk.set_hook(None);
         let pond = self.pond.take();
         drop(pond);
         if fate == 0 {
-            // The index is a cache, and this is what may become of one.
+            // The index is a cache and may be lost.
             std::fs::remove_dir_all(self.index.path().join("index")).ok();
         }
     }
 
-    /// Holds the pond against all that was promised, after a crash and an opening.
+    /// Checks the pond against all promises, after a crash and an opening.
     pub(super) fn verify(&self, after: &str) {
         let tree = self.tree(Version::NOW);
         let latest = self.pond().latest().version;
@@ -306,7 +306,7 @@ impl World {
             );
         }
         for version in newest + 1..=latest.0 {
-            // It may have been made, and forgotten, by calls of which nobody heard the end.
+            // It may have been made and forgotten by calls whose results are unknown.
             if self
                 .pond()
                 .version(Version(version))
@@ -322,13 +322,13 @@ impl World {
         }
         let problems = self.pond().check(true).expect("check");
         assert!(problems.is_empty(), "{after}: {problems:?}");
-        // A generation that was sealed before the crash becomes a version of its own: an earlier state.
+        // A generation that was sealed before the crash becomes a version: an earlier state.
         promised.states.truncate(found + 1);
         promised.durable = found;
     }
 }
 
-/// One operation on few names, so that they meet.
+/// Performs one operation on few names, so that operations conflict.
 fn operate(pond: &Pond, rng: &mut Rng) -> FsResult<()> {
     let caller = Caller {
         uid: 0,
@@ -397,7 +397,7 @@ fn operate(pond: &Pond, rng: &mut Rng) -> FsResult<()> {
     Ok(())
 }
 
-/// The directory `d`, or the root where there is none.
+/// Returns the directory `d`, or the root if it does not exist.
 fn dir(pond: &Pond) -> FsResult<NodeId> {
     let name = Name::new(b"d").expect("a name");
     let found = pond.lookup(Version::NOW, NodeId::ROOT, &name)?;

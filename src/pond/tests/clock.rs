@@ -1,4 +1,4 @@
-//! A clock that is wrong for a while: dates, ages and rules go by what was true.
+//! A clock that is wrong for a while: dates, ages and rules follow the true times.
 
 use super::*;
 use crate::oplog::Oplog;
@@ -33,7 +33,7 @@ fn set(micros: i64) {
     CLOCK.set(micros);
 }
 
-/// A pond with the clock of this thread. No thread of its own runs.
+/// A pond with the clock of this thread. Its own threads do not run.
 struct Board {
     dir: TempDir,
     pond: Option<Pond>,
@@ -85,7 +85,7 @@ impl Board {
         }
     }
 
-    /// The same, without its index.
+    /// Does the same without the index.
     fn boot_without_index(&mut self, micros: i64) {
         self.stop();
         fs::remove_dir_all(self.path().join(INDEX)).unwrap();
@@ -136,7 +136,7 @@ fn daily(days: u64) -> Policy {
     }
 }
 
-/// A day each, but for one boot with the clock years ahead.
+/// Makes a version a day, except for one boot with the clock years ahead.
 fn one_boot_ahead() -> Board {
     let mut board = Board::new(noon(0) - DAY / 4);
     assert_eq!(board.version(noon(0)), Version(1));
@@ -179,7 +179,7 @@ fn dates_lead_to_what_was_true_after_a_boot_with_the_clock_ahead() {
 fn rules_of_time_keep_true_days() {
     let mut board = one_boot_ahead();
     board.boot(noon(4));
-    // All days, and what was made on a day that nobody knows.
+    // All days, and the version of an unknown day.
     assert_eq!(board.kept(&daily(30)).unwrap(), [1, 2, 3, 4, 5]);
     assert_eq!(board.kept(&daily(2)).unwrap(), [4, 5]);
     let within = Policy {
@@ -187,7 +187,7 @@ fn rules_of_time_keep_true_days() {
         ..Policy::default()
     };
     assert_eq!(board.kept(&within).unwrap(), [4, 5]);
-    // What is kept has the same dates afterwards.
+    // Kept versions have the same dates afterwards.
     board.pond().prune(&daily(30), None, false).unwrap();
     assert_eq!(board.doubted(), [2]);
     assert_eq!(board.at("2026-11-25"), Some(Version(3)));
@@ -246,7 +246,7 @@ fn a_boot_in_1970_moves_no_date_and_forgets_nothing() {
         board.kept(&daily(3)),
         Err(PondError::ClockBehind(_))
     ));
-    // The network tells the time.
+    // The clock is set from the network.
     board.version(noon(5));
     assert_eq!(board.pond().clock_behind().unwrap(), None);
     assert_eq!(board.doubted(), [5, 6, 7]);

@@ -1,4 +1,4 @@
-//! Large files: whatever is written when, and however it is cut, stored and shared, the bytes are those.
+//! Large files keep their bytes through any sequence of writes, cuts, packing and sharing.
 
 use super::*;
 use crate::tinyfs::AttrName;
@@ -6,7 +6,7 @@ use crate::tinyfs::ops::SetXattr;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// One thing that is done to one of two files.
+/// One operation on one of two files.
 #[derive(Clone, Debug)]
 enum Step {
     Append {
@@ -42,7 +42,7 @@ enum Step {
     Reopen,
 }
 
-/// Bytes that come again in other places, and pack in part.
+/// Returns bytes that recur at other positions, and are compressible in part.
 fn data(seed: u8, len: usize) -> Vec<u8> {
     let mut noise = vec![0; len];
     blake3::Hasher::new()
@@ -97,7 +97,7 @@ fn live(steps: Vec<Step>) {
         match step {
             Step::Append { file, seed, len } => {
                 let (at, bytes) = (files[file].len(), data(seed, len));
-                // As a program writes: in pieces.
+                // In pieces, as a program writes.
                 for (n, piece) in bytes.chunks(100_000).enumerate() {
                     let at = (at + n * 100_000) as u64;
                     pond.write(&CALLER, ids[file], at, piece).unwrap();
@@ -199,7 +199,7 @@ proptest! {
     }
 }
 
-/// The bytes of all segments.
+/// Returns the bytes of all segments.
 fn stored(pond: &Pond) -> u64 {
     let segments = fs::read_dir(pond.path().join("segments")).unwrap();
     segments
@@ -298,7 +298,7 @@ fn names_targets_and_values_of_attributes_count_as_bytes_of_the_open_version() {
         make(&pond, Kind::File, NodeId::ROOT, &"n".repeat(250));
     });
     assert!(named >= 250);
-    // What is kept of a removed file while it is open goes with it.
+    // The content of a removed file that is kept while it is open goes with it.
     set(other, 40_000);
     pond.pin(other);
     pond.unlink(&CALLER, NodeId::ROOT, &name("g")).unwrap();

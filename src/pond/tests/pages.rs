@@ -1,4 +1,4 @@
-//! Long listings come in pages, and a page costs what it shows, however many came before it or follow.
+//! Long listings come in pages, and the cost of a page does not depend on earlier or later rows.
 //!
 //! The cost is the number of entries that are read from the index.
 
@@ -68,7 +68,7 @@ fn a_page_of_a_directory_costs_what_it_shows_at_any_version() {
     pond.close().unwrap();
 }
 
-/// Rows of the rest of a comparison, up to a page.
+/// Returns the rows of the rest of a comparison, up to a page.
 fn rows(mut comparison: Comparison<'_>) -> Vec<Vec<u8>> {
     let mut paths = Vec::new();
     while paths.len() < PAGE
