@@ -129,7 +129,7 @@ impl Pond {
                 start,
                 pieces: cut(parts),
             };
-            // An operation relies on the extents that it has looked up until it applies its changes.
+            // An operation relies on the extents that it looked up until it applies its changes.
             let _no_change_is_half_done = self.changing.lock();
             (layer, _) = self.index.recut(layer, run);
         }

@@ -334,7 +334,7 @@ pub(super) fn make(
     )?)
 }
 
-/// Returns the tree of version 0: an empty root directory of the user who makes the pond.
+/// Returns the tree of version 0: an empty root directory owned by the calling user.
 fn birth(now: Time) -> Changes {
     let root = Node {
         kind: Kind::Directory,

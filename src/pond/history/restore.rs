@@ -59,8 +59,8 @@ impl Pond {
         *self.watcher.lock() = Some(watcher);
     }
 
-    /// Registers `told`, which is called after each change of the present, before the caller of the
-    /// change gets its result.
+    /// Registers a callback after each change of the present, before the caller of the change gets
+    /// its result.
     pub fn on_change(&self, told: OnChange) {
         *self.on_change.write() = Some(told);
     }

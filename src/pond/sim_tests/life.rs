@@ -124,7 +124,8 @@ impl Life {
         }
     }
 
-    /// Performs `act` while the disk fails in some way, and checks that the visible tree is unchanged.
+    /// Performs `act` while the disk fails in some way, and checks that the visible tree stays the
+    /// same.
     fn with_faults<T>(&mut self, act: impl FnOnce(&mut Life) -> T) -> T {
         let faults = self.faults();
         self.world.set_faults(faults);
@@ -176,7 +177,8 @@ impl Life {
         }
     }
 
-    /// Performs a kill or a power cut, and checks the result. The next opening may be cut short too.
+    /// Performs a kill or a power cut, and checks the result. The next opening may be cut short
+    /// too.
     fn crash(&mut self, cut: bool) {
         let fate = self.rng.below(4);
         self.world.kill(fate);
