@@ -139,7 +139,7 @@ impl Content {
         let Some(groups) = self.groups.get(&run.hash) else {
             return Ok(None);
         };
-        // Both fit: they are at most `stored_len`.
+        // Both casts fit: the values are at most `stored_len`.
         let place = (run.segment, run.offset + around.start as u64);
         let len = around.len() as u32;
         let part = match self.cache.get(place, len) {
@@ -192,13 +192,13 @@ impl Content {
         self.segments.retain(kept)
     }
 
-    /// Notes on the disk that the history is being rewritten, and which segments hold bytes that are
-    /// to be erased by it.
+    /// Notes on the disk that the history is being rewritten, and lists the segments with bytes
+    /// that the rewrite is to erase.
     pub fn note_unfinished(&self, erased: &BTreeSet<SegmentId>) -> Result<(), ContentError> {
         self.segments.note_unfinished(erased)
     }
 
-    /// Returns what [`Content::note_unfinished`] noted last; `None` after
+    /// Returns the segments of the last [`Content::note_unfinished`]; `None` after
     /// [`Content::note_finished`].
     pub fn unfinished(&self) -> Result<Option<BTreeSet<SegmentId>>, ContentError> {
         self.segments.unfinished()

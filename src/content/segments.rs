@@ -40,7 +40,7 @@ pub(super) struct Segments {
 /// A segment file, with its path for error messages.
 type SegmentFile = (PathBuf, Arc<dyn DiskFile>);
 
-/// What one sync has to write.
+/// The bytes and names that one sync has to write.
 struct Unsynced {
     ended: Vec<SegmentFile>,
     /// The open segment: its id, its length now, its file.
@@ -50,7 +50,7 @@ struct Unsynced {
     folder: bool,
 }
 
-/// The open segment, and what has to be synced.
+/// The open segment, and the files that have to be synced.
 struct Tail {
     next: u64,
     open: Option<Open>,
@@ -66,7 +66,7 @@ struct Tail {
 }
 
 impl Tail {
-    /// Ends the open segment. What is not synced of it is synced by the next sync.
+    /// Ends the open segment. The next sync covers its unsynced bytes.
     fn end(&mut self) {
         if let Some(open) = self.open.take()
             && open.synced < open.len
@@ -75,7 +75,7 @@ impl Tail {
         }
     }
 
-    /// What is not on stable storage, unless a sync has failed before.
+    /// Returns the files that are not on stable storage, unless a sync has failed before.
     fn unsynced(&self, dir: &Path) -> Result<Unsynced, ContentError> {
         if self.failed {
             let source = io::Error::other("an earlier sync failed");
@@ -90,7 +90,7 @@ impl Tail {
         })
     }
 
-    /// Records a successful sync. What was appended or ended meanwhile is still unsynced.
+    /// Records a successful sync. Bytes that were appended or ended meanwhile are still unsynced.
     fn synced(&mut self, done: &Unsynced) {
         let is_synced = |path: &PathBuf| done.ended.iter().any(|(synced, _)| synced == path);
         self.ended.retain(|(path, _)| !is_synced(path));

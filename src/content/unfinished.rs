@@ -1,10 +1,10 @@
-//! A note on the disk that segments are being rewritten: what a crash leaves undone is found by it.
+//! A note on the disk that segments are being rewritten, by which a crashed rewrite is finished.
 //!
-//! `pond` writes the note before it commits a rewrite of the history, and removes it once the bytes that nothing needs
-//! any more are gone. The note lists the segments that hold bytes which are to be erased.
+//! `pond` writes the note before it commits a rewrite of the history, and removes it once all
+//! unneeded bytes are gone. The note lists the segments with bytes that are to be erased.
 //!
-//! Invariant: while a segment holds bytes that were to be erased, either the table still needs them or the note lists
-//! the segment.
+//! Invariant: while a segment holds bytes that were to be erased, either the table still needs
+//! them or the note lists the segment.
 
 use super::ContentError;
 use crate::disk::Disk;
@@ -17,7 +17,7 @@ use std::path::Path;
 const NOTE: &str = "unfinished";
 const NEW: &str = "unfinished.new";
 
-/// Writes the note, durably, in place of the one before.
+/// Writes the note durably, in place of any earlier one.
 pub(super) fn write(
     disk: &dyn Disk,
     dir: &Path,

@@ -1,7 +1,8 @@
-//! What the open version takes: in memory, and of the disk until it is committed.
+//! Estimates the size of the open version: in memory, and on the disk until it is committed.
 //!
-//! `layers` keeps the figures of each memtable as it changes. Operations and commits add them up, and
-//! refuse what the disk has no room for. Invariant: the bytes of the disk are an upper bound.
+//! `layers` updates the figures of each memtable as it changes. Operations and commits add them
+//! up, and fail if they exceed the free space of the disk. Invariant: the bytes of the disk are an
+//! upper bound.
 
 use crate::tinyfs::{AttrName, Changes, Extent, Name, Node, NodeId};
 use bytes::Bytes;
@@ -16,17 +17,17 @@ pub const RECORD_WRITES: u64 = 4;
 /// Upper bounds of the bytes that a commit of a memtable writes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cost {
-    /// To segments: content that does not stay inline and is not there yet.
+    /// To segments: content that does not stay inline and is not in segments yet.
     pub(super) content: u64,
-    /// To each place that has the records, small content among them.
+    /// To each store of records, including small content.
     pub(super) records: u64,
 }
 
 impl Cost {
-    /// Returns the cost of `changes`. With `settled`, all of their content that does not stay inline is
-    /// in segments.
+    /// Returns the cost of `changes`. With `settled`, all of their content that does not stay
+    /// inline is in segments.
     pub(super) fn of(changes: &Changes, settled: bool, inline_max: usize) -> Cost {
-        // What an entry has in memory is twice of what its record has on disk.
+        // The memory of an entry is twice the size of its record on disk.
         let mut cost = Cost {
             content: 0,
             records: ENTRY / 2 * changes.len() as u64 + payload(changes),
@@ -43,13 +44,13 @@ impl Cost {
         cost
     }
 
-    /// Returns the bytes of the disk that the commit takes. What is in the journal is there already.
+    /// Returns the bytes of the disk that the commit takes, except those already in the journal.
     pub(super) fn disk_bytes(self, journaled: bool) -> u64 {
         self.content + (RECORD_WRITES - u64::from(journaled)) * self.records
     }
 }
 
-/// Returns the bytes of the parts of entries that have no fixed length, but for content.
+/// Returns the bytes of the parts of entries that have no fixed length, except content.
 pub(super) fn payload(changes: &Changes) -> u64 {
     let nodes = changes.nodes.values().map(of_node);
     let names = changes.names.keys().map(of_name);

@@ -477,7 +477,8 @@ impl Disk {
         self.versions.last_key_value().map(version_info).transpose()
     }
 
-    /// The versions after `after` at which the clock read less than at the version before, in order.
+    /// Returns the versions after `after` at which the clock read less than at the version before,
+    /// in order.
     pub(super) fn clock_steps(&self, after: Option<Version>) -> Result<Vec<Version>, IndexError> {
         let from = step_key(Version(after.map_or(0, |after| after.0.saturating_add(1))));
         let to = step_key(Version::NOW);
@@ -489,8 +490,8 @@ impl Disk {
         self.meta.range(from..=to).map(version).collect()
     }
 
-    /// Returns the bytes that the store may take for a moment: its memtables as tables, and the largest
-    /// keyspace once more while it is compacted.
+    /// Returns the bytes that the store may take temporarily: its memtables as tables, and the
+    /// largest keyspace once more while it is compacted.
     pub(super) fn working_space(&self) -> u64 {
         let keyspaces = self.maps().chain([&self.versions, &self.meta]);
         let largest = keyspaces.map(Keyspace::disk_space).max().unwrap_or(0);

@@ -4,8 +4,8 @@
 //! is *settled* when its content is spilled to segments, *journaled* when it is durable, and
 //! dropped when the commit of its generation is on disk. `Index` holds the lock around all of this.
 //!
-//! Invariant: what an immutable memtable says never changes. Its extents may be replaced by others
-//! that hold the same bytes.
+//! Invariant: the entries of an immutable memtable never change. Its extents may be replaced by
+//! others that hold the same bytes.
 //!
 //! Orphans, which are removed nodes that are still open, have a memtable of their own. It is
 //! neither journaled nor committed.
@@ -54,7 +54,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Returns the offset behind the last byte.
+    /// Returns the offset after the last byte.
     pub fn end(&self) -> u64 {
         let len: usize = self.pieces.iter().map(Bytes::len).sum();
         self.start + len as u64
@@ -196,7 +196,7 @@ impl Layers {
             .chain(self.frozen.iter().rev().map(|frozen| &*frozen.changes))
     }
 
-    /// Returns what the open version says of a key: nothing, removed, or its value.
+    /// Returns the open version's entry of a key: nothing, removed, or its value.
     pub(super) fn get<M: Map>(&self, key: &M::Key) -> Option<Option<&M::Value>> {
         self.newest_first().find_map(|layer| layer.get::<M>(key))
     }
@@ -549,7 +549,7 @@ impl Fresh {
         let skip = offset - start;
         let end = skip + data.len() as u64;
         let len = bytes.len() as u64;
-        // Bytes behind the run may belong to another extent, unless the file ends with the run.
+        // Bytes after the run may belong to another extent, unless the file ends with the run.
         let grows = end > len;
         if skip > len || grows && (start + len < size || end > CHUNK - start % CHUNK) {
             return false;
@@ -573,7 +573,7 @@ impl Fresh {
         let mut last: Option<((ContentId, u64), (ContentId, u64))> = None;
         for (&(content, start), extent) in &self.changes.extents {
             let bytes = match extent {
-                // A removal mark says nothing of the bytes around it.
+                // A removal mark says nothing about the bytes around it.
                 None => continue,
                 Some(_) if apart.contains(&content) => continue,
                 Some(Extent::Stored(_)) => {

@@ -9,7 +9,7 @@
 //! - [`disk`], [`slot`], [`target`], [`parts`], [`bulk`]: committed entries, the store that holds
 //!   them, and writing versions one by one or many at once. Why two keyspaces a map:
 //!   [decision 1](../../docs/decisions/0001-present-and-past-keyspaces.md).
-//! - [`layers`], [`journal`]: the memtables of the open version, and what of them was flushed.
+//! - [`layers`], [`journal`]: the memtables of the open version, and their flushed part.
 //! - [`trail`], [`stored`]: the history of paths, and stored extents by hash.
 //! - [`reads`]: counts entries that are read, in tests.
 //! - [`rebuild`], [`clean`]: a second index that replaces this one; damage while it was closed.
@@ -108,7 +108,7 @@ impl Index {
     /// oplog holds. Must be called once, when all commits are applied.
     ///
     /// If the journal is damaged, everything before the damage is restored, and the damage is
-    /// returned: records behind it may have been acknowledged by `fsync`.
+    /// returned: records after it may have been acknowledged by `fsync`.
     pub fn recover(&self, committed: u64) -> Result<Option<Damage>, IndexError> {
         let Loaded {
             generations,
@@ -208,7 +208,7 @@ impl Index {
         self.layers.read().disk_bytes()
     }
 
-    /// Returns the bytes of the disk that the key-value store may take for a moment, to write its
+    /// Returns the bytes of the disk that the key-value store may take temporarily, to write its
     /// memtables and to compact its largest keyspace.
     pub fn working_space(&self) -> Result<u64, IndexError> {
         Ok(self.disk.get()?.working_space())
@@ -313,7 +313,7 @@ impl Index {
         self.layers.read().oldest_sealed()
     }
 
-    /// Returns what the generations up to `generation` change, without entries that are equal to
+    /// Returns the changes of the generations up to `generation`, without entries that are equal to
     /// the committed ones: the records of a commit.
     pub fn sealed(&self, generation: u64) -> Result<Changes, IndexError> {
         let sealed = self.layers.read().sealed(generation);
@@ -456,7 +456,7 @@ impl Index {
         self.disk.get()?.links(child)
     }
 
-    /// Returns a name that the open version gave to a node and that it still has.
+    /// Returns a name that was added to a node in the open version and is still present.
     pub fn open_name_of(&self, child: NodeId) -> Option<(NodeId, Name)> {
         let layers = self.layers.read();
         let leads = |value: Option<&Dentry>| value.is_some_and(|dentry| dentry.child == child);

@@ -223,7 +223,7 @@ fn open_page<M: Map>(
         if open.len() == limit {
             return (open, Some(key.clone()));
         }
-        // All memtables go on behind the key; the newest one decides.
+        // All memtables continue after the key; the newest one decides.
         let mut newest: Option<&Option<M::Value>> = None;
         for range in &mut ranges {
             if let Some((_, value)) = range.next_if(|(other, _)| *other == key) {
@@ -237,7 +237,7 @@ fn open_page<M: Map>(
     }
 }
 
-/// The last entry of the open version in a range, and the keys behind it that it removed.
+/// The last entry of the open version in a range, and the keys after it that it removed.
 struct OpenLast<M: Map> {
     best: Option<Entry<M>>,
     removed: BTreeSet<M::Key>,

@@ -30,7 +30,7 @@ pub struct Link {
     pub name: Name,
     /// First version of the interval.
     pub begun: Version,
-    /// First version behind the interval; [`Version::NOW`] if the name still leads to the node.
+    /// First version after the interval; [`Version::NOW`] if the name still leads to the node.
     pub ended: Version,
 }
 

@@ -1,9 +1,10 @@
 //! Adds the column that the table of an older program lacks.
 //!
-//! Role: before the first commit to such a table, one commit of metadata adds the column to its schema, so
-//! that every Delta reader sees it. In: the newest snapshot. Out: a table with all columns. Holds always: no
-//! data file is touched, and older rows are null in that column; the commit takes a number that no version
-//! of the pond has, and is noted as a merge of no files, which older programs accept.
+//! Role: before the first commit to such a table, one commit of metadata adds the column to its
+//! schema, so that every Delta reader sees it. In: the newest snapshot. Out: a table with all
+//! columns. Invariant: no data file is changed, and older rows are null in that column; the commit
+//! takes a number that no version of the pond has, and is recorded as a merge of no files, which
+//! older programs accept.
 
 use super::Oplog;
 use super::commit::Outcome;
@@ -15,8 +16,8 @@ use buoyant_kernel::schema::{DataType, StructField};
 use buoyant_kernel::transaction::CommitResult;
 
 impl Oplog {
-    /// Adds the column `clock` if the schema of the table lacks it. After an error of which nobody knows
-    /// whether the commit was made, [`Oplog::settle_merge`] finds it or not.
+    /// Adds the column `clock` if the schema of the table lacks it. After an error that leaves the
+    /// outcome unknown, [`Oplog::settle_merge`] determines it.
     pub(super) fn add_missing_column(&mut self) -> Result<(), OplogError> {
         if self.snapshot.schema().field(CLOCK).is_some() {
             return Ok(());
@@ -29,7 +30,7 @@ impl Oplog {
                 self.since_checkpoint += 1;
                 Ok(())
             }
-            // Refused as there: an earlier attempt of this writer may have made it.
+            // An earlier attempt of this writer may have created the commit.
             Outcome::Taken => self.settle_merge(),
         }
     }

@@ -1,8 +1,8 @@
-//! Committing: one set of changes becomes one version, exactly once.
+//! Commits one set of changes as one version, exactly once.
 //!
 //! Role: write the data files of a commit, then the commit itself, through the kernel's
-//! transaction. In: a generation, a time and changes. Out: the version. Holds always: a generation
-//! is committed at most once, whatever error came between; data files are durable before the commit
+//! transaction. In: a generation, a time and changes. Out: the version. Invariant: a generation is
+//! committed at most once, despite any error in between; data files are durable before the commit
 //! that names them; a writer that was overtaken by another commits nothing more.
 
 use super::error::{OplogError, from_kernel};
@@ -26,7 +26,7 @@ use buoyant_kernel::transaction::CommitResult;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// A data file of one partition that was written.
+/// A written data file of one partition.
 pub(super) struct PartFile {
     pub part: i32,
     pub path: String,
@@ -35,19 +35,19 @@ pub(super) struct PartFile {
     pub stats: Stats,
 }
 
-/// A generation whose commit was attempted and whose outcome is not known.
+/// A generation whose commit was attempted and whose outcome is unknown.
 pub(super) struct Attempt {
     generation: u64,
     /// Paths of the data files of every attempt; no other commit can name them.
     paths: Vec<String>,
 }
 
-/// What a commit of the log is to hold.
+/// The content of a commit in the log.
 pub(super) struct Transaction<'a> {
     pub version: Version,
     pub operation: &'static str,
     pub data_change: bool,
-    /// The application that it is noted under, and that one's number.
+    /// The application id of the transaction, and its number.
     pub app: String,
     pub number: i64,
     pub adds: &'a [PartFile],
@@ -86,7 +86,7 @@ pub(super) fn write_parts(
     Ok(files)
 }
 
-/// Removes data files that no commit names, as far as that goes.
+/// Removes data files that no commit names, as far as possible.
 fn discard(table: &Table, files: &[PartFile]) {
     for file in files {
         if let Err(error) = table.delete(&file.path) {
@@ -151,11 +151,11 @@ impl Oplog {
             }
             Ok(Outcome::Taken) => match self.settle(attempt)? {
                 Some(found) => Ok(found),
-                // Listed as not there, refused as there: another writer is at work right now.
+                // Listed as missing, yet refused as existing: another writer is active.
                 None => Err(self.fence(version)),
             },
             Err(e) => {
-                // The commit may or may not be there; the next call finds out.
+                // The commit may have succeeded; the next call determines that.
                 self.attempt = Some(attempt);
                 Err(e)
             }
@@ -191,7 +191,7 @@ impl Oplog {
         }
     }
 
-    /// Finds out what became of an attempt: its commit, or `None` where there is none.
+    /// Determines the outcome of an attempt: its commit, or `None` if there is none.
     fn settle(&mut self, attempt: Attempt) -> Result<Option<Commit>, OplogError> {
         let looked = self.look_for(&attempt);
         if looked.is_err() {
@@ -219,7 +219,7 @@ impl Oplog {
         }
         let stamp = source::committed(&self.table, version, &actions)?;
         if snapshot.version() > version.0 {
-            // It was ours, and then someone else went on from there.
+            // The attempt succeeded, and another writer has committed after it.
             self.fence(Version(version.0 + 1));
         }
         self.snapshot = snapshot;
@@ -228,7 +228,7 @@ impl Oplog {
         Ok(Some(self.remember(attempt.generation, version, stamp)))
     }
 
-    /// The commit of a generation that is in the table.
+    /// Returns the commit of a generation that is in the table.
     fn find(&mut self, generation: u64) -> Result<Commit, OplogError> {
         let newest = self.generation;
         if let Some((last, commit)) = self.last
@@ -274,14 +274,14 @@ impl Oplog {
     }
 }
 
-/// What became of a commit that did not fail.
+/// The outcome of a commit that did not fail.
 pub(super) enum Outcome {
     Committed(SnapshotRef),
-    /// The version was there already.
+    /// The version existed already.
     Taken,
 }
 
-/// What the kernel is told of the files of a commit.
+/// Describes the files of a commit for the kernel.
 fn add_files(files: &[PartFile]) -> Result<RecordBatch, ArrowError> {
     let longs = |of: fn(&PartFile) -> i64| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(files.iter().map(of)))

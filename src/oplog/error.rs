@@ -149,8 +149,8 @@ impl OplogError {
         })
     }
 
-    /// Builds an error of the store or of a library while doing `what`. If the chain of causes has no
-    /// error of the operating system, but the text of one, its number is added to the chain.
+    /// Builds an error of the store or of a library while doing `what`. If the chain of causes has
+    /// no error of the operating system, but the text of one, its number is added to the chain.
     pub(super) fn storage(what: impl Into<String>, source: impl Into<Cause>) -> OplogError {
         let source = source.into();
         let os = match has_os_error(source.as_ref()) {
@@ -193,9 +193,9 @@ fn has_os_error(mut cause: &(dyn StdError + 'static)) -> bool {
     }
 }
 
-/// The error of the operating system whose text is part of the text of an error in this chain.
+/// Returns the operating system's error whose text is in the text of an error in this chain.
 fn os_error_in_text(mut cause: &(dyn StdError + 'static)) -> Option<io::Error> {
-    /// How the standard library ends the text of such an error, before the number.
+    /// The standard library's suffix of such an error, before the number.
     const MARK: &str = "(os error ";
     loop {
         let text = cause.to_string();

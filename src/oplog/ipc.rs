@@ -1,8 +1,8 @@
-//! A payload's messages, before the Arrow library takes them apart.
+//! Checks the messages of a payload before the Arrow library decodes them.
 //!
-//! Role: the library sets memory aside by lengths that it reads. In: a payload. Out: what is odd about it,
-//! if anything. Holds always: a payload that passes is a schema and batches of records that are not
-//! compressed, each message within the payload; so what is decoded is no larger than what is there.
+//! Role: the library allocates by lengths that it reads. In: a payload. Out: an error if it is
+//! malformed. Invariant: a payload that passes is a schema and uncompressed record batches, each
+//! message within the payload; so the decoded data is no larger than the payload.
 
 use super::record::RecordError;
 use arrow::ipc::{MessageHeader, RecordBatch as IpcBatch, root_as_message};
@@ -10,7 +10,7 @@ use arrow::ipc::{MessageHeader, RecordBatch as IpcBatch, root_as_message};
 /// What precedes the length of a message.
 const MARK: [u8; 4] = [0xff; 4];
 
-/// Whether a payload can be given to the library.
+/// Checks that the library can decode a payload safely.
 pub(super) fn check(payload: &[u8]) -> Result<(), RecordError> {
     let mut rest = payload;
     let mut first = true;
@@ -40,7 +40,7 @@ pub(super) fn check(payload: &[u8]) -> Result<(), RecordError> {
             .ok_or(LONG)?;
         (rest, first) = (after, false);
     }
-    // The end need not be marked, as long as it comes where a message would.
+    // The end mark is optional, but must come where a message would.
     match rest.is_empty() && !first {
         true => Ok(()),
         false => Err(ODD),
@@ -63,7 +63,7 @@ fn check_buffers(batch: &IpcBatch<'_>, body: i64) -> Result<(), RecordError> {
     sound.then_some(()).ok_or(LONG)
 }
 
-/// The length of the next message's description, and what follows it.
+/// Returns the length of the next message's description, and the rest after it.
 fn length_of(bytes: &[u8]) -> Option<(i32, &[u8])> {
     let (mut length, mut after) = bytes.split_first_chunk::<4>()?;
     if *length == MARK {
@@ -98,7 +98,7 @@ mod tests {
     fn a_whole_stream_passes_and_a_cut_one_does_not() {
         let whole = payload(IpcWriteOptions::default());
         assert!(check(&whole).is_ok());
-        // The mark of the end may be missing, nothing else.
+        // Only the end mark may be missing.
         assert!(check(&whole[..whole.len() - 8]).is_ok());
         for end in (0..whole.len() - 8).step_by(7) {
             assert!(check(&whole[..end]).is_err(), "{end}");
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn buffers_that_reach_beyond_the_body_of_their_message_are_refused() {
         let whole = payload(IpcWriteOptions::default());
-        // The length of the column's buffer, wherever the description holds it.
+        // The length of the column's buffer, wherever it is in the description.
         let mut harmed = 0;
         for at in (0..whole.len() - 8).step_by(8) {
             if whole[at..at + 8] == 8_000i64.to_le_bytes() {

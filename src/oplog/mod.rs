@@ -127,7 +127,7 @@ pub struct Stamp {
 }
 
 impl From<Time> for Stamp {
-    /// The stamp that a clock gives which has never stepped back.
+    /// Returns the stamp of a clock that has never stepped back.
     fn from(time: Time) -> Stamp {
         Stamp {
             committed: time,

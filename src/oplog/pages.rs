@@ -203,7 +203,7 @@ struct Page {
     kind: i64,
     /// Bytes after decompression.
     unfolded: u64,
-    /// Bytes behind the header, as stored.
+    /// Bytes after the header, as stored.
     stored: u64,
     /// Bytes of the header.
     header: u64,

@@ -1,9 +1,9 @@
-//! Between the entries of the maps and outer rows.
+//! Converts between the entries of the maps and outer rows.
 //!
-//! Role: cut changes into rows, and put rows together again. In: a set of changes, or rows that
-//! were read. Out: rows by partition, sorted by record type and key, or the changes. Holds always:
-//! a row's checksum, count and range of owners are those of its payload; a payload is verified
-//! before it is decoded, and no key is given twice in one version.
+//! Role: split changes into rows, and join rows again. In: a set of changes, or rows that were
+//! read. Out: rows by partition, sorted by record type and key, or the changes. Invariant: a row's
+//! checksum, count and range of owners are those of its payload; a payload is verified before it
+//! is decoded, and no key occurs twice in one version.
 
 use super::Stamp;
 use super::error::OplogError;
@@ -18,19 +18,19 @@ use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
-/// The most records that a row is given.
+/// The most records in a row that is written.
 const ROW_RECORDS: usize = 1_000;
-/// About the most bytes that a row is given.
+/// The approximate maximum of bytes in a row that is written.
 const ROW_BYTES: usize = 4 << 20;
-/// The most records that a row may have when it is read.
+/// The most records accepted in a row that is read.
 const MAX_RECORDS: u32 = 1 << 16;
-/// The most bytes that a payload may have when it is read.
+/// The most bytes accepted in a payload that is read.
 pub(super) const MAX_PAYLOAD: usize = 64 << 20;
 
 /// Rows of each partition.
 pub(super) type Parts = BTreeMap<i32, Vec<Row>>;
 
-/// The rows that hold `changes`.
+/// Returns the rows that hold `changes`.
 pub(super) fn rows_of(
     changes: &Changes,
     version: Version,
@@ -51,7 +51,7 @@ pub(super) fn rows_of(
     Ok(cut.parts)
 }
 
-/// A time as the table holds it.
+/// Converts a time to the table's microseconds.
 pub(super) fn micros(time: Time) -> Result<i64, OplogError> {
     let micros = time.micros();
     match Time::from_micros(micros).sec == time.sec {
@@ -74,7 +74,7 @@ impl Cut {
         for (key, value) in M::of(changes) {
             let entry = (key, value.as_ref());
             let (this, more) = (part_of(M::owner(key))?, M::weight(&entry));
-            // Keys begin with their owner, so those of one partition stand together.
+            // Keys begin with their owner, so those of one partition are adjacent.
             if this != part || entries.len() >= ROW_RECORDS || weight + more > ROW_BYTES {
                 self.row::<M>(part, &entries)?;
                 entries.clear();
@@ -108,7 +108,7 @@ impl Cut {
     }
 }
 
-/// Verifies a row of file `path` and adds what it holds to `changes`.
+/// Verifies a row of file `path` and adds its entries to `changes`.
 pub(super) fn absorb(
     row: &Row,
     part: i32,

@@ -1,9 +1,9 @@
-//! Inner records: how the entries of the four maps stand in Arrow, and how they are read back.
+//! Inner records: the Arrow form of the entries of the four maps.
 //!
-//! Role: the inner layer of the table. In: entries of one map, in the order of their keys. Out: an
-//! Arrow record batch, or the entries again. Holds always: what is written can be read back; a
-//! column that is missing, unknown or out of range is an error, never a default. A record type
-//! evolves by adding nullable columns: a payload that lacks one reads as null there.
+//! Role: the inner layer of the table. In: entries of one map, sorted by key. Out: an Arrow record
+//! batch, or the entries again. Invariant: what is written can be read back; a column that is
+//! missing, unknown or out of range is an error, never a default. A record type evolves by adding
+//! nullable columns: a payload that lacks one reads as null there.
 
 mod attr;
 mod columns;
@@ -19,22 +19,22 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use std::sync::Arc;
 
-/// Why records cannot be encoded or decoded.
+/// An error of encoding or decoding records.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// A column that must be there is not.
+    /// A required column is missing.
     #[error("column {0} is missing")]
     Missing(String),
     /// A column that this program does not know holds values.
     #[error("column {0} is not known to this program, a newer one wrote it")]
     Unknown(String),
-    /// A column is not of its type.
+    /// A column has another type.
     #[error("column {0} is of another type than it must be")]
     Type(String),
     /// A value is missing.
     #[error("column {0} lacks a value")]
     Null(String),
-    /// A value is not one that the map can hold.
+    /// A value is invalid in its map.
     #[error("{0}")]
     Invalid(&'static str),
     /// Arrow could not read or write the batch.
@@ -44,35 +44,35 @@ pub enum RecordError {
 
 /// One changed entry of a map: its key, and its value unless it was removed.
 pub(super) type Entry<'a, M> = (&'a <M as Map>::Key, Option<&'a <M as Map>::Value>);
-/// A changed entry that was read back.
+/// A changed entry that was read.
 pub(super) type Owned<M> = (<M as Map>::Key, Option<<M as Map>::Value>);
 
 /// A map whose entries have an Arrow form.
 pub(super) trait ForArrow: Map {
-    /// Name and schema number of the record type, as it stands in the outer row.
+    /// Name and schema number of the record type, as in the outer row.
     const RECORD: &'static str;
 
-    /// The columns. Those of the value are nullable, since a removed entry has none.
+    /// Returns the columns. Those of the value are nullable, since a removed entry has none.
     fn fields() -> Vec<Field>;
 
-    /// The columns of `entries`, in the order of [`ForArrow::fields`].
+    /// Encodes `entries` as columns in the order of [`ForArrow::fields`].
     fn encode(entries: &[Entry<'_, Self>]) -> Result<RecordBatch, RecordError>;
 
-    /// The entries of a batch. Columns that are in no [`ForArrow::fields`] were refused before.
+    /// Decodes the entries of a batch. Columns outside of [`ForArrow::fields`] were refused before.
     fn decode(columns: &Columns<'_>) -> Result<Vec<Owned<Self>>, RecordError>;
 
-    /// What an entry weighs in a payload, in bytes, roughly.
+    /// Returns the approximate bytes of an entry in a payload.
     fn weight(_: &Entry<'_, Self>) -> usize {
         100
     }
 }
 
-/// The Arrow schema of a record type.
+/// Returns the Arrow schema of a record type.
 pub(super) fn schema_of<M: ForArrow>() -> Arc<Schema> {
     Arc::new(Schema::new(M::fields()))
 }
 
-/// Reads the entries of a batch, checking its columns first.
+/// Checks the columns of a batch and decodes its entries.
 pub(super) fn decode<M: ForArrow>(batch: &RecordBatch) -> Result<Vec<Owned<M>>, RecordError> {
     M::decode(&Columns::of(batch, &M::fields())?)
 }
@@ -94,7 +94,7 @@ fn time(sec: i64, nsec: u32) -> Result<Time, RecordError> {
     }
 }
 
-/// Returns an id that was read, if it is one that a pond can have: none is 0 or reaches [`ID_LIMIT`].
+/// Returns an id that was read if it is valid in a pond: not 0, and below [`ID_LIMIT`].
 fn id(n: u64) -> Result<u64, RecordError> {
     match n {
         0 => Err(RecordError::Invalid("an id is 0")),

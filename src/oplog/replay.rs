@@ -1,10 +1,10 @@
-//! Replay: the data commits of the table in the order of their versions.
+//! Replays the data commits of the table in the order of their versions.
 //!
-//! Role: rebuild from the truth. In: a snapshot and the version to start after. Out: each later
-//! version's changes, one at a time. Holds always: only one version's changes are in memory; files
-//! that hold many versions are merged with those that hold one; every payload is verified before
-//! anything of its version is shown; a version that changed nothing is passed over, and one that did
-//! is missed, if a damaged checkpoint does not lead to it.
+//! Role: rebuild from the source of truth. In: a snapshot and the version to start after. Out: the
+//! changes of each later version, one at a time. Invariant: only one version's changes are in
+//! memory; files that hold many versions are merged with those that hold one; every payload is
+//! verified before any change of its version is passed on; a version without changes is skipped,
+//! and one with changes that a damaged checkpoint does not list is detected.
 
 use super::error::OplogError;
 use super::payload::absorb;
@@ -55,21 +55,21 @@ impl Oplog {
     }
 }
 
-/// Why versions have no rows.
+/// Explains versions without rows.
 #[derive(Default)]
 struct Gaps {
-    /// The data files that some commit of the log removed, once that is asked.
+    /// The data files that any commit of the log removed, once they have been listed.
     removed: Option<HashSet<String>>,
 }
 
 impl Gaps {
-    /// Makes sure that these commits, of which no file was found, added none, or none that was not replaced by
-    /// others.
+    /// Checks that these commits, for which no file was found, added no files, or only files that
+    /// others have replaced.
     fn check(&mut self, oplog: &Oplog, versions: Range<u64>) -> Result<(), OplogError> {
         if versions.is_empty() {
             return Ok(());
         }
-        // Of what was cleaned away, its checkpoint is the witness.
+        // For commits that were cleaned up, their checkpoint is the evidence.
         let kept = tail::oldest_commit(&oplog.table)?;
         let versions = versions.start.max(kept.0)..versions.end;
         for version in versions.map(Version) {
@@ -106,7 +106,7 @@ impl Gaps {
     }
 }
 
-/// Reads all that the open files have of a version.
+/// Reads all rows of a version from the open files.
 fn merge(version: u64, open: &mut [Source<'_>]) -> Result<(Stamp, Changes), OplogError> {
     let mut changes = Changes::default();
     let mut stamp = None;

@@ -50,13 +50,13 @@ pub(super) struct Row {
     pub payload: Bytes,
     /// BLAKE3 of the payload.
     pub checksum: [u8; 32],
-    /// The reading of the clock when the version was committed, in microseconds since the epoch; `None`
-    /// in a row that an older program wrote.
+    /// The reading of the clock when the version was committed, in microseconds since the epoch;
+    /// `None` in a row that an older program wrote.
     pub clock: Option<i64>,
 }
 
 impl Row {
-    /// When its version was committed.
+    /// Returns the commit time of its version.
     pub(super) fn stamp(&self) -> Stamp {
         Stamp {
             committed: Time::from_micros(self.committed),

@@ -1,9 +1,9 @@
-//! Reading the journal back: which of its ends were never acknowledged, and which are damaged.
+//! Reads the journal back, and distinguishes unacknowledged ends of files from damage.
 //!
-//! A record that was acknowledged was synced whole. So an end that looks as a write does that the power
-//! was cut from (short, or with sectors of zeros) was not, and is passed over. Anything else that does not match
-//! its checksum may have been acknowledged, and is damage, unless the next record has the number that the
-//! unreadable one would have had: then its write had failed, and was made anew elsewhere.
+//! An acknowledged record was synced whole. So an end that looks like a write during a power cut
+//! (short, or with sectors of zeros) was not acknowledged, and is skipped. Any other mismatch of
+//! a checksum may concern an acknowledged record, and is damage, unless the next record has the
+//! number of the unreadable one: then its write had failed, and was repeated in another file.
 
 use super::record::{self, HEADER, TAIL};
 use super::{FileId, path, sectors};
@@ -16,19 +16,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// What the files hold.
+/// The content of the files.
 #[derive(Default)]
 pub(in crate::index) struct Loaded {
     /// The entries of each generation, oldest first.
     pub(in crate::index) generations: Vec<(u64, Changes)>,
-    /// An id that no entry has.
+    /// An id above all ids in the entries.
     pub(in crate::index) next_id: u64,
     /// The number of the next record.
     pub(in crate::index) next_sequence: u64,
     pub(in crate::index) damage: Option<Damage>,
 }
 
-/// What cannot be read and may have been acknowledged.
+/// An unreadable record that may have been acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     pub(super) file: FileId,
@@ -50,10 +50,10 @@ impl fmt::Display for Damage {
     }
 }
 
-/// How a file ends.
+/// The end of a file.
 enum End {
     Clean,
-    /// As a write does that the power was cut from.
+    /// Like a write that a power cut interrupted.
     Torn,
     Bad(&'static str),
 }
@@ -87,7 +87,7 @@ pub(super) fn files(disk: &dyn Disk, dir: &Path) -> Result<Vec<FileId>, IndexErr
     Ok(ids)
 }
 
-/// The newest version that any record knows to be committed, as far as they can be read.
+/// Returns the newest version that any readable record knows to be committed.
 pub(super) fn known(
     disk: &dyn Disk,
     dir: &Path,
@@ -106,7 +106,7 @@ pub(super) fn known(
     Ok(newest)
 }
 
-/// Reads the files, up to the first damage.
+/// Reads the files up to the first damage.
 pub(super) fn load(
     disk: &dyn Disk,
     dir: &Path,
@@ -124,7 +124,7 @@ pub(super) fn load(
                 Next::End(end) => break end,
             };
             let first = loaded.generations.is_empty();
-            // A write that was done and said to have failed was made anew in the next file.
+            // A write that succeeded and was reported as failed is repeated in the next file.
             let again = offset == 0
                 && id == (header.generation, id.1.max(1))
                 && header.sequence.checked_add(1) == Some(loaded.next_sequence);
@@ -134,7 +134,7 @@ pub(super) fn load(
                     let missing = loaded.next_sequence;
                     Some(format!("record {missing} is missing before record {found}"))
                 }
-                // Nothing tells which number what cannot be read had.
+                // The number of the unreadable record is unknown.
                 found if first && unread.is_some() => {
                     Some(format!("records are missing before record {found}"))
                 }
@@ -154,7 +154,7 @@ pub(super) fn load(
                     return Ok(loaded);
                 }
             };
-            // The write that could not be read had failed, and was made anew here.
+            // The unreadable write had failed, and was repeated here.
             unread = None;
             loaded.next_id = loaded.next_id.max(next_id);
             loaded.next_sequence = header.sequence.saturating_add(1);
@@ -180,13 +180,13 @@ enum Next {
     End(End),
 }
 
-/// The records of one file.
+/// Reads the records of one file.
 struct Records {
     file: Arc<dyn DiskFile>,
     id: FileId,
     path: PathBuf,
     pond: Uuid,
-    /// Where the next one begins, and how much there is, as [`sectors`] counts.
+    /// The offset of the next record, and the length, both as [`sectors`] counts.
     at: u64,
     len: u64,
 }
@@ -215,7 +215,7 @@ impl Records {
         }
     }
 
-    /// So many bytes from an offset on, as they lie in the file.
+    /// Reads `len` bytes of records at `at`, as they are in the file.
     fn read(&self, at: u64, len: u64) -> Result<Vec<u8>, IndexError> {
         let place = sectors::place(at);
         let mut raw = vec![0; (sectors::place(at + len) - place) as usize];
@@ -223,8 +223,9 @@ impl Records {
         Ok(raw)
     }
 
-    /// Reads `len` bytes at `at`, as they lie in the file, in pieces; `None` if a sector was never
-    /// written. Allocates no more than was written, whatever length a header claims of a sparse file.
+    /// Reads `len` bytes at `at`, as they are in the file, in pieces; `None` if a sector was never
+    /// written. Allocates no more than was written, whatever length a header claims in a sparse
+    /// file.
     fn read_written(&self, at: u64, len: u64) -> Result<Option<Vec<u8>>, IndexError> {
         let (mut place, end) = (sectors::place(at), sectors::place(at + len));
         let mut raw = Vec::new();
@@ -282,8 +283,8 @@ impl Records {
     }
 }
 
-/// Whether a header that makes no sense was not written to its end: it would begin with letters, and end in a
-/// checksum. One bit that is flipped later makes no difference.
+/// Returns whether an invalid header was not written completely: a complete one begins with
+/// letters and ends in a checksum. One bit that is flipped later makes no difference.
 fn was_never_written(head: &[u8]) -> bool {
     let empty = |part: Option<&[u8]>| part.is_some_and(|part| part.iter().all(|byte| *byte == 0));
     empty(head.first_chunk::<4>().map(|part| &part[..]))

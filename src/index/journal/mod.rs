@@ -1,15 +1,16 @@
-//! The journal: what of the open version was flushed, on disk until a commit holds it.
+//! The journal: the flushed part of the open version, on disk until a commit holds it.
 //!
-//! Role: keep what `fsync` promised. In: frozen layers. Out: the same entries after a crash. Holds always:
-//! a flush is one record, believed whole or not at all; records are numbered without gaps, so that one
-//! that is missing is missed; what cannot be read is an error, unless it was never acknowledged.
+//! Role: keep what `fsync` acknowledged. In: immutable memtables. Out: the same entries after a
+//! crash. Invariant: a flush is one record, read whole or not at all; records are numbered without
+//! gaps, so that a missing one is detected; an unreadable record is an error, unless it was never
+//! acknowledged.
 //!
-//! The files are `journal/GENERATION-PART.jnl`. A generation is what one commit seals; its number is the
-//! commit's transaction identifier in the oplog, which tells after a crash what the oplog already holds.
-//! A new part begins after a write that failed and after a crash: nothing is appended to what may be torn.
-//! Files are made longer ahead of what is written, with zeros: to sync a write that makes a file no longer
-//! takes one flush of the disk and no transaction of its file system.
-//! [`record`] is how a record is written, [`sectors`] how records lie in a file, [`load`] how files are read back.
+//! The files are `journal/GENERATION-PART.jnl`. A generation becomes one commit; its number is the
+//! transaction identifier in the oplog, which shows after a crash what the oplog already holds. A
+//! new part begins after a failed write and after a crash: nothing is appended to a file that may
+//! be torn. Files are extended with zeros ahead of the records: to sync a write that does not
+//! extend a file takes one flush of the disk and no transaction of its file system. [`record`]
+//! encodes records, [`sectors`] places them in a file, [`load`] reads files back.
 
 mod load;
 mod record;
@@ -27,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Which file of the journal: the generation, and the part of it.
+/// A file of the journal: its generation and part.
 type FileId = (u64, u32);
 
 /// The journal of one pond.
@@ -38,37 +39,37 @@ pub struct Journal {
     tail: Mutex<Tail>,
 }
 
-/// Where the next record goes.
+/// The position of the next record.
 struct Tail {
     open: Option<Open>,
-    /// The files that are there.
+    /// The existing files.
     files: BTreeSet<FileId>,
     /// The number of the next record.
     sequence: u64,
-    /// Set when a sync failed: what it was to keep may be lost, and no later sync can tell.
+    /// Set when a sync failed: records may be lost, and no later sync can show whether they are.
     failed: bool,
 }
 
-/// Zeros that a file is made longer by, at least and at most: half of what it holds.
+/// Zeros by which a file is extended: half of its length, within these bounds in bytes.
 const AHEAD: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 20;
 
 struct Open {
     generation: u64,
     file: Arc<dyn DiskFile>,
     path: PathBuf,
-    /// Where the next record goes, as [`sectors`] counts.
+    /// The offset of the next record, as [`sectors`] counts.
     len: u64,
-    /// How long the file is; behind the records there are zeros.
+    /// The length of the file; after the records there are zeros.
     size: u64,
     /// Whether its name is on stable storage.
     named: bool,
 }
 
 impl Journal {
-    /// Opens the journal in folder `dir`, which is made if it is not there, and reads what it holds.
+    /// Opens the journal in folder `dir`, which is created if missing, and lists its files.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, pond: Uuid) -> Result<Journal, IndexError> {
         make_dirs(disk.as_ref(), dir).map_err(IndexError::journal("make", dir))?;
-        // Who wrote a file may have died before its name was durable.
+        // The process that created a file may have died before the name was durable.
         disk.sync_dir(dir)
             .map_err(IndexError::journal("sync", dir))?;
         let files = load::files(disk.as_ref(), dir)?;
@@ -86,14 +87,14 @@ impl Journal {
         })
     }
 
-    /// The newest version that a record knows to be committed.
+    /// Returns the newest version that a record knows to be committed.
     pub(super) fn known(&self) -> Result<Version, IndexError> {
         let files: Vec<FileId> = self.tail.lock().files.iter().copied().collect();
         load::known(self.disk.as_ref(), &self.dir, self.pond, &files)
     }
 
-    /// Everything of generations after `committed`, and the damage that ends it, if there is any. The
-    /// generations up to `committed` are forgotten.
+    /// Returns the entries of generations after `committed`, up to the first damage, if there is
+    /// any. Removes the generations up to `committed`.
     pub(super) fn load(&self, committed: u64) -> Result<Loaded, IndexError> {
         self.forget(committed);
         let mut tail = self.tail.lock();
@@ -107,13 +108,13 @@ impl Journal {
         Ok(loaded)
     }
 
-    /// Gives the files from the damaged one on other names, after which the journal ends before it. What
-    /// of that file can be read is to be written anew. Answers the names.
+    /// Renames the files from the damaged one on, after which the journal ends before it. The
+    /// readable records of that file are to be written again. Returns the new names.
     pub(super) fn set_aside(&self, damage: &Damage) -> Result<Vec<PathBuf>, IndexError> {
         let mut tail = self.tail.lock();
         tail.open = None;
         let mut moved = Vec::new();
-        // From the last on: whatever ends this, the damage stays where it is until all else is moved.
+        // From the last on: after a failure at any point, the damage still ends the journal.
         while let Some(id) = tail.files.last().copied().filter(|id| *id >= damage.file) {
             let path = path(&self.dir, id);
             let aside = path.with_extension("jnl.damaged");
@@ -126,8 +127,8 @@ impl Journal {
         Ok(moved)
     }
 
-    /// Writes all entries of `layers`, which are of one generation, as one record, and returns when it is on
-    /// stable storage. `next_id` is no id of theirs; `known` is the newest version.
+    /// Writes all entries of `layers`, which are of one generation, as one record, and returns when
+    /// it is on stable storage. `next_id` is above all their ids; `known` is the newest version.
     pub(super) fn write(
         &self,
         generation: u64,
@@ -147,7 +148,7 @@ impl Journal {
         };
         let entries = layers.iter().map(|layer| &*layer.changes);
         let record = record::encode(&header, next_id, known, entries);
-        // What a reader takes for damage must not be acknowledged.
+        // A record that a reader takes for damage must not be acknowledged.
         if !header.is_within_limits() || record.len() as u64 > record::MAX_PAYLOAD {
             let why = format!(
                 "record {} of generation {generation} has {} bytes, which is more than the journal can hold",
@@ -161,8 +162,8 @@ impl Journal {
         self.append(&mut tail, generation, &record)
     }
 
-    /// Appends a record and syncs it. After a failed write the next one goes to another file; after a
-    /// failed sync nothing more is written.
+    /// Appends a record and syncs it. After a failed write the next record goes to another file;
+    /// after a failed sync nothing more is written.
     fn append(&self, tail: &mut Tail, generation: u64, record: &[u8]) -> Result<(), IndexError> {
         if tail
             .open
@@ -180,14 +181,15 @@ impl Journal {
         open.write(record)
             .map_err(IndexError::journal("write to", &open.path))?;
         if let Err(e) = open.file.sync_data() {
-            // What was not written for want of room is written anew, elsewhere.
+            // Records that were not written for lack of space are written again, to another file.
             tail.failed = !matches!(e.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT));
             return Err(match tail.failed {
                 true => IndexError::journal_sync(&open.path)(e),
                 false => IndexError::journal("write to", &open.path)(e),
             });
         }
-        // It stands in the file, whatever comes of its name: what is written again has the next number.
+        // The record is in the file even if the sync of its name fails: a repetition gets the next
+        // number.
         open.len += record.len() as u64;
         tail.sequence += 1;
         let named = match open.named {
@@ -197,7 +199,7 @@ impl Journal {
         open.named |= named.is_ok();
         tail.open = Some(open);
         named.map_err(|e| {
-            // Without a descriptor it could not even begin, and is made with the next record.
+            // Without a descriptor the sync could not begin; the next record repeats it.
             tail.failed = !matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
             match tail.failed {
                 true => IndexError::journal_sync(&self.dir)(e),
@@ -232,13 +234,13 @@ impl Journal {
         })
     }
 
-    /// Bytes of the records in the file that is written to.
+    /// Returns the bytes of the records in the file that is written to.
     pub(super) fn len(&self) -> u64 {
         self.tail.lock().open.as_ref().map_or(0, |open| open.len)
     }
 
-    /// Removes the generations up to `generation`: a commit holds them. It needs no sync, and what
-    /// stays is removed another time.
+    /// Removes the generations up to `generation`, which a commit holds. Needs no sync: files that
+    /// remain are removed later.
     pub(super) fn forget(&self, generation: u64) {
         let mut tail = self.tail.lock();
         if tail
@@ -263,7 +265,7 @@ impl Journal {
 }
 
 impl Open {
-    /// Writes a record behind the last one, and zeros behind it where the file has to become longer.
+    /// Appends a record, and zeros after it if the file has to be extended.
     fn write(&mut self, record: &[u8]) -> io::Result<()> {
         let place = sectors::place(self.len);
         let bytes = sectors::stamped(record, self.len);
@@ -271,7 +273,7 @@ impl Open {
         let end = place + bytes.len() as u64;
         if end > self.size {
             let ahead = (end / 2).clamp(*AHEAD.start(), *AHEAD.end());
-            // Where there is no room for them, the record is there all the same.
+            // Without space for the zeros the record is complete all the same.
             self.size = match self.file.write_at(&vec![0; ahead as usize], end) {
                 Ok(()) => end + ahead,
                 Err(_) => end,
@@ -281,7 +283,7 @@ impl Open {
     }
 }
 
-/// The first file that a generation after `generation` can have.
+/// Returns the first file that a generation after `generation` can have.
 fn first_after(generation: u64) -> FileId {
     (generation.saturating_add(1), 0)
 }

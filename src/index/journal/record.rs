@@ -11,9 +11,10 @@
 //! | 32 | BLAKE3 of the payload |
 //! | 16 | the first bytes of the BLAKE3 of all of the above |
 //!
-//! The payload: an id that no entry has, the newest committed version (both u64), and the entries: map
-//! (u8), 0 or 1 for removed or put (u8), length (u32) and bytes of the key, and of the value if it was put.
-//! Numbers are little-endian. Behind the payload stands 0xFF: what ends in a zero was not written to its end.
+//! The payload: an id above those of all entries, the newest committed version (both u64), and the
+//! entries: map (u8), 0 or 1 for removed or put (u8), length (u32) and bytes of the key, and of the
+//! value if it was put. Numbers are little-endian. After the payload comes 0xFF: a record that ends
+//! in a zero was not written completely.
 
 use super::sectors::STAMP;
 use crate::tinyfs::{
@@ -30,10 +31,10 @@ pub(super) const HEADER: usize = 96;
 pub(super) const MAX_PAYLOAD: u64 = 1 << 30;
 /// Bytes of a header that its checksum covers.
 const COVERED: usize = 80;
-/// Bytes behind the payload.
+/// Bytes after the payload.
 pub(super) const TAIL: usize = 1;
 
-/// What a header says besides what the payload tells.
+/// The fields of a header that are not derived from the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) pond: Uuid,
@@ -53,7 +54,7 @@ impl Header {
 /// A header that was read: itself, and the length and hash of its payload.
 pub(super) type Read = (Header, u64, [u8; 32]);
 
-/// A whole record.
+/// Encodes a whole record.
 pub(super) fn encode<'c>(
     header: &Header,
     next_id: u64,
@@ -108,7 +109,7 @@ fn put<M: Map>(changes: &Changes, out: &mut Vec<u8>) {
     }
 }
 
-/// What the bytes of a header say, if they are one of pond `pond`.
+/// Decodes a header, if it is one of pond `pond`.
 pub(super) fn header(bytes: &[u8], pond: Uuid) -> Result<Read, &'static str> {
     let Some((fields, checksum)) = bytes.split_at_checked(COVERED) else {
         return Err("its header is short");
@@ -143,7 +144,7 @@ pub(super) fn header(bytes: &[u8], pond: Uuid) -> Result<Read, &'static str> {
     Ok((header, len, hash.map_err(|_| "its header is short")?))
 }
 
-/// What a payload holds: an id that no entry has, the newest version, and the entries.
+/// Decodes a payload: an id above all entries', the newest version, and the entries.
 pub(super) fn payload(bytes: &[u8]) -> Result<(u64, Version, Changes), Malformed> {
     let mut rest = Fields(bytes);
     let (next_id, known) = (rest.u64()?, Version(rest.u64()?));
@@ -178,7 +179,7 @@ fn set<M: Map>(changes: &mut Changes, key: &[u8], value: Option<&[u8]>) -> Resul
     Ok(())
 }
 
-/// Takes fields off the front of bytes.
+/// Takes fields off the front of a byte slice.
 struct Fields<'b>(&'b [u8]);
 
 impl<'b> Fields<'b> {

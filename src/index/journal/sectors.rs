@@ -1,34 +1,35 @@
-//! How a journal's bytes lie in a file that is longer than what was written to it.
+//! Places the journal's bytes in sectors of a file that is longer than its records.
 //!
-//! Role: have a write that the power cut off be told from one that was damaged later, in a file of zeros. In: bytes,
-//! and where among all bytes of the journal they stand. Out: bytes for a file, and where they go. Holds always: of
-//! what was written whole, no sector is all zeros, and none becomes so by a flipped bit.
+//! Role: make a write that a power cut interrupted distinguishable from later damage, in a file of
+//! zeros. In: bytes, and their offset among all bytes of the journal. Out: bytes for a file, and
+//! their position in it. Invariant: of a complete write, no sector is all zeros, and no single
+//! flipped bit makes one so.
 //!
-//! The last byte of each sector of 512 bytes is [`STAMP`], and says nothing. The others follow each other, and what is
-//! called an offset here counts only them.
+//! The last byte of each sector of 512 bytes is [`STAMP`] and holds no data. The others are
+//! consecutive, and an offset here counts only them.
 
-/// What a disk writes whole or not at all.
+/// The unit that a disk writes atomically.
 pub(super) const SECTOR: u64 = 512;
-/// Bytes of a sector that say something.
+/// Data bytes of a sector.
 const ROOM: u64 = SECTOR - 1;
-/// Far from zero.
+/// Many bits away from zero.
 pub(super) const STAMP: u8 = 0xFF;
 
-/// Where in the file what follows the first `offset` bytes begins.
+/// Returns the position in the file of the byte at `offset`.
 pub(super) fn place(offset: u64) -> u64 {
     match offset.checked_sub(1) {
         None => 0,
-        // Just behind the last of them: where a sector is full, its stamp comes with what follows.
+        // Directly after the byte before: the stamp of a full sector is written with the next byte.
         Some(last) => last + last / ROOM + 1,
     }
 }
 
-/// How many bytes there are in a file of this length.
+/// Returns the number of data bytes in a file of this length.
 pub(super) fn bytes_in(len: u64) -> u64 {
     len - len / SECTOR
 }
 
-/// These bytes as they go to [`place`]`(offset)`.
+/// Returns data bytes in the form in which they are written at [`place`]`(offset)`.
 pub(super) fn stamped(bytes: &[u8], offset: u64) -> Vec<u8> {
     let (mut rest, mut at) = (bytes, place(offset));
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / ROOM as usize + 2);
@@ -46,7 +47,7 @@ pub(super) fn stamped(bytes: &[u8], offset: u64) -> Vec<u8> {
     out
 }
 
-/// The bytes of what was read from [`place`]`(offset)`.
+/// Returns the data bytes of what was read at [`place`]`(offset)`.
 pub(super) fn plain(raw: &[u8], offset: u64) -> Vec<u8> {
     let begin = place(offset);
     let mut out = Vec::with_capacity(raw.len());
@@ -57,17 +58,18 @@ pub(super) fn plain(raw: &[u8], offset: u64) -> Vec<u8> {
     out
 }
 
-/// Whether a sector, or what of it is here, is all zeros, of what was read from [`place`]`(offset)`.
+/// Returns whether the part of any sector in `raw`, which was read at [`place`]`(offset)`, is all
+/// zeros.
 pub(super) fn any_is_empty(raw: &[u8], offset: u64) -> bool {
     any_is_empty_at(raw, place(offset))
 }
 
-/// Returns the same for bytes that were read at offset `begin` of the file.
+/// Does the same for bytes that were read at position `begin` of the file.
 pub(super) fn any_is_empty_at(raw: &[u8], begin: u64) -> bool {
     parts(raw, begin).any(|(_, part)| part.iter().all(|byte| *byte == 0))
 }
 
-/// The parts of some bytes of a file that lie in one sector each, and where that begins.
+/// Splits bytes of a file by sector. Returns each part with the position of its sector.
 fn parts(raw: &[u8], begin: u64) -> impl Iterator<Item = (u64, &[u8])> {
     let first = ((SECTOR - begin % SECTOR) as usize).min(raw.len());
     let (first, rest) = raw.split_at(first);
@@ -91,7 +93,7 @@ mod tests {
             let (mut file, mut offset) = (Vec::new(), 0);
             let mut written = Vec::new();
             for (n, len) in lens.into_iter().enumerate() {
-                // A record ends in a stamp; all else may be zeros.
+                // A record ends in a stamp; all other bytes may be zeros.
                 let mut record = vec![0; len as usize];
                 record[0] = n as u8 + 1;
                 record[len as usize - 1] = STAMP;
@@ -107,7 +109,7 @@ mod tests {
                 let raw = &file[place(offset) as usize..place(end) as usize];
                 prop_assert_eq!(plain(raw, offset), record);
                 prop_assert!(!any_is_empty(raw, offset));
-                // A sector that did not reach the disk is found.
+                // A sector that did not reach the disk is detected.
                 let mut torn = raw.to_vec();
                 let (begin, some) = (place(offset), raw.len() / 2);
                 let sector = (begin + some as u64) / SECTOR * SECTOR;

@@ -1,4 +1,4 @@
-//! What the journal gives back after a crash, a failed write, and damage.
+//! The content of the journal after a crash, a failed write, and damage.
 
 use super::*;
 use crate::disk::sim::{Faults, Handle, SimDisk};
@@ -13,7 +13,7 @@ fn key(n: u64) -> (NodeId, AttrName) {
     (NodeId(n), AttrName::new(b"user.n").unwrap())
 }
 
-/// A layer that sets one attribute of node `n`.
+/// Returns a memtable that sets one attribute of node `n`.
 fn layer(generation: u64, n: u64) -> Frozen {
     let mut changes = Changes::default();
     changes.set::<Attrs>(key(n), Some(Bytes::from(vec![n as u8; 5_000])));
@@ -27,7 +27,7 @@ fn open(disk: &Arc<SimDisk>) -> Journal {
     Journal::open(Arc::new(Handle(disk.clone())), Path::new(DIR), POND).unwrap()
 }
 
-/// The nodes whose layers are there, and whether there is damage.
+/// Returns the nodes whose memtables are loaded, and whether there is damage.
 fn found(journal: &Journal, committed: u64) -> (Vec<u64>, bool) {
     let loaded = journal.load(committed).unwrap();
     let nodes = loaded
@@ -55,7 +55,7 @@ fn what_was_written_comes_back_and_what_was_committed_does_not() {
     assert_eq!(again.known().unwrap(), Version(4));
     assert_eq!(found(&again, 1), (vec![3, 4], false));
     assert_eq!(found(&open(&disk), 2), (vec![4], false));
-    // It goes on in a file of its own.
+    // It continues in a file of its own.
     let again = open(&disk);
     found(&again, 2);
     write(&again, 3, 5).unwrap();
@@ -138,7 +138,7 @@ fn every_flipped_bit_is_damage_or_harmless_and_the_rest_can_be_kept() {
             let journal = open(&disk);
             let loaded = journal.load(0).unwrap();
             let Some(damage) = loaded.damage else {
-                // It says nothing: it lies behind the records, or is a stamp.
+                // The byte holds no data: it is after the records, or a stamp.
                 harmless += 1;
                 assert_eq!(
                     found(&open(&disk), 0),
@@ -276,7 +276,7 @@ fn numbers_that_a_reader_refuses_are_not_written() {
     assert_eq!(journal.tail.lock().sequence, most + 1);
 }
 
-/// Writes a file of generation 1 with one record, whose checksums are right, with this payload.
+/// Writes a file of generation 1 with one record of this payload, whose checksums are right.
 fn forge(payload: &[u8]) -> Arc<SimDisk> {
     let disk = SimDisk::new(1);
     open(&disk);

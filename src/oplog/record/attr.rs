@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, UInt64Type};
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// The longest value of an extended attribute (`XATTR_SIZE_MAX` of Linux).
+/// The maximum length of an extended attribute's value in bytes (`XATTR_SIZE_MAX` of Linux).
 const MAX_VALUE: usize = 64 * 1024;
 
 fn name(bytes: &[u8]) -> Result<AttrName, RecordError> {
@@ -22,7 +22,7 @@ fn checked(value: &[u8]) -> Result<&[u8], RecordError> {
     }
 }
 
-/// What an attribute is of: a node, or the pond itself.
+/// Returns the owner of an attribute: a node, or the pond itself.
 fn owner(number: u64) -> Result<NodeId, RecordError> {
     match NodeId(number) {
         NodeId::POND => Ok(NodeId::POND),

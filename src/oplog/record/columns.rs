@@ -1,8 +1,8 @@
-//! Typed access to the columns of a batch that was read, and the columns of one to be written.
+//! Typed access to the columns of a batch that was read, and builders for columns to be written.
 //!
-//! Role: keep the checks of what is read in one place. In: a record batch and the columns that its
-//! record type has. Out: values, or an error that names the column. Holds always: a value that must
-//! be there is there; a nullable column that an older payload lacks reads as null.
+//! Role: keep the checks of columns in one place. In: a record batch and the columns of its record
+//! type. Out: values, or an error that names the column. Invariant: a required value is present; a
+//! nullable column that an older payload lacks reads as null.
 
 use super::{Entry, RecordError};
 use crate::tinyfs::Map;
@@ -24,8 +24,8 @@ impl<'a> Columns<'a> {
             match fields.iter().find(|f| f.name() == field.name()) {
                 Some(known) if known.data_type() == field.data_type() => {}
                 Some(_) => return Err(RecordError::Type(field.name().clone())),
-                // A newer program may have added a column; as long as it says nothing, nothing is
-                // lost by not knowing it.
+                // A newer program may have added a column; while it has no values, ignoring it loses
+                // nothing.
                 None if column.null_count() == column.len() => {}
                 None => return Err(RecordError::Unknown(field.name().clone())),
             }
@@ -40,12 +40,12 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// The number of records.
+    /// Returns the number of records.
     pub(super) fn len(&self) -> usize {
         self.batch.num_rows()
     }
 
-    /// A column that every payload of this record type has.
+    /// Returns a column that every payload of this record type has.
     pub(super) fn required<A: Array + 'static>(
         &self,
         name: &'static str,
@@ -57,7 +57,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// A column that was added after the record type was first written: an older payload lacks it.
+    /// Returns a column that an older payload lacks, since it was added later.
     pub(super) fn added<A: Array + 'static>(
         &self,
         name: &'static str,
@@ -83,26 +83,26 @@ impl<'a, A> Column<'a, A>
 where
     &'a A: ArrayAccessor,
 {
-    /// The value of a record, if it has one.
+    /// Returns the value of a record, if it has one.
     pub(super) fn get(&self, row: usize) -> Option<<&'a A as ArrayAccessor>::Item> {
         let array = self.array?;
         (row < array.len() && !array.is_null(row)).then(|| array.value(row))
     }
 
-    /// The value of a record that must have one.
+    /// Returns the value of a record that must have one.
     pub(super) fn need(&self, row: usize) -> Result<<&'a A as ArrayAccessor>::Item, RecordError> {
         self.get(row)
             .ok_or_else(|| RecordError::Null(self.name.into()))
     }
 }
 
-/// Whether each entry is removed.
+/// Returns the column that marks removed entries.
 pub(super) fn removed<M: Map>(entries: &[Entry<'_, M>]) -> ArrayRef {
     let removed = entries.iter().map(|(_, value)| Some(value.is_none()));
     Arc::new(removed.collect::<BooleanArray>())
 }
 
-/// A column of keys.
+/// Returns a column of keys.
 pub(super) fn keys<M: Map, T: ArrowPrimitiveType>(
     entries: &[Entry<'_, M>],
     of: impl Fn(&M::Key) -> T::Native,
@@ -111,7 +111,7 @@ pub(super) fn keys<M: Map, T: ArrowPrimitiveType>(
     Arc::new(PrimitiveArray::<T>::from_iter_values(keys))
 }
 
-/// A column of values; null where the entry is removed.
+/// Returns a column of values; null where the entry is removed.
 pub(super) fn values<M: Map, T: ArrowPrimitiveType>(
     entries: &[Entry<'_, M>],
     of: impl Fn(&M::Value) -> Option<T::Native>,
@@ -120,7 +120,7 @@ pub(super) fn values<M: Map, T: ArrowPrimitiveType>(
     Arc::new(values.collect::<PrimitiveArray<T>>())
 }
 
-/// A column of bytes; null where the entry is removed.
+/// Returns a column of bytes; null where the entry is removed.
 pub(super) fn bytes<'a, M: Map>(
     entries: &[Entry<'a, M>],
     of: impl Fn(&'a M::Value) -> Option<&'a [u8]>,

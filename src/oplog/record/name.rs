@@ -25,7 +25,7 @@ impl ForArrow for Names {
     fn encode(entries: &[Entry<'_, Self>]) -> Result<RecordBatch, RecordError> {
         let names = entries.iter().map(|((_, name), _)| name.as_bytes());
         for (key, _) in entries {
-            // `Name::lowest` is a bound of scans and stands in no map.
+            // `Name::lowest` is a bound of scans and is in no map.
             name(key.1.as_bytes())?;
         }
         let kinds = entries.iter().map(|(_, v)| v.map(|d| d.kind.name()));

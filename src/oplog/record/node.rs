@@ -14,7 +14,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Int64Type, UInt16Type, UInt32Type, UInt64Type};
 use std::sync::Arc;
 
-/// The longest target of a symbolic link (`PATH_MAX` without its NUL).
+/// The maximum length of a symbolic link's target in bytes (`PATH_MAX` without its NUL).
 const MAX_TARGET: usize = 4095;
 
 fn checked(node: &Node) -> Result<(), RecordError> {
@@ -35,7 +35,7 @@ fn checked(node: &Node) -> Result<(), RecordError> {
         () if node.target.len() > MAX_TARGET => {
             Err(RecordError::Invalid("a link's target is too long"))
         }
-        // Ids start at 1; the index takes 0 for none.
+        // Ids start at 1; the index uses 0 for none.
         () if node.content == Some(ContentId(0)) || node.parent == Some(NodeId(0)) => {
             Err(RecordError::Invalid("an id is 0"))
         }

@@ -1,9 +1,9 @@
-//! File operations that return when what they did is on the disk. They block.
+//! File operations that return when their effect is on the disk. They block.
 //!
 //! Role: stage, sync, publish. In: paths within the table. Out: files, or the operating system's
-//! error. Holds always: a file is staged in a folder of its own, synced, and then given its name;
-//! the folders whose entries changed are synced last. A new folder's parent is synced before
-//! anything is put in it.
+//! error. Invariant: a file is staged in a folder of its own, synced, and then renamed; the folders
+//! whose entries changed are synced last. A new folder's parent is synced before any file is
+//! put in it.
 
 use super::listing::{self, Listing};
 use crate::disk::{self, Disk, DiskFile};
@@ -18,10 +18,10 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Where files stand until they are whole. Delta readers pass over hidden names.
+/// The folder of incomplete files. Delta readers ignore hidden names.
 const STAGING: &str = ".staging";
 
-/// Whether a path lies in the staging folder.
+/// Returns whether a path is in the staging folder.
 pub(super) fn is_staging(path: &Path) -> bool {
     path.parts()
         .next()
@@ -33,7 +33,7 @@ pub(super) struct Files {
     disk: Arc<dyn Disk>,
     root: PathBuf,
     staged: AtomicU64,
-    /// Folders that are known to be there and durable.
+    /// Folders that are known to exist durably.
     folders: Mutex<HashSet<PathBuf>>,
     pub(super) listing: Listing,
     poisoned: AtomicBool,
@@ -75,14 +75,14 @@ impl Files {
         self.poison(io::Error::from_raw_os_error(libc::EIO));
     }
 
-    /// Takes a staged file away. Best effort: what stays is swept when the table is opened.
+    /// Removes a staged file, as far as possible: the rest is swept when the table is opened.
     pub(super) fn unstage(&self, staged: &FilePath) {
         if let Err(error) = self.disk.remove(staged) {
             tracing::debug!(%error, "a staged file stays behind");
         }
     }
 
-    /// Removes what was staged and never published.
+    /// Removes staged files that were never published.
     fn sweep(&self) -> io::Result<()> {
         let staging = self.root.join(STAGING);
         let names = match self.disk.list(&staging) {
@@ -100,7 +100,7 @@ impl Files {
             .fold(self.root.clone(), |at, part| at.join(part.as_ref()))
     }
 
-    /// A new file in the staging folder.
+    /// Creates a file in the staging folder.
     pub(super) fn stage(&self) -> io::Result<(PathBuf, Arc<dyn DiskFile>)> {
         self.refuse_if_poisoned()?;
         let folder = self.root.join(STAGING);
@@ -126,7 +126,7 @@ impl Files {
         self.put(to, &bytes.into(), replace)
     }
 
-    /// The bytes of a file that `options` ask for, and what is known of it.
+    /// Returns the range of a file that `options` request, and the file's metadata.
     pub(super) fn get(&self, at: &Path, options: &GetOptions) -> object_store::Result<Got> {
         let failed = |e| super::generic(e, at);
         let path = self.at(at);
@@ -163,8 +163,7 @@ impl Files {
         })
     }
 
-    /// The files in a folder and the folders in it, without those below; a folder that is not there has
-    /// none.
+    /// Returns the files and the folders directly in a folder; none if the folder does not exist.
     pub(super) fn list(&self, folder: &Path) -> io::Result<(Vec<ObjectMeta>, Vec<Path>)> {
         let at = self.at(folder);
         let names = match self.disk.list(&at) {
@@ -174,7 +173,7 @@ impl Files {
         };
         let (mut files, mut folders) = (Vec::new(), Vec::new());
         for name in names {
-            // A name that is no path of this store is none of ours.
+            // A name that is no valid path of this store is ignored.
             let Some(location) = name.to_str().and_then(|name| child(folder, name)) else {
                 continue;
             };
@@ -188,7 +187,7 @@ impl Files {
         Ok((files, folders))
     }
 
-    /// The files in a folder and in all below it.
+    /// Returns the files in a folder and in all folders below it.
     pub(super) fn walk(&self, folder: &Path) -> io::Result<Vec<ObjectMeta>> {
         let (mut files, mut todo) = self.list(folder)?;
         while let Some(folder) = todo.pop() {
@@ -199,7 +198,7 @@ impl Files {
         Ok(files)
     }
 
-    /// Syncs a staged file and gives it its name, or takes it away where anything went wrong.
+    /// Syncs and publishes a staged file, or removes it if anything failed.
     pub(super) fn finish(
         &self,
         written: io::Result<()>,
@@ -212,7 +211,7 @@ impl Files {
             .and_then(|()| self.sync_file(file))
             .and_then(|()| self.publish(staged, to, replace));
         if published.is_err() {
-            // It may have been published and only its folder not been synced; then it is gone.
+            // If it was published and only the sync of its folder failed, it is no longer here.
             let _ = self.disk.remove(staged);
             self.listing.forget();
         }
@@ -259,13 +258,13 @@ impl Files {
             .list(self.disk.as_ref(), &self.at(&listing::log()), offset)
     }
 
-    /// Makes the names in the log's folder durable: one that was published may be there although its
-    /// publishing was said to have failed before it came to that.
+    /// Makes the names in the log's folder durable: a file whose publication was reported as failed
+    /// may exist without a sync of its folder.
     pub(super) fn sync_log(&self) -> io::Result<()> {
         self.sync_folder(&self.at(&listing::log()))
     }
 
-    /// Makes a folder and what leads to it, each durable in its parent before it is used.
+    /// Creates a folder and its parents, each durable in its parent before it is used.
     fn ensure_folder(&self, folder: &FilePath) -> io::Result<()> {
         if self.folders.lock().contains(folder) {
             return Ok(());
@@ -274,7 +273,7 @@ impl Files {
             let parent = folder.parent().unwrap_or(&self.root);
             self.ensure_folder(parent)?;
             match self.disk.make_dir(folder) {
-                // Who made it may have died before the parent was synced.
+                // The process that made it may have died before the parent was synced.
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 made => made?,
             }
@@ -287,7 +286,7 @@ impl Files {
     fn sync_file(&self, file: &dyn DiskFile) -> io::Result<()> {
         self.syncs.fetch_add(1, Ordering::Relaxed);
         file.sync_data().map_err(|e| match e.raw_os_error() {
-            // The file is not published: it can be written anew.
+            // The file is not published: it can be written again.
             Some(libc::ENOSPC | libc::EDQUOT) => e,
             _ => self.poison(e),
         })
@@ -304,7 +303,7 @@ impl Files {
         error
     }
 
-    /// Fails with `EIO` where a sync failed before.
+    /// Fails with `EIO` if a sync failed before.
     pub(super) fn refuse_if_poisoned(&self) -> io::Result<()> {
         match self.poisoned.load(Ordering::Acquire) {
             true => Err(io::Error::other(Poisoned {
@@ -315,7 +314,7 @@ impl Files {
     }
 }
 
-/// A sync of this disk failed before.
+/// The error of an operation after a failed sync.
 #[derive(Debug, thiserror::Error)]
 #[error("a sync of this disk failed before")]
 struct Poisoned {
@@ -323,7 +322,7 @@ struct Poisoned {
     os: io::Error,
 }
 
-/// What is known of a file, and a range of its bytes.
+/// The metadata of a file, and a range of its bytes.
 pub(super) type Got = (ObjectMeta, Range<u64>, Bytes);
 
 /// Writes a payload from `offset` on.
@@ -336,7 +335,7 @@ pub(super) fn write(file: &dyn DiskFile, payload: &PutPayload, offset: u64) -> i
     })
 }
 
-/// The path of `name` in `folder`, if the store can have one of that name.
+/// Returns the path of `name` in `folder`, if it is valid in the store.
 pub(super) fn child(folder: &Path, name: &str) -> Option<Path> {
     let path: Path = folder.parts().chain([name.into()]).collect();
     (path.filename() == Some(name)).then_some(path)

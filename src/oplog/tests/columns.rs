@@ -1,4 +1,4 @@
-//! The table of an older program, which has no column for the reading of the clock.
+//! Tests of the table of an older program, which has no column for the reading of the clock.
 
 use super::fault::{Fault, FaultStore};
 use super::*;
@@ -9,7 +9,7 @@ use object_store::path::Path as StorePath;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 
-/// A stamp as an older program gives it.
+/// Returns the stamp of a version that an older program wrote.
 fn old(n: u64) -> Stamp {
     Stamp {
         committed: time(n),
@@ -17,7 +17,7 @@ fn old(n: u64) -> Stamp {
     }
 }
 
-/// The commit of a version, line by line.
+/// Returns the commit of a version, line by line.
 fn actions(store: &Arc<InMemory>, version: u64) -> Vec<Value> {
     let at = StorePath::from(format!("_delta_log/{version:020}.json"));
     let read = async { store.get(&at).await.unwrap().bytes().await.unwrap() };
@@ -61,7 +61,7 @@ fn a_table_without_the_column_gets_it_with_the_next_version() {
         committed: time(5),
         clock: Some(time(2)),
     };
-    // One number goes to the commit that adds the column.
+    // The commit that adds the column takes one number.
     let commit = oplog.commit(1, stamp, &changes(1)).unwrap();
     assert_eq!((commit.version, commit.stamp), (Version(2), stamp));
     let added = actions(&store, 1);

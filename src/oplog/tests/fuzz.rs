@@ -54,7 +54,7 @@ fn harmed(bytes: &[u8], harms: &[Harm]) -> Vec<u8> {
                 let at = index(at);
                 put(&mut bytes, at, new);
             }
-            // Lengths and offsets stand at multiples of four.
+            // Lengths and offsets are at multiples of four.
             Harm::Number(at, number, wide) => {
                 let (at, number) = (index(at) / 4 * 4, number.to_le_bytes());
                 put(&mut bytes, at, &number[..if *wide { 8 } else { 4 }]);
