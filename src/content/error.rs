@@ -28,7 +28,7 @@ pub enum ContentError {
         segment: SegmentId,
         /// The offset of the stored extent in the segment, in bytes.
         offset: u64,
-        /// What does not match.
+        /// The mismatch.
         why: &'static str,
     },
 }

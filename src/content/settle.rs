@@ -33,8 +33,8 @@ enum Plan {
 impl Content {
     /// Spills the inline bytes of `extents`: short ones stay inline, content that is stored already
     /// is shared, the rest is appended to a segment. `known` looks up stored content by its hash.
-    /// Returns the extents with their new locations; what a reader sees is the same. What is
-    /// appended is durable after [`Content::sync`].
+    /// Returns the extents with their new locations; readers see the same bytes. Appended bytes are
+    /// durable after [`Content::sync`].
     ///
     /// Every extent keeps its key and length, because newer memtables may hold changes that refer
     /// to these extents.

@@ -431,7 +431,7 @@ impl Disk {
     ) -> Result<(), IndexError> {
         let target = Batches::new(self, info.version);
         Parts::new(target, info.version, changes)?.write_all(info, next_id)?;
-        // What a crash takes is replayed from the oplog, so a sync now and then bounds the replay.
+        // Versions lost in a crash are replayed from the oplog; regular syncs bound the replay.
         let mode = match info.version.0 % SYNC_EVERY {
             0 => PersistMode::SyncData,
             _ => PersistMode::Buffer,

@@ -1,4 +1,4 @@
-//! Counts the entries that a thread reads from the index, for tests of what an operation costs.
+//! Counts the entries that a thread reads from the index, for tests of the cost of operations.
 //!
 //! Outside of tests [`note`] does nothing.
 

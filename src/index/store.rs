@@ -244,7 +244,7 @@ struct OpenLast<M: Map> {
 }
 
 impl<M: Map> OpenLast<M> {
-    /// The newest memtable with a key decides. A removal mark hides older entries of the key.
+    /// Finds both. The newest memtable with a key decides; a removal mark hides older entries.
     fn of(layers: &Layers, from: &M::Key, to: &M::Key) -> OpenLast<M> {
         let mut removed = BTreeSet::new();
         let mut best: Option<(&M::Key, &M::Value)> = None;

@@ -64,8 +64,8 @@ pub(super) fn read(table: &Table, version: Version) -> Result<Result<Actions, St
     })
 }
 
-/// One line of a commit. Unknown actions are skipped without allocation. What a reader must know is
-/// announced by the protocol version.
+/// One line of a commit. Unknown actions are skipped without allocation: the protocol version
+/// announces those that a reader must know.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Line {

@@ -35,7 +35,7 @@ pub enum OplogError {
     Foreign {
         /// The pond that was opened.
         pond: Uuid,
-        /// What does not match.
+        /// The mismatch.
         why: String,
     },
     /// An acknowledged version is missing.
@@ -51,7 +51,7 @@ pub enum OplogError {
     Damaged {
         /// The version.
         version: Version,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
     /// A data file does not have the content that was written.
@@ -59,7 +59,7 @@ pub enum OplogError {
     DamagedFile {
         /// Path of the file within the table.
         path: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
     /// A record cannot be encoded or decoded.

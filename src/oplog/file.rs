@@ -31,7 +31,7 @@ pub(super) enum Paging {
 }
 
 impl Paging {
-    /// Greatest number of rows of a page.
+    /// Returns the greatest number of rows of a page.
     fn rows(self) -> usize {
         match self {
             Paging::Commit => 16,
@@ -39,7 +39,7 @@ impl Paging {
         }
     }
 
-    /// Bytes of payloads after which a page ends.
+    /// Returns the bytes of payloads after which a page ends.
     fn bytes(self) -> usize {
         match self {
             Paging::Commit => usize::MAX,

@@ -7,7 +7,7 @@
 use super::record::RecordError;
 use arrow::ipc::{MessageHeader, RecordBatch as IpcBatch, root_as_message};
 
-/// What precedes the length of a message.
+/// The prefix of a message's length.
 const MARK: [u8; 4] = [0xff; 4];
 
 /// Checks that the library can decode a payload safely.

@@ -218,7 +218,7 @@ impl Oplog {
     }
 }
 
-/// What a commit that changes no data does.
+/// The effect of a commit that changes no data.
 pub(super) enum Moved {
     /// Replaces data files by this one.
     Rows(String),

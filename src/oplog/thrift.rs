@@ -32,7 +32,7 @@ impl<'a> Thrift<'a> {
         self.at
     }
 
-    /// Reads the header of the field behind field `last`; `Some(None)` at the end of the structure.
+    /// Reads the header of the field after field `last`; `Some(None)` at the end of the structure.
     pub(super) fn field(&mut self, last: i64) -> Option<Option<Field>> {
         let header = self.byte()?;
         if header == 0 {

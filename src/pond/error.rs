@@ -37,7 +37,7 @@ pub enum PondError {
     Limits {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         source: LimitError,
     },
     /// `pond.toml` is not in the form that this program writes.
@@ -45,7 +45,7 @@ pub enum PondError {
     Identity {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
     /// A file in the pond's folder is not of the kind that belongs there.

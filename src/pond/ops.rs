@@ -238,7 +238,7 @@ impl Pond {
         self.change_names(|tx| ops::rmdir(tx, caller, dir, name).map(Some))
     }
 
-    /// Moves an entry; leaves a whiteout in its place if `leaves_whiteout` says so.
+    /// Moves an entry. With `leaves_whiteout`, leaves a whiteout in its place.
     pub fn rename(
         &self,
         caller: &Caller,
@@ -406,7 +406,7 @@ impl Pond {
         self.saves.closed(id);
     }
 
-    /// Notes that a file was synced: what was written until now is complete.
+    /// Notes that a file was synced: the bytes written until now are complete.
     pub fn synced(&self, id: NodeId) {
         self.saves.synced(id);
     }

@@ -51,7 +51,7 @@ impl Pond {
             })?;
             done.push("the index was made anew from the oplog".into());
         }
-        // What cannot be read cannot be rewritten.
+        // A rewrite needs a readable log.
         if found.links > 0 && !found.log {
             found = again(path, &options, read_data, &mut pond, Pond::correct_links)?;
             done.push("the link counts of all versions were counted anew".into());

@@ -57,7 +57,7 @@ fn listing(folder: &Path) -> Vec<u8> {
 }
 
 /// Copies the folder of the pond as a crash at this moment would leave it. The threads of the
-/// index move files at any time: a copy taken during a move is of no moment, and is repeated.
+/// index move files at any time: a copy taken during a move is inconsistent, and is repeated.
 fn copy_of(pond: &Pond) -> TempDir {
     for _ in 0..100 {
         let dir = tempfile::tempdir().unwrap();

@@ -47,7 +47,7 @@ pub(super) fn stamped(bytes: &[u8], offset: u64) -> Vec<u8> {
     out
 }
 
-/// Returns the data bytes of what was read at [`place`]`(offset)`.
+/// Returns the data bytes of `raw`, which was read at [`place`]`(offset)`.
 pub(super) fn plain(raw: &[u8], offset: u64) -> Vec<u8> {
     let begin = place(offset);
     let mut out = Vec::with_capacity(raw.len());

@@ -435,7 +435,7 @@ fn a_prepared_change_is_applied_only_if_the_file_did_not_change_meanwhile() {
     assert!(!watched(&node_only));
     assert!(!watched(&|| put(&index, content, 20, Some(b"x"))));
     assert!(!watched(&|| assert!(index.patch(content, 20, b"y", 21))));
-    // A flush may join or cut the extents in memory anew.
+    // A flush may join or rechunk the extents in memory.
     assert!(!watched(&|| index.freeze()));
     let (spilled, unspilled) = (Changes::default().extents, index.unsettled());
     assert!(!watched(

@@ -22,7 +22,7 @@ struct Logged {
     changes: Changes,
 }
 
-/// The index with what a pond has around it: a segment and a log, which survive every crash.
+/// The index with the surroundings of a pond: a segment and a log, which survive every crash.
 struct Pond {
     dir: TempDir,
     /// Number of rebuilds of the index.

@@ -24,8 +24,8 @@ impl<'a> Columns<'a> {
             match fields.iter().find(|f| f.name() == field.name()) {
                 Some(known) if known.data_type() == field.data_type() => {}
                 Some(_) => return Err(RecordError::Type(field.name().clone())),
-                // A newer program may have added a column; while it has no values, ignoring it loses
-                // nothing.
+                // A newer program may have added a column; while it has no values, ignoring it
+                // loses nothing.
                 None if column.null_count() == column.len() => {}
                 None => return Err(RecordError::Unknown(field.name().clone())),
             }

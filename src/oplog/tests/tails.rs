@@ -181,7 +181,7 @@ fn a_flipped_byte_is_never_returned_as_data() {
     holds(&oplog, 3);
 }
 
-/// A look at a file that is not there leaves nothing behind that a later error could be taken for.
+/// A lookup of a missing file must not leave an error number for a later error.
 #[test]
 fn damage_after_a_lookup_of_a_missing_file_is_damage() {
     let dir = tempdir().unwrap();

@@ -425,7 +425,7 @@ impl Comparison<'_> {
 }
 
 impl OpenPair {
-    /// Returns the next name, and what it leads to in both versions.
+    /// Returns the next name, and its entries in both versions.
     fn next(&mut self, pond: &Pond) -> FsResult<Option<EntryPair>> {
         let order = match (self.before.peek(pond)?, self.after.peek(pond)?) {
             (None, None) => return Ok(None),

@@ -84,7 +84,7 @@ impl Life {
         dirs[n]
     }
 
-    /// Performs one operation. One that fails is as good as any.
+    /// Performs one operation. It may fail.
     pub(in crate::pond) fn step(&mut self) {
         let (caller, dir, name) = (self.caller(), self.dir(), self.name());
         let (to, new_name) = (self.dir(), self.name());

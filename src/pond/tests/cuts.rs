@@ -1,4 +1,4 @@
-//! Large parts of files are cut off or punched beside other operations.
+//! Large parts of files are cut off or punched concurrently with other operations.
 
 use super::*;
 use crate::tinyfs::ops::{self, extents_in};
@@ -62,8 +62,8 @@ fn a_large_truncation_beside_writes_and_flushes_of_the_file_is_whole_and_loses_n
     pond.close().unwrap();
 }
 
-/// Prints how long another operation waits while a file of 200,000 extents is shortened: under the
-/// change lock, and prepared beside other operations.
+/// Prints how long another operation waits while a file of 200,000 extents is shortened: under
+/// the change lock, and prepared concurrently with other operations.
 #[test]
 #[ignore = "measures time; run it on a quiet machine"]
 fn operations_beside_the_truncation_of_a_huge_file() {
