@@ -138,7 +138,7 @@ impl Pond {
             if let Some(done) = self.commit_if(&now)? {
                 return Ok(done);
             }
-            // Each try freezes a layer: many in a row would make every read search many layers.
+            // Each try freezes a memtable: many in a row would make every read search many of them.
             missed += 1;
             std::thread::sleep(MISSED.saturating_mul(missed).min(MISSED_MOST));
         }

@@ -1,6 +1,6 @@
 //! Flushes: everything acknowledged so far goes to stable storage.
 //!
-//! A flush freezes the fresh layer and writes it to the index's journal with one sync. Before
+//! A flush freezes the memtable and writes it to the index's journal with one sync. Before
 //! that, a large amount of content goes to the segments, which are synced first. A small amount
 //! goes to the journal itself, so that it costs one sync and not two, and to the segments with the
 //! next version. [`spill`](super::spill) moves content to segments meanwhile, when much of it is
@@ -22,7 +22,7 @@ const JOURNAL_MOST: u64 = 128 << 10;
 /// The state that flushes, spills and commits share.
 #[derive(Default)]
 pub(super) struct Flusher {
-    /// Held by a flush, a spill or a commit while it freezes and settles layers.
+    /// Held by a flush, a spill or a commit while it freezes memtables and spills their content.
     pub(super) settling: Mutex<()>,
 }
 
@@ -91,11 +91,11 @@ impl Pond {
         self.index.freeze();
     }
 
-    /// Writes the content of frozen layers to the segments.
+    /// Writes the content of immutable memtables to the segments.
     pub(super) fn settle(&self) -> Result<(), PondError> {
         let known = |hash: &[u8; 32]| self.index.stored(hash);
         for layer in self.index.unsettled() {
-            // A journaled layer keeps the extents of the journal: later records refer to them.
+            // A journaled memtable keeps the extents of the journal: later records refer to them.
             let layer = match layer.is_journaled() {
                 true => layer,
                 false => self.recut(layer)?,
@@ -106,13 +106,13 @@ impl Pond {
         Ok(())
     }
 
-    /// Rechunks the long runs of a frozen layer at boundaries that their content determines: until
-    /// then they are cut where writes began and layers ended.
+    /// Rechunks the long runs of an immutable memtable at boundaries that their content determines:
+    /// until then they are cut where writes began and memtables ended.
     fn recut(&self, mut layer: Frozen) -> Result<Frozen, PondError> {
         for (content, extents) in long_runs(&layer.changes.extents) {
             let mut start = extents.first().copied().unwrap_or_default();
             let mut parts = Vec::with_capacity(extents.len() + 1);
-            // The previous extent may end only because its layer ended.
+            // The previous extent may end only because its memtable ended.
             let before = self.index.open_extent_before(content, start);
             if let Some((at, extent)) = before.filter(|(_, e)| e.len() <= MAX_PIECE as u64) {
                 start = at;

@@ -73,7 +73,7 @@ pub(in crate::pond) struct Timeline {
 #[derive(Debug)]
 pub(super) struct Believed {
     ranges: Vec<(Version, Version)>,
-    /// The upper bound of the dates after the last range.
+    /// The lower bound of the dates after the last range.
     end: Option<Time>,
 }
 
