@@ -1,40 +1,29 @@
 //! pondmount: a versioned filesystem over a Delta Lake operation log.
 //!
-//! This is the map of the house. A pond is four versioned maps (nodes, names, extents, attributes) and
-//! a heap of bytes; every read is the same question, "the newest entry at or before version V", and the
-//! present is only the greatest V.
+//! A pond is four versioned maps (nodes, names, extents, attributes) and segments of bytes. Every
+//! read is one question: the newest entry at or before version V. The present is the greatest V.
 //!
-//! # Rooms, from the ground up
+//! # Layers, from the lowest to the highest
 //!
-//! - [`tinyfs`]: what POSIX operations change, as pure functions over the maps.
+//! - [`tinyfs`]: POSIX semantics as pure functions over the maps.
 //! - [`limits`]: bounds on memory, threads, sizes and times that `pond.toml` sets.
-//! - [`disk`]: files, and what it takes until they stay where they are.
-//! - [`index`]: the maps on a local key-value store, with the open version above them in memory.
-//! - [`content`]: the bytes, in append-only segments, verified when read.
-//! - [`oplog`]: the truth: a Delta Lake table whose commits are the versions.
-//! - [`pond`]: the three tied together: durability, versions, recovery, check.
+//! - [`observe`]: logs, metrics, and how a state is shown.
+//! - [`disk`]: files, and what makes them durable; in tests, a simulated disk that fails.
+//! - [`index`]: the maps on a local key-value store, the open generation in memory, the journal.
+//! - [`content`]: the bytes, in append-only segments, verified on every read.
+//! - [`oplog`]: the Delta Lake table whose commits are the versions; the source of truth.
+//! - [`pond`]: joins these three: operations, durability, versions, recovery, check.
 //! - [`query`]: files as rows, series and buckets of time; SQL.
-//! - [`resource`]: documents, their checks, the registry of a version, dependencies, `apply`.
-//! - [`derive`]: derived directories: plans, recipes, rendering, the cache. [`collect`]: kinds that write into the pond.
+//! - [`resource`]: YAML documents, their checks, the registry of a version, dependencies, `apply`.
+//! - [`derive`]: derived directories: plans, recipes, rendering, the cache of results.
+//! - [`collect`]: kinds of resources that write into the pond.
 //! - [`service`]: what the front ends share.
-//! - [`mount`]: a pond as a file system of the kernel, and its past under `@version`.
+//! - [`mount`]: a pond as a FUSE file system, with its past under `@version`.
+//! - [`cli`]: the command line, the daemon and its control socket.
 //!
-//! Dependencies point down only; `index`, `content` and `oplog` do not know of each other. Only
-//! `oplog` names Delta.
-//!
-//! # The life of a write
-//!
-//! An operation is decided in `tinyfs`, which answers the entries that it changes; `index` takes them
-//! as one into the fresh layer of the open version, bytes included, and the caller has its reply.
-//! `fsync` freezes that layer and writes it to the index's journal in one synced write, for all who wait; if it
-//! holds many bytes, they go to a segment first, which is synced before. Some seconds later a commit
-//! seals the open version: its records go to the oplog as one Delta commit, version N exists, and the
-//! index files the entries under N.
-//!
-//! # The life of a read
-//!
-//! `index` finds the entries at V: in the open version's layers, among the present entries on disk, or
-//! among the past ones. `content` reads the runs of bytes that the extents name and verifies them.
+//! Invariants: a layer depends only on layers below it; `index`, `content` and `oplog` do not
+//! depend on each other. `docs/architecture.md` has the rules, the path of a write and of a read,
+//! the threads and the lock order.
 
 #![cfg_attr(
     not(test),

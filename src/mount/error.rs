@@ -1,4 +1,4 @@
-//! Why a pond could not be mounted or unmounted: one sentence each, and what to do about it.
+//! Errors of mounting and unmounting: one sentence each, with a hint.
 
 use crate::tinyfs::FsError;
 use std::io;
@@ -7,49 +7,49 @@ use std::path::{Path, PathBuf};
 /// A failure to mount, to serve or to unmount.
 #[derive(Debug, thiserror::Error)]
 pub enum MountError {
-    /// There is nothing at the mountpoint.
+    /// The mountpoint does not exist.
     #[error("the mountpoint {} does not exist", .0.display())]
     Missing(PathBuf),
-    /// There is something else than a directory at the mountpoint.
+    /// The mountpoint is not a directory.
     #[error("the mountpoint {} is not a directory", .0.display())]
     NotADirectory(PathBuf),
-    /// One of the two lies in the other, so that the mount would hide or swallow the pond.
+    /// The mountpoint and the pond's folder overlap: the mount would hide or contain the pond.
     #[error("cannot mount at {}: it and the pond {} lie one within the other", mountpoint.display(), pond.display())]
     Overlaps {
-        /// Where to mount.
+        /// The mountpoint.
         mountpoint: PathBuf,
         /// The pond's folder.
         pond: PathBuf,
     },
-    /// A pond is mounted there already.
+    /// Another mount of a pond is at the mountpoint.
     #[error("cannot mount at {}: the pond {} is mounted there already", mountpoint.display(), pond.display())]
     Taken {
-        /// Where to mount.
+        /// The mountpoint.
         mountpoint: PathBuf,
-        /// What is mounted there.
+        /// The pond that is mounted there.
         pond: PathBuf,
     },
-    /// A mount whose program has ended without unmounting it.
+    /// A mount whose daemon ended without unmounting it.
     #[error("a dead mount of type {kind} stands at {}", mountpoint.display())]
     Dead {
-        /// Where it stands.
+        /// The mountpoint.
         mountpoint: PathBuf,
-        /// Its type.
+        /// The file system type.
         kind: String,
     },
-    /// To be unmounted, and no pond is mounted there.
+    /// No pond is mounted at the path that was to be unmounted.
     #[error("{} is not the mountpoint of a pond", .0.display())]
     NotMounted(PathBuf),
-    /// The tree has nothing that a mount could show.
+    /// The tree has no root that a mount could show.
     #[error("the pond has no root directory")]
     NoRoot(#[source] FsError),
-    /// To be unmounted, and in use.
+    /// The mount that was to be unmounted is in use.
     #[error("{} is busy: a program has a file open or is at work in there", .0.display())]
     Busy(PathBuf),
     /// The kernel offers no FUSE.
     #[error("there is no /dev/fuse, or it does not lead to the kernel")]
     NoDevice,
-    /// `/dev/fuse` is there, and this user may not open it.
+    /// This user may not open `/dev/fuse`.
     #[error("permission denied to open /dev/fuse")]
     DeviceDenied,
     /// This user may not mount or unmount there.
@@ -57,60 +57,60 @@ pub enum MountError {
     Denied {
         /// `mount` or `unmount`.
         what: &'static str,
-        /// Where.
+        /// The mountpoint.
         mountpoint: PathBuf,
     },
-    /// The helper that mounts for users who are not root is missing.
+    /// The helper that mounts for users other than root is missing.
     #[error("cannot run fusermount3, which mounts for users other than root")]
     NoFusermount(#[source] io::Error),
-    /// `allow_other` by a user whom the system does not allow it.
+    /// The system does not allow this user `allow_other`.
     #[error("only root may open a mount to others: /etc/fuse.conf does not say user_allow_other")]
     OthersNotAllowed,
-    /// The helper refused, in its own words.
+    /// `fusermount3` refused.
     #[error("cannot {what} at {}: {said}", mountpoint.display())]
     Fusermount {
         /// `mount` or `unmount`.
         what: &'static str,
-        /// Where.
+        /// The mountpoint.
         mountpoint: PathBuf,
-        /// What the helper said.
+        /// What `fusermount3` printed.
         said: String,
     },
-    /// Somebody else's mount.
+    /// The mount belongs to another user.
     #[error("{} is a mount of {owner}, and only they or root may unmount it", mountpoint.display())]
     NotYours {
-        /// Where it is.
+        /// The mountpoint.
         mountpoint: PathBuf,
-        /// Who mounted it.
+        /// The user that mounted it.
         owner: String,
     },
-    /// The kernel lets this process not abort a connection.
+    /// This process may not abort the connection.
     #[error("cannot abort the connection of the mount at {}", mountpoint.display())]
     CannotAbort {
-        /// Where it is mounted.
+        /// The mountpoint.
         mountpoint: PathBuf,
-        /// What the system said.
+        /// The error of the system call.
         #[source]
         source: io::Error,
     },
-    /// A system call failed in a way that nothing above tells.
+    /// Any other failed system call.
     #[error("cannot {what} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The verb of the operation.
         what: &'static str,
-        /// With what.
+        /// The path that it was applied to.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system call.
         #[source]
         source: io::Error,
     },
-    /// Mounted, but the kernel and this program do not understand one another.
+    /// The FUSE handshake failed after mounting.
     #[error("the conversation with the kernel failed")]
     Session(#[source] io::Error),
 }
 
 impl MountError {
-    /// Wraps what the system said to an attempt to `what` (a verb) `path`.
+    /// Wraps a system error of an attempt to `what` (a verb) `path`.
     pub(super) fn io<E: Into<io::Error>>(
         what: &'static str,
         path: &Path,
@@ -123,12 +123,12 @@ impl MountError {
         }
     }
 
-    /// The exit code of a command that fails with this.
+    /// Returns the exit code of a command that fails with this error.
     pub fn exit_code(&self) -> u8 {
         1
     }
 
-    /// A short name for programs.
+    /// Returns a short name for programs.
     pub fn code(&self) -> &'static str {
         match self {
             MountError::Missing(_) => "no_mountpoint",
@@ -151,7 +151,7 @@ impl MountError {
         }
     }
 
-    /// What the user can do.
+    /// Returns what the user can do.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             MountError::Missing(path) => format!("`mkdir {}` makes it", path.display()),

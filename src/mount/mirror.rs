@@ -1,8 +1,9 @@
-//! The pond as the mount shows it: live and past, each view under its number.
+//! The pond as the mount shows it, live and past: maps inode numbers to views.
 //!
-//! In: numbers, names and bytes, as the kernel sends them. Out: attributes and bytes, or an error
-//! with its number. What is done to names, files and attributes stands in [`names`](super::views::names),
-//! [`files`](super::views::files) and [`xattr`](super::views::xattr), and what is derived in [`derived`](super::views::derived).
+//! In: inode numbers, names and bytes, as the kernel sends them. Out: attributes and bytes, or an
+//! error number. Operations on names, files and attributes are in [`names`](super::views::names),
+//! [`files`](super::views::files) and [`xattr`](super::views::xattr), those on derived directories
+//! in [`derived`](super::views::derived).
 
 use super::cache::invalidation::CachedAttributes;
 use super::cache::notify::Notifications;
@@ -24,7 +25,7 @@ use fuser::{FileAttr, FileType, Generation};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The pond and what the kernel holds of it.
+/// The pond, and the state of what the kernel holds of it.
 pub(super) struct Mirror {
     pub(super) pond: Arc<Pond>,
     pub(super) inodes: Inodes,
@@ -40,21 +41,21 @@ pub(super) struct Mirror {
     pub(super) monitor: Monitor,
 }
 
-/// What a name leads to, and how long the kernel may keep it. The kernel holds its number.
+/// The result of a LOOKUP, with its TTLs. The kernel holds a reference to its inode number.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) attr: FileAttr,
     pub(super) name_valid: Duration,
     pub(super) attr_valid: Duration,
-    /// Tells nodes of one number apart.
+    /// Distinguishes nodes that had the same inode number.
     pub(super) generation: Generation,
 }
 
-/// The generation of what keeps its number.
+/// The generation of inode numbers that are never reused.
 pub(super) const GENERATION: Generation = Generation(0);
 
 impl Mirror {
-    /// The pond as it is, or was at a version.
+    /// Creates the view of the present, or of version `at`.
     pub(super) fn new(pond: Arc<Pond>, at: Option<Version>) -> Mirror {
         let (requests, notifications) = (Arc::default(), Arc::default());
         Mirror {
@@ -73,7 +74,7 @@ impl Mirror {
         }
     }
 
-    /// Tells the log and `.pond/errors` of a failure, where the pond is at fault.
+    /// Logs a failure and adds it to `.pond/errors`, if the pond is at fault.
     pub(super) fn failed(&self, op: &'static str, ino: u64, error: &FsError) {
         if let FsError::Store { cause, .. } = error {
             tracing::error!(op, node = ino, "{}", describe(cause.as_ref()));
@@ -90,7 +91,7 @@ impl Mirror {
         }
     }
 
-    /// What the kernel means by a number.
+    /// Returns the view of an inode number.
     pub(super) fn view(&self, ino: u64) -> FsResult<View> {
         let view = self.inodes.view(ino).ok_or(Errno::ESTALE)?;
         match view.tree() {
@@ -101,12 +102,12 @@ impl Mirror {
         }
     }
 
-    /// The live node that is to be changed, or `EROFS`.
+    /// Returns the live node that is to be changed, or `EROFS`.
     pub(super) fn live(&self, ino: u64) -> FsResult<NodeId> {
         Ok(self.view(ino)?.as_live().ok_or(Errno::EROFS)?)
     }
 
-    /// The node, live or past, that is to be read; what stands beside the nodes has no content.
+    /// Returns the node, live or past, that is to be read. Other views have no content.
     pub(super) fn node_of(&self, ino: u64) -> FsResult<(Version, NodeId)> {
         match self.view(ino)? {
             View::Node { tree, id } => Ok((tree.at, id)),
@@ -116,10 +117,10 @@ impl Mirror {
         }
     }
 
-    /// The number of a view that the kernel is about to be told, and holds from then on.
+    /// Returns the inode number of a view and counts a reference of the kernel to it.
     ///
-    /// The kernel keeps changes away from a directory while a name in it is looked up, so a node
-    /// that was found there is still there when it is pinned.
+    /// The kernel locks a directory against changes while a name in it is looked up, so a node that
+    /// was found there still exists when it is pinned.
     pub(super) fn hold(&self, view: View) -> u64 {
         if let Some(id) = view.as_live() {
             self.pond.pin(id);
@@ -127,7 +128,7 @@ impl Mirror {
         self.inodes.hold(view)
     }
 
-    /// The same, of a view that is shown by a name.
+    /// Does the same for a view that is shown by a name.
     pub(super) fn hold_named(&self, view: View, of: Subject, name: &Name) -> u64 {
         if let Subject::File(_, key) = of {
             self.inodes.keep_name(key, name);
@@ -135,7 +136,7 @@ impl Mirror {
         self.hold(view)
     }
 
-    /// The kernel lets go of a number.
+    /// Drops `count` of the kernel's references to an inode number.
     pub(super) fn forget(&self, ino: u64, count: u64) {
         self.push.forget(ino);
         match self.inodes.view(ino).and_then(View::as_live) {
@@ -144,12 +145,12 @@ impl Mirror {
         }
     }
 
-    /// What a view is, under a number that the kernel holds from now on.
+    /// Returns the entry of a view and counts a reference of the kernel to it.
     pub(super) fn found(&self, view: View, node: &Node) -> FsResult<Found> {
         Ok(self.found_as(self.hold(view), view, node))
     }
 
-    /// The same, under a number that the kernel holds.
+    /// Returns the entry of a view under a number that the kernel already holds.
     pub(super) fn found_as(&self, number: u64, view: View, node: &Node) -> Found {
         Found {
             attr: attr::file_attr(number, node),
@@ -159,20 +160,20 @@ impl Mirror {
         }
     }
 
-    /// Notes where a directory is that was found in `parent`.
+    /// Notes that a directory was found in `parent`.
     pub(super) fn note_parent(&self, parent: u64, found: &Found) {
         if found.attr.kind == FileType::Directory {
             self.inodes.set_parent(found.attr.ino.0, parent);
         }
     }
 
-    /// The number of an entry of directory `ino`.
+    /// Returns the inode number of an entry of directory `ino`.
     pub(super) fn entry_number(&self, ino: u64, item: &Item) -> u64 {
         let parent = || self.inodes.parent(ino).filter(|_| &*item.name == b"..");
         parent().unwrap_or_else(|| self.inodes.number(item.view))
     }
 
-    /// What `stat` tells, and how long that holds.
+    /// Returns the attributes of an inode and their TTL.
     pub(super) fn getattr(&self, ino: u64) -> FsResult<(FileAttr, Duration)> {
         let view = self.view(ino)?;
         if let View::Derived { .. } = view {
@@ -182,7 +183,7 @@ impl Mirror {
         Ok((attr::file_attr(ino, &node), attr_valid(view)))
     }
 
-    /// The node of a view; for what has none, one is made up.
+    /// Returns the node of a view; makes one up for views without one.
     pub(super) fn node(&self, view: View) -> FsResult<Node> {
         match view {
             View::Node { tree, id } => self.pond.node(tree.at, id),
@@ -193,7 +194,7 @@ impl Mirror {
         }
     }
 
-    /// The target of a symbolic link.
+    /// Returns the target of a symbolic link.
     pub(super) fn readlink(&self, ino: u64) -> FsResult<Box<[u8]>> {
         let node = self.node(self.view(ino)?)?;
         match node.kind {
@@ -202,7 +203,7 @@ impl Mirror {
         }
     }
 
-    /// Reads a directory anew.
+    /// Reads a directory from the start.
     pub(super) fn list(&self, ino: u64) -> FsResult<Listing> {
         let itself = self.view(ino)?;
         match itself {
@@ -228,7 +229,7 @@ impl Mirror {
     }
 }
 
-/// Who asks, now.
+/// Returns the caller of a request, with the current time.
 pub(super) fn caller(uid: u32, gid: u32) -> Caller {
     Caller {
         uid,
@@ -238,7 +239,7 @@ pub(super) fn caller(uid: u32, gid: u32) -> Caller {
     }
 }
 
-/// A name that the kernel sends.
+/// Parses a name that the kernel sends.
 pub(super) fn name(bytes: &[u8]) -> FsResult<Name> {
     Name::new(bytes).map_err(|error| {
         let errno = match error {
@@ -249,20 +250,20 @@ pub(super) fn name(bytes: &[u8]) -> FsResult<Name> {
     })
 }
 
-/// The generation of a node. The id of a node that no disk had seen when the power was cut is given again; a file
-/// handle of the lost node must not lead to the new one.
+/// Returns the generation of a node. The id of a node that was lost with a power cut, before it
+/// reached the disk, is reused; a file handle of the lost node must not resolve to the new one.
 fn generation(view: View, node: &Node) -> Generation {
     match view.as_live() {
         Some(NodeId::ROOT) | None => GENERATION,
-        // The kernel keeps 32 bits.
+        // The kernel keeps 32 bits of it.
         Some(_) => {
             Generation(mix(mix(node.btime.sec.cast_unsigned()) ^ u64::from(node.btime.nsec)) >> 32)
         }
     }
 }
 
-/// How long a name may be taken to lead to a view: `latest` leads on with the next version, an age with time,
-/// and a tag is given anew.
+/// Returns the TTL of a name: `latest` changes its target with the next version, an age with time,
+/// and a tag can be reassigned.
 pub(super) fn name_valid(view: View) -> Duration {
     match view {
         View::Ref { .. } => NOT_AT_ALL,
@@ -270,7 +271,7 @@ pub(super) fn name_valid(view: View) -> Duration {
     }
 }
 
-/// How long attributes may be kept: those of a live `@version` follow its directory and the versions.
+/// Returns the TTL of attributes: those of a live `@version` follow its directory and the versions.
 pub(super) fn attr_valid(view: View) -> Duration {
     match view {
         View::Ref { .. } => NOT_AT_ALL,

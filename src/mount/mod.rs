@@ -1,16 +1,16 @@
-//! The mount: a pond as a file system of the kernel.
+//! The mount: a pond as a FUSE file system.
 //!
-//! Role: turn what the kernel asks into operations of a pond, and tell the kernel what it may keep.
+//! Role: maps the kernel's requests to operations of a pond, and controls what the kernel caches.
 //! In: an open [`Pond`](crate::pond::Pond) and a mountpoint. Out: a [`Mounted`] tree, with the past
-//! of each directory under its hidden name `@version`. Holds always: the only room that names
-//! `fuser`; no request is answered before what it asks for is done; what the kernel keeps for ever
-//! (names, attributes, pages) changes only through the mount itself, or cannot change at all.
+//! of each directory under its hidden name `@version`. Invariants: this is the only module that
+//! names `fuser`; no request is answered before its operation is done; what the kernel caches for
+//! ever (names, attributes, pages) changes only through the mount itself, or cannot change at all.
 //!
 //! - [`session`]: mounting, serving, ending.
-//! - [`kernel`]: the kernel's table of mounts, as root and as anybody else.
-//! - [`requests`]: requests in, which thread serves them, replies out; those that have no reply yet.
-//! - [`mirror`]: the pond as it is shown. [`views`]: what each request means for what is shown.
-//! - [`cache`]: what the kernel keeps, and how it is told to drop it.
+//! - [`kernel`]: the kernel's mount table, as root and as another user.
+//! - [`requests`]: reads requests, dispatches them to threads, sends replies.
+//! - [`mirror`]: the state of a mount. [`views`]: what each request means for each kind of inode.
+//! - [`cache`]: the kernel's caches, and their invalidation.
 
 mod cache;
 mod error;

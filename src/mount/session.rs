@@ -1,7 +1,7 @@
 //! A mount from its beginning to its end.
 //!
-//! The conversation with the kernel ends when the mount is gone, whoever unmounted it, and with it
-//! the threads that serve; [`Mounted::wait`] waits for that.
+//! The FUSE session ends when the mount is gone, whichever process unmounted it, and the serving
+//! threads end with it; [`Mounted::wait`] waits for that.
 
 use super::kernel::mounts::{Mount, again, at, place};
 use super::kernel::unmount::is_dead;
@@ -19,19 +19,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// What the kernel sees to in a mount, of any file system, besides that it may be read-only.
+/// Mount flags of any file system that the kernel enforces, besides `ro`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// No program in it is run (`noexec`).
+    /// No program in it can be executed (`noexec`).
     pub no_exec: bool,
     /// Every change waits until it is durable (`sync`).
     pub sync: bool,
-    /// Every change of a directory does (`dirsync`).
+    /// Every change of a directory waits until it is durable (`dirsync`).
     pub dir_sync: bool,
 }
 
 impl Rules {
-    /// As options of mount(8).
+    /// Returns them as options of mount(8).
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let all = [
             (self.no_exec, "noexec"),
@@ -44,18 +44,18 @@ impl Rules {
     }
 }
 
-/// How to mount.
+/// Options of a mount.
 #[derive(Clone, Debug)]
 pub struct MountOptions {
-    /// Have the kernel refuse all changes.
+    /// The kernel refuses all changes (`ro`).
     pub read_only: bool,
-    /// Let other users in, as far as the modes of the files do.
+    /// Other users may enter, as far as the modes of the files allow (`allow_other`).
     pub allow_other: bool,
-    /// What else the kernel is to see to.
+    /// Other mount flags.
     pub rules: Rules,
-    /// Show this version, and not the present.
+    /// Shows this version instead of the present.
     pub at: Option<Version>,
-    /// How many threads serve requests.
+    /// The number of threads that serve requests.
     pub threads: usize,
 }
 
@@ -71,7 +71,7 @@ impl Default for MountOptions {
     }
 }
 
-/// A pond that is mounted. To drop this unmounts nothing.
+/// A mounted pond. Dropping it does not unmount.
 #[derive(Debug)]
 pub struct Mounted {
     serving: JoinHandle<io::Result<()>>,
@@ -84,8 +84,8 @@ pub struct Unmounter {
     mount: Mount,
 }
 
-/// Mounts `pond` at `mountpoint`. When this returns, the mount answers; it is served by threads of
-/// its own until it is unmounted.
+/// Mounts `pond` at `mountpoint`. On return, the mount serves requests, in threads of its own,
+/// until it is unmounted.
 pub fn mount(
     pond: Arc<Pond>,
     mountpoint: &Path,
@@ -107,7 +107,7 @@ pub fn mount(
     let connection = connect(&source, &mountpoint, options)?;
     let mounted = serve(pond, connection, &mountpoint, options);
     if mounted.is_err() {
-        // The connection is closed; what it leaves is dead.
+        // The connection is closed, so the mount is dead.
         unmount(&mountpoint, true).ok();
     }
     mounted
@@ -122,15 +122,15 @@ fn serve(
     let mut config = Config::default();
     config.n_threads = Some(options.threads.max(1));
     config.clone_fd = true;
-    // The kernel itself keeps out whom it has to, by the mount's options. It also asks in the name
-    // of nobody in particular (of write-back, say), which a second check would refuse.
+    // The kernel enforces the mount's options itself. It also sends requests without a user of
+    // their own (such as write-back), which a second check would refuse.
     let acl = SessionACL::All;
     let mirror = Arc::new(Mirror::new(pond.clone(), options.at));
     mirror.look();
     let session = Session::from_fd(Adapter::new(mirror.clone()), connection, acl, config)
         .map_err(MountError::Session)?;
     mirror.notifications.start(session.notifier());
-    // One that serves alone could wait for itself.
+    // A single serving thread could wait for itself.
     if options.threads > 1 {
         mirror.push.start();
     }
@@ -138,7 +138,7 @@ fn serve(
     (monitor.start(Arc::downgrade(&mirror))).map_err(MountError::Session)?;
     let late = monitor.clone();
     pond.report_late(Box::new(move || late.late()));
-    // The pond does not keep alive what keeps it.
+    // Weak references, since the pond must not keep alive its owner.
     let (changed, announced) = (Arc::downgrade(&mirror), Arc::downgrade(&mirror));
     drop(mirror);
     pond.on_change(Box::new(move || {
@@ -156,8 +156,9 @@ fn serve(
         .name("mount".into())
         .spawn(move || session.run())
         .map_err(MountError::Session)?;
-    // The session has shaken hands already, so it answers from here on. It must not be asked by ourselves: a
-    // thread that waits for an answer of its own process when that is killed keeps it, and the mount, for ever.
+    // The FUSE handshake is done, so the mount serves requests. This process must not send it any:
+    // a thread that waits for a reply of its own process when that is killed never ends, nor does
+    // the mount.
     let mount = at(mountpoint)?
         .filter(|mount| mount.kind == FILE_SYSTEM)
         .ok_or_else(|| MountError::NotMounted(mountpoint.into()))?;
@@ -170,8 +171,9 @@ fn serve(
 }
 
 impl Mirror {
-    /// Has the kernel drop what it caches of names and nodes that changed otherwise than by its own
-    /// requests. Waits for requests (see [`notify`](super::cache::notify)): never in a serving thread.
+    /// Invalidates the kernel's caches of names and nodes that changed otherwise than by its own
+    /// requests. Waits for requests (see [`notify`](super::cache::notify)): never in a serving
+    /// thread.
     fn invalidate(&self, changed: &Restored) {
         self.cached.invalidate(&self.notifications);
         for node in &changed.nodes {
@@ -185,7 +187,7 @@ impl Mirror {
             self.notifications.invalidate_pages(node.0);
         }
         if changed.past {
-            // The kernel caches the past for ever, and would go on showing what is forgotten.
+            // The kernel caches the past for ever, and would still show forgotten versions.
             for number in self.inodes.of_the_past() {
                 self.notifications.invalidate_pages(number);
             }
@@ -193,11 +195,11 @@ impl Mirror {
     }
 }
 
-/// Whether `pond` can be mounted at `mountpoint`, and where that is.
+/// Checks that `pond` can be mounted at `mountpoint`, and returns the resolved mountpoint.
 fn check(mountpoint: &Path, pond: &Path) -> Result<PathBuf, MountError> {
     let place = place(mountpoint);
-    // An autofs mount is no reason to refuse: it is what waits for ours. It must not be asked
-    // anything but `stat`, which it does not take for a wish to see what is behind it.
+    // An autofs mount is not refused: it waits for this mount. Only `stat` is safe on it, since any
+    // other call would trigger the automount.
     if let Some(mount) = at(&place)?
         && mount.kind == FILE_SYSTEM
     {
@@ -239,7 +241,7 @@ fn check(mountpoint: &Path, pond: &Path) -> Result<PathBuf, MountError> {
 }
 
 impl Mounted {
-    /// Waits until the pond is unmounted and nothing serves it any more.
+    /// Waits until the pond is unmounted and no thread serves it any more.
     pub fn wait(self) -> Result<(), MountError> {
         match self.serving.join() {
             Ok(ended) => ended.map_err(MountError::Session),
@@ -249,31 +251,31 @@ impl Mounted {
         }
     }
 
-    /// Where the pond is mounted.
+    /// Returns the mountpoint.
     pub fn mountpoint(&self) -> &Path {
         &self.unmounter.mount.mountpoint
     }
 
-    /// The mount as the kernel lists it.
+    /// Returns the mount as the kernel lists it.
     pub fn mount(&self) -> &Mount {
         &self.unmounter.mount
     }
 
-    /// What unmounts it.
+    /// Returns a handle that unmounts it.
     pub fn unmounter(&self) -> Unmounter {
         self.unmounter.clone()
     }
 }
 
 impl Unmounter {
-    /// Unmounts the pond, or with `lazy` as soon as nobody uses it any more. If it is unmounted
-    /// already, that is fine.
+    /// Unmounts the pond; with `lazy`, the mount ends when its last user leaves it. Succeeds if it
+    /// is already unmounted.
     pub fn unmount(&self, lazy: bool) -> Result<(), MountError> {
-        // Its mountpoint may have been moved, with a directory above it.
+        // The mountpoint may have been moved together with a directory above it.
         let Some(mount) = again(&self.mount)? else {
             return Ok(());
         };
-        // What is mounted over it is not ours.
+        // A mount on top of it belongs to others.
         match at(&mount.mountpoint)?.is_some_and(|top| top.id == mount.id) {
             true => unmount(&mount.mountpoint, lazy),
             false => Ok(()),

@@ -1,4 +1,4 @@
-//! The room on real mounts: as root, with `/dev/fuse`. Elsewhere these tests pass without a look.
+//! Tests on real mounts, as root with `/dev/fuse`. Elsewhere these tests pass without any check.
 
 use super::{MountOptions, Mounted, mount, mounts, recover_stale, unmount};
 use crate::pond::{OpenOptions, Pond};
@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-/// A mounted pond, unmounted when it goes.
+/// A mounted pond, unmounted on drop.
 struct Stage {
     pond: Arc<Pond>,
     at: PathBuf,
@@ -42,7 +42,7 @@ impl Stage {
         })
     }
 
-    /// Runs a script in the mount, and answers what it prints.
+    /// Runs a script in the mount, and returns its output.
     fn run(&self, script: &str) -> String {
         let output = Command::new("bash")
             .args(["-euc", script])
@@ -252,7 +252,7 @@ fn a_mount_is_listed_and_not_mounted_over() {
     );
 }
 
-/// More than there are threads that serve.
+/// More than the serving threads.
 const WAITING: usize = 8;
 
 #[test]
@@ -275,7 +275,7 @@ fn changes_that_wait_for_a_long_one_keep_no_thread_that_serves() {
     let begun = std::time::Instant::now();
     while monitor().is_empty() {
         assert!(begun.elapsed().as_secs() < 60, "nobody waits");
-        // A directory that the kernel knows nothing of, while all of them come to wait.
+        // A directory that the kernel has not cached, while all the requests wait.
         stage.run(
             "timeout 60 ls -a . > /dev/null; timeout 60 stat missing 2> /dev/null || test $? = 1",
         );
@@ -339,7 +339,7 @@ fn requests_are_counted_and_the_one_that_waits_is_named() {
     stage.end();
 }
 
-/// The kernel holds the lock of a directory for a request without a reply, and needs it to drop a name.
+/// The kernel holds a directory's lock for an unanswered request, and needs it to drop a name.
 #[test]
 fn a_notification_that_the_kernel_does_not_return_from_is_named() {
     let Some(stage) = Stage::new() else { return };
@@ -361,7 +361,7 @@ fn a_notification_that_the_kernel_does_not_return_from_is_named() {
     let late = await_late(&stage, 2);
     let expected = format!("the kernel has not returned from dropping a name of inode {dir} ");
     assert!(late[1].starts_with(&expected), "{late:?}");
-    // Nobody else waits.
+    // No other request waits.
     stage.run("timeout 60 cat .pond/status > /dev/null; timeout 60 ls -a > /dev/null");
     drop(long);
     assert!(waiting.wait().expect("mkdir").success());
@@ -370,7 +370,7 @@ fn a_notification_that_the_kernel_does_not_return_from_is_named() {
     stage.end();
 }
 
-/// Waits until so many things are late.
+/// Waits until `count` requests and notifications are overdue.
 fn await_late(stage: &Stage, count: usize) -> Vec<String> {
     let begun = std::time::Instant::now();
     loop {

@@ -1,10 +1,10 @@
-//! What the kernel keeps of a pond: what it is to drop from its caches, and what is put there.
+//! The kernel's caches of a pond: invalidation, and pages pushed into the page cache.
 //!
-//! Invariant: no reply to a request waits for a notification ([`notify`] says which one waits for
-//! what).
+//! Invariant: no reply to a request waits for a notification ([`notify`] has the table of what each
+//! notification waits for).
 //!
-//! - [`notify`]: the notifications. [`invalidation`]: which attributes the kernel has.
-//! - [`page_push`]: the content of small files, put into the page cache when they are opened.
+//! - [`notify`]: the notifications. [`invalidation`]: cached attributes of derived directories.
+//! - [`page_push`]: pushes the content of small files into the page cache on open.
 
 pub(in crate::mount) mod invalidation;
 pub(in crate::mount) mod notify;

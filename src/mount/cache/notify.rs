@@ -1,19 +1,19 @@
-//! Notifications to the kernel: what it is to drop from its caches, and pages that it is given.
+//! Notifications to the kernel: invalidations of its caches, and pages for its page cache.
 //!
 //! A notification is a system call that may wait inside the kernel:
 //!
 //! | notification | waits for | issued by |
 //! |---|---|---|
 //! | attributes of an inode | nothing | any thread |
-//! | pages of an inode | the locks of its pages: READs and WRITEs that have no reply yet | the threads of the control socket |
-//! | a name in a directory | the directory's lock: LOOKUP, READDIR, MKDIR, UNLINK, … that have no reply yet | those, and the thread that looks for resources |
-//! | pages for an inode | the locks of its pages | one serving thread at a time |
+//! | pages of an inode | its page locks: unanswered READs and WRITEs | control socket threads |
+//! | a name in a directory | its lock: LOOKUP, READDIR, MKDIR, UNLINK, … | those, and `resources` |
+//! | pages for an inode | its page locks | one serving thread at a time |
 //!
 //! Invariant: no request's reply waits for one of these calls. While one is under way, its thread
-//! holds no lock that a reply needs: [`Pond::announce`](crate::pond::Pond::announce) is called with
-//! none, and the push of pages holds none either. So the requests that a call waits for are
-//! answered, and the call returns. A call that does not return is shown by `status` and logged by
-//! the [`Monitor`](crate::mount::Monitor).
+//! holds no lock that a reply needs: [`Pond::announce`](crate::pond::Pond::announce) and the push
+//! of pages are called without locks. So the requests that a call waits for are answered, and the
+//! call returns. `status` shows a call that does not return, and the
+//! [`Monitor`](crate::mount::Monitor) logs it.
 
 use crate::mount::requests::UnfinishedNotification;
 use crate::tinyfs::Name;
@@ -26,7 +26,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-/// The way to the kernel; until it is there, the kernel caches nothing, and nothing is sent.
+/// Sends notifications. Until the connection is set, the kernel caches nothing and nothing is sent.
 #[derive(Debug, Default)]
 pub(in crate::mount) struct Notifications {
     notifier: OnceLock<Notifier>,
@@ -52,14 +52,14 @@ impl Notifications {
         self.notifier.get_or_init(|| notifier);
     }
 
-    /// Has the kernel drop the attributes of an inode. Does not wait.
+    /// Invalidates the attributes of an inode. Does not wait.
     pub(in crate::mount) fn invalidate_attributes(&self, ino: u64) {
         if let Some(notifier) = self.notifier.get() {
             dropped("attributes", notifier.inval_inode(INodeNo(ino), -1, 0));
         }
     }
 
-    /// Has the kernel drop the attributes and pages of an inode. Waits for its reads and writes.
+    /// Invalidates the attributes and pages of an inode. Waits for its reads and writes.
     pub(in crate::mount) fn invalidate_pages(&self, ino: u64) {
         if let Some(notifier) = self.notifier.get() {
             let call = || notifier.inval_inode(INodeNo(ino), 0, 0);
@@ -67,7 +67,7 @@ impl Notifications {
         }
     }
 
-    /// Has the kernel drop a name. Waits for all requests for which it holds the directory's lock.
+    /// Invalidates a name. Waits for all requests for which the kernel holds the directory's lock.
     pub(in crate::mount) fn invalidate_name(&self, dir: u64, name: &Name) {
         if let Some(notifier) = self.notifier.get() {
             let name = OsStr::from_bytes(name.as_bytes());
@@ -76,8 +76,8 @@ impl Notifications {
         }
     }
 
-    /// Puts `bytes` into the kernel's page cache, from the start of a file on. Waits for reads of
-    /// these pages. Whatever the kernel does not take, it asks for.
+    /// Stores `bytes` in the kernel's page cache, from the start of a file. Waits for reads of
+    /// these pages. The kernel requests by READ whatever it does not take.
     pub(in crate::mount) fn store(&self, ino: u64, bytes: &[u8]) {
         if let Some(notifier) = self.notifier.get() {
             let call = || notifier.store(INodeNo(ino), 0, bytes);
@@ -114,10 +114,10 @@ impl Notifications {
     }
 }
 
-/// Logs that the kernel did not drop something that it has.
+/// Logs a failed invalidation.
 fn dropped(what: &str, done: io::Result<()>) {
     match done {
-        // It does not have it.
+        // The kernel has not cached it.
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
         Err(error) => {
             tracing::warn!("the kernel may show what was before: it did not drop {what}: {error}");

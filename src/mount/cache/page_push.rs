@@ -1,15 +1,15 @@
-//! Content of small files, pushed into the kernel's page cache before OPEN is answered.
+//! Pushes the content of small files into the kernel's page cache before OPEN is answered.
 //!
-//! A request costs two context switches, 10 to 70 µs; a push costs one system call. And after a READ
-//! the kernel asks for the file's attributes once more, since the access time may be another. See
+//! A request costs two context switches, 10 to 70 µs; a push costs one system call. After a READ,
+//! the kernel also asks for the attributes again, since the access time may have changed. See
 //! decision 17.
 //!
 //! Invariants:
-//! - What is pushed is what the file has. A file that is open to be written is not pushed; OPEN for
-//!   writing and a change of size wait until a push of that file has ended.
+//! - A push sends the file's current content. A file that is open for writing is not pushed; OPEN
+//!   for writing and a change of size wait until a push of that file has ended.
 //! - A worker must not block on its own READ: `NOTIFY_STORE` waits for the lock of a page that is
-//!   being read. So one serving thread pushes at a time, and none waits for it: what has to come
-//!   after a push is left to the thread that pushes.
+//!   being read. So one serving thread pushes at a time, and none waits for it: work that must
+//!   follow a push is left to the thread that pushes.
 
 use crate::mount::cache::notify::Notifications;
 use crate::mount::mirror::Mirror;
@@ -20,24 +20,24 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-/// Which files are in the kernel's page cache, and which one is on its way there.
+/// Tracks which files are in the kernel's page cache, and which one is being pushed.
 #[derive(Clone, Default)]
 pub(in crate::mount) struct PagePush(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     started: bool,
-    /// Inodes whose content was pushed, or is there otherwise, since the kernel knows them.
+    /// Inodes whose content was pushed or cached otherwise since the kernel looked them up.
     pushed: FxHashSet<u64>,
     /// The inode whose content is being pushed.
     pushing: Option<u64>,
-    /// What comes after that push. Each is a request whose caller waits.
+    /// Work that runs after that push. Each is a request whose caller waits.
     after: Vec<Box<dyn FnOnce() + Send>>,
-    /// Inodes that must not be pushed, and how often that is wanted.
+    /// Inodes that must not be pushed, with the number of [`Quiet`] guards of each.
     quiet: FxHashMap<u64, u32>,
 }
 
-/// As long as this lives, an inode is not pushed.
+/// A guard that keeps an inode from being pushed.
 pub(in crate::mount) struct Quiet {
     push: PagePush,
     ino: u64,
@@ -56,13 +56,13 @@ impl Drop for Quiet {
 }
 
 impl PagePush {
-    /// Begins to push; until then nothing is pushed.
+    /// Enables pushes; until then nothing is pushed.
     pub(in crate::mount) fn start(&self) {
         self.0.lock().started = true;
     }
 
-    /// Pushes what `read` returns, unless the kernel has it, another file is being pushed, or this
-    /// one `may` not be.
+    /// Pushes what `read` returns, unless the kernel has it, another file is being pushed, or `may`
+    /// forbids it.
     fn push(
         &self,
         notifications: &Notifications,
@@ -78,7 +78,7 @@ impl PagePush {
             }
             state.pushing = Some(ino);
         }
-        // What cannot be read here fails again, and is reported, when the kernel reads it.
+        // An error here will recur, and be reported, when the kernel reads the file.
         let read = read();
         if let Ok(bytes) = &read
             && !bytes.is_empty()
@@ -98,8 +98,8 @@ impl PagePush {
         }
     }
 
-    /// Runs `then` when no push of this inode is under way: at once, or in the thread that pushes,
-    /// when it has done so. None begins as long as what `then` is given lives.
+    /// Runs `then` when no push of this inode is under way: at once, or later in the thread that
+    /// pushes. No push starts while the [`Quiet`] that `then` receives lives.
     pub(in crate::mount) fn quiesce(&self, ino: u64, then: impl FnOnce(Quiet) + Send + 'static) {
         let quiet = {
             let mut state = self.0.lock();
@@ -117,31 +117,31 @@ impl PagePush {
         then(quiet);
     }
 
-    /// Waits until no push of this inode is under way. Never in a serving thread.
+    /// Waits until no push of this inode is under way. Must not be called in a serving thread.
     pub(in crate::mount) fn wait(&self, ino: u64) {
         let (tell, told) = sync_channel(1);
         self.quiesce(ino, move |quiet| {
             drop(quiet);
-            // The other end waits for it.
+            // The receiver below waits for it.
             tell.send(()).ok();
         });
-        // It ends as well when the push went and never came to it.
+        // Also returns if the sender was dropped with the push.
         told.recv().ok();
     }
 
-    /// The kernel has the content of a new file from the process that writes it.
+    /// Notes that the kernel has the content of a new file from the process that writes it.
     pub(in crate::mount) fn has(&self, ino: u64) {
         self.0.lock().pushed.insert(ino);
     }
 
-    /// The kernel lets go of an inode, or of its content.
+    /// Notes that the kernel dropped an inode or its pages.
     pub(in crate::mount) fn forget(&self, ino: u64) {
         self.0.lock().pushed.remove(&ino);
     }
 }
 
 impl Mirror {
-    /// Pushes a stored file that is opened to be read, before the kernel has the reply.
+    /// Pushes a stored file that is opened for reading, before the OPEN reply.
     pub(in crate::mount) fn push_pages(&self, ino: u64) {
         let Ok(View::Node { tree, id }) = self.view(ino) else {
             return;
@@ -178,7 +178,7 @@ mod tests {
             || true,
             || {
                 let (pushed, tell_other) = (tell.clone(), tell.clone());
-                // As another thread would while this one pushes.
+                // Simulates another thread during the push.
                 opened.quiesce(F, move |_| pushed.send("after").unwrap());
                 opened.quiesce(F + 1, move |_| tell_other.send("another file").unwrap());
                 tell.send("read").unwrap();

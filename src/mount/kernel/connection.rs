@@ -12,7 +12,7 @@ use rustix::io::{Errno, write};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use std::path::Path;
 
-/// Where fusectl is mounted, if it is.
+/// Where fusectl is usually mounted.
 const CONNECTIONS: &str = "/sys/fs/fuse/connections";
 
 /// Aborts the connection behind `mount`: all its pending and later requests fail.
@@ -29,7 +29,7 @@ pub fn abort(mount: &Mount) -> Result<(), MountError> {
     let file = number(&mount.device).map(|number| format!("{number}/abort"));
     let file = file.ok_or(Errno::NODEV).map_err(failed)?;
     let abort = match open(&Path::new(CONNECTIONS).join(&file)) {
-        // It is not mounted there.
+        // fusectl is not mounted there.
         Err(Errno::NOENT) => {
             hidden().and_then(|connections| openat(connections, &file, FLAGS, Mode::empty()))
         }
@@ -45,7 +45,7 @@ fn open(path: &Path) -> Result<OwnedFd, Errno> {
     openat(CWD, path, FLAGS, Mode::empty())
 }
 
-/// Mounts fusectl where no path leads. The mount ends with the descriptor.
+/// Mounts fusectl detached from all paths. The mount ends when the descriptor is closed.
 fn hidden() -> Result<OwnedFd, Errno> {
     let context = fsopen("fusectl", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&context)?;
@@ -56,7 +56,7 @@ fn hidden() -> Result<OwnedFd, Errno> {
     )
 }
 
-/// The number of a connection: the device number as the kernel stores it.
+/// Returns the number of a connection: the device number as the kernel encodes it.
 fn number(device: &str) -> Option<u64> {
     let (major, minor) = device.split_once(':')?;
     Some(major.parse::<u64>().ok()? << 20 | minor.parse::<u64>().ok()?)

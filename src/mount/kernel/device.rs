@@ -1,4 +1,4 @@
-//! Mounting and unmounting as root: `/dev/fuse`, `mount(2)` and `umount2(2)`.
+//! Mounts and unmounts as root: `/dev/fuse`, `mount(2)` and `umount2(2)`.
 
 use crate::mount::{FILE_SYSTEM, MountError, MountOptions, Rules};
 use rustix::fs::{Mode, OFlags};
@@ -9,12 +9,12 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 const DEVICE: &str = "/dev/fuse";
-/// Its numbers, the same on every Linux.
+/// Major and minor number of `/dev/fuse`, the same on every Linux.
 const NUMBERS: (u32, u32) = (10, 229);
-/// How far the kernel reads ahead, in KiB.
+/// The kernel's read-ahead for a pond, in KiB.
 const READ_AHEAD_KB: u32 = 512;
 
-/// Whether the kernel offers FUSE: `/dev/fuse` is there, and is what its name says.
+/// Checks that the kernel offers FUSE: `/dev/fuse` exists and has the right device number.
 pub fn available() -> Result<(), MountError> {
     let seen = rustix::fs::stat(DEVICE).map_err(|_| MountError::NoDevice)?;
     let kind = rustix::fs::FileType::from_raw_mode(seen.st_mode);
@@ -28,7 +28,7 @@ pub fn available() -> Result<(), MountError> {
     }
 }
 
-/// Mounts `source` at `mountpoint` and answers the connection to the kernel.
+/// Mounts `source` at `mountpoint` and returns the `/dev/fuse` connection.
 pub(in crate::mount) fn mount(
     source: &Path,
     mountpoint: &Path,
@@ -60,8 +60,9 @@ pub(in crate::mount) fn mount(
     }
 }
 
-/// Has the kernel read ahead further than its 128 KiB, of a mount whose files show the device number `device`. A
-/// larger request is fewer of them, and of larger pieces of what is stored. Only root may; to others nothing is lost.
+/// Raises the read-ahead of the mount with device number `device` above the kernel's 128 KiB: fewer
+/// and larger READs, each of which covers larger stored extents. Only root may; otherwise has no
+/// effect.
 pub(in crate::mount) fn read_ahead(device: &str) {
     let path = format!("/sys/class/bdi/{device}/read_ahead_kb");
     if let Err(error) = std::fs::write(&path, READ_AHEAD_KB.to_string()) {
@@ -69,7 +70,7 @@ pub(in crate::mount) fn read_ahead(device: &str) {
     }
 }
 
-/// Changes what the kernel sees to in a mount, and whether it lets changes through.
+/// Remounts with other flags, read-only or read-write.
 pub(in crate::mount) fn remount(
     mountpoint: &Path,
     read_only: bool,
@@ -86,7 +87,7 @@ pub(in crate::mount) fn remount(
     })
 }
 
-/// Files in a pond never give privileges, and to read one is no change of it.
+/// Returns mount flags. Files in a pond never grant privileges, and a read does not update `atime`.
 fn flags(read_only: bool, rules: Rules) -> MountFlags {
     let mut flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
     flags.set(MountFlags::RDONLY, read_only);
@@ -107,7 +108,7 @@ fn open() -> Result<OwnedFd, MountError> {
     })
 }
 
-/// Takes the uppermost mount away from `mountpoint`; with `lazy`, whoever is in it may stay.
+/// Unmounts the uppermost mount at `mountpoint`; with `lazy`, processes that use it may stay.
 pub(in crate::mount) fn unmount(mountpoint: &Path, lazy: bool) -> Result<(), MountError> {
     let mut flags = UnmountFlags::NOFOLLOW;
     flags.set(UnmountFlags::DETACH, lazy);

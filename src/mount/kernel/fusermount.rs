@@ -1,4 +1,4 @@
-//! Mounting and unmounting as anybody but root: `fusermount3`, which is set-user-id root.
+//! Mounts and unmounts as a user other than root, by the set-user-id helper `fusermount3`.
 
 use crate::mount::{MountError, MountOptions};
 use rustix::io::{Errno, IoSliceMut};
@@ -14,14 +14,14 @@ use std::process::{Command, Output, Stdio};
 
 const PROGRAM: &str = "fusermount3";
 
-/// Mounts `source` at `mountpoint` and answers the connection to the kernel.
+/// Mounts `source` at `mountpoint` and returns the `/dev/fuse` connection.
 pub(in crate::mount) fn mount(
     source: &Path,
     mountpoint: &Path,
     options: &MountOptions,
 ) -> Result<OwnedFd, MountError> {
     let (ours, theirs) = UnixStream::pair().map_err(MountError::NoFusermount)?;
-    // The helper sends the connection through the socket with this number: its standard input.
+    // The helper sends the connection through the socket on this descriptor, its standard input.
     let mut command = Command::new(PROGRAM);
     command
         .arg("-o")
@@ -32,7 +32,7 @@ pub(in crate::mount) fn mount(
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let child = command.spawn().map_err(MountError::NoFusermount)?;
-    // Our copy of the helper's end is closed, so that its end ends the wait.
+    // Closes this process's copy of the helper's end, so that `receive` ends when the helper exits.
     drop(command);
     let device = receive(&ours);
     let output = child.wait_with_output().map_err(MountError::NoFusermount)?;
@@ -43,7 +43,7 @@ pub(in crate::mount) fn mount(
     }
 }
 
-/// Unmounts what this user mounted at `mountpoint`.
+/// Unmounts a mount of this user at `mountpoint`.
 pub(in crate::mount) fn unmount(mountpoint: &Path, lazy: bool) -> Result<(), MountError> {
     let output = Command::new(PROGRAM)
         .arg(if lazy { "-uz" } else { "-u" })
@@ -79,7 +79,7 @@ fn option_list(source: &Path, options: &MountOptions) -> OsString {
     OsString::from_vec(list)
 }
 
-/// The file descriptor that comes through the socket, or none if the other side hangs up first.
+/// Receives a file descriptor from the socket, or `None` if the peer closes it first.
 fn receive(socket: &UnixStream) -> Result<Option<OwnedFd>, Errno> {
     let mut byte = [0];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

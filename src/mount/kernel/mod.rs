@@ -1,11 +1,11 @@
-//! The kernel's table of mounts: how a mount is made, found, changed and removed.
+//! The kernel's mount table: makes, finds, changes and removes mounts.
 //!
 //! In: a mountpoint and options. Out: a connection to `/dev/fuse`, or entries of
-//! `/proc/self/mountinfo`. Nothing here knows of a pond.
+//! `/proc/self/mountinfo`. Invariant: nothing here depends on a pond.
 //!
-//! - [`device`]: mounting as root, by system calls; [`fusermount`]: as anybody else, by
+//! - [`device`]: mounting as root, by system calls; [`fusermount`]: as another user, by
 //!   `fusermount3`.
-//! - [`mounts`]: what is mounted. [`unmount`]: unmounting, remounting, and dead mounts.
+//! - [`mounts`]: the mount table. [`unmount`]: unmounting, remounting, and dead mounts.
 //! - [`connection`]: aborting the connection of a mount whose daemon is stuck.
 
 pub(in crate::mount) mod connection;

@@ -1,4 +1,4 @@
-//! What the kernel says is mounted: `/proc/self/mountinfo`.
+//! Reads the kernel's table of mounts, `/proc/self/mountinfo`.
 
 use crate::mount::{FILE_SYSTEM, MountError};
 use std::ffi::OsString;
@@ -10,29 +10,30 @@ const TABLE: &str = "/proc/self/mountinfo";
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// What is mounted: of a pond, its folder.
+    /// The source of the mount: for a pond, its folder.
     pub source: PathBuf,
-    /// Where.
+    /// The mountpoint.
     pub mountpoint: PathBuf,
-    /// Its type.
+    /// The file system type.
     pub kind: String,
-    /// The number of this mount; numbers of mounts that are gone are used again.
+    /// The mount ID. The kernel reuses the IDs of mounts that are gone.
     pub id: u64,
     /// The device number of its files, as `major:minor`. Bind mounts of it have the same one.
     pub device: String,
-    /// The user who mounted it; only FUSE mounts have one.
+    /// The user ID of the user that mounted it; only FUSE mounts have one.
     pub owner: Option<u32>,
 }
 
 impl Mount {
-    /// Whether this process may unmount it: it runs as root, or as the user who mounted it.
+    /// Returns whether this process may unmount it: it runs as root, or as the user that mounted
+    /// it.
     pub fn is_ours(&self) -> bool {
         let user = rustix::process::geteuid();
         user.is_root() || self.owner == Some(user.as_raw())
     }
 }
 
-/// The ponds that are mounted, in the order in which they were.
+/// Returns the mounted ponds in the order in which they were mounted.
 pub fn mounts() -> Result<Vec<Mount>, MountError> {
     let mut mounts = read(Path::new(TABLE))?;
     mounts.retain(|mount| mount.kind == FILE_SYSTEM);
@@ -46,7 +47,7 @@ pub fn mounts_seen_by(pid: u32) -> Result<Vec<Mount>, MountError> {
     Ok(mounts)
 }
 
-/// What is seen at `mountpoint`, if anything is mounted there: the last of those that were.
+/// Returns the uppermost mount at `mountpoint`, if there is one.
 pub(in crate::mount) fn at(mountpoint: &Path) -> Result<Option<Mount>, MountError> {
     let mut mounts = read(Path::new(TABLE))?.into_iter();
     Ok(mounts.rfind(|mount| mount.mountpoint == mountpoint))
@@ -63,7 +64,7 @@ fn read(table: &Path) -> Result<Vec<Mount>, MountError> {
     Ok(text.split(|b| *b == b'\n').filter_map(parse).collect())
 }
 
-/// One line: `id parent device root mountpoint options tags... - type source super_options`.
+/// Parses a line `id parent device root mountpoint options tags... - type source super_options`.
 fn parse(line: &[u8]) -> Option<Mount> {
     let text = |field: &[u8]| Some(std::str::from_utf8(field).ok()?.to_owned());
     let mut fields = line.split(|b| *b == b' ');
@@ -85,7 +86,7 @@ fn parse(line: &[u8]) -> Option<Mount> {
     })
 }
 
-/// Undoes the kernel's `\ooo` for blanks, line ends and backslashes.
+/// Decodes the kernel's `\ooo` escapes of blanks, line ends and backslashes.
 fn unescape(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -105,7 +106,7 @@ fn unescape(field: &[u8]) -> PathBuf {
     OsString::from_vec(bytes).into()
 }
 
-/// Where `path` leads, without asking what may be mounted there: a dead mount answers nothing.
+/// Resolves `path` without a system call on its last component, which may be a dead mount.
 pub(in crate::mount) fn place(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let named = match (absolute.parent(), absolute.file_name()) {

@@ -1,4 +1,4 @@
-//! Changing and unmounting what is mounted, and clearing away what a program that died has left.
+//! Unmounts and remounts ponds, and removes the dead mounts of daemons that crashed.
 
 use crate::mount::kernel::mounts::{at, place};
 use crate::mount::kernel::{device, fusermount};
@@ -6,7 +6,7 @@ use crate::mount::{FILE_SYSTEM, MountError, Rules};
 use rustix::io::Errno;
 use std::path::Path;
 
-/// Unmounts the pond at `mountpoint`, or with `lazy` as soon as nobody uses it any more.
+/// Unmounts the pond at `mountpoint`; with `lazy`, the mount ends when its last user leaves it.
 pub fn unmount(mountpoint: &Path, lazy: bool) -> Result<(), MountError> {
     let place = place(mountpoint);
     match at(&place)? {
@@ -15,8 +15,7 @@ pub fn unmount(mountpoint: &Path, lazy: bool) -> Result<(), MountError> {
     }
 }
 
-/// Has the kernel refuse all changes to the pond at `mountpoint`, or let them through again, and see to
-/// other `rules`. Only root can.
+/// Remounts the pond at `mountpoint` with other `rules`, read-only or read-write. Only root may.
 pub fn remount(mountpoint: &Path, read_only: bool, rules: Rules) -> Result<(), MountError> {
     let place = place(mountpoint);
     match at(&place)? {
@@ -25,13 +24,13 @@ pub fn remount(mountpoint: &Path, read_only: bool, rules: Rules) -> Result<(), M
     }
 }
 
-/// Takes away the dead mounts of ponds at `mountpoint`: those whose program ended without
-/// unmounting. Answers whether there were any.
+/// Unmounts dead ponds at `mountpoint`: those whose daemon ended without unmounting. Returns
+/// whether there were any.
 pub fn recover_stale(mountpoint: &Path) -> Result<bool, MountError> {
     let place = place(mountpoint);
     let mut found = false;
     while let Some(mount) = at(&place)? {
-        // Only a FUSE mount can be dead, and to ask an autofs mount would have it mount.
+        // Only a FUSE mount can be dead; a look at an autofs mount would trigger it.
         if !mount.kind.starts_with("fuse") || !is_dead(&place) {
             break;
         }
@@ -47,8 +46,8 @@ pub fn recover_stale(mountpoint: &Path) -> Result<bool, MountError> {
     Ok(found)
 }
 
-/// Whether no process serves the mount any more. Not by `stat`, which the kernel may answer from
-/// its cache. Blocks while the daemon is stuck.
+/// Returns whether no process serves the mount any more. Does not use `stat`, which the kernel may
+/// answer from its cache. Blocks while the daemon is stuck.
 pub fn is_dead(mountpoint: &Path) -> bool {
     matches!(
         rustix::fs::statfs(mountpoint),

@@ -1,5 +1,10 @@
-//! The file system that `fuser` serves: each request is one call of the [`Mirror`](crate::mount::mirror::Mirror)
-//! and one reply ([`answers`](crate::mount::requests::answers)). [`dispatch`](crate::mount::requests::dispatch) says which thread makes it.
+//! The `fuser` file system: maps each request to one call of [`Mirror`] and one reply
+//! ([`answers`]).
+//!
+//! [`dispatch`] decides which thread makes the call.
+//!
+//! [`Mirror`]: crate::mount::mirror::Mirror [`answers`]: crate::mount::requests::answers
+//! [`dispatch`]: crate::mount::requests::dispatch
 
 use crate::mount::mirror::caller;
 use crate::mount::requests::Op;
@@ -21,18 +26,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The largest request to write, and the most that the kernel takes in one piece.
+/// The largest WRITE request, in bytes.
 const MAX_WRITE: u32 = 1 << 20;
-/// Open files need no state: all that is asked of them names the node.
+/// The file handle of files without state: requests name the inode.
 pub(in crate::mount) const NO_HANDLE: FileHandle = FileHandle(0);
 const MAX_NAME: u32 = crate::tinyfs::MAX_NAME as u32;
 
-/// What is asked of the kernel, as far as it offers it. Of the rest:
+/// The capabilities requested from the kernel, as far as it offers them. Left out or notable:
 /// - no write-back cache and no remote locks: what is acknowledged is in the pond, and locks are
 ///   the kernel's own;
 /// - no `ASYNC_DIO`: the kernel does not drop cached pages after an asynchronous direct write, so
 ///   that buffered reads would return old bytes for ever;
-/// - `EXPLICIT_INVAL_DATA` and not `AUTO_INVAL_DATA`: nobody else writes, so pages stay valid;
+/// - `EXPLICIT_INVAL_DATA` and not `AUTO_INVAL_DATA`: nothing else writes, so pages stay valid;
 /// - `EXPORT_SUPPORT`: a file handle of a forgotten inode is looked up as `.`;
 /// - `HANDLE_KILLPRIV_V2`: without it each write asks for `security.capability` first;
 /// - `fuser` 0.18 cannot serve `SETXATTR_EXT`, `ALLOW_IDMAP`, `CREATE_SUPP_GROUP`, `SECURITY_CTX`.
@@ -58,7 +63,7 @@ impl Filesystem for Adapter {
         }
         let background = self.mirror.pond.limits().background_requests;
         let background = u16::try_from(background).unwrap_or(u16::MAX);
-        // Each answers the nearest that is possible, where this is not.
+        // On failure, each setter returns the nearest possible value.
         if let Err(nearest) = config.set_max_write(MAX_WRITE) {
             config.set_max_write(nearest).ok();
         }
@@ -126,14 +131,14 @@ impl Filesystem for Adapter {
         };
         let caller = self.changer(req, ino);
         let length = match size {
-            // To cut all of it off is one record.
+            // A truncation to 0 is one record.
             Some(size) if size > 0 && self.mirror.has_much(ino.0, size..u64::MAX) => Length::Long,
             _ => Length::Short,
         };
         if size.is_none() {
             return self.change(length, move |own| own.answer_setattr(&caller, &new, reply));
         }
-        // No page may be pushed that is cut off meanwhile.
+        // No page that is being truncated may be pushed.
         let own = self.clone();
         self.mirror.push.quiesce(ino.0, move |quiet| {
             own.change(length, move |own| {
@@ -335,7 +340,7 @@ impl Filesystem for Adapter {
     ) {
         let reply = self.receive(Op::Write, req, ino, reply);
         if let Some(own) = self.mirror.own(ino.0) {
-            // A request is no longer than a megabyte.
+            // A request is at most 1 MiB.
             let len = data.len() as u32;
             return self.commit(move |adapter| {
                 let written = adapter.mirror.write_own(own);
@@ -365,7 +370,8 @@ impl Filesystem for Adapter {
         self.empty(Ok(()), reply);
     }
 
-    /// Nothing waits for a close, and the kernel does not ask again; but where each one makes a version.
+    /// Replies at once, since `close` has nothing to wait for, unless every close makes a version.
+    /// The kernel does not send FLUSH again after an error.
     fn flush(&self, req: &Request, ino: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         let reply = self.receive(Op::Flush, req, ino, reply);
         if self.mirror.commits_on_close(ino.0) {
@@ -433,7 +439,8 @@ impl Filesystem for Adapter {
             let mut added = false;
             let mut add = |item: &Item, fresh| {
                 let full = match own.mirror.add_plus(ino.0, item, fresh, to) {
-                    // The kernel holds what was added; the failure is told when it reads on from here.
+                    // The kernel holds the inodes of the added entries; the next READDIR reports
+                    // the failure.
                     Err(_) if added => true,
                     other => other?,
                 };
@@ -530,7 +537,7 @@ impl Filesystem for Adapter {
         });
     }
 
-    /// Not asked: the kernel checks permissions itself.
+    /// Not requested by the kernel, which checks permissions itself (`default_permissions`).
     fn access(&self, _: &Request, _: INodeNo, _: AccessFlags, reply: ReplyEmpty) {
         reply.error(fuser::Errno::ENOSYS);
     }

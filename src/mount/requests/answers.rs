@@ -1,4 +1,5 @@
-//! Replies to requests: what the [`Mirror`](crate::mount::mirror::Mirror) answers, in the kernel's words.
+//! Replies to requests: converts results of the [`Mirror`](crate::mount::mirror::Mirror) to FUSE
+//! replies.
 
 use crate::mount::mirror::{Found, GENERATION};
 use crate::mount::requests::adapter::NO_HANDLE;
@@ -18,8 +19,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 impl Adapter {
-    /// Sends the number of an error. The log and `.pond/errors` get what lies behind it, where the pond
-    /// is at fault.
+    /// Replies with an error number. Logs the cause, and adds it to `.pond/errors`, if the pond is
+    /// at fault.
     pub(in crate::mount) fn fail<R: Refuse>(&self, error: &FsError, reply: Pending<R>) {
         self.mirror.failed(reply.op().name(), reply.ino(), error);
         reply.refuse(error.errno());
@@ -98,16 +99,17 @@ impl Adapter {
             move |reply: Pending<ReplyOpen>| reply.send(|reply| reply.opened(handle, flags))
         };
         match self.mirror.open(ino, flags) {
-            // No push of a file begins once it is open to be written; one under way ends first.
+            // No push of a file starts while it is open for writing; OPEN waits for a push under
+            // way.
             Ok(None) if writes(flags) => self.mirror.push.quiesce(ino, move |_| {
                 opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE)(reply);
             }),
             Ok(None) => opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE)(reply),
-            // What is behind the number of a derived file never changes.
+            // The content behind the inode number of a derived file never changes.
             Ok(Some(made)) if self.mirror.is_derived(ino) => {
                 opened(FileHandle(made), FopenFlags::FOPEN_KEEP_CACHE)(reply);
             }
-            // Their length is not known before they are read.
+            // Their length is unknown before they are read.
             Ok(Some(own)) => opened(FileHandle(own), FopenFlags::FOPEN_DIRECT_IO)(reply),
             Err(error) => self.fail(&error, reply),
         }
@@ -115,7 +117,7 @@ impl Adapter {
 
     pub(in crate::mount) fn answer_opendir(&self, reply: Pending<ReplyOpen>) {
         let flags = match self.mirror.view(reply.ino()) {
-            // The kernel drops its copy when the directory changes through the mount.
+            // The kernel drops its cached listing when the directory changes through the mount.
             Ok(View::Node { tree, id }) if !tree.is_live() || !self.mirror.is_overlaid(id) => {
                 Ok(FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE)
             }
@@ -123,7 +125,8 @@ impl Adapter {
                 let opened = self.mirror.open_derived_dir(view);
                 opened.map(|()| FopenFlags::empty())
             }
-            // New versions come by themselves, and what is derived does.
+            // Listings of versions and of derived directories change without a request of the
+            // kernel.
             Ok(_) => Ok(FopenFlags::empty()),
             Err(error) => Err(error),
         };
@@ -136,7 +139,7 @@ impl Adapter {
         }
     }
 
-    /// Replies to a write when there is memory for the next one.
+    /// Replies to a write once there is memory for the next one.
     pub(in crate::mount) fn answer_write(
         &self,
         caller: &Caller,
@@ -145,7 +148,7 @@ impl Adapter {
         reply: Pending<ReplyWrite>,
     ) {
         let (own, ino) = (self.clone(), reply.ino());
-        // A request is no longer than a megabyte.
+        // A request is at most 1 MiB.
         let len = data.len() as u32;
         let at = (write.offset, data);
         self.mirror
@@ -167,7 +170,7 @@ impl Adapter {
         }
     }
 
-    /// Replies with an attribute as the kernel asks for it: with size 0, only how long it is.
+    /// Replies with an extended attribute, or only with its length if `size` is 0.
     pub(in crate::mount) fn sized(&self, value: &[u8], size: u32, reply: Pending<ReplyXattr>) {
         match u32::try_from(value.len()) {
             Ok(len) if size == 0 => reply.send(|reply| reply.size(len)),

@@ -1,20 +1,20 @@
-//! Which thread serves a request.
+//! Decides which thread serves a request.
 //!
-//! Four threads read requests. None of them waits for a disk flush, a commit, memory, a rendering or
-//! a long change, since four such requests would keep `ls` from its answer. What may take long is
-//! left to a [`Pool`], or its reply is kept back ([`Pond::write_then`], [`Pond::fsync_then`]):
+//! Four threads read requests. None of them waits for a disk flush, a commit, memory, a rendering
+//! or a long change, since four such requests would block every other one. Slow work goes to a
+//! [`Pool`], or its reply is deferred ([`Pond::write_then`], [`Pond::fsync_then`]):
 //!
 //! | pool | threads | for |
 //! |---|---|---|
 //! | `changes` | 1 | changes while a long one is under way, and long ones themselves |
 //! | `commits` | 1 | `.pond/sync`, names of versions, and closes that make a version |
-//! | `derive` | the limit `derive-threads` | what has to load resources, or to render a file |
+//! | `derive` | the limit `derive-threads` | requests that load resources or render a file |
 //!
-//! Two waits are left, each of one thread at most: the first of several `fsync`s makes the flush, and
-//! one thread pushes pages. A READ waits for the disk.
+//! Two waits are left, each of one thread at most: the first of several `fsync`s makes the flush,
+//! and one thread pushes pages. A READ waits for the disk.
 //!
-//! [`Pond::write_then`]: crate::pond::Pond::write_then
-//! [`Pond::fsync_then`]: crate::pond::Pond::fsync_then
+//! [`Pond::write_then`]: crate::pond::Pond::write_then [`Pond::fsync_then`]:
+//! crate::pond::Pond::fsync_then
 
 use crate::mount::mirror::Mirror;
 use crate::mount::requests::{Op, Pending, Pool};
@@ -37,11 +37,11 @@ struct Pools {
     changes: Pool,
     commits: Pool,
     derive: Pool,
-    /// Bytes of writes that wait for a long change.
+    /// Bytes of queued writes behind a long change.
     queued: AtomicU64,
 }
 
-/// How long a change may keep others.
+/// How long a change may block others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mount) enum Length {
     Short,
@@ -73,7 +73,7 @@ impl Adapter {
     }
 
     /// Serves a change: in this thread if it is short and no long one is under way, else in the
-    /// thread for changes, in the order of their coming.
+    /// `changes` pool, first in, first out.
     pub(in crate::mount) fn change(
         &self,
         length: Length,
@@ -95,8 +95,8 @@ impl Adapter {
         });
     }
 
-    /// The same, of a change of names in a directory. Names of versions are made and removed in the
-    /// thread for commits.
+    /// Serves a change of names in a directory, as [`Adapter::change`] does. Names of versions are
+    /// made and removed in the `commits` pool.
     pub(in crate::mount) fn change_names(
         &self,
         parent: INodeNo,
@@ -108,14 +108,14 @@ impl Adapter {
         }
     }
 
-    /// Serves what makes a version.
+    /// Serves a request that makes a version, in the `commits` pool.
     pub(in crate::mount) fn commit(&self, serve: impl FnOnce(&Adapter) + Send + 'static) {
         let own = self.clone();
         self.pools.commits.run(None, move || serve(&own));
     }
 
-    /// Serves what has to load resources or to render: in this thread where all that is needed is
-    /// `at_hand`, else in the pool. What has the same key is served one after another.
+    /// Serves a request that may load resources or render: in this thread if everything is
+    /// `at_hand`, else in the `derive` pool. Requests with the same key run one after another.
     pub(in crate::mount) fn derive(
         &self,
         at_hand: bool,
@@ -134,7 +134,7 @@ impl Adapter {
         self.mirror.changer(ids, req.pid(), ino.0)
     }
 
-    /// Serves a write. Nothing is copied unless it has to wait for a long change.
+    /// Serves a write. Copies its data only if it has to wait for a long change.
     pub(in crate::mount) fn serve_write(
         &self,
         caller: Caller,
@@ -162,7 +162,7 @@ impl Adapter {
         });
     }
 
-    /// Replies when the flush ends, from whatever thread makes it.
+    /// Replies when the flush ends, in the thread that makes it.
     pub(in crate::mount) fn flush_then(&self, reply: Pending<ReplyEmpty>) {
         if let Some(own) = self.mirror.own(reply.ino()) {
             return self.commit(move |adapter| {
@@ -180,14 +180,14 @@ impl Adapter {
     }
 }
 
-/// A write, but for its data.
+/// The arguments of a write without its data.
 #[derive(Clone, Copy)]
 pub(in crate::mount) struct Write {
     pub(in crate::mount) offset: u64,
     pub(in crate::mount) flags: WriteFlags,
 }
 
-/// The key of a look-up in the pool: the same name is looked up once at a time.
+/// Returns the pool key of a LOOKUP: look-ups of one name run one after another.
 pub(in crate::mount) fn key_of(parent: INodeNo, name: &OsStr) -> u64 {
     let mut hasher = FxHasher::default();
     (parent.0, name).hash(&mut hasher);

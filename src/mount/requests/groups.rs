@@ -1,6 +1,6 @@
-//! The supplementary groups of a process: the kernel does not send them with a request.
+//! The supplementary groups of a process, which the kernel does not send with a request.
 
-/// The groups that process `pid` is in besides its own; none where it cannot be asked.
+/// Returns the supplementary groups of process `pid`; none if they cannot be read.
 pub(in crate::mount) fn of(pid: u32) -> Vec<u32> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     parse(&status)

@@ -1,37 +1,37 @@
-//! Whether the caller of a LOOKUP is about to remove a directory of that name.
+//! Finds out whether the caller of a LOOKUP is about to remove a directory of that name.
 //!
-//! `mkdir @version/NAME` names a version and `rmdir` takes the name back. The name is a symbolic link, and the kernel
-//! refuses `rmdir` of a link with `ENOTDIR` after a LOOKUP, which carries a name and no purpose. So the purpose is read
-//! from the system call of the caller. [Decision 22](../../docs/decisions/0022-rmdir-of-version-names.md) tells why
-//! there is no other way.
+//! `mkdir @version/NAME` names a version and `rmdir` removes the name. The name is a symbolic link,
+//! and the kernel refuses `rmdir` of a link with `ENOTDIR` after a LOOKUP, which carries a name and
+//! no purpose. So the purpose is read from the caller's system call. [Decision
+//! 22](../../docs/decisions/0022-rmdir-of-version-names.md) says why there is no other way.
 //!
-//! Invariants: it is asked only for names of versions, and only about callers who may remove them. A wrong answer does
-//! no harm: without a reason to believe in `rmdir` the name is a link, which `rm` removes; taken for a directory, for
-//! one look-up (TTL 0), it shows the same version.
+//! Invariants: used only for names of versions, and only for callers that may remove them. A wrong
+//! result does no harm: by default the name is a link, which `rm` removes; taken for a directory,
+//! for one look-up (TTL 0), it shows the same version.
 
 use std::fs;
 use std::thread;
 use std::time::Duration;
 
-/// How often the caller is looked at until it waits for the reply, and how long after.
+/// How often the caller's state is read until it waits for the reply, and the pause between.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Removes the directory, as an argument of `unlinkat`.
+/// The flag of `unlinkat` that removes a directory.
 const AT_REMOVEDIR: libc::c_long = libc::AT_REMOVEDIR as libc::c_long;
 
-/// What a thread does.
+/// The state of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
-    /// It is in a system call that removes a directory.
+    /// In a system call that removes a directory.
     RemovesDirectory,
-    /// It is in another one.
+    /// In another system call.
     Other,
-    /// It runs. The caller of a LOOKUP waits for the reply, in a moment.
+    /// Running. The caller of a LOOKUP will soon wait for the reply.
     Runs,
 }
 
-/// Returns whether a thread is in a system call that removes a directory. The thread waits for our reply.
+/// Returns whether a thread that waits for a reply is in a system call that removes a directory.
 pub(in crate::mount) fn removes_directory(thread: u32) -> bool {
     if thread == 0 || !shows_our_processes() {
         return false;
@@ -47,14 +47,15 @@ pub(in crate::mount) fn removes_directory(thread: u32) -> bool {
     false
 }
 
-/// Whether `/proc` counts processes as the kernel does in requests to us. One of another PID namespace would tell of a
-/// process that has nothing to do with the request.
+/// Returns whether `/proc` shows this process's own PID namespace, as requests do. In another
+/// namespace, the PID could belong to an unrelated process.
 fn shows_our_processes() -> bool {
     let own = std::process::id().to_string();
     fs::read_link("/proc/self").is_ok_and(|shown| shown.as_os_str() == own.as_str())
 }
 
-/// What a line of `/proc/PID/syscall` says: the number of the call and its arguments in hexadecimal, or `running`.
+/// Parses a line of `/proc/PID/syscall`: the number of the call and its arguments in hexadecimal,
+/// or `running`.
 fn call(line: &str) -> Call {
     let mut words = line.split_ascii_whitespace();
     let Some(first) = words.next() else {
@@ -67,7 +68,7 @@ fn call(line: &str) -> Call {
         .nth(2)
         .and_then(|flags| libc::c_long::from_str_radix(flags.trim_start_matches("0x"), 16).ok());
     let removes = match first.parse() {
-        // Newer architectures have no call of this name.
+        // Newer architectures have no such call.
         #[cfg(target_arch = "x86_64")]
         Ok(libc::SYS_rmdir) => true,
         Ok(libc::SYS_unlinkat) => flags.is_some_and(|flags| flags & AT_REMOVEDIR != 0),
@@ -110,7 +111,7 @@ mod tests {
     fn threads_that_remove_nothing_or_are_not_there_remove_nothing() {
         assert!(shows_our_processes());
         assert!(!removes_directory(0) && !removes_directory(u32::MAX));
-        // SAFETY: it takes nothing and cannot fail.
+        // SAFETY: `gettid` takes no arguments and cannot fail.
         let own = unsafe { libc::gettid() };
         assert!(!removes_directory(own.unsigned_abs()));
     }

@@ -1,15 +1,15 @@
 //! Requests of the kernel, from the moment they are read until their reply is sent.
 //!
-//! - [`adapter`]: each request of `fuser`'s, as one call and one reply. [`dispatch`]: which thread
-//!   makes it. [`answers`]: the reply.
-//! - [`intent`], [`groups`]: what a process is about to do, and the groups that it is in.
-//! - [`table`]: which are under way, and since when. [`pending`]: a reply with its entry in that table.
-//! - [`pool`]: threads for requests that must not keep a serving thread.
-//! - [`monitor`]: what of this `status` shows, and the thread that notices what does not end.
+//! - [`adapter`]: maps each request of `fuser` to one call and one reply. [`dispatch`]: which
+//!   thread makes the call. [`answers`]: the reply.
+//! - [`intent`], [`groups`]: what the calling process is about to do, and its groups.
+//! - [`table`]: requests under way, and since when. [`pending`]: a reply with its table entry.
+//! - [`pool`]: threads for requests that must not block a serving thread.
+//! - [`monitor`]: reports requests and notifications that do not finish.
 //!
-//! This module itself has the kinds of requests and their metrics, which `.pond/metrics` shows. A request
-//! is counted as received when it is read, and as answered when its reply was written to the kernel; what
-//! needs no reply (`FORGET`) is not counted.
+//! This module has the kinds of requests and their metrics, which `.pond/metrics` shows. A request
+//! counts as received when it is read, and as answered when its reply was written to the kernel;
+//! requests without a reply (`FORGET`) are not counted.
 
 pub(in crate::mount) mod adapter;
 mod answers;
@@ -42,7 +42,7 @@ macro_rules! ops {
             $($op),*
         }
 
-        /// The names of all, in their order.
+        /// The names of all variants, in order.
         const NAMES: &[&str] = &[$($name),*];
     };
 }
@@ -87,7 +87,7 @@ impl Op {
     }
 }
 
-/// What is known of the requests of a mount.
+/// The table and the metrics of a mount's requests.
 #[derive(Debug)]
 pub(super) struct Requests {
     table: Table,
@@ -128,7 +128,7 @@ impl Default for Requests {
 }
 
 impl Requests {
-    /// Enters a request that was read; its entry goes when the reply was sent.
+    /// Adds a request that was read; its entry is removed when its reply was sent.
     pub(super) fn receive<R>(
         self: &Arc<Requests>,
         op: Op,
@@ -141,7 +141,7 @@ impl Requests {
         Pending::new(self.clone(), request.unique().0, entry, reply)
     }
 
-    /// Takes out a request whose reply was sent.
+    /// Removes a request whose reply was sent, and records its duration.
     fn replied(&self, unique: u64, op: Op, took: Duration) {
         self.table.remove(unique);
         if let Some(durations) = self.durations.get(op as usize) {
@@ -151,7 +151,7 @@ impl Requests {
 }
 
 impl Mirror {
-    /// All figures as they are now.
+    /// Returns all metrics in the OpenMetrics format.
     pub(super) fn metrics(&self) -> Result<String, fmt::Error> {
         let (status, figures) = (self.pond.status(), &self.requests);
         let counts = figures.table.counts();

@@ -1,10 +1,10 @@
-//! What `status` shows of requests and notifications that do not end, and the thread that notices them.
+//! Detects requests and notifications that do not finish, and reports them to `status` and the log.
 //!
-//! The thread looks once a second. It logs a request that has no reply after [`LOG_REQUEST`], and a
-//! notification from which the kernel has not returned after [`LOG_NOTIFICATION`], once each. Rendering a file
-//! or a disk that is slow can explain the first; the second means that the kernel holds a lock for
-//! a request that is not answered, and is reported as an error. Only aborting the connection frees
-//! whoever waits then (`pondmount umount --force`).
+//! The thread looks once a second. It logs a request without a reply after [`LOG_REQUEST`], and a
+//! notification from which the kernel has not returned after [`LOG_NOTIFICATION`], once each. A
+//! rendering or a slow disk can explain the first. The second means that the kernel holds a lock
+//! for an unanswered request; it is logged as an error. Then only aborting the connection
+//! (`pondmount umount --force`) frees the waiting processes.
 
 use super::Requests;
 use crate::mount::cache::notify::Notifications;
@@ -15,31 +15,31 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-/// How often the thread looks.
+/// The interval of the checks.
 const LOOK: Duration = Duration::from_secs(1);
-/// What is younger is no news.
+/// The least age of what is shown.
 const SHOWN: Duration = Duration::from_secs(1);
 const LOG_REQUEST: Duration = Duration::from_secs(10);
 const LOG_NOTIFICATION: Duration = Duration::from_secs(5);
 
-/// What a mount does, for whoever asks from outside: it takes no lock that a request waits for.
+/// The activity of a mount. Takes no lock that a request waits for.
 #[derive(Clone, Debug)]
 pub(in crate::mount) struct Monitor {
     requests: Arc<Requests>,
     notifications: Arc<Notifications>,
-    /// Where the kernel tells how many requests wait.
+    /// The fusectl file with the kernel's count of waiting requests.
     waiting: Arc<OnceLock<PathBuf>>,
 }
 
-/// What a mount does at a moment.
+/// A snapshot of a mount's activity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::mount) struct Activity {
-    /// Requests that were read since it was mounted.
+    /// Requests that were read since the mount began.
     pub(in crate::mount) received: u64,
-    /// Of them, those whose reply was sent.
+    /// Requests whose reply was sent.
     pub(in crate::mount) replied: u64,
-    /// Requests that wait by the kernel's count, those that were not read yet included. Unknown where
-    /// the kernel does not tell.
+    /// Waiting requests by the kernel's count, including those not read yet. `None` if the kernel
+    /// does not report it.
     pub(in crate::mount) waiting: Option<u64>,
     /// The oldest request without a reply, if it is older than a second.
     pub(in crate::mount) oldest: Option<UnansweredRequest>,
@@ -50,24 +50,24 @@ pub(in crate::mount) struct Activity {
 /// A request without a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::mount) struct UnansweredRequest {
-    /// What is asked.
+    /// The operation.
     pub(in crate::mount) op: &'static str,
-    /// The inode that it is about.
+    /// The inode number of the request.
     pub(in crate::mount) inode: u64,
-    /// The process that asks; 0 where the kernel asks for itself.
+    /// The process that made the request; 0 for the kernel itself.
     pub(in crate::mount) pid: u32,
-    /// How long it has waited.
+    /// The time since it was read.
     pub(in crate::mount) age: Duration,
 }
 
 /// A notification that the kernel has not returned from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::mount) struct UnfinishedNotification {
-    /// What the kernel is to do.
+    /// What the kernel was asked to do.
     pub(in crate::mount) what: &'static str,
-    /// The inode that it is about.
+    /// The inode number that it names.
     pub(in crate::mount) inode: u64,
-    /// How long it has taken.
+    /// The time since the call began.
     pub(in crate::mount) age: Duration,
 }
 
@@ -108,8 +108,8 @@ impl Monitor {
         }
     }
 
-    /// Tells it the device number of the mount, as `MAJOR:MINOR`, by which the kernel lists its
-    /// connections.
+    /// Sets the device number of the mount, as `MAJOR:MINOR`, by which fusectl lists its
+    /// connection.
     pub(in crate::mount) fn mounted(&self, device: &str) {
         if let Some((_, minor)) = device.split_once(':') {
             let path = format!("/sys/fs/fuse/connections/{minor}/waiting");
@@ -117,7 +117,7 @@ impl Monitor {
         }
     }
 
-    /// What is late, in words, for `pondmount status`.
+    /// Describes overdue requests and notifications for `pondmount status`.
     pub(in crate::mount) fn late(&self) -> Vec<String> {
         let activity = self.activity();
         let request = activity.oldest.map(|request| request.to_string());
@@ -125,7 +125,7 @@ impl Monitor {
         request.into_iter().chain(notification).collect()
     }
 
-    /// What the mount does now.
+    /// Returns the current activity.
     pub(in crate::mount) fn activity(&self) -> Activity {
         let counts = self.requests.table.counts();
         let oldest = self.oldest().map(|(_, request)| request);
@@ -156,7 +156,7 @@ impl Monitor {
         Some((unique, request))
     }
 
-    /// Starts the thread. It ends when the mount is gone.
+    /// Starts the thread. It ends when the mount is dropped.
     pub(in crate::mount) fn start(&self, mount: Weak<Mirror>) -> io::Result<()> {
         let monitor = self.clone();
         let look = move || {
@@ -170,7 +170,7 @@ impl Monitor {
         thread.spawn(look).map(drop)
     }
 
-    /// Logs what is late, unless it is what was logged last.
+    /// Logs overdue requests and notifications, each once.
     fn log(&self, request: &mut Option<u64>, notification: &mut Option<u64>) {
         if let Some((unique, late)) = self.oldest()
             && late.age >= LOG_REQUEST

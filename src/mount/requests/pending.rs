@@ -1,8 +1,8 @@
 //! A reply that is still to be sent, with the request's entry in the table.
 //!
-//! The entry goes when the reply was written to the kernel: by [`Pending::send`], or, where a reply
-//! is dropped unsent, after `fuser` has sent `EIO` in its place. A reply that is kept somewhere and
-//! forgotten keeps its entry, and the monitor names it.
+//! The entry is removed after the reply was written to the kernel: by [`Pending::send`], or, where
+//! a reply is dropped unsent, after `fuser` has sent `EIO` in its place. A reply that is stored and
+//! never sent keeps its entry, and the monitor reports it.
 
 use super::table::Entry;
 use super::{Op, Requests};
@@ -13,7 +13,7 @@ use fuser::{
 };
 use std::sync::Arc;
 
-/// A request without a reply. Fields are dropped in their order: the entry after the reply.
+/// A request without a reply. Drop order matters: the reply first, then the entry.
 #[derive(Debug)]
 pub(in crate::mount) struct Pending<R> {
     reply: R,
@@ -50,17 +50,17 @@ impl<R> Pending<R> {
         self.entered.entry.op
     }
 
-    /// The inode that the request is about.
+    /// Returns the inode number of the request.
     pub(in crate::mount) fn ino(&self) -> u64 {
         self.entered.entry.ino
     }
 
-    /// The reply, to be filled piece by piece.
+    /// Returns the reply, to be filled entry by entry.
     pub(in crate::mount) fn reply_mut(&mut self) -> &mut R {
         &mut self.reply
     }
 
-    /// Sends the reply, and takes the request out of the table after that.
+    /// Sends the reply, then removes the request from the table.
     pub(in crate::mount) fn send(self, send: impl FnOnce(R)) {
         let Pending { reply, entered } = self;
         send(reply);
@@ -69,7 +69,7 @@ impl<R> Pending<R> {
 }
 
 impl<R: Refuse> Pending<R> {
-    /// Sends an error.
+    /// Replies with an error.
     pub(in crate::mount) fn refuse(self, errno: Errno) {
         self.send(|reply| reply.refuse(fuser::Errno::from_i32(errno.0)));
     }

@@ -1,15 +1,14 @@
-//! A small pool of threads for requests that must not keep a serving thread.
+//! A small pool of threads for requests that must not block a serving thread.
 //!
-//! A job is a request with its reply. Threads start as they are needed, up to a bound, and end when
-//! they were idle for a while. When all are busy, jobs wait in a queue, in the order of their coming.
-//! The queue is bounded by the kernel: each job is one system call whose caller waits, or one of the
-//! requests that the kernel has under way in the background.
+//! A job is a request with its reply. Threads start on demand, up to a bound, and end after an idle
+//! time. When all are busy, jobs wait in a queue, first in, first out. The kernel bounds the queue:
+//! each job is one system call whose caller waits, or one of the kernel's background requests.
 //!
-//! Jobs of one key run one after another, in one thread: however many readers wait for one file that
-//! is being rendered, they keep one thread.
+//! Jobs of one key run one after another, in one thread: all readers of a file that is being
+//! rendered occupy one thread.
 //!
 //! Invariant: a job of a pool never waits for a job of the same pool that has not begun. So a full
-//! pool makes jobs wait, and is never stuck.
+//! pool delays jobs, and cannot deadlock.
 
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
@@ -18,12 +17,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a thread without work stays.
+/// How long an idle thread stays.
 const IDLE: Duration = Duration::from_secs(10);
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A pool. It goes when nobody has it any more and its last job is done.
+/// A pool. Its threads end when the last handle is dropped and the last job is done.
 #[derive(Clone)]
 pub(in crate::mount) struct Pool(Arc<Shared>);
 
@@ -37,7 +36,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     threads: usize,
-    /// Of them, those that wait for a job.
+    /// The number of `threads` that wait for a job.
     idle: usize,
     ready: VecDeque<(Option<u64>, Job)>,
     /// For each key of which a job is ready or runs, the jobs behind it.
@@ -45,7 +44,7 @@ struct State {
 }
 
 impl Pool {
-    /// A pool of at most so many threads of that name.
+    /// Creates a pool of at most `most` threads with this name.
     pub(in crate::mount) fn new(name: &'static str, most: usize) -> Pool {
         Pool(Arc::new(Shared {
             name,
@@ -55,8 +54,8 @@ impl Pool {
         }))
     }
 
-    /// Runs a job soon. Where no thread can be had, the job is dropped, and its reply with it, which
-    /// the caller sees as an error.
+    /// Queues a job. If no thread can be started, drops the job and its reply, so that the caller
+    /// gets an error.
     pub(in crate::mount) fn run(&self, key: Option<u64>, job: impl FnOnce() + Send + 'static) {
         let job: Job = Box::new(job);
         let mut state = self.0.state.lock();
@@ -92,7 +91,7 @@ impl Pool {
 }
 
 impl Shared {
-    /// Does jobs until none came for a while.
+    /// Runs jobs until the pool has been idle for [`IDLE`].
     fn work(&self) {
         let mut state = self.state.lock();
         loop {
@@ -118,7 +117,8 @@ impl Shared {
     }
 
     fn done(&self, job: Job) {
-        // What a library panics on must not cost the pool a thread. The reply was dropped: an error.
+        // A panic in a library must not cost the pool a thread. Its reply was dropped, which sends
+        // an error.
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
             tracing::error!(
                 "a request ended in a panic in a thread called {}",

@@ -1,15 +1,15 @@
 //! The table of requests that have no reply yet.
 //!
-//! Requests enter it when they are read and leave it when their reply was sent, so that one that is
-//! never answered is seen. It is in shards by the kernel's number of the request, each with a lock
-//! of its own, which is held for an insertion or a removal: serving threads seldom meet there.
+//! Requests are added when they are read and removed after their reply was sent, so that a request
+//! that is never answered stays visible. The table is sharded by the kernel's request number. Each
+//! shard has its own lock, held for an insertion or a removal, so that contention is rare.
 
 use super::Op;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::time::Instant;
 
-/// Numbers of requests are even.
+/// The number of shards. Request numbers are even.
 const SHARDS: usize = 16;
 
 /// A request that was read.
@@ -33,7 +33,7 @@ impl Entry {
     }
 }
 
-/// How many requests were read, and how many of them were answered.
+/// The numbers of requests read and answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) received: u64,

@@ -4,17 +4,17 @@ use crate::tinyfs::{Errno, FsError, Kind, Node, Time};
 use fuser::{FileAttr, FileType, INodeNo, TimeOrNow};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long the kernel may keep what cannot change behind its back.
+/// The TTL of what can change only through the mount.
 pub(in crate::mount) const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
-/// How long it may keep what can.
+/// The TTL of what can change otherwise.
 pub(in crate::mount) const NOT_AT_ALL: Duration = Duration::ZERO;
 
-/// The block size that programs are advised to read and write by.
+/// The preferred I/O size, in bytes.
 const BLOCK_SIZE: u32 = 128 << 10;
-/// The unit that `stat` counts blocks in.
+/// The unit of `st_blocks`, in bytes.
 const STAT_BLOCK: u64 = 512;
 
-/// What `stat` tells of a node under the number `ino`.
+/// Returns the attributes of a node under the number `ino`.
 pub(in crate::mount) fn file_attr(ino: u64, node: &Node) -> FileAttr {
     FileAttr {
         ino: INodeNo(ino),
@@ -35,7 +35,7 @@ pub(in crate::mount) fn file_attr(ino: u64, node: &Node) -> FileAttr {
     }
 }
 
-/// What tells the kernel that there is no such name, and that it may remember that.
+/// Returns a negative entry, which the kernel may cache.
 pub(in crate::mount) fn no_entry() -> FileAttr {
     FileAttr {
         ino: INodeNo(0),
@@ -68,7 +68,7 @@ pub(in crate::mount) fn file_type(kind: Kind) -> FileType {
     }
 }
 
-/// The kind that `mknod` asks for by the file type in `mode`.
+/// Returns the kind that `mknod` requests by the file type in `mode`.
 pub(in crate::mount) fn kind_of_mode(mode: u32) -> Result<Kind, FsError> {
     match mode & libc::S_IFMT {
         libc::S_IFREG | 0 => Ok(Kind::File),
@@ -81,18 +81,18 @@ pub(in crate::mount) fn kind_of_mode(mode: u32) -> Result<Kind, FsError> {
     }
 }
 
-/// The permission bits of a new node.
+/// Returns the permission bits of a new node.
 pub(in crate::mount) fn new_mode(mode: u32, umask: u32) -> u16 {
     permissions(mode & !umask)
 }
 
-/// The permission bits in `mode`.
+/// Returns the permission bits in `mode`.
 pub(in crate::mount) fn permissions(mode: u32) -> u16 {
     (mode & 0o7777) as u16 // 12 bits fit
 }
 
-/// A time that `setattr` brings. `fuser` 0.18 hands down times before 1970 with the nanoseconds
-/// counted backwards; here they count forward again.
+/// Converts a time of `setattr`. `fuser` 0.18 passes times before 1970 with the nanoseconds counted
+/// backwards; here they count forward again.
 pub(in crate::mount) fn time(time: TimeOrNow, now: Time) -> Time {
     match time {
         TimeOrNow::Now => now,
@@ -106,7 +106,7 @@ pub(in crate::mount) fn time(time: TimeOrNow, now: Time) -> Time {
     }
 }
 
-/// The present moment.
+/// Returns the present time.
 pub(in crate::mount) fn now() -> Time {
     SystemTime::now().into()
 }
@@ -115,7 +115,7 @@ pub(in crate::mount) fn now() -> Time {
 mod tests {
     use super::*;
 
-    /// What `fuser` makes of the kernel's seconds and nanoseconds.
+    /// Converts seconds and nanoseconds as `fuser` does.
     fn handed_down(sec: i64, nsec: u32) -> SystemTime {
         match u64::try_from(sec) {
             Ok(sec) => UNIX_EPOCH + Duration::new(sec, nsec),

@@ -1,9 +1,10 @@
 //! Derived directories in the mount.
 //!
-//! What is derived stands beside what is stored: a name that a stored directory does not have may be that of a
-//! resource. A derived file's number goes by what it is made of, so what the kernel keeps of it stays right; which
-//! number its name leads to it asks each time ([`invalidation`](crate::mount::cache::invalidation)). Whoever asks what only a
-//! rendered file can tell waits in a thread of its own.
+//! Derived entries are overlaid on stored ones: a name that a stored directory does not have may be
+//! a resource's. The inode number of a derived file is a hash of its inputs, so its cached pages
+//! stay valid; its name is looked up each time
+//! ([`invalidation`](crate::mount::cache::invalidation)). Requests that need a rendered file wait
+//! in the `derive` pool.
 
 use crate::derive::{self, DerivedFile, Dir};
 use crate::mount::mirror::{Found, GENERATION, Mirror};
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
-/// What is behind a view of something derived.
+/// The object behind a view of something derived.
 #[derive(Clone)]
 pub(in crate::mount) enum Shown {
     /// A directory, by its path.
@@ -57,17 +58,17 @@ impl Shown {
     }
 }
 
-/// Where resources show in the live tree.
+/// Where resources are shown in the live tree.
 #[derive(Default)]
 pub(in crate::mount) struct Places {
-    /// Stored directories that show more than is stored.
+    /// Stored directories with overlaid entries.
     dirs: RwLock<FxHashSet<NodeId>>,
     /// The files of resources.
     files: RwLock<FxHashSet<NodeId>>,
     names: Mutex<BTreeSet<(NodeId, Name)>>,
-    /// Whether a resource wants to show in a directory that is not there.
+    /// Whether a resource's target directory is missing.
     wanted: AtomicBool,
-    /// Whether the thread that looks for resources runs, and has to look once more.
+    /// The state of the `resources` thread: [`IDLE`], running, or running with another pass due.
     looking: AtomicU8,
 }
 
@@ -76,7 +77,7 @@ const IDLE: u8 = 0;
 const LOOKING: u8 = 1;
 const AGAIN: u8 = 2;
 
-/// Attributes that tell of derived files.
+/// Extended attributes of derived files.
 const KIND: &[u8] = b"user.pond.kind";
 const INPUTS: &[u8] = b"user.pond.inputs";
 const RECIPE: &[u8] = b"user.pond.spec";
@@ -85,7 +86,7 @@ const TOOK: &[u8] = b"user.pond.rendered";
 const ERROR: &[u8] = b"user.pond.error";
 
 impl Mirror {
-    /// The resources of a tree, if any shows in this stored directory.
+    /// Returns the resources of a tree, if one shows entries in this stored directory.
     fn overlaid(&self, tree: Tree, dir: NodeId) -> FsResult<Option<Arc<derive::View>>> {
         if tree.is_live() && !self.places.dirs.read().contains(&dir) {
             return Ok(None);
@@ -95,12 +96,12 @@ impl Mirror {
         Ok(any.then_some(view))
     }
 
-    /// Whether a stored directory may show more than is stored.
+    /// Returns whether a stored directory may have overlaid entries.
     pub(in crate::mount) fn is_overlaid(&self, dir: NodeId) -> bool {
         self.places.dirs.read().contains(&dir)
     }
 
-    /// What a name leads to that a stored directory does not have.
+    /// Looks up a name that a stored directory does not have.
     pub(in crate::mount) fn lookup_overlay(
         &self,
         tree: Tree,
@@ -115,19 +116,19 @@ impl Mirror {
         };
         let shown = shown(&view, overlay)?;
         if tree.is_live() {
-            // The kernel keeps it until it is not among the names any more.
+            // The kernel caches the name until a pass finds it gone and invalidates it.
             self.places.names.lock().insert((dir, name.clone()));
         }
         self.found_derived(&view, tree, shown).map(Some)
     }
 
-    /// Whether a name in a live directory is that of a resource's directory.
+    /// Returns whether a name in a live directory is that of a resource's directory.
     pub(in crate::mount) fn is_overlay(&self, dir: NodeId, name: &Name) -> FsResult<bool> {
         let view = self.overlaid(Tree::LIVE, dir)?;
         Ok(view.is_some_and(|view| view.registry.overlay(dir, name).is_some()))
     }
 
-    /// What a stored directory lists besides what is stored.
+    /// Returns the overlaid entries of a stored directory.
     pub(in crate::mount) fn overlay_items(
         &self,
         tree: Tree,
@@ -155,12 +156,12 @@ impl Mirror {
         Ok(items)
     }
 
-    /// The derived directory at a path, as it is now or was.
+    /// Returns the derived directory at a path of a view.
     fn derived_dir(&self, view: &derive::View, path: &[u8]) -> FsResult<Arc<Dir>> {
         derive::find_dir(view, path)?.ok_or_else(|| Errno::ESTALE.into())
     }
 
-    /// Whether a derived directory that the kernel knows is there still.
+    /// Checks that a derived directory that the kernel knows still exists.
     pub(in crate::mount) fn open_derived_dir(&self, view: View) -> FsResult<()> {
         match (view, self.inodes.shown(view)) {
             (View::Derived { tree, .. }, Some(Shown::Dir(path, _))) => {
@@ -171,7 +172,7 @@ impl Mirror {
         }
     }
 
-    /// What a name in a derived directory leads to.
+    /// Looks up a name in a derived directory.
     pub(in crate::mount) fn lookup_derived(&self, view: View, name: &Name) -> FsResult<Lookup> {
         let View::Derived { tree, .. } = view else {
             return Err(Errno::ENOTDIR.into());
@@ -189,7 +190,8 @@ impl Mirror {
         Ok(Lookup::Found(self.found_derived(&view, tree, shown)?))
     }
 
-    /// The same, where nobody has to wait for it: what leads there is known, and a file is made.
+    /// Does the same without blocking: `None` unless the resources are loaded and the file is
+    /// rendered.
     pub(in crate::mount) fn lookup_at_hand(&self, parent: u64, name: &[u8]) -> Option<Lookup> {
         let view = self.inodes.view(parent)?;
         let View::Derived { tree, .. } = view else {
@@ -213,12 +215,13 @@ impl Mirror {
         Some(Lookup::Found(found))
     }
 
-    /// Whether what a stored directory shows besides what is stored can be told at once.
+    /// Returns whether the overlaid entries of a stored directory are known without loading
+    /// resources.
     pub(in crate::mount) fn overlay_is_at_hand(&self, tree: Tree, dir: NodeId) -> bool {
         tree.is_live() && !self.is_overlaid(dir) || self.derive.view_at_hand(tree.at).is_some()
     }
 
-    /// Whether a directory can be listed at once.
+    /// Returns whether a directory can be listed without loading resources.
     pub(in crate::mount) fn lists_at_hand(&self, ino: u64) -> bool {
         match self.inodes.view(ino) {
             Some(View::Node { tree, id }) => self.overlay_is_at_hand(tree, id),
@@ -226,7 +229,7 @@ impl Mirror {
         }
     }
 
-    /// Whether nothing has to be loaded or rendered for what a number stands for.
+    /// Returns whether a request for this inode needs neither loading nor rendering.
     pub(in crate::mount) fn is_at_hand(&self, ino: u64) -> bool {
         let Some(view @ View::Derived { tree, .. }) = self.inodes.view(ino) else {
             return true;
@@ -242,16 +245,17 @@ impl Mirror {
         }
     }
 
-    /// What is told of something derived.
+    /// Returns the LOOKUP result of something derived.
     fn found_derived(&self, of: &derive::View, tree: Tree, shown: Shown) -> FsResult<Found> {
         let made_of = match &shown {
             Shown::File(file) => {
                 let mut made_of = match self.derive.key(file) {
                     Ok(key) => key.to_vec(),
-                    // One that cannot be made can be looked at: its attributes tell why.
+                    // A file that cannot be rendered can still be looked up: its attributes hold
+                    // the error.
                     Err(error) => error.to_string().into_bytes(),
                 };
-                // So an answer that comes late changes nothing of what is told of another.
+                // A late reply so cannot affect the attributes of another file.
                 made_of.extend(format!("{:?}", shown.owner()).into_bytes());
                 made_of
             }
@@ -265,8 +269,8 @@ impl Mirror {
         let node = self.derived_node(&shown, size.unwrap_or(0))?;
         let number = self.inodes.hold_derived(view, shown.clone());
         let (name_valid, attr_valid) = match &shown {
-            // Attributes that come with a name have the number of this content. The file's own number
-            // comes with GETATTR.
+            // Attributes sent with an entry have the inode number of this content. GETATTR returns
+            // the file's own number.
             Shown::File(_) => (validity(tree), NOT_AT_ALL),
             // TTL 0: attributes that come with a name could race an invalidation of an inode that
             // the kernel does not know yet.
@@ -281,7 +285,7 @@ impl Mirror {
         })
     }
 
-    /// Something derived that the kernel has a number of, and holds from now on.
+    /// Returns something derived of which the kernel has the number, and counts a reference to it.
     pub(in crate::mount) fn derived_again(&self, view: View) -> FsResult<Found> {
         let shown = self.inodes.shown(view).ok_or(Errno::ESTALE)?;
         let node = self.derived_node(&shown, 0)?;
@@ -294,7 +298,7 @@ impl Mirror {
         })
     }
 
-    /// What `stat` tells of something derived: of a file only when it is made.
+    /// Returns the attributes of something derived; renders a file for its size.
     pub(in crate::mount) fn derived_attr(
         &self,
         ino: u64,
@@ -312,13 +316,14 @@ impl Mirror {
         let (size, valid) = match &shown {
             Shown::File(file) => match self.derive.render(file) {
                 Ok(made) => (made.len(), FOR_EVER),
-                // It has no size, and is asked for by whoever wants its `user.pond.error`; opening it fails.
+                // Its size is unknown; programs stat it to read `user.pond.error`. Opening it
+                // fails.
                 Err(error) if error.errno == Errno::EIO => (0, NOT_AT_ALL),
                 Err(error) => return Err(error.into()),
             },
             _ => (0, NOT_AT_ALL),
         };
-        // Whatever it is made of, a file has one number, which listings tell without looking at what it is made of.
+        // A file has one number whatever its inputs, so that listings need not look at them.
         let number = match (view, &shown) {
             (View::Derived { tree, .. }, Shown::File(_)) => {
                 self.inodes.number(view_of(tree, &shown, b""))
@@ -331,7 +336,7 @@ impl Mirror {
         ))
     }
 
-    /// The made-up node of something derived.
+    /// Returns the made-up node of something derived.
     fn derived_node(&self, shown: &Shown, size: u64) -> FsResult<Node> {
         let root = self.pond.node(Version::NOW, NodeId::ROOT)?;
         let owner = shown.owner();
@@ -361,13 +366,13 @@ impl Mirror {
         })
     }
 
-    /// The node of something derived, without making it.
+    /// Returns the node of something derived, without rendering it.
     pub(in crate::mount) fn derived_itself(&self, view: View) -> FsResult<Node> {
         let shown = self.inodes.shown(view).ok_or(Errno::ESTALE)?;
         self.derived_node(&shown, 0)
     }
 
-    /// What a derived directory lists.
+    /// Returns the entries of a derived directory.
     pub(in crate::mount) fn derived_items(&self, view: View) -> FsResult<Vec<Item>> {
         let (View::Derived { tree, .. }, Some(Shown::Dir(path, _))) =
             (view, self.inodes.shown(view))
@@ -388,7 +393,7 @@ impl Mirror {
         Ok(dir.entries.iter().map(item).collect())
     }
 
-    /// Opens a derived file, which is made for it.
+    /// Opens a derived file, after rendering it.
     pub(in crate::mount) fn open_derived(&self, view: View) -> FsResult<u64> {
         match self.inodes.shown(view) {
             Some(Shown::File(file)) => {
@@ -400,12 +405,12 @@ impl Mirror {
         }
     }
 
-    /// Whether what a number stands for is derived: to answer may take long.
+    /// Returns whether the view of a number is derived, so that a reply may take long.
     pub(in crate::mount) fn is_derived(&self, ino: u64) -> bool {
         matches!(self.inodes.view(ino), Some(View::Derived { .. }))
     }
 
-    /// What derived files tell of themselves.
+    /// Returns an extended attribute of a derived file.
     pub(in crate::mount) fn derived_xattr(
         &self,
         caller: &Caller,
@@ -442,7 +447,7 @@ impl Mirror {
         }
     }
 
-    /// The names of these attributes.
+    /// Returns the names of these attributes.
     pub(in crate::mount) fn list_derived_xattrs(&self, view: View) -> Vec<u8> {
         match self.inodes.shown(view) {
             Some(Shown::File(_)) => [KIND, RECIPE, INPUTS, ROWS, TOOK]
@@ -452,14 +457,14 @@ impl Mirror {
         }
     }
 
-    /// A name in a live directory was made, moved or removed.
+    /// Notes that a name in a live directory was made, moved or removed.
     pub(in crate::mount) fn name_changed(self: &Arc<Mirror>, dir: NodeId, name: &Name) {
         let kind = || {
             let text = std::str::from_utf8(name.as_bytes()).ok();
             text.is_some_and(|text| self.derive.kinds().find(text).is_ok())
         };
         if dir == NodeId::ROOT && kind() {
-            // Known at once to whoever goes on there.
+            // Entered at once, so that the next request in that directory sees it.
             if let Ok(Some((id, _))) = self.pond.lookup(Version::NOW, dir, name) {
                 self.places.dirs.write().insert(id);
             }
@@ -469,15 +474,15 @@ impl Mirror {
         }
     }
 
-    /// The content of a live file was changed.
+    /// Notes that the content of a live file was changed.
     pub(in crate::mount) fn content_changed(self: &Arc<Mirror>, id: NodeId) {
         if self.places.files.read().contains(&id) {
             self.look_again();
         }
     }
 
-    /// Looks where resources show now, in a thread of its own, since names are invalidated then. There is
-    /// one such thread at most: what comes while it looks has it look once more.
+    /// Starts a pass of the `resources` thread, which may invalidate names. At most one such thread
+    /// runs; a change during its pass triggers another pass.
     pub(in crate::mount) fn look_again(self: &Arc<Mirror>) {
         let before = self.places.looking.swap(AGAIN, Ordering::AcqRel);
         if before != IDLE {
@@ -508,7 +513,7 @@ impl Mirror {
         }
     }
 
-    /// Looks where resources show now.
+    /// Finds where resources are shown now.
     pub(in crate::mount) fn look(&self) {
         let view = match self.derive.view(Version::NOW) {
             Ok(view) => view,
@@ -564,7 +569,7 @@ fn kind_of(shown: &Shown) -> Kind {
     }
 }
 
-/// What a name leads to. The files of the resource are not looked for: that may take long.
+/// Resolves an overlaid name. Does not list the files of the resource, which may take long.
 fn shown(view: &derive::View, overlay: &Overlay) -> FsResult<Shown> {
     let (Overlay::Resource(number) | Overlay::Link(number)) = overlay;
     let resource = view.registry.resource(*number).ok_or(Errno::ENOENT)?;

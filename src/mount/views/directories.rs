@@ -11,8 +11,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 impl Mirror {
-    /// Has `add` take entries of the open directory, from the one behind `offset` on, until it has
-    /// no room for one. `add` is told too whether the listing is as the directory is now.
+    /// Passes entries of the open directory to `add`, from the one behind `offset` on, until it
+    /// reports a full buffer. `add` also learns whether the listing is as the directory is now.
     pub(in crate::mount) fn read_directory(
         &self,
         ino: u64,
@@ -35,7 +35,7 @@ impl Mirror {
             }
         }
         if at_end {
-            // Whoever reads on from here can only start again.
+            // A later READDIR from this position must start again.
             listing.items = Vec::new();
         } else {
             *kept = Some(listing);
@@ -43,7 +43,7 @@ impl Mirror {
         Ok(())
     }
 
-    /// Whether a listing is as the directory is now; the kernel keeps changes away meanwhile.
+    /// Returns whether a listing is up to date; the kernel locks the directory meanwhile.
     fn is_fresh(&self, ino: u64, listing: &Listing) -> FsResult<bool> {
         match listing.changed {
             None => Ok(true),
@@ -51,8 +51,8 @@ impl Mirror {
         }
     }
 
-    /// Adds one entry together with its attributes, which the kernel holds from then on. Answers
-    /// whether there was no room for it.
+    /// Adds one entry with its attributes; the kernel holds a reference to it from then on. Returns
+    /// whether the buffer was full.
     pub(in crate::mount) fn add_plus(
         &self,
         ino: u64,
@@ -69,8 +69,8 @@ impl Mirror {
             return Ok(reply.add(attr.ino, position, name, &FOR_EVER, &attr, GENERATION));
         }
         if let View::Derived { .. } = item.view {
-            // Its attributes may take long to find out: it is only named, and the kernel asks when it is wanted.
-            // `fuser` has the kernel hold the number all the same.
+            // Its attributes may take long: only its name is sent, and the kernel requests them
+            // when needed. `fuser` counts a reference of the kernel to the number all the same.
             let mut attr = no_entry();
             attr.ino = INodeNo(self.inodes.hold(item.view));
             attr.kind = file_type(item.kind);
@@ -87,7 +87,7 @@ impl Mirror {
                 Err(error) if error.errno() == Errno::ENOENT => return Ok(false),
                 Err(error) => return Err(error),
             },
-            // The name may be gone, or lead elsewhere: then it is not for this listing to say so.
+            // The name may be gone or lead elsewhere; this listing does not report that.
             false => match self.lookup(ino, &item.name)? {
                 Lookup::Found(found) => found,
                 Lookup::Absent(_) | Lookup::AbsentNow => return Ok(false),

@@ -1,8 +1,8 @@
-//! The last failures that were the pond's and not the caller's, with what a number cannot tell.
+//! The last failures that were the pond's fault, with their causes.
 //!
-//! In: an operation, what it was about, and why it failed. Out: lines of `.pond/errors`, and the attribute
-//! `user.pond.error` of a file. Holds always: the last so many as the limit `errors` says are there; a path is looked for when
-//! somebody reads them, not when an operation waits.
+//! In: an operation, its view, and the error. Out: lines of `.pond/errors`, and the attribute
+//! `user.pond.error` of a file. Invariants: the last failures are kept, as many as the limit
+//! `errors` says; a path is resolved when `.pond/errors` is read, not when an operation waits.
 
 use crate::mount::views::inodes::View;
 use crate::pond::Pond;
@@ -17,7 +17,7 @@ struct Failure {
     time: Time,
     op: &'static str,
     view: Option<View>,
-    /// Where it is, of something derived.
+    /// The path of something derived.
     derived: Option<Vec<u8>>,
     errno: Errno,
     reason: String,
@@ -29,12 +29,12 @@ pub(in crate::mount) struct Errors(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     last: VecDeque<Failure>,
-    /// All since the mount began.
+    /// The number of failures since the mount began.
     count: u64,
 }
 
 impl Errors {
-    /// Notes a failure, if it is the pond's.
+    /// Records a failure, if the pond is at fault.
     pub(in crate::mount) fn note(
         &self,
         op: &'static str,
@@ -51,7 +51,7 @@ impl Errors {
         if kept.last.len() >= most {
             kept.last.pop_front();
         }
-        // A line is a line.
+        // Keeps one failure on one line.
         let reason = describe(cause.as_ref()).replace(['\n', '\t'], " ");
         kept.last.push_back(Failure {
             time: Time::from(SystemTime::now()),
@@ -67,7 +67,7 @@ impl Errors {
         self.0.lock().count
     }
 
-    /// Why the last operation on a node at a version failed, if one did.
+    /// Returns why the last failed operation on a node at a version failed.
     pub(in crate::mount) fn of(&self, at: Version, id: NodeId) -> Option<String> {
         let kept = self.0.lock();
         let about = |failure: &&Failure| match failure.view {
@@ -77,8 +77,8 @@ impl Errors {
         Some(kept.last.iter().rfind(about)?.reason.clone())
     }
 
-    /// All that are kept, oldest first, a line each: time, operation, path, error and reason, with tabs
-    /// between.
+    /// Returns all recorded failures, oldest first, one line each: time, operation, path, error and
+    /// reason, separated by tabs.
     pub(in crate::mount) fn text(&self, pond: &Pond) -> String {
         let rows: Vec<_> = {
             let kept = self.0.lock();
@@ -104,7 +104,7 @@ impl Errors {
     }
 }
 
-/// Where a view stands in the mount, as far as that can be found.
+/// Returns the path of a view in the mount, as far as it can be found.
 fn path(pond: &Pond, view: View) -> String {
     let (at, id) = match view {
         View::Node { tree, id } => (tree.at, id),
@@ -124,7 +124,7 @@ fn path(pond: &Pond, view: View) -> String {
     }
 }
 
-/// A path in the tree that a view is in.
+/// Returns a path below the root of the tree that a view is in.
 fn in_tree(view: View, path: String) -> String {
     match view.tree() {
         Some(tree) if !tree.is_live() => format!("/@version/{}{path}", tree.at),

@@ -10,16 +10,16 @@ use fuser::{FileAttr, OpenAccMode, OpenFlags, TimeOrNow, WriteFlags};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Some user that is not root.
+/// A user ID that is not root's.
 const NOT_ROOT: u32 = 65_534;
 /// The set-user-id and the set-group-id bit.
 const SET_ID: u16 = 0o6000;
-/// The most bytes that one copy moves: as many as its answer can count, in whole blocks.
+/// The most bytes that one copy moves: the largest count that its reply can hold, in whole blocks.
 const MAX_COPY: u64 = 1 << 30;
-/// Bytes that a short change cuts or copies at most: some thousand extents.
+/// The most bytes that a short change cuts or copies: some thousand extents.
 const CUT_AT_ONCE: u64 = 16 << 20;
 
-/// What `setattr` is to change.
+/// The attributes that `setattr` changes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::mount) struct NewAttr {
     pub(in crate::mount) mode: Option<u32>,
@@ -30,13 +30,14 @@ pub(in crate::mount) struct NewAttr {
     pub(in crate::mount) mtime: Option<TimeOrNow>,
 }
 
-/// Whether a file is opened to change it.
+/// Returns whether a file is opened for writing.
 pub(in crate::mount) fn writes(flags: OpenFlags) -> bool {
     flags.acc_mode() != OpenAccMode::O_RDONLY || flags.0 & libc::O_TRUNC != 0
 }
 
 impl Mirror {
-    /// Opens a file: for the past, only to read it. Answers a handle, where it is one of the pond's own.
+    /// Opens a file; the past only for reading. Returns a handle for files of `.pond` and derived
+    /// files.
     pub(in crate::mount) fn open(&self, ino: u64, flags: OpenFlags) -> FsResult<Option<u64>> {
         let reads = !writes(flags);
         match (self.view(ino)?, reads) {
@@ -53,7 +54,7 @@ impl Mirror {
         }
     }
 
-    /// A file is closed by the last who had it open with these flags.
+    /// Handles the last close of an open file with these flags.
     pub(in crate::mount) fn release(self: &Arc<Mirror>, ino: u64, flags: OpenFlags) {
         if let Some(id) = self.inodes.view(ino).and_then(View::as_live)
             && writes(flags)
@@ -63,14 +64,14 @@ impl Mirror {
         }
     }
 
-    /// A file is synced.
+    /// Handles a sync of a file.
     pub(in crate::mount) fn synced(&self, ino: u64) {
         if let Some(id) = self.inodes.view(ino).and_then(View::as_live) {
             self.pond.synced(id);
         }
     }
 
-    /// Whether a close of a file makes a version, for which its caller waits.
+    /// Returns whether closing a file makes a version, for which the caller waits.
     pub(in crate::mount) fn commits_on_close(&self, ino: u64) -> bool {
         let live = self.inodes.view(ino).and_then(View::as_live);
         live.is_some_and(|id| self.pond.commits_on_close(id))
@@ -81,8 +82,8 @@ impl Mirror {
         Ok(self.pond.sync().map(drop)?)
     }
 
-    /// Whether a file has so many bytes in `range` that to cut or to copy them takes long: by what is
-    /// known at once, which are not the extents.
+    /// Returns whether a file has so many bytes in `range` that cutting or copying them takes long.
+    /// Uses what is known at once, not the extents.
     pub(in crate::mount) fn has_much(&self, ino: u64, range: Range<u64>) -> bool {
         let node = self
             .node_of(ino)
@@ -95,9 +96,9 @@ impl Mirror {
         self.pond.read(at, id, offset, u64::from(size))
     }
 
-    /// Writes to a live file, and calls `done` when there is memory for the next write. The kernel
-    /// tells by a flag whether the set-id bits go. (Of file capabilities it takes care itself, here and
-    /// wherever content or owner change.)
+    /// Writes to a live file, and calls `done` when there is memory for the next write. A flag of
+    /// the request says whether the set-id bits are removed. (The kernel removes file capabilities
+    /// itself, here and wherever content or owner change.)
     pub(in crate::mount) fn write_then(
         &self,
         caller: &Caller,
@@ -118,14 +119,14 @@ impl Mirror {
         self.pond.write_then(&caller, id, offset, data, done);
     }
 
-    /// Changes attributes. Of what is cut, no page may be pushed meanwhile.
+    /// Changes attributes. No page of a file may be pushed while it is truncated.
     pub(in crate::mount) fn setattr(
         &self,
         caller: &Caller,
         ino: u64,
         new: &NewAttr,
     ) -> FsResult<FileAttr> {
-        // To cut it, as whoever writes to it from a shell does, changes nothing.
+        // A truncation of `sync`, as by a shell's redirection, changes nothing.
         if self.own(ino) == Some(Own::Sync) && new.mode.is_none() && new.uid.is_none() {
             return Ok(attr::file_attr(ino, &self.own_node(Own::Sync)?));
         }
@@ -167,8 +168,8 @@ impl Mirror {
         let id = self.live(ino)?;
         let end = offset.checked_add(length).ok_or(Errno::EFBIG)?;
         let (hole, min_size) = match mode {
-            // No room is set aside: what is written later may find none, as on any file system
-            // that never overwrites. It is a change of the file all the same.
+            // Reserves no space: a later write may find none, as on any file system that never
+            // overwrites. It still counts as a change of the file.
             0 => (0..0, end),
             KEEP => (0..0, 0),
             PUNCH | ZERO_KEEP => (offset..end, 0),
@@ -211,9 +212,9 @@ impl Mirror {
         Ok(i64::try_from(found).map_err(|_| Errno::EOVERFLOW)?)
     }
 
-    /// A change of nothing. The kernel asks for it when an owner becomes what it was, and before somebody
-    /// changes content who may not keep the set-id bits; it keeps the mode of this answer. Either takes them
-    /// off, but not by one who could do neither.
+    /// Applies a setattr that changes nothing. The kernel sends it when an owner is set to itself,
+    /// and before a change of content by a user that may not keep the set-id bits; it takes the
+    /// mode from this reply. Either removes them, unless the caller may do neither.
     fn drop_set_id(&self, caller: &Caller, id: NodeId) -> FsResult<Node> {
         let node = self.pond.node(Version::NOW, id)?;
         let owns = caller.uid == 0 || caller.uid == node.uid;
@@ -228,13 +229,13 @@ impl Mirror {
         }
     }
 
-    /// Who changes a file, and whether its group is one of theirs.
+    /// Returns the caller of a change, and whether the file's group is one of its groups.
     pub(in crate::mount) fn changer(&self, (uid, gid): (u32, u32), pid: u32, ino: u64) -> Caller {
         let caller = mirror::caller(uid, gid);
         if uid == 0 {
             return caller;
         }
-        // Nothing but set-id bits hangs on it.
+        // Only set-id bits depend on it.
         let matters = |node: &Node| node.gid != gid && node.mode & SET_ID != 0;
         let member = match self.view(ino).and_then(|view| self.node(view)) {
             Ok(node) if matters(&node) => groups::of(pid).contains(&node.gid),

@@ -1,34 +1,35 @@
-//! What the kernel has a number for, and which: live nodes by their id, everything else by a hash of
-//! what it is, remembered for as long as the kernel does.
+//! Inode numbers: live nodes by their id, other views by a hash, kept as long as the kernel refers
+//! to them.
 //!
-//! Holds always: a number leads to one view as long as the kernel holds it, and a view has one
-//! number, so that hard links within a version share theirs. A past file keeps its number over
-//! unmounting, and programs that tell changed files by it find the past unchanged.
+//! Invariants: a number maps to one view as long as the kernel holds it, and a view has one number,
+//! so that hard links within a version share theirs. A past file keeps its number across mounts, so
+//! that programs that detect changes by inode number find the past unchanged.
 
 use crate::mount::views::derived::Shown;
 use crate::tinyfs::{Name, NodeId, Version};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-/// Set in the numbers of all that is not a live node; ids of nodes never grow so large.
+/// The bit that marks numbers of views that are not live nodes; node ids never reach it.
 const DERIVED: u64 = 1 << 62;
-/// What hashes of views begin with; those of ways begin with a directory, and must not undo each other.
+/// The seed of hashes of views. Those of entry paths begin with a directory; the two must not
+/// cancel out.
 const VIEWS: u64 = 0x7669_6577_7300_0000;
 
 /// The live tree, or the past of one directory at one version.
 ///
-/// What `d/@version/3` and `@version/3/d` show is the same, but they are two trees: to the kernel
-/// a directory has one place, and would move it to and fro.
+/// `d/@version/3` and `@version/3/d` show the same nodes, but are two trees: a directory has one
+/// parent in the kernel, which would otherwise move it back and forth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::mount) struct Tree {
-    /// The version that is seen; in the live tree [`Version::NOW`].
+    /// The version of the tree; [`Version::NOW`] in the live tree.
     pub(in crate::mount) at: Version,
-    /// Where it was entered: a hash of the way. What is seen does not depend on it.
+    /// A hash of the path by which the tree was entered. The content does not depend on it.
     way: u64,
 }
 
 impl Tree {
-    /// The present.
+    /// The live tree.
     pub(in crate::mount) const LIVE: Tree = Tree {
         at: Version::NOW,
         way: 0,
@@ -38,7 +39,7 @@ impl Tree {
         self.at == Version::NOW
     }
 
-    /// The past of directory `dir` at `version`, entered from here.
+    /// Returns the past of directory `dir` at `version`, entered from this tree.
     pub(in crate::mount) fn past(self, dir: NodeId, version: Version) -> Tree {
         Tree {
             at: version,
@@ -54,21 +55,21 @@ pub(in crate::mount) enum View {
     Node { tree: Tree, id: NodeId },
     /// The directory `@version` of a directory, or `FILE@version`.
     Versions { tree: Tree, of: Subject },
-    /// A link in there that leads to version `target`, such as `latest`. One that leads on has another
-    /// number, so the kernel may keep what it read of it.
+    /// A link in there to version `target`, such as `latest`. With another target it has another
+    /// number, so the kernel may cache its content.
     Ref {
         tree: Tree,
         of: Subject,
         target: Version,
     },
-    /// What the pond tells of itself.
+    /// A file of `.pond`, or `.pond` itself.
     Own(Own),
     /// Something derived.
     Derived { tree: Tree, id: DerivedKey },
 }
 
-/// Stands for something derived: a hash of where it is and, of a file, of what it is made of. So what is behind a
-/// number never changes.
+/// Identifies something derived: a hash of its path and, of a file, of its inputs. So the content
+/// behind a number never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::mount) struct DerivedKey([u64; 2]);
 
@@ -80,24 +81,24 @@ impl DerivedKey {
     }
 }
 
-/// The first words of a hash.
+/// Returns the first two words of a hash.
 fn words(hash: blake3::Hash) -> [u64; 2] {
     let (words, _) = hash.as_bytes().as_chunks::<8>();
     let word = |n: usize| words.get(n).map_or(0, |word| u64::from_le_bytes(*word));
     [word(0), word(1)]
 }
 
-/// Whose versions are shown.
+/// The subject of an `@version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::mount) enum Subject {
-    /// A directory's.
+    /// A directory.
     Dir(NodeId),
-    /// Those of the files that a name leads and led to in a directory.
+    /// The files that a name refers to, now and in the past, in a directory.
     File(NodeId, NameKey),
 }
 
 impl Subject {
-    /// The directory that it is, or is in.
+    /// Returns the directory itself, or the directory of the file.
     pub(in crate::mount) fn dir(self) -> NodeId {
         match self {
             Subject::Dir(dir) | Subject::File(dir, _) => dir,
@@ -105,7 +106,7 @@ impl Subject {
     }
 }
 
-/// Stands for a name in a [`View`]: a hash of it.
+/// Identifies a name in a [`View`] by its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::mount) struct NameKey([u64; 2]);
 
@@ -130,7 +131,7 @@ impl View {
     #[cfg(test)]
     pub(in crate::mount) const ROOT: View = View::live(NodeId::ROOT);
 
-    /// A node of the live tree.
+    /// Returns the view of a live node.
     pub(in crate::mount) const fn live(id: NodeId) -> View {
         View::Node {
             tree: Tree::LIVE,
@@ -138,7 +139,7 @@ impl View {
         }
     }
 
-    /// The tree that it is in, of what is in one.
+    /// Returns the tree of a view, if it is in one.
     pub(in crate::mount) fn tree(self) -> Option<Tree> {
         match self {
             View::Node { tree, .. }
@@ -149,7 +150,7 @@ impl View {
         }
     }
 
-    /// The node that this shows in the live tree, if it shows one.
+    /// Returns the live node of a view, if it is one.
     pub(in crate::mount) fn as_live(self) -> Option<NodeId> {
         match self {
             View::Node { tree, id } if tree.is_live() => Some(id),
@@ -176,7 +177,7 @@ impl View {
         parts.fold(VIEWS, |hash, part| mix(hash ^ part))
     }
 
-    /// The name that is needed to show it.
+    /// Returns the key of the name that the view needs.
     fn name_key(self) -> Option<NameKey> {
         match self {
             View::Versions { of, .. } | View::Ref { of, .. } => match of {
@@ -188,7 +189,7 @@ impl View {
     }
 }
 
-/// The finalizer of SplitMix64: one to one, and each bit depends on all.
+/// The finalizer of SplitMix64: a bijection in which each output bit depends on all input bits.
 pub(in crate::mount) fn mix(seed: u64) -> u64 {
     let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -196,22 +197,22 @@ pub(in crate::mount) fn mix(seed: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// The numbers that the kernel holds for views that are not live nodes.
+/// The numbers of views other than live nodes that the kernel holds.
 #[derive(Debug, Default)]
 pub(in crate::mount) struct Inodes {
     table: Mutex<Table>,
-    /// What the root of the mount shows, where that is not the present.
+    /// The view of the root, unless it is the live root.
     root: Option<View>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     views: FxHashMap<u64, Held>,
-    /// Numbers of views that did not get the one of their hash.
+    /// Numbers of views whose hash was taken.
     moved: FxHashMap<View, u64>,
-    /// The names in views that are held, and how many of those there are.
+    /// The names in held views, with the number of views that use each.
     names: FxHashMap<NameKey, (Name, u64)>,
-    /// What is behind views of derived nodes that are held.
+    /// The objects behind held views of something derived.
     derived: FxHashMap<View, Shown>,
 }
 
@@ -219,12 +220,13 @@ struct Table {
 struct Held {
     view: View,
     count: u64,
-    /// Of a directory, the number of the one that it was last found in, which is where the kernel has it; else 0.
+    /// The number of the directory that a directory was last found in, its parent in the kernel;
+    /// else 0.
     parent: u64,
 }
 
 impl Table {
-    /// The number that `view` has, or would get.
+    /// Returns the number that `view` has, or would get.
     fn number(&self, view: View) -> u64 {
         if let Some(moved) = self.moved.get(&view) {
             return *moved;
@@ -242,7 +244,7 @@ impl Table {
 }
 
 impl Inodes {
-    /// Those of a mount that shows a version.
+    /// Creates the table of a mount that shows version `at`.
     pub(in crate::mount) fn past(at: Version) -> Inodes {
         Inodes {
             table: Mutex::default(),
@@ -253,7 +255,7 @@ impl Inodes {
         }
     }
 
-    /// The number of a view, for information: nobody holds it by that.
+    /// Returns the number of a view for information, without a reference.
     pub(in crate::mount) fn number(&self, view: View) -> u64 {
         match self.fixed(view) {
             Some(number) => number,
@@ -261,7 +263,7 @@ impl Inodes {
         }
     }
 
-    /// The number of a view that has it in any case: a live node, or the root of the mount.
+    /// Returns the number of a view with a fixed one: a live node, or the root of the mount.
     fn fixed(&self, view: View) -> Option<u64> {
         match view.as_live() {
             Some(id) => Some(id.0),
@@ -276,13 +278,14 @@ impl Inodes {
         }
     }
 
-    /// The number of the directory that a directory was last found in, of those that are not live.
+    /// Returns the number of the directory that a directory was last found in; not for live ones.
     pub(in crate::mount) fn parent(&self, number: u64) -> Option<u64> {
         let parent = self.table.lock().views.get(&number)?.parent;
         (parent != 0).then_some(parent)
     }
 
-    /// The number of a view, which the kernel is about to be told. Live nodes are not counted here.
+    /// Returns the number of a view and counts a reference of the kernel. Live nodes are not
+    /// counted here.
     pub(in crate::mount) fn hold(&self, view: View) -> u64 {
         if let Some(number) = self.fixed(view) {
             return number;
@@ -308,25 +311,25 @@ impl Inodes {
         number
     }
 
-    /// The number of a view of something derived, which the kernel is about to be told.
+    /// Does the same for a view of something derived.
     pub(in crate::mount) fn hold_derived(&self, view: View, shown: Shown) -> u64 {
         let number = self.hold(view);
         self.table.lock().derived.insert(view, shown);
         number
     }
 
-    /// What is behind a view of something derived.
+    /// Returns the object behind a view of something derived.
     pub(in crate::mount) fn shown(&self, view: View) -> Option<Shown> {
         self.table.lock().derived.get(&view).cloned()
     }
 
-    /// Keeps a name for a view that is held next.
+    /// Stores a name for a view that is held next.
     pub(in crate::mount) fn keep_name(&self, key: NameKey, name: &Name) {
         let mut table = self.table.lock();
         table.names.entry(key).or_insert_with(|| (name.clone(), 0));
     }
 
-    /// The name that a view is shown by.
+    /// Returns the name that a view is shown by.
     pub(in crate::mount) fn name(&self, key: NameKey) -> Option<Name> {
         self.table
             .lock()
@@ -335,7 +338,7 @@ impl Inodes {
             .map(|(name, _)| name.clone())
     }
 
-    /// What a number that the kernel holds stands for.
+    /// Returns the view of a number that the kernel holds.
     pub(in crate::mount) fn view(&self, number: u64) -> Option<View> {
         match number & DERIVED {
             0 => match self.root {
@@ -346,7 +349,7 @@ impl Inodes {
         }
     }
 
-    /// The kernel lets go of a number as often as it says.
+    /// Drops `count` of the kernel's references to a number.
     pub(in crate::mount) fn release(&self, number: u64, count: u64) {
         let mut table = self.table.lock();
         if let Some(held) = table.views.get_mut(&number) {
@@ -368,7 +371,7 @@ impl Inodes {
         }
     }
 
-    /// The numbers that the kernel holds of what the past shows.
+    /// Returns the numbers of past views that the kernel holds.
     pub(in crate::mount) fn of_the_past(&self) -> Vec<u64> {
         let table = self.table.lock();
         let past = |held: &Held| held.view.tree().is_some_and(|tree| !tree.is_live());

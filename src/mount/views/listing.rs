@@ -1,9 +1,9 @@
-//! Open directories: the listing that each reads, and positions in it.
+//! Open directories: the listing of each, and positions in it.
 //!
-//! A listing is taken when it is read from the start, and stays as it is until it is read from the
-//! start again. A position is made of the entry itself (who it leads to, and its name), not of a
-//! count: so it still stands for the same place in a listing that is taken later, which the kernel
-//! asks for after it served the beginning from its own memory.
+//! A listing is taken when the directory is read from the start, and stays the same until the next
+//! such read. A position is made of the entry itself (the node that it leads to, and its name), not
+//! of a count: so it stays valid in a listing that is taken later, which the kernel reads after it
+//! served the beginning from its own cache.
 
 use crate::mount::views::inodes::{Own, Subject, Tree, View};
 use crate::mount::views::past::{Contents, LATEST};
@@ -14,12 +14,13 @@ use std::hash::Hasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bits of a position that come from the name.
+/// The number of bits of a position that come from the name.
 const NAME_BITS: u32 = 22;
-/// The last position there can be: the kernel counts in signed numbers.
+/// The last possible position: the kernel counts in signed numbers.
 const LAST: u64 = i64::MAX as u64;
 
-/// Where tags begin in a listing of versions, and in others what is derived: behind all nodes.
+/// The first position of tags in a listing of versions, and of derived entries elsewhere: behind
+/// all nodes.
 const TAGS: u64 = 1 << 61;
 
 /// One entry of a listing.
@@ -33,7 +34,7 @@ pub(in crate::mount) struct Item {
 }
 
 impl Item {
-    /// An entry that is derived, and so has no number that tells its place.
+    /// Creates a derived entry, which has no node id for its position.
     pub(in crate::mount) fn derived(name: &Name, view: View, kind: Kind) -> Item {
         Item {
             name: name.as_bytes().into(),
@@ -48,12 +49,12 @@ impl Item {
 #[derive(Debug, Default)]
 pub(in crate::mount) struct Listing {
     pub(in crate::mount) items: Vec<Item>,
-    /// When the directory last changed, of a live one.
+    /// The mtime of a live directory when it was listed.
     pub(in crate::mount) changed: Option<Time>,
 }
 
 impl Listing {
-    /// A listing of a directory: itself, its parent, and its entries in `tree`.
+    /// Creates a listing of a directory: itself, its parent, and its entries in `tree`.
     pub(in crate::mount) fn of_nodes(
         tree: Tree,
         itself: View,
@@ -79,13 +80,13 @@ impl Listing {
         Listing::with_dots(itself, parent, items, changed)
     }
 
-    /// A listing of a derived directory.
+    /// Creates a listing of a derived directory.
     pub(in crate::mount) fn of_derived(itself: View, mut items: Vec<Item>) -> Listing {
         items.sort_by(|a, b| (a.position, &a.name).cmp(&(b.position, &b.name)));
         Listing::with_dots(itself, itself, items, None)
     }
 
-    /// A listing of `@version`: numbers, then tags, then `latest`.
+    /// Creates a listing of `@version`: numbers, then tags, then `latest`.
     pub(in crate::mount) fn of_versions(
         itself: View,
         (tree, of): (Tree, Subject),
@@ -139,7 +140,7 @@ impl Listing {
         Listing::with_dots(itself, parent, items, None)
     }
 
-    /// A listing of `.pond`.
+    /// Creates a listing of `.pond`.
     pub(in crate::mount) fn of_own(itself: View) -> Listing {
         let item = |(n, own): (u64, Own)| Item {
             name: own.name().into(),
@@ -165,7 +166,8 @@ impl Listing {
         };
         let mut items = vec![dot(b".", itself, 1), dot(b"..", parent, 2)];
         items.append(&mut rest);
-        // Two names of one place (nearly always two links to one file): the later moves on.
+        // Two names with one position (nearly always two links to one file): the later one is moved
+        // on.
         let mut before = 0;
         for item in &mut items {
             item.position = item.position.max(before + 1).min(LAST);
@@ -174,15 +176,15 @@ impl Listing {
         Listing { items, changed }
     }
 
-    /// The entries behind `position`.
+    /// Returns the entries behind `position`.
     pub(in crate::mount) fn behind(&self, position: u64) -> &[Item] {
         let from = self.items.partition_point(|item| item.position <= position);
         self.items.get(from..).unwrap_or_default()
     }
 }
 
-/// Where an entry stands: in the order in which the nodes were made, which is the order in which
-/// the index finds them fastest.
+/// Returns the position of an entry: in creation order of the nodes, in which the index finds them
+/// fastest.
 fn place_of(child: NodeId, name: &[u8]) -> u64 {
     (child.0 << NAME_BITS | hash(name) >> (64 - NAME_BITS)) & LAST
 }
@@ -193,14 +195,14 @@ fn hash(name: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// The directories that are open.
+/// The open directories.
 #[derive(Debug, Default)]
 pub(in crate::mount) struct Handles {
     open: Mutex<FxHashMap<u64, Handle>>,
     next: AtomicU64,
 }
 
-/// One open directory; the listing, once it is read.
+/// One open directory, with its listing once it was read.
 pub(in crate::mount) type Handle = Arc<Mutex<Option<Listing>>>;
 
 impl Handles {
@@ -263,7 +265,7 @@ mod tests {
         let before = listing(&[("a", 9), ("b", 3), ("c", 5), ("d", 7)]);
         let behind_c = before.items[3].position;
         assert_eq!(names(before.behind(behind_c)), ["d", "a"]);
-        // What was read is removed, and something new has come.
+        // The entry at the position is removed, and another one added.
         let after = listing(&[("a", 9), ("d", 7), ("e", 11)]);
         assert_eq!(names(after.behind(behind_c)), ["d", "a", "e"]);
     }

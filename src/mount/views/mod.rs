@@ -1,14 +1,14 @@
-//! What the mount shows: stored nodes, the past, derived files, and what the pond tells of itself.
+//! What the mount shows: stored nodes, the past, derived files, and the pond's own files.
 //!
-//! In: inode numbers, names and bytes, as the kernel sends them. Out: attributes, entries and bytes.
-//! No type of `fuser`'s requests and replies is known here. Most of it are methods of the
-//! [`Mirror`](super::mirror::Mirror).
+//! In: inode numbers, names and bytes, as the kernel sends them. Out: attributes, entries and
+//! bytes. Invariant: no type of `fuser`'s requests and replies is used here. Most of it are methods
+//! of the [`Mirror`](super::mirror::Mirror).
 //!
 //! - [`inodes`]: views and their numbers. [`attr`]: attributes as the kernel has them.
 //! - [`names`], [`files`], [`xattr`]: operations on stored nodes.
 //! - [`listing`], [`directories`]: open directories.
 //! - [`past`]: `@version`. [`derived`]: resources and what they render.
-//! - [`own`], [`errors`]: `.pond`, where the pond tells of itself.
+//! - [`own`], [`errors`]: `.pond`, the status files of the mount.
 
 pub(in crate::mount) mod attr;
 pub(in crate::mount) mod derived;

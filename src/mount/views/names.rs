@@ -1,4 +1,4 @@
-//! Names: looking them up, and making, moving and removing them.
+//! Look-up, creation, renaming and removal of names.
 
 use crate::mount::mirror::{Found, Mirror, name};
 use crate::mount::requests::intent::removes_directory;
@@ -13,29 +13,29 @@ use fuser::RenameFlags;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the kernel is told of a name.
+/// The result of a LOOKUP.
 #[derive(Debug)]
 pub(in crate::mount) enum Lookup {
-    /// It leads there.
+    /// The name exists.
     Found(Found),
-    /// There is no such name, and the kernel may remember that.
+    /// There is no such name; the kernel may cache that for this time.
     Absent(Duration),
-    /// There is none now.
+    /// There is no such name now; not to be cached.
     AbsentNow,
 }
 
 impl Mirror {
-    /// What `name` leads to in a directory, for a thread of user `uid` that may be about to remove it as a directory.
+    /// Looks up `name` for a thread of user `uid` that may be about to remove it as a directory.
     ///
-    /// `None` where resources have to be loaded first: then [`Mirror::lookup`] has the answer, and
-    /// takes longer.
+    /// Returns `None` if resources have to be loaded first: then the caller uses
+    /// [`Mirror::lookup`], which takes longer.
     pub(in crate::mount) fn lookup_to(
         &self,
         parent: u64,
         bytes: &[u8],
         (uid, thread): (u32, u32),
     ) -> FsResult<Option<Lookup>> {
-        // Only what users have made so is removed so, and only by those who may.
+        // Only tags can be removed by `rmdir`, and only by users that may.
         if let Some(Reference::Tag(tag)) = Reference::parse(bytes)
             && let View::Versions { tree, of } = self.view(parent)?
             && tree.is_live()
@@ -59,14 +59,14 @@ impl Mirror {
         self.lookup(parent, bytes).map(Some)
     }
 
-    /// Whether a number stands for an `@version`, in which changes of names make versions.
+    /// Returns whether a number is an `@version`, in which changes of names make versions.
     pub(in crate::mount) fn holds_versions(&self, ino: u64) -> bool {
         matches!(self.inodes.view(ino), Some(View::Versions { .. }))
     }
 
-    /// The name of a version as a directory, to who makes and removes it so.
+    /// Returns a version's name as a directory, for the process that makes or removes it so.
     fn tag_directory(&self, target: Version) -> FsResult<Found> {
-        // Entered from nowhere, so that it is none of the directories that the kernel knows.
+        // Entered from no path, so that it differs from the directories that the kernel knows.
         let view = View::Node {
             tree: Tree::LIVE.past(NodeId::POND, target),
             id: NodeId::ROOT,
@@ -78,7 +78,8 @@ impl Mirror {
         })
     }
 
-    /// What `name` leads to in a directory. `.` and `..` come with file handles of what the kernel has forgotten.
+    /// Looks up `name` in a directory. `.` and `..` come with file handles of inodes that the
+    /// kernel has forgotten.
     pub(in crate::mount) fn lookup(&self, parent: u64, bytes: &[u8]) -> FsResult<Lookup> {
         let view = self.view(parent)?;
         let looked = match bytes {
@@ -96,12 +97,12 @@ impl Mirror {
         Ok(looked)
     }
 
-    /// A view that the kernel has a number of, and holds from now on.
+    /// Returns a view of which the kernel has the number, and counts a reference to it.
     fn itself(&self, view: View) -> FsResult<Found> {
         if let View::Derived { .. } = view {
             return self.derived_again(view);
         }
-        // Held before it is looked at: no lock of the kernel keeps it where it is.
+        // The reference is taken first: no kernel lock keeps the node in place.
         let number = self.hold(view);
         match self.node(view) {
             Ok(node) => Ok(self.found_as(number, view, &node)),
@@ -112,7 +113,7 @@ impl Mirror {
         }
     }
 
-    /// The directory that a directory is in.
+    /// Returns the parent of a directory.
     fn parent_of(&self, ino: u64, view: View) -> FsResult<View> {
         match view.as_live() {
             Some(id) => {
@@ -123,7 +124,7 @@ impl Mirror {
         }
     }
 
-    /// What `name` leads to in a directory.
+    /// Looks up `name` in a directory by its view.
     fn lookup_in(&self, view: View, bytes: &[u8]) -> FsResult<Lookup> {
         match view {
             view @ View::Derived { .. } => self.lookup_derived(view, &name(bytes)?),
@@ -136,7 +137,7 @@ impl Mirror {
                 let view = View::Own(Own::Dir);
                 Ok(Lookup::Found(self.found(view, &self.node(view)?)?))
             }
-            // It may be longer than any stored name.
+            // The name may be longer than any stored one.
             View::Node { tree, id } if bytes.len() > MAX_NAME && past::is_reserved(bytes) => {
                 self.file_versions(tree, id, bytes)
             }
@@ -145,7 +146,7 @@ impl Mirror {
                     let found = self.found(View::Node { tree, id }, &node)?;
                     Ok(Lookup::Found(found))
                 }
-                // What names about versions lead to is not for the directory alone to say.
+                // Reserved names do not depend on the directory alone.
                 None if past::is_reserved(bytes) => self.file_versions(tree, id, bytes),
                 None => match self.lookup_overlay(tree, id, &name(bytes)?)? {
                     Some(found) => Ok(Lookup::Found(found)),
@@ -165,7 +166,7 @@ impl Mirror {
         }
     }
 
-    /// What `FILE@version` leads to.
+    /// Looks up `FILE@version`.
     fn file_versions(&self, tree: Tree, dir: NodeId, bytes: &[u8]) -> FsResult<Lookup> {
         let file = match past::file_of(bytes) {
             Some(file) => file,
@@ -180,12 +181,12 @@ impl Mirror {
         let view = View::Versions { tree, of };
         let number = self.hold_named(view, of, &file);
         let found = self.itself(view);
-        // Held twice by now, or not at all.
+        // By now there are two references, or none.
         self.forget(number, 1);
         found.map(Lookup::Found)
     }
 
-    /// The live directory and the new name in it, or why it cannot be made there.
+    /// Returns the live directory and the new name in it, or why the name cannot be created.
     fn place(&self, parent: u64, bytes: &[u8]) -> FsResult<(NodeId, Name)> {
         let dir = self.live(parent)?;
         match past::is_reserved(bytes) || is_own(dir, bytes) {
@@ -200,7 +201,7 @@ impl Mirror {
         }
     }
 
-    /// The live directory and the name in it that is to be taken away.
+    /// Returns the live directory and the name in it that is to be removed.
     fn entry(&self, parent: u64, bytes: &[u8]) -> FsResult<(NodeId, Name)> {
         let dir = self.live(parent)?;
         match bytes == VERSIONS || is_own(dir, bytes) {
@@ -229,7 +230,7 @@ impl Mirror {
         self.found(View::live(id), &node)
     }
 
-    /// Makes a file or a special file.
+    /// Creates a file or a special file.
     pub(in crate::mount) fn mknod(
         self: &Arc<Mirror>,
         caller: &Caller,
@@ -292,7 +293,7 @@ impl Mirror {
         name: &[u8],
     ) -> FsResult<Found> {
         let (dir, name) = self.place(parent, name)?;
-        // What is past has no place in the present but as a copy.
+        // A past node can enter the present only as a copy.
         let id = self.view(ino)?.as_live().ok_or(Errno::EXDEV)?;
         let node = self.pond.link(caller, id, dir, &name)?;
         self.name_changed(dir, &name);
@@ -353,7 +354,7 @@ impl Mirror {
     }
 }
 
-/// Whether a name in directory `dir` leads to what the pond tells of itself.
+/// Returns whether a name in directory `dir` is `.pond`.
 fn is_own(dir: NodeId, name: &[u8]) -> bool {
     dir == NodeId::ROOT && name == OWN
 }

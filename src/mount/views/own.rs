@@ -1,14 +1,14 @@
-//! `.pond`: what the pond tells of itself, as files in the root of the mount that are never listed.
+//! `.pond`: the status files of the mount, in its root, which no listing shows.
 //!
 //! | file | read | write |
 //! |---|---|---|
-//! | `status` | version, changes, trouble, resources that show nothing, requests without a reply, as JSON | |
-//! | `metrics` | figures in the format of OpenMetrics, such as how long requests took | |
+//! | `status` | version, changes, errors, resources that show nothing, overdue requests (JSON) | |
+//! | `metrics` | figures in the OpenMetrics format, such as how long requests took | |
 //! | `errors` | the last failures: time, operation, path, error, reason | |
 //! | `sync` | the newest version | makes a version, whatever is written |
 //!
-//! In: views of these files. Out: their attributes and bytes. Holds always: they are for the user of the
-//! daemon alone; what one reader of an open file sees is of one moment.
+//! In: views of these files. Out: their attributes and bytes. Invariants: only the user of the
+//! daemon may read them; each open file is a snapshot of one moment.
 
 use crate::derive::Cached;
 use crate::mount::mirror::Mirror;
@@ -40,13 +40,13 @@ impl Own {
         }
     }
 
-    /// What a name in `.pond` leads to.
+    /// Returns the file of a name in `.pond`.
     pub(in crate::mount) fn named(name: &[u8]) -> Option<Own> {
         Own::FILES.into_iter().find(|own| own.name() == name)
     }
 }
 
-/// What readers of files see that are none of the tree's: as it was when they opened them.
+/// The open files that are not in the tree: snapshots, taken when they were opened.
 #[derive(Debug)]
 pub(in crate::mount) struct Opened {
     open: Mutex<FxHashMap<u64, Content>>,
@@ -83,7 +83,7 @@ impl Opened {
 }
 
 impl Mirror {
-    /// What a file says now.
+    /// Returns the current content of a file.
     fn text(&self, own: Own) -> FsResult<Vec<u8>> {
         let text = match own {
             Own::Dir => return Err(Errno::EISDIR.into()),
@@ -102,7 +102,7 @@ impl Mirror {
                 "bytes": scrub.bytes, "damaged": scrub.damaged })
         });
         let problem = |path: &str, why: &str| json!({ "path": path, "why": why });
-        // Whoever looks for what is wrong is told the rest all the same.
+        // If this fails, the other figures are still shown.
         let broken: Vec<_> = match self.derive.view(crate::tinyfs::Version::NOW) {
             Ok(view) => {
                 let problems = view.registry.problems.iter();
@@ -128,7 +128,7 @@ impl Mirror {
         format!("{status:#}\n")
     }
 
-    /// The made-up node of a file.
+    /// Returns the made-up node of a file.
     pub(in crate::mount) fn own_node(&self, own: Own) -> FsResult<Node> {
         let now = Time::from(SystemTime::now());
         let root = self.pond.node(crate::tinyfs::Version::NOW, NodeId::ROOT)?;
@@ -152,7 +152,7 @@ impl Mirror {
         })
     }
 
-    /// Opens a file for whoever reads it.
+    /// Opens a file: takes a snapshot of its content.
     pub(in crate::mount) fn open_own(&self, own: Own, writes: bool) -> FsResult<u64> {
         match (own, writes) {
             (Own::Dir, _) => Err(Errno::EISDIR.into()),
@@ -181,7 +181,7 @@ impl Mirror {
         Ok(text.get(from..to).unwrap_or_default().to_vec())
     }
 
-    /// Whether a number stands for one of these files, and which.
+    /// Returns the file of `.pond` that a number stands for.
     pub(in crate::mount) fn own(&self, ino: u64) -> Option<Own> {
         match self.inodes.view(ino) {
             Some(View::Own(own)) => Some(own),
@@ -189,7 +189,7 @@ impl Mirror {
         }
     }
 
-    /// What is written to `sync` makes a version.
+    /// Handles a write: one to `sync` makes a version.
     pub(in crate::mount) fn write_own(&self, own: Own) -> FsResult<()> {
         match own {
             Own::Sync => self.pond.sync().map(drop).map_err(FsError::store),
@@ -198,7 +198,7 @@ impl Mirror {
     }
 }
 
-/// What the mount does, with what does not end.
+/// Returns the activity of the mount as JSON.
 fn requests(activity: &Activity) -> serde_json::Value {
     let age = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
     json!({

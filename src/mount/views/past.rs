@@ -1,8 +1,8 @@
-//! `@version`: what it holds, for each directory and each file.
+//! `@version`: the versions of each directory and each file.
 //!
-//! A directory's past goes by the node, not by the path: a directory that was moved brings its past
-//! along. A file's goes by its name in its directory: editors put a new file in the place of the old one.
-//! Numbers are what versions are; all else that names one is a link to the number.
+//! A directory's past follows its node, not its path: a moved directory keeps its past. A file's
+//! past follows its name in its directory, since editors replace a file by a new one. Versions are
+//! named by numbers; all other names are links to the number.
 
 use crate::mount::mirror::Mirror;
 use crate::mount::views::inodes::{NameKey, Subject, Tree, View};
@@ -14,21 +14,22 @@ pub(in crate::mount) const VERSIONS: &[u8] = b"@version";
 /// The link to the newest version.
 pub(in crate::mount) const LATEST: &[u8] = b"latest";
 
-/// Whether a name says something about versions, and so cannot be given to anything.
+/// Returns whether a name is reserved for versions, and cannot be given to a node.
 pub(in crate::mount) fn is_reserved(name: &[u8]) -> bool {
     name.ends_with(VERSIONS)
 }
 
-/// The longest ending that the versions of a file share with it, in bytes, so that their names are no longer than 255.
+/// The longest suffix, in bytes, that the versions of a file share with it, so that their names are
+/// no longer than 255.
 const MAX_ENDING: usize = 64;
 
-/// The file whose versions a name stands for: `report.csv` of `report.csv@version`. The name itself may be longer than
-/// a file's: FUSE takes names of up to 1,024 bytes.
+/// Returns the file whose versions a name stands for: `report.csv` of `report.csv@version`. The
+/// name may be longer than a file's: FUSE takes names of up to 1,024 bytes.
 pub(in crate::mount) fn file_of(name: &[u8]) -> Option<Name> {
     Name::new(name.strip_suffix(VERSIONS)?).ok()
 }
 
-/// What the versions of a file end in, so that programs know what they are: `.csv`.
+/// Returns the file name extension that the versions of a file get, such as `.csv`.
 fn extension(name: &Name) -> &[u8] {
     let name = name.as_bytes();
     match name.iter().rposition(|b| *b == b'.') {
@@ -37,18 +38,18 @@ fn extension(name: &Name) -> &[u8] {
     }
 }
 
-/// What `@version` of something holds.
+/// The content of an `@version`.
 pub(in crate::mount) struct Contents {
-    /// The versions that are listed, oldest first, with the node that each is.
+    /// The listed versions, oldest first, each with its node.
     pub(in crate::mount) edits: Vec<Edit>,
     /// Names of versions.
     pub(in crate::mount) tags: Vec<Tag>,
-    /// What each name ends in.
+    /// The suffix of each name.
     pub(in crate::mount) extension: Box<[u8]>,
 }
 
 impl Mirror {
-    /// What a name leads to in the `@version` of `of`. A version that is not listed, since it changed
+    /// Looks up a name in the `@version` of `of`. A version that is not listed, since it changed
     /// nothing there, is found as well.
     pub(in crate::mount) fn version_named(
         &self,
@@ -61,7 +62,7 @@ impl Mirror {
             Subject::File(_, key) => name.strip_suffix(extension(&self.name_of(key)?)),
         };
         let bare = bare.filter(|bare| *bare != name);
-        // A tag may end as the file does.
+        // A tag may have the same suffix as the file.
         for text in [Some(name), bare].into_iter().flatten() {
             if let Some(view) = self.version_meant(tree, of, text)? {
                 return Ok(Some(view));
@@ -75,7 +76,7 @@ impl Mirror {
             return Ok(None);
         };
         let target = match &reference {
-            // What changed nothing here is not counted.
+            // Versions that changed nothing here are not counted.
             Reference::Latest(back) => self.nth_back(tree.at, of, *back)?,
             reference => self.pond.resolve(reference, tree.at)?,
         };
@@ -94,7 +95,7 @@ impl Mirror {
         }))
     }
 
-    /// The node that `of` is at a version, if it is there.
+    /// Returns the node of `of` at a version, if it existed.
     fn node_at(&self, of: Subject, at: Version) -> FsResult<Option<NodeId>> {
         match of {
             Subject::Dir(dir) => Ok(self.pond.has_node(at, dir)?.then_some(dir)),
@@ -112,7 +113,7 @@ impl Mirror {
         if let Subject::Dir(NodeId::ROOT) = of {
             return self.pond.resolve(&Reference::Latest(back), at);
         }
-        // From the newest version on: a look-up costs as many reads as it goes back.
+        // Starts at the newest version: the cost is one read for each version back.
         let (mut until, mut back) = (at, back);
         loop {
             let found = match of {
@@ -133,7 +134,7 @@ impl Mirror {
         }
     }
 
-    /// The versions that are listed.
+    /// Returns the listed versions.
     fn edits(&self, at: Version, of: Subject) -> FsResult<Vec<Edit>> {
         match of {
             Subject::Dir(node) => {
@@ -145,7 +146,7 @@ impl Mirror {
         }
     }
 
-    /// All that `@version` of something lists.
+    /// Returns everything that `@version` of something lists.
     pub(in crate::mount) fn versions_of(&self, tree: Tree, of: Subject) -> FsResult<Contents> {
         let mut tags = self.pond.tags()?;
         tags.retain(|tag| tag.version <= tree.at);
@@ -166,7 +167,7 @@ impl Mirror {
         })
     }
 
-    /// The file `name` of a directory, if it is or ever was one.
+    /// Returns the file `name` of a directory, if it is or ever was one.
     pub(in crate::mount) fn file_subject(
         &self,
         tree: Tree,
@@ -183,12 +184,12 @@ impl Mirror {
         Ok(last.map(|(edit, begun)| (subject, edit.node, begun)))
     }
 
-    /// The made-up node of `@version`.
+    /// Returns the made-up node of `@version`.
     pub(in crate::mount) fn versions_node(&self, tree: Tree, of: Subject) -> FsResult<Node> {
         let (shown, mode, newest) = match of {
             Subject::Dir(dir) => {
                 let node = self.pond.node(tree.at, dir)?;
-                // Its owner gives names to versions there.
+                // Its owner may create names of versions there.
                 let names = match tree.is_live() && dir == NodeId::ROOT {
                     true => 0o200,
                     false => 0,
@@ -201,7 +202,7 @@ impl Mirror {
                 let found = self.file_subject(tree, dir, &name)?;
                 let (_, id, at) = found.ok_or(Errno::ENOENT)?;
                 let node = self.pond.node(at, id)?;
-                // Who may read the file may look for its past.
+                // Users that may read the file may search its past.
                 let mode = node.mode & 0o444 | (node.mode & 0o444) >> 2;
                 (node, mode, None)
             }
@@ -213,7 +214,7 @@ impl Mirror {
         let time = info.map_or(shown.mtime, |info| info.clock);
         Ok(Node {
             kind: Kind::Directory,
-            // As open as what it shows.
+            // The same mode as its target.
             mode,
             nlink: 2,
             size: 0,
@@ -225,7 +226,7 @@ impl Mirror {
         })
     }
 
-    /// The made-up node of a link to a version.
+    /// Returns the made-up node of a link to a version.
     pub(in crate::mount) fn ref_node(
         &self,
         tree: Tree,
@@ -251,12 +252,12 @@ impl Mirror {
         })
     }
 
-    /// The name behind a key, which the kernel holds something of.
+    /// Returns the name of a key that a held view uses.
     fn name_of(&self, key: NameKey) -> FsResult<Name> {
         Ok(self.inodes.name(key).ok_or(Errno::ESTALE)?)
     }
 
-    /// Names the newest version, which is made of everything until now.
+    /// Tags the newest version, after committing everything until now.
     pub(in crate::mount) fn tag(&self, of: Subject, name: &[u8]) -> FsResult<Tag> {
         if of != Subject::Dir(NodeId::ROOT) {
             return Err(Errno::EPERM.into());
@@ -265,7 +266,7 @@ impl Mirror {
         self.pond.give_tag(text, None, "").map_err(FsError::from)
     }
 
-    /// Takes the name of a version back.
+    /// Removes the name of a version.
     pub(in crate::mount) fn untag(&self, of: Subject, name: &[u8]) -> FsResult<()> {
         let text = std::str::from_utf8(name).map_err(|_| Errno::ENOENT)?;
         if of != Subject::Dir(NodeId::ROOT) {
@@ -273,7 +274,7 @@ impl Mirror {
         }
         match self.pond.take_tag(text).map_err(FsError::from)? {
             true => Ok(()),
-            // A version itself is not taken away so.
+            // A version itself cannot be removed this way.
             false if matches!(Reference::parse(name), Some(Reference::Number(_))) => {
                 Err(Errno::EPERM.into())
             }

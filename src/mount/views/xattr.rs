@@ -1,7 +1,7 @@
-//! Extended attributes, by the rules of Linux for their names.
+//! Extended attributes, with the namespaces of Linux.
 //!
-//! `user.`, `trusted.` and `security.` are stored. `user.pond.` belongs to the pond: nobody sets
-//! those. There are no access control lists, so `system.` is not supported.
+//! `user.`, `trusted.` and `security.` are stored. `user.pond.` belongs to the pond and is
+//! read-only. There are no access control lists, so `system.` is not supported.
 
 use crate::mount::mirror::Mirror;
 use crate::mount::views::inodes::View;
@@ -9,18 +9,18 @@ use crate::tinyfs::ops::{Caller, SetXattr};
 use crate::tinyfs::{AttrName, Errno, FsResult, NameError};
 use bytes::Bytes;
 
-/// Names that the pond itself answers.
+/// The prefix of attributes that the pond computes.
 const OWN: &[u8] = b"user.pond.";
-/// The id of the node: the same as long as the file is, in all versions.
+/// The id of the node, the same in all versions of a file.
 const ID: &[u8] = b"user.pond.id";
-/// Why the last operation on the file failed, where the pond is at fault.
+/// Why the last failed operation on the file failed, if the pond was at fault.
 const ERROR: &[u8] = b"user.pond.error";
-/// What only root is shown.
+/// The prefix that only root sees.
 const TRUSTED: &[u8] = b"trusted.";
-/// A label that `ls -l` asks of every file, and of no more on a device where one has no such thing.
+/// A label that `ls -l` reads of every file. After `EOPNOTSUPP` it skips other files of the device.
 const SELINUX: &[u8] = b"security.selinux";
 
-/// To make one that is there already.
+/// Both flags: must exist and must not exist, so that no attribute can be set.
 const BOTH: i32 = libc::XATTR_CREATE | libc::XATTR_REPLACE;
 
 impl Mirror {
@@ -49,7 +49,7 @@ impl Mirror {
         Ok(self.pond.xattr(at, id, &checked(name)?)?.ok_or(absent)?)
     }
 
-    /// The names, each with a NUL behind it.
+    /// Returns the names, each followed by a NUL.
     pub(in crate::mount) fn list_xattrs(&self, caller: &Caller, ino: u64) -> FsResult<Vec<u8>> {
         let mut list = Vec::new();
         let view = self.view(ino)?;
@@ -106,7 +106,7 @@ fn settable(name: &[u8]) -> FsResult<AttrName> {
     }
 }
 
-/// A name that can be stored.
+/// Parses a name that can be stored.
 fn checked(name: &[u8]) -> FsResult<AttrName> {
     let known = [&b"user."[..], TRUSTED, b"security."];
     if !known.iter().any(|prefix| name.starts_with(prefix)) {
