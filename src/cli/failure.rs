@@ -1,8 +1,8 @@
-//! What a command says when it fails.
+//! Failures of commands.
 //!
-//! In: the errors of the rooms below. Out: one sentence with its causes and hints, for people or as
-//! a JSON object, and an exit code. Holds: a failure survives the way through a pipe or a socket, so
-//! that a command that asks a daemon fails like one that does the work itself.
+//! In: the errors of the layers below. Out: one sentence with its causes and hints, as text or as a
+//! JSON object, and an exit code. Invariant: a failure is the same after it was sent through a pipe
+//! or a socket, so that a command that asks a daemon fails like one that does the work itself.
 
 use crate::mount::MountError;
 use crate::pond::PondError;
@@ -19,17 +19,17 @@ pub struct Failure {
     pub code: String,
     /// The exit code.
     pub exit: u8,
-    /// One sentence.
+    /// The message: one sentence.
     pub message: String,
-    /// What was behind it, the nearest first.
+    /// The causes, the nearest first.
     pub causes: Vec<String>,
     /// What the user can do.
     pub hints: Vec<String>,
 }
 
-/// The exit codes that failures of this room have.
+/// The exit codes of failures of the command line itself.
 pub mod exit {
-    /// It failed.
+    /// Any other failure.
     pub const FAILED: u8 = 1;
     /// The command line is wrong.
     pub const USAGE: u8 = 2;
@@ -37,11 +37,11 @@ pub mod exit {
     pub const DAMAGED: u8 = 4;
 }
 
-/// The code of a failure to write to somebody who has stopped reading, such as `head`.
+/// The code of a failed write to a pipe whose reader has closed it, such as `head`.
 const BROKEN_PIPE: &str = "broken_pipe";
 
 impl Failure {
-    /// A failure with exit code 1.
+    /// Returns a failure with exit code 1.
     pub fn new(code: &str, message: impl Into<String>) -> Failure {
         Failure {
             code: code.into(),
@@ -52,7 +52,7 @@ impl Failure {
         }
     }
 
-    /// A wrong command line.
+    /// Returns the failure for a wrong command line.
     pub fn usage(message: impl Into<String>) -> Failure {
         Failure {
             exit: exit::USAGE,
@@ -60,7 +60,7 @@ impl Failure {
         }
     }
 
-    /// A failure of the system in doing what `message` says.
+    /// Returns the failure for a system error; `message` says what was attempted.
     pub fn system(message: impl Into<String>, error: &dyn Error) -> Failure {
         Failure {
             causes: [plain(error)].into_iter().chain(causes(error)).collect(),
@@ -68,18 +68,18 @@ impl Failure {
         }
     }
 
-    /// Adds what the user can do.
+    /// Adds a hint: what the user can do.
     pub fn hinted(mut self, hint: impl Into<String>) -> Failure {
         self.hints.push(hint.into());
         self
     }
 
-    /// Nobody reads what the command prints any more, which is no failure to speak of.
+    /// Returns whether the reader of the output has closed the pipe, which is not reported.
     pub fn is_broken_pipe(&self) -> bool {
         self.code == BROKEN_PIPE
     }
 
-    /// A failure to print.
+    /// Returns the failure for an error of printing.
     pub fn output(error: &io::Error) -> Failure {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::new(BROKEN_PIPE, "nobody reads the output"),
@@ -123,7 +123,7 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
-/// The chain of sources, without those that the sentence before them repeats.
+/// Returns the chain of sources, without those that repeat the sentence before them.
 fn causes(error: &dyn Error) -> Vec<String> {
     let mut said = plain(error);
     let mut causes = Vec::new();
@@ -139,7 +139,7 @@ fn causes(error: &dyn Error) -> Vec<String> {
     causes
 }
 
-/// An error's own words; those of the system without its number and its capital.
+/// Returns an error's message; for a system error without its number and capital letter.
 fn plain(error: &dyn Error) -> String {
     let said = error.to_string();
     match said.rsplit_once(" (os error ") {

@@ -1,5 +1,5 @@
-//! Fuzz tests of mount options: `-o` of the command and of mount(8), and the `pond.toml` of the pond
-//! that is to be mounted. Anything but options is a usage error.
+//! Fuzz tests of mount options: `-o` of the command and of mount(8), and the `pond.toml` of the
+//! pond to mount. Anything but options is a usage error.
 
 use super::failure::exit;
 use super::options::Options;

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 const USAGE: u8 = 1;
 const FAILED: u8 = 32;
 
-/// Whether the program was called by the name of a helper.
+/// Returns whether the program was called by the name of a helper.
 pub(super) fn is_asked(arguments: &[OsString]) -> bool {
     let name = arguments
         .first()
@@ -23,7 +23,7 @@ pub(super) fn is_asked(arguments: &[OsString]) -> bool {
     name.is_some_and(|name| name.as_encoded_bytes().starts_with(b"mount."))
 }
 
-/// Mounts as mount(8) asks for it.
+/// Mounts as requested by mount(8).
 pub(super) fn run(arguments: &[OsString]) -> ExitCode {
     let output = Output::new(false, false, Color::Auto);
     let outcome = Request::parse(arguments.get(1..).unwrap_or_default()).and_then(|request| {
@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-/// What mount(8) asks for.
+/// A request of mount(8).
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Request {
     pond: PathBuf,

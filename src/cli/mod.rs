@@ -1,9 +1,9 @@
-//! The command line: what users and scripts type, and what they get back.
+//! The command line.
 //!
-//! Role: turn arguments into calls on `mount` and `pond`, and their answers into text or JSON. In:
+//! Role: maps arguments to calls on `mount` and `pond`, and their results to text or JSON. In:
 //! arguments, environment, current directory. Out: standard output, standard error, an exit code.
-//! Holds: data is on standard output and talk on standard error; every failure is one sentence with
-//! its causes and hints; a command is the same whether a daemon has the pond open or nobody has.
+//! Invariants: data goes to standard output and notices to standard error; every failure is one
+//! sentence with its causes and hints; a command works the same with and without a daemon.
 
 mod commands;
 mod control;
@@ -45,7 +45,7 @@ struct Cli {
     command: Command,
 }
 
-/// What every command takes.
+/// The global options.
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Everywhere")]
 struct Globals {
@@ -75,7 +75,8 @@ impl Globals {
         Verbosity::new(self.quiet, self.verbose.saturating_add(self.short_verbose))
     }
 
-    /// The same, for a daemon: what it prints goes through the command that has started it.
+    /// Returns them as arguments for a daemon, whose output goes through the command that started
+    /// it.
     fn to_arguments(self) -> Vec<OsString> {
         let verbose = usize::from(self.verbose) + usize::from(self.short_verbose);
         let verbose = std::iter::repeat_n("--verbose", verbose);
@@ -84,10 +85,10 @@ impl Globals {
     }
 }
 
-/// Runs the command that `arguments` (with the name of the program) ask for.
+/// Runs the command of `arguments`, which include the name of the program.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
-    // What is in a pond is protected by the modes in its tree; the files that it is made of, and what is
-    // said of it in a log, are for their owner alone, even in a folder that is open to others.
+    // Files in a pond are protected by the modes in its tree. The pond's own files and the logs are
+    // for their owner alone, even in a folder that is open to others.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     if helper::is_asked(&arguments) {
         return helper::run(&arguments);
@@ -95,7 +96,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     if control::is_probe(&arguments) {
         return control::probe(&arguments);
     }
-    // Needed before there is anything parsed, to tell what is wrong with it.
+    // Needed before parsing, for the format of parse errors.
     let json = arguments.iter().any(|argument| argument == "--json");
     match Cli::try_parse_from(arguments) {
         Ok(cli) => {
@@ -124,7 +125,7 @@ fn end(outcome: Result<u8, Failure>, output: &Output) -> ExitCode {
     }
 }
 
-/// The sentence of an error of the command line, without the usage that follows it.
+/// Returns the sentence of a command line error, without the usage that follows it.
 fn wrong_usage(error: &clap::Error) -> Failure {
     let text = error.to_string();
     let sentence = text.lines().next().unwrap_or_default();

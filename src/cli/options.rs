@@ -1,13 +1,13 @@
-//! The options of `mount -o`: those of a pond, and those of fstab that say nothing to us.
+//! The options of `mount -o`: those of a pond, and those of fstab that do not concern it.
 
 use super::failure::Failure;
 use crate::mount::Rules;
 use std::time::Duration;
 
-/// The longest time that changes may wait for their version: a day.
+/// The longest commit interval: a day, in seconds.
 const MAX_COMMIT: u64 = 86_400;
 
-/// What `-o` asks for. A later option overrides an earlier one.
+/// The parsed options of `-o`. A later option overrides an earlier one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// `ro`, or `rw`.
@@ -22,12 +22,12 @@ pub struct Options {
     pub rules: Rules,
     /// `sync=commit`, or `sync=journal`: whether `fsync` makes a version.
     pub commit_on_sync: bool,
-    /// `remount`: what is mounted already is to change.
+    /// `remount`: change an existing mount.
     pub remount: bool,
 }
 
 impl Options {
-    /// Reads a list as in `ro,commit=5`.
+    /// Parses a list such as `ro,commit=5`.
     pub fn parse(list: &str) -> Result<Options, Failure> {
         let mut options = Options::default();
         for option in list.split(',').filter(|option| !option.is_empty()) {
@@ -69,24 +69,25 @@ impl Options {
     }
 }
 
-/// Options that other programs read, or that change nothing for a pond.
+/// Returns whether an option is for other programs, or has no effect on a pond.
 fn ignored(name: &str, value: Option<&str>) -> bool {
     match name {
-        // Told to mount(8) and systemd: when to mount, in what order, and whether a failure matters.
+        // For mount(8) and systemd: when to mount, in what order, and whether a failure matters.
         "auto" | "noauto" | "nofail" | "_netdev" | "defaults" => value.is_none(),
-        // Told to mount(8): who may mount. It has decided that before it calls us.
+        // For mount(8): which users may mount. It has decided that before it calls this program.
         "user" | "users" | "nouser" | "owner" | "group" => true,
-        // A pond is always mounted nosuid and nodev, which mount(8) spells out when `user` is given.
-        // To ask for the opposite changes nothing either: files in a pond never gain privileges.
+        // A pond is always mounted nosuid and nodev, which mount(8) spells out for `user`. The
+        // opposite has no effect either: files in a pond never grant privileges.
         "suid" | "nosuid" | "dev" | "nodev" => value.is_none(),
-        // When a file was read last is not kept up to date in a pond, whatever is asked for.
+        // A pond does not keep access times, whatever the option.
         "atime" | "noatime" | "diratime" | "nodiratime" | "relatime" | "norelatime"
         | "strictatime" | "nostrictatime" | "lazytime" | "nolazytime" => value.is_none(),
-        // Words for others that mount(8) hands down, and what it found of a mount that is to change.
+        // Options that mount(8) passes on, and those that it adds from the existing mount on a
+        // remount.
         "iversion" | "noiversion" | "mand" | "nomand" | "silent" | "loud" => value.is_none(),
         "default_permissions" => value.is_none(),
         "user_id" | "group_id" | "rootmode" | "max_read" => value.is_some(),
-        // Comments for programs (x-systemd.automount, x-gvfs-show), stripped by mount(8) when it can.
+        // Comments for programs (x-systemd.automount, x-gvfs-show), stripped by mount(8) if it can.
         _ => name.starts_with("x-") || name.starts_with("X-") || name == "comment",
     }
 }

@@ -1,7 +1,7 @@
-//! What a command prints: data on standard output, talk on standard error.
+//! Prints data to standard output, and notices and failures to standard error.
 //!
-//! In: rows, notices and failures. Out: text for people, or JSON with `--json`. Holds: standard
-//! output carries nothing but data, and a reader that stops reading ends the command quietly.
+//! In: rows, notices and failures. Out: text, or JSON with `--json`. Invariants: standard output
+//! carries nothing but data; a reader that closes the pipe ends the command without an error.
 
 use super::failure::Failure;
 use clap::ValueEnum;
@@ -10,7 +10,7 @@ use std::env;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
-/// When words are coloured.
+/// When output is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set.
@@ -22,7 +22,7 @@ pub enum Color {
     Never,
 }
 
-/// Where and how a command prints.
+/// The output options of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
     json: bool,
@@ -31,7 +31,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Output as the user asked for it.
+    /// Returns the output for these options.
     pub fn new(json: bool, quiet: bool, color: Color) -> Output {
         Output {
             json,
@@ -40,7 +40,7 @@ impl Output {
         }
     }
 
-    /// Prints `row` as JSON, or what `text` makes of it.
+    /// Prints `row` as JSON, or the result of `text` as text.
     pub fn row<T: Serialize, D: Display>(
         &self,
         row: &T,
@@ -57,7 +57,7 @@ impl Output {
             .map_err(|error| Failure::output(&error))
     }
 
-    /// Tells the user something that is neither data nor a failure.
+    /// Prints a notice: neither data nor a failure.
     pub fn notice(&self, text: &str) {
         #[derive(Serialize)]
         #[serde(tag = "type", rename = "notice")]
@@ -74,7 +74,7 @@ impl Output {
         say(&line);
     }
 
-    /// Tells why the command failed.
+    /// Prints a failure.
     pub fn failure(&self, failure: &Failure) {
         say(&match self.json {
             true => serde_json::to_string(failure).unwrap_or_else(|_| failure.to_string()),
@@ -82,7 +82,7 @@ impl Output {
         });
     }
 
-    /// Whether what is told besides the data is for eyes.
+    /// Returns whether notices are printed as text on a terminal.
     pub fn is_for_people(&self) -> bool {
         !self.json && !self.quiet
     }
@@ -106,12 +106,13 @@ impl Output {
     }
 }
 
-/// The last place to tell something: if it cannot be told here, it cannot be told.
+/// Writes a line to standard error. Errors are ignored, since they cannot be reported.
 fn say(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// The flag counts most, then the environment, then whether anybody can see colours.
+/// Returns whether to colour: by the flag, else by the environment, else by whether it is a
+/// terminal.
 fn colored(color: Color) -> bool {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     match color {

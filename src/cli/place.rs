@@ -1,7 +1,7 @@
-//! Which pond a command is about.
+//! Finds the pond that a command refers to.
 //!
-//! In: an argument (a pond's folder, a mountpoint, or anything inside a mount), `POND_STORE`, or the
-//! current directory. Out: the folder of the pond, and the mount that it was found by.
+//! In: an argument (a pond's folder, a mountpoint, or anything inside a mount), `POND_STORE`, or
+//! the current directory. Out: the folder of the pond, and the mount that it was found by.
 //!
 //! Invariants: no file system call enters a mount before its daemon has answered, so that no path
 //! makes a command hang; a dead mount is found as well.
@@ -15,23 +15,23 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// The code of a failure to find any pond that could be meant.
+/// The code of the failure to find a pond that could be meant.
 pub const NO_POND_NAMED: &str = "no_pond_named";
-/// Symbolic links that are followed in one path, as in the kernel.
+/// The most symbolic links that are followed in one path, as in the kernel.
 const MOST_LINKS: usize = 40;
-/// The name of the past in a directory, and what the name of a file ends in to name its past.
+/// The hidden name of a directory's past, and the suffix that names a file's past.
 const PAST: &[u8] = b"@version";
 
-/// A pond that a command is about.
+/// The pond of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its folder; of a mounted one where it was when it was mounted.
+    /// Its folder; for a mounted pond, its path at mount time.
     pub pond: PathBuf,
     /// The mount that it was found by.
     pub mount: Option<Mount>,
 }
 
-/// Finds the pond of an argument, or of the current directory when there is none.
+/// Finds the pond of an argument, or of the current directory without one.
 pub fn find(argument: Option<&Path>) -> Result<Place, Failure> {
     let mounts = mounts()?;
     match argument.filter(|path| !path.as_os_str().is_empty()) {
@@ -40,8 +40,9 @@ pub fn find(argument: Option<&Path>) -> Result<Place, Failure> {
     }
 }
 
-/// Finds the pond of a path in it, and the path from its root. A path inside a mount is that; any other is one
-/// in `pond`, or in the pond of the current directory. No path is the root.
+/// Finds the pond of a path in it, and the path from its root. A path inside a mount belongs to
+/// that mount; any other belongs to `pond`, or to the pond of the current directory. `None` is the
+/// root.
 pub fn within(pond: Option<&Path>, path: Option<&Path>) -> Result<(Place, Vec<u8>), Failure> {
     let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else {
         return Ok((find(pond)?, Vec::new()));
@@ -71,7 +72,7 @@ pub fn within(pond: Option<&Path>, path: Option<&Path>) -> Result<(Place, Vec<u8
     }
 }
 
-/// The failure for a path through `@version`: commands take the path in the present, and a version.
+/// Returns the failure for a path through `@version`: commands take a present path and a version.
 fn in_the_past(inner: &[u8]) -> Option<Failure> {
     let mut parts = inner
         .split(|b| *b == b'/')
@@ -109,13 +110,13 @@ fn in_the_past(inner: &[u8]) -> Option<Failure> {
     )
 }
 
-/// The mounts of ponds that the kernel knows.
+/// Returns the mounts of ponds in the kernel's mount table.
 pub fn mounts() -> Result<Vec<Mount>, MountError> {
     mount::mounts()
 }
 
-/// The absolute path without symbolic links, as the kernel lists it, as far as it exists. The last
-/// component is kept when it cannot be looked at: it may be a dead mount, or somebody else's.
+/// Returns the absolute path without symbolic links, as the kernel lists it, as far as it exists.
+/// Keeps a last component that cannot be accessed: it may be a dead mount, or that of another user.
 pub fn resolve(path: &Path) -> Result<PathBuf, Failure> {
     resolve_among(&mounts()?, path)
 }
@@ -154,7 +155,7 @@ fn mounted(mount: &Mount) -> Place {
     }
 }
 
-/// The innermost mount that `path` is in; of several on one mountpoint the last, which is the one seen.
+/// Returns the innermost mount that contains `path`; of several on one mountpoint the uppermost.
 pub fn around<'m>(mounts: &'m [Mount], path: &Path) -> Option<&'m Mount> {
     mounts
         .iter()
@@ -191,7 +192,7 @@ fn walk(mounts: &[Mount], path: &Path) -> PathBuf {
         }
         match reached.read_link() {
             Ok(target) if links < MOST_LINKS => {
-                // A link that leads nowhere stays as it was written.
+                // A dangling link stays as it was written.
                 if reached.metadata().is_err_and(is_missing) && rest.is_empty() {
                     break;
                 }
@@ -204,7 +205,7 @@ fn walk(mounts: &[Mount], path: &Path) -> PathBuf {
                     rest.push_front(part);
                 }
             }
-            // No link; and what is missing or closed to us has none that could be followed.
+            // Not a link, or missing or inaccessible, so that there is nothing to follow.
             _ => {}
         }
     }
@@ -224,7 +225,7 @@ fn parts(path: &Path) -> impl Iterator<Item = OsString> + '_ {
     })
 }
 
-/// What the kernel makes of a path, as far as it exists.
+/// Canonicalizes a path as the kernel does, as far as it exists.
 fn canonical(path: &Path) -> PathBuf {
     match (path.canonicalize(), path.parent(), path.file_name()) {
         (Ok(path), ..) => path,

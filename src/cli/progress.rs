@@ -1,21 +1,21 @@
-//! How far the index has followed the oplog, for whoever waits for a pond to open.
+//! Shows how far the index has replayed the oplog while a pond opens.
 //!
-//! In: what the pond tells, as often as it likes. Out: a bar on the terminal, or one line where there is none. Holds
-//! always: what is done at once is not told of.
+//! In: progress reports at any rate. Out: a bar on the terminal, or one line elsewhere. Invariant:
+//! short waits show nothing.
 
 use super::output::Output;
 use crate::pond::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
 
-/// How long it takes before it is told of.
+/// The time before the first report.
 const SILENCE: Duration = Duration::from_secs(1);
-/// How often it is told of.
+/// The interval between reports.
 const EVERY: Duration = Duration::from_millis(100);
-/// What the bar looks like, in the language of its library.
+/// The format of the bar, in `indicatif`'s template syntax.
 const LOOKS: &str = "{wide_bar} {percent}% {msg}, {eta} left";
 
-/// When to tell again.
+/// Limits the rate of reports.
 #[derive(Debug)]
 pub struct Pace(Instant);
 
@@ -26,7 +26,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Whether it is time.
+    /// Returns whether a report is due.
     pub fn is_due(&mut self) -> bool {
         let now = Instant::now();
         let due = now >= self.0;
@@ -37,7 +37,7 @@ impl Pace {
     }
 }
 
-/// What the user sees of it.
+/// The progress bar.
 #[derive(Debug)]
 pub struct Bar {
     output: Output,
@@ -45,12 +45,12 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// Nothing yet.
+    /// Creates a bar that is not shown yet.
     pub fn new(output: Output) -> Bar {
         Bar { output, bar: None }
     }
 
-    /// Shows how far it is.
+    /// Shows the progress.
     pub fn show(&mut self, progress: &Progress) {
         let bar = self.bar.get_or_insert_with(|| {
             self.output.notice(&format!(
@@ -58,7 +58,7 @@ impl Bar {
                 progress.of
             ));
             let target = match self.output.is_for_people() {
-                // Which is nothing, where it is no terminal.
+                // Draws nothing if it is no terminal.
                 true => ProgressDrawTarget::stderr(),
                 false => ProgressDrawTarget::hidden(),
             };

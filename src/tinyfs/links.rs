@@ -1,7 +1,7 @@
-//! Link counts, derived from names: what `st_nlink` has to be.
+//! Link counts, derived from names: the correct `st_nlink`.
 //!
-//! Whatever changes names other than by one POSIX operation (a restoration, an undo, a rewrite of
-//! history) derives the link counts of the nodes concerned from them here, and `check` compares.
+//! Operations that change names in bulk (a restoration, an undo, a rewrite of history) derive the
+//! link counts of the nodes from them here, and `check` compares.
 
 use super::{Dentry, Kind, NodeId};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ pub fn own_links(id: NodeId, kind: Kind) -> u32 {
     }
 }
 
-/// How many links each node gains or loses by a change of names.
+/// The links that each node gains or loses by a change of names.
 #[derive(Debug, Default)]
 pub struct Links(BTreeMap<NodeId, i64>);
 
@@ -37,7 +37,7 @@ impl Links {
         }
     }
 
-    /// Returns what is left of `links` of a node, or what they have become.
+    /// Returns the link count of a node after the change, from `links` before it.
     pub fn apply(&self, id: NodeId, links: u32) -> u32 {
         let gained = self.0.get(&id).copied().unwrap_or_default();
         let links = i64::from(links).saturating_add(gained);

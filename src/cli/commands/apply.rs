@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 
 /// Write a resource: a YAML document that the pond shows as a directory
 ///
-/// The document is checked, its variables are expanded, and it is written to /KIND/NAME.yaml in the pond, where any
-/// editor can change it as well. Its identity stays through all later documents of its kind and name. A
-/// template_file becomes part of the document.
+/// The document is checked, its variables are expanded, and it is written to /KIND/NAME.yaml in the
+/// pond, where any editor can change it as well. Its identity stays through all later documents of
+/// its kind and name. A template_file becomes part of the document.
 #[derive(Debug, Args)]
 pub struct Apply {
     /// The document; - for standard input

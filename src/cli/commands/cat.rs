@@ -40,7 +40,7 @@ pub(super) fn run(args: &Cat, output: &Output) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Has `take` take all bytes of a file.
+/// Passes all bytes of a file to `take`.
 pub(super) fn read(
     pond: &mut Reached,
     path: &Raw,

@@ -1,4 +1,4 @@
-//! `pondmount check`: looks for damage, and mends what can be mended.
+//! `pondmount check`: looks for damage, and repairs what can be repaired.
 
 use super::About;
 use crate::cli::control::{Checked, Request, folder, reach};
@@ -11,9 +11,9 @@ use std::path::Path;
 
 /// Look for damage in a pond
 ///
-/// The operation log, the journal, the index, the tree and the segments are compared with one another.
-/// Prints what is wrong, each with the path that it concerns, and exits with 4 if anything is. Nothing
-/// is changed, unless --repair is given.
+/// The operation log, the journal, the index, the tree and the segments are compared with one
+/// another. Prints what is wrong, each with the path that it concerns, and exits with 4 if anything
+/// is. Nothing is changed, unless --repair is given.
 #[derive(Debug, Args)]
 pub struct Check {
     #[command(flatten)]
@@ -21,8 +21,8 @@ pub struct Check {
     /// Read the content of all versions too, and compare it with its checksums
     #[arg(long)]
     read_data: bool,
-    /// Mend what can be mended of a pond that is not mounted: what can be made anew is, and what cannot
-    /// be read is set aside
+    /// Mend what can be mended of a pond that is not mounted: what can be made anew is, and what
+    /// cannot be read is set aside
     #[arg(long)]
     repair: bool,
 }

@@ -1,4 +1,4 @@
-//! `pondmount diff`: what is different between two versions.
+//! `pondmount diff`: the differences between two versions.
 
 use super::cat::read;
 use super::{In, ask, end, warn_if_by_time};
@@ -11,9 +11,9 @@ use serde::Serialize;
 use similar::TextDiff;
 use std::path::{Path, PathBuf};
 
-/// The longest file that is shown line by line, in bytes.
+/// The largest file that is compared line by line, in bytes.
 const LONGEST: u64 = 16 << 20;
-/// A file with a zero among its first bytes is no text.
+/// The bytes of a file that are searched for a NUL, which marks it as binary.
 const LOOKED_AT: usize = 8_000;
 
 /// Show what is different between two versions, or a version and the present
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Diff, output: &Output) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// A word that could be a tag and is something in the current directory.
+/// Returns whether a word that could be a tag exists in the current directory.
 fn is_path_rather(text: &str) -> bool {
     let tag = matches!(Reference::parse(text.as_bytes()), Some(Reference::Tag(_)));
     tag && Path::new(text).exists()
@@ -85,7 +85,7 @@ fn compare(
             after,
         };
         let page: DiffPage = ask(pond, about)?;
-        // The next page is of the same two versions, whatever is committed meanwhile.
+        // The next page compares the same two versions, whatever is committed meanwhile.
         from = page.from.to_string();
         to = page.to.map(|to| to.to_string());
         for row in &page.rows {
@@ -124,7 +124,7 @@ fn line(row: &DiffRow) -> String {
     format!("{:<10} {from}{}{slash}{sizes}", row.change, row.path)
 }
 
-/// The lines that differ, of a text file.
+/// Prints the differing lines of a text file.
 fn lines(
     pond: &mut Reached,
     row: &DiffRow,

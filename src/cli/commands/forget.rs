@@ -1,4 +1,4 @@
-//! `pondmount forget`: a path leaves all of history.
+//! `pondmount forget`: removes a path from all of history.
 
 use super::prune::{bytes, left, runs};
 use super::{In, end};
@@ -11,9 +11,10 @@ use std::path::PathBuf;
 
 /// Remove a file or directory from all of history, such as a secret that was written by mistake
 ///
-/// Every version but the newest loses what PATH led to. What it leads to now stays: remove it first, if it is to
-/// go as well. The bytes are taken out of the pond's folder; blocks of the disk that they stood in, backups and
-/// copies of the pond, and files that hold the same bytes are out of reach.
+/// Every version but the newest loses what PATH led to. What it leads to now stays: remove it
+/// first, if it is to go as well. The bytes are taken out of the pond's folder; blocks of the disk
+/// that they stood in, backups and copies of the pond, and files that hold the same bytes are out
+/// of reach.
 ///
 /// On a terminal it asks before it forgets; nothing brings back what was forgotten.
 #[derive(Debug, Args)]
@@ -77,7 +78,7 @@ fn text(report: &ForgetReport, dry_run: bool) -> String {
     lines.join("\n")
 }
 
-/// What would be forgotten, in a sentence.
+/// Returns a sentence on what would be forgotten.
 fn plan(report: &ForgetReport) -> String {
     let ForgetReport {
         nodes, forgotten, ..
@@ -85,12 +86,12 @@ fn plan(report: &ForgetReport) -> String {
     format!("{nodes} files and directories would leave {forgotten} versions")
 }
 
-/// Whether somebody can be asked: who types, and sees what is asked.
+/// Returns whether both input and output are a terminal, so that the user can be asked.
 fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks whether it is meant. Only `y` and `yes` mean it.
+/// Asks for confirmation. Only `y` and `yes` confirm.
 fn confirmed(report: &ForgetReport, path: &str) -> Result<bool, Failure> {
     let failed = |error: io::Error| Failure::system("cannot ask", &error);
     let mut err = io::stderr().lock();
@@ -103,7 +104,7 @@ fn confirmed(report: &ForgetReport, path: &str) -> Result<bool, Failure> {
     });
     asked.map_err(failed)?;
     let mut answer = String::new();
-    // A longer answer is none of the two.
+    // A longer answer is neither.
     let mut line = io::stdin().lock().take(80);
     line.read_line(&mut answer).map_err(failed)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))

@@ -1,4 +1,4 @@
-//! `pondmount init`: makes a pond.
+//! `pondmount init`: creates a pond.
 
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;

@@ -11,15 +11,15 @@ use crate::pond::OpenOptions;
 use clap::Args;
 use std::path::PathBuf;
 
-/// How many versions are asked for at a time.
+/// The number of versions in one request.
 const PAGE: usize = 500;
 
 /// List the versions of a pond, or those that changed a path, the newest first
 ///
-/// A line has the number of a version, what the clock said when it was committed, and how many entries it changed;
-/// and that the clock was wrong, where other versions tell so. With the path of
-/// a file or directory, also of one that is gone: what the version did to it, and its path then; renames are
-/// followed.
+/// A line has the number of a version, what the clock said when it was committed, and how many
+/// entries it changed; and that the clock was wrong, where other versions tell so. With the path of
+/// a file or directory, also of one that is gone: what the version did to it, and its path then;
+/// renames are followed.
 #[derive(Debug, Args)]
 pub struct Log {
     /// A path in a pond; or the pond's folder, or where it is mounted, for all of it
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Log, output: &Output) -> Result<u8, Failure> {
     let (place, path) = match path {
         Some(path) => {
             let found = place::find(Some(path))?;
-            // A folder that is a pond is that pond.
+            // A folder that is itself a pond is taken as that pond.
             match found.mount.is_none() && found.pond.join("pond.toml").is_file() {
                 true => (found, Vec::new()),
                 false => match place::within(pond, Some(path)) {
@@ -66,7 +66,7 @@ pub(super) fn run(args: &Log, output: &Output) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// The versions of a path.
+/// Prints the versions of a path.
 fn follow(pond: &mut Reached, path: &Raw, max: usize, output: &Output) -> Result<(), Failure> {
     let (mut from, mut left) = (None, max);
     while left > 0 {

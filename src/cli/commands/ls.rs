@@ -1,4 +1,4 @@
-//! `pondmount ls`: what a directory holds at a version.
+//! `pondmount ls`: the entries of a directory at a version.
 
 use super::{At, In, ask, end, standing, warn_if_by_time};
 use crate::cli::control::{ListPage, NodeReport, Raw, Reached, Travel};

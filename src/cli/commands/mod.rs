@@ -1,4 +1,4 @@
-//! The commands, one file each: its arguments, whose comments are the help text, and what it does.
+//! The commands, one file each: its arguments, whose comments are the help text, and its function.
 
 mod apply;
 mod cat;
@@ -34,7 +34,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What to do.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Init(init::Init),
@@ -61,9 +61,9 @@ pub enum Command {
     Scrub(scrub::Scrub),
 }
 
-/// Runs a command. Answers the exit code of one that has done its work.
+/// Runs a command. Returns the exit code of one that succeeded.
 pub(super) fn run(command: Command, globals: &Globals) -> Result<u8, Failure> {
-    // A daemon chooses another place for its log.
+    // A daemon logs elsewhere.
     if !matches!(&command, Command::Mount(mount) if mount.is_daemon()) {
         log_to_stderr(globals.verbosity());
     }
@@ -94,7 +94,7 @@ pub(super) fn run(command: Command, globals: &Globals) -> Result<u8, Failure> {
     }
 }
 
-/// The pond that paths are in.
+/// The pond of the paths.
 #[derive(Debug, Args)]
 struct In {
     /// The pond that PATH is in, if it is not mounted around it: its folder or its mountpoint
@@ -103,7 +103,7 @@ struct In {
 }
 
 impl In {
-    /// Reaches the pond of a path, to read it or to change it. Answers the path from its root.
+    /// Reaches the pond of a path, to read or to change it. Returns the path from its root.
     fn reach(&self, path: Option<&Path>, read_only: bool) -> Result<(Reached, Raw), Failure> {
         let (place, inner) = place::within(self.pond.as_deref(), path)?;
         let options = OpenOptions {
@@ -114,7 +114,7 @@ impl In {
     }
 }
 
-/// A path, and the version of it that is meant: `PATH@VERSION`, or the present without that.
+/// A path and its version: `PATH@VERSION`, or the present without a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct At {
     path: PathBuf,
@@ -122,7 +122,7 @@ struct At {
 }
 
 impl At {
-    /// What stands behind the last `@` is a version if it can name one.
+    /// The part behind the last `@` is a version if it can name one.
     fn parse(text: &OsStr) -> At {
         let bytes = text.as_bytes();
         let at = bytes.iter().rposition(|b| *b == b'@');
@@ -140,14 +140,14 @@ impl At {
     }
 }
 
-/// Asks about the past.
+/// Sends a request about the past.
 fn ask<T: DeserializeOwned>(pond: &mut Reached, about: Travel) -> Result<T, Failure> {
     pond.ask(&Request::Travel { about })
 }
 
-/// Says that the clock is behind, where it is: dates and ages may not mean what they say.
+/// Prints a notice if the clock is behind: dates and ages may be wrong.
 fn warn_of_clock(pond: &mut Reached, output: &Output) {
-    // A daemon of before cannot tell.
+    // An older daemon does not know the request.
     if let Ok(ClockReport {
         behind: Some(behind),
     }) = pond.ask(&Request::Clock)
@@ -158,7 +158,7 @@ fn warn_of_clock(pond: &mut Reached, output: &Output) {
     }
 }
 
-/// The same for a command that was given versions, where one of them is a date or an age.
+/// Does the same for a command with versions, if one of them is a date or an age.
 fn warn_if_by_time(pond: &mut Reached, versions: &[Option<&str>], output: &Output) {
     let by_time = |version: &&str| {
         let reference = Reference::parse(version.as_bytes());
@@ -169,7 +169,7 @@ fn warn_if_by_time(pond: &mut Reached, versions: &[Option<&str>], output: &Outpu
     }
 }
 
-/// The number of the version that is meant: `latest` must not be another one from one piece to the next.
+/// Returns the number of the version: `latest` must be the same for all pieces of a reply.
 fn standing(pond: &mut Reached, path: &Raw, at: Option<&str>) -> Result<Option<String>, Failure> {
     let Some(at) = at else { return Ok(None) };
     let about = Travel::Stat {
@@ -180,14 +180,14 @@ fn standing(pond: &mut Reached, path: &Raw, at: Option<&str>) -> Result<Option<S
     Ok(report.version.map(|version| version.to_string()))
 }
 
-/// Ends what was begun to reach the pond, whatever came of the question.
+/// Closes the pond or the connection, whether the request succeeded or not.
 fn end<T>(pond: Reached, done: Result<T, Failure>) -> Result<T, Failure> {
     let closed = pond.close();
     let done = done?;
     closed.map(|()| done)
 }
 
-/// The pond that a command is about.
+/// The pond of a command.
 #[derive(Debug, Args)]
 struct About {
     /// The pond's folder, where it is mounted, or a path inside the mount; without it, the pond

@@ -33,7 +33,8 @@ pub struct Mount {
     /// Take no changes
     #[arg(long)]
     read_only: bool,
-    /// Show this version, and not the present: a number, a date or time, 3h-ago, the name of a snapshot
+    /// Show this version, and not the present: a number, a date or time, 3h-ago, the name of a
+    /// snapshot
     #[arg(long, value_name = "VERSION")]
     at: Option<String>,
     /// Stay in the foreground until the pond is unmounted
@@ -62,7 +63,7 @@ enum Sync {
 }
 
 impl Mount {
-    /// Whether this is the process in the background.
+    /// Returns whether this is the background process.
     pub(super) fn is_daemon(&self) -> bool {
         self.report_ready
     }
@@ -97,7 +98,7 @@ pub(super) fn run(args: &Mount, globals: &Globals) -> Result<u8, Failure> {
     }
 }
 
-/// Mounts as mount(8) asks for it.
+/// Mounts as requested by mount(8).
 pub(in crate::cli) fn in_background(
     pond: &Path,
     mountpoint: &Path,
@@ -134,7 +135,7 @@ fn serve(plan: &Plan, mut herald: Herald) -> Result<u8, Failure> {
 }
 
 impl Mount {
-    /// The pond and the mountpoint, or nothing when the mounts are to be listed.
+    /// Returns the pond and the mountpoint, or `None` if the mounts are to be listed.
     fn paths(&self, store: Option<PathBuf>) -> Result<Option<(PathBuf, PathBuf)>, Failure> {
         let store = store.filter(|store| !store.as_os_str().is_empty());
         let missing = |what: &str| {
@@ -150,7 +151,7 @@ impl Mount {
         }
     }
 
-    /// Whether there are options that mean nothing for a list.
+    /// Returns whether there are options that mean nothing for a list.
     fn asks_for_a_mount(&self) -> bool {
         let flags = [
             self.create,
@@ -201,7 +202,7 @@ fn list(output: &Output) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Where a daemon writes its log: by the identity of its pond, which stays when the pond is moved.
+/// Returns the daemon's log file, named by the pond's identity, which stays when the pond is moved.
 fn log_path(pond: &Path) -> Option<PathBuf> {
     let given = |name| {
         env::var_os(name)

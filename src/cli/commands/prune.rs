@@ -10,10 +10,10 @@ use std::path::PathBuf;
 
 /// Forget versions that no rule keeps, and give back the room that only they need
 ///
-/// The rules are those of restic; a version stays if any of them keeps it. The newest version and all that have
-/// a name stay in any case. What a version that stays shows does not change. Without any rule, those of the
-/// [prune] table in pond.toml apply; by default everything is kept. Rules of time are refused while the clock is
-/// behind a version.
+/// The rules are those of restic; a version stays if any of them keeps it. The newest version and
+/// all that have a name stay in any case. What a version that stays shows does not change. Without
+/// any rule, those of the [prune] table in pond.toml apply; by default everything is kept. Rules of
+/// time are refused while the clock is behind a version.
 #[derive(Debug, Args)]
 pub struct Prune {
     /// Keep the newest N versions
@@ -103,7 +103,7 @@ fn text(report: &ForgetReport, dry_run: bool) -> String {
     lines.join("\n")
 }
 
-/// Returns a line for each run of versions that go.
+/// Returns a line for each run of forgotten versions.
 pub(super) fn runs(report: &ForgetReport) -> impl Iterator<Item = String> {
     report.runs.iter().map(|(first, last)| match first == last {
         true => format!("          {first}"),
@@ -111,13 +111,13 @@ pub(super) fn runs(report: &ForgetReport) -> impl Iterator<Item = String> {
     })
 }
 
-/// What stands elsewhere now.
+/// Returns lines on nodes that are elsewhere now.
 pub(super) fn left(report: &ForgetReport) -> Vec<String> {
     let line = |path: &String| format!("{path} was there once and keeps its history");
     report.left.iter().map(line).collect()
 }
 
-/// What it did to the room that the pond takes.
+/// Describes the change of the pond's size.
 pub(super) fn bytes(report: &ForgetReport) -> String {
     let ForgetReport {
         bytes_before,

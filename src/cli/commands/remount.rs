@@ -1,4 +1,4 @@
-//! `mount -o remount`: changes what the kernel sees to in a mount that stands.
+//! `mount -o remount`: changes the kernel's flags of an existing mount.
 
 use crate::cli::control::{Client, Request, StatusReport, folder};
 use crate::cli::failure::Failure;
@@ -7,8 +7,8 @@ use crate::cli::place;
 use crate::mount;
 use std::path::Path;
 
-/// Changes the mount at `mountpoint`, as far as that is the kernel's affair. A pond that was opened to be
-/// read only stays so.
+/// Changes the kernel's flags of the mount at `mountpoint`. A pond that was opened read-only stays
+/// so.
 pub(super) fn run(mountpoint: &Path, options: &Options) -> Result<(), Failure> {
     let read_only = options.read_only == Some(true);
     let place = place::find(Some(mountpoint))?;
@@ -23,7 +23,7 @@ pub(super) fn run(mountpoint: &Path, options: &Options) -> Result<(), Failure> {
     Ok(mount::remount(mountpoint, read_only, options.rules)?)
 }
 
-/// Why the pond takes no changes, if it takes none.
+/// Returns why the pond refuses changes, if it does.
 fn no_changes(pond: &Path) -> Result<Option<String>, Failure> {
     let mut daemon = Client::connect(pond)?;
     let report: StatusReport = daemon.ask(&Request::Status)?;

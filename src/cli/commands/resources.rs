@@ -1,4 +1,4 @@
-//! `pondmount get`, `list`, `describe` and `delete`: resources that a pond has.
+//! `pondmount get`, `list`, `describe` and `delete`: the resources of a pond.
 
 use super::{In, end};
 use crate::cli::control::{DocumentReport, Request, ResourceReport, Resources};

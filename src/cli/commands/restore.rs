@@ -1,4 +1,4 @@
-//! `pondmount restore`: a path as it was, in its place.
+//! `pondmount restore`: restores a path in place.
 
 use super::{In, ask, end, warn_if_by_time};
 use crate::cli::control::{ReturnReport, Travel};
@@ -9,8 +9,9 @@ use std::path::PathBuf;
 
 /// Bring a file or directory back as it was at a version, in its place
 ///
-/// What is there now goes into a version of its own first, so nothing is lost: restore --at that version brings
-/// it back. A directory comes back with all that was in it, and without what was not.
+/// What is there now goes into a version of its own first, so nothing is lost: restore --at that
+/// version brings it back. A directory comes back with all that was in it, and without what was
+/// not.
 #[derive(Debug, Args)]
 pub struct Restore {
     /// The path, which may lead nowhere now

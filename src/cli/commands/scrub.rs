@@ -10,8 +10,9 @@ use clap::Args;
 
 /// Read all content of all versions slowly, and compare it with its checksums
 ///
-/// Of a mounted pond the daemon does it beside its work, and `pondmount status` tells how far it is and
-/// what it found. Of any other pond the command does it itself, and exits with 4 if anything is damaged.
+/// Of a mounted pond the daemon does it beside its work, and `pondmount status` tells how far it is
+/// and what it found. Of any other pond the command does it itself, and exits with 4 if anything is
+/// damaged.
 #[derive(Debug, Args)]
 pub struct Scrub {
     #[command(flatten)]
@@ -40,7 +41,7 @@ pub(super) fn run(args: &Scrub, output: &Output) -> Result<u8, Failure> {
     })
 }
 
-/// How a scrub stands, in a few lines.
+/// Describes the state of a scrub in a few lines.
 pub(super) fn text(scrub: &ScrubReport) -> String {
     let ScrubReport {
         began,

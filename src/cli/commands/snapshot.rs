@@ -9,8 +9,8 @@ use serde_json::Value;
 
 /// Name everything as it is now, so that it is found again; list and delete such names
 ///
-/// The name stands for the version wherever one is asked for: @version/NAME, PATH@NAME, --at NAME. In a mount,
-/// mkdir @version/NAME does the same, and rmdir takes the name back.
+/// The name stands for the version wherever one is asked for: @version/NAME, PATH@NAME, --at NAME.
+/// In a mount, mkdir @version/NAME does the same, and rmdir takes the name back.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -32,7 +32,7 @@ pub struct Snapshot {
     within: In,
 }
 
-/// What else can be done with names.
+/// Other actions on tags.
 #[derive(Debug, Subcommand)]
 enum Task {
     /// List the names, with the versions that they stand for
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Snapshot, output: &Output) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Behind an option, the words of the tasks would be taken for names.
+/// Refuses the names of subcommands, which clap takes for names behind an option.
 fn not_a_task(name: &str) -> Result<(), Failure> {
     let usage = match name {
         "list" => "pondmount snapshot list",

@@ -1,4 +1,4 @@
-//! `pondmount stat`: what a path leads to at a version.
+//! `pondmount stat`: the node of a path at a version.
 
 use super::{At, In, ask, end, warn_if_by_time};
 use crate::cli::control::{NodeReport, Travel};

@@ -1,4 +1,4 @@
-//! `pondmount status`: how a pond is.
+//! `pondmount status`: the status of a pond.
 
 use super::About;
 use crate::cli::control::{Request, StatusReport, reach};
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Status, output: &Output) -> Result<u8, Failure> {
     }
     let mut report: StatusReport = pond.ask(&Request::Status)?;
     if !pond.is_daemon() {
-        // It was opened read-only for this answer, which says nothing about the pond.
+        // Opened read-only for this request, which is not the pond's own state.
         report.read_only = None;
     }
     pond.close()?;

@@ -1,4 +1,4 @@
-//! `pondmount undo`: takes back what the newest version changed.
+//! `pondmount undo`: reverts the newest version.
 
 use super::restore::text;
 use super::{In, ask, end};
@@ -9,9 +9,10 @@ use clap::Args;
 
 /// Take back what the newest version changed
 ///
-/// A version that only gave a name is passed over. Changes that are in no version yet are put into one first,
-/// which is then the newest. An undo is a version too, so a second one takes back the first. What `forget` or
-/// `prune` folded into the newest version, because older versions that changed it are forgotten, stays.
+/// A version that only gave a name is passed over. Changes that are in no version yet are put into
+/// one first, which is then the newest. An undo is a version too, so a second one takes back the
+/// first. What `forget` or `prune` folded into the newest version, because older versions that
+/// changed it are forgotten, stays.
 #[derive(Debug, Args)]
 pub struct Undo {
     #[command(flatten)]

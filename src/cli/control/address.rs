@@ -1,5 +1,5 @@
-//! The socket in a pond's folder. It is reached through an open folder, since a socket's address may
-//! have no more than 107 bytes and a pond's path may.
+//! The socket in a pond's folder. It is opened relative to a descriptor of the folder, since a
+//! socket's address may have no more than 107 bytes and a pond's path may.
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fchmod, openat, statat, unlinkat};
 use rustix::io::Errno;
@@ -12,22 +12,22 @@ use std::time::Duration;
 
 const FILE: &str = "control.sock";
 
-/// A listening socket, whose file goes with it.
+/// A listening socket. Its file is removed when this is dropped.
 #[derive(Debug)]
 pub struct Bound {
     folder: OwnedFd,
-    /// Device and inode: a socket that somebody else has put there since is not removed.
+    /// Device and inode of the file: a socket that replaced it is not removed.
     file: (u64, u64),
-    /// Where connections come in.
+    /// The listener.
     pub listener: UnixListener,
 }
 
-/// Makes the socket in folder `pond`, in place of one that a dead daemon has left.
+/// Creates the socket in folder `pond`, in place of one that a dead daemon has left.
 pub fn bind(pond: &Path) -> io::Result<Bound> {
     let folder = open(pond)?;
     let address = address(&folder)?;
     let socket = socket()?;
-    // Before the file exists, so that there is no moment at which others may connect.
+    // Set before the file exists, so that other users can connect at no moment.
     fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
     match unlinkat(&folder, FILE, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
@@ -47,7 +47,7 @@ pub fn bind(pond: &Path) -> io::Result<Bound> {
 /// that accepts no connections.
 pub fn connect(pond: &Path, limit: Duration) -> io::Result<UnixStream> {
     let folder = open(pond)?;
-    // A link would have us speak with whoever listens where it leads.
+    // A symbolic link could lead to the socket of another program.
     let stat = statat(&folder, FILE, AtFlags::SYMLINK_NOFOLLOW)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
         return Err(Errno::NOTSOCK.into());

@@ -1,4 +1,4 @@
-//! What an open pond answers to a request: the same whether a daemon or the command itself has it open.
+//! Serves requests to an open pond, the same in a daemon and in a command that opened it itself.
 
 use super::message::{
     Checked, ClockReport, DirtyReport, LogPage, LogRow, Request, ScrubReport, StatusReport, Synced,
@@ -18,16 +18,16 @@ use std::time::Duration;
 /// The most versions in one page of the log, which bounds the length of a line.
 pub(super) const PAGE: usize = 1000;
 
-/// What this process has the pond open for.
+/// Why this process has the pond open.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Role<'a> {
-    /// To serve a mount, which is seen there, if it is seen.
+    /// To serve a mount, which is visible at this path, if it is visible.
     Daemon(Option<&'a Path>),
-    /// To answer.
+    /// To serve one command.
     Command,
 }
 
-/// Answers one request.
+/// Serves one request.
 pub(super) fn answer(
     pond: &Arc<Pond>,
     role: Role<'_>,
@@ -48,7 +48,7 @@ pub(super) fn answer(
         Request::Log { before, limit } => json(&log(pond, before, limit.min(PAGE))?),
         Request::Check { read_data } => json(&check(pond, read_data)?),
         Request::Scrub { rate } => json(&scrub(pond, role, rate)?),
-        // Whoever asks a pond that is closed in a moment anyway need not wait.
+        // The pond is closed in a moment anyway, so there is no wait.
         Request::Ping | Request::End => Ok(Value::Null),
     }
 }
@@ -88,7 +88,7 @@ fn status(pond: &Arc<Pond>, role: Role<'_>) -> Result<StatusReport, Failure> {
     })
 }
 
-/// Up to `limit` versions before `before`, newest first.
+/// Returns up to `limit` versions before `before`, newest first.
 fn log(pond: &Pond, before: Option<u64>, limit: usize) -> Result<LogPage, Failure> {
     let end = pond.latest().version.0.saturating_add(1);
     let end = before.map_or(end, |before| before.min(end));
@@ -101,7 +101,7 @@ fn log(pond: &Pond, before: Option<u64>, limit: usize) -> Result<LogPage, Failur
     })
 }
 
-/// The rows of versions, the newest first.
+/// Returns the rows of versions, the newest first.
 fn rows(pond: &Pond, versions: &[VersionInfo]) -> Result<Vec<LogRow>, Failure> {
     let doubted = pond.doubted(versions)?;
     let row = |info: &VersionInfo| LogRow {
@@ -114,7 +114,7 @@ fn rows(pond: &Pond, versions: &[VersionInfo]) -> Result<Vec<LogRow>, Failure> {
     Ok(versions.iter().rev().map(row).collect())
 }
 
-/// The reading of the clock at a version, where that is not its time.
+/// Returns the reading of the clock at a version, if it differs from the version's time.
 pub(super) fn reading(info: &VersionInfo) -> Option<String> {
     (info.clock != info.committed).then(|| timestamp(info.clock))
 }
@@ -132,7 +132,7 @@ fn check(pond: &Pond, read_data: bool) -> Result<Checked, Failure> {
     })
 }
 
-/// A command waits for its scrub; a daemon has it run beside its work.
+/// Runs a scrub: a command waits for it; a daemon runs it in the background.
 fn scrub(pond: &Arc<Pond>, role: Role<'_>, rate: u64) -> Result<ScrubReport, Failure> {
     let before = pond.last_scrub();
     if let Role::Daemon(_) = role {
@@ -144,7 +144,7 @@ fn scrub(pond: &Arc<Pond>, role: Role<'_>, rate: u64) -> Result<ScrubReport, Fai
         };
         let started = std::thread::Builder::new().name("scrub".into()).spawn(run);
         let thread = started.map_err(|error| Failure::system("cannot start a thread", &error))?;
-        // Until it is under way. A short one may be done before, and look like the one before it.
+        // Waits until it is under way. A short one may end before, and look like the previous one.
         while pond.last_scrub() == before
             && before.as_ref().is_none_or(|s| s.ended.is_some())
             && !thread.is_finished()
@@ -176,7 +176,8 @@ pub(super) fn json<T: Serialize>(answer: &T) -> Result<Value, Failure> {
         .map_err(|error| Failure::system("cannot write the answer as JSON", &error))
 }
 
-/// RFC 3339 in UTC, to the microsecond. A time beyond the year 9999 is a number of microseconds.
+/// Formats as RFC 3339 in UTC, to the microsecond. A time beyond the year 9999 is a number of
+/// microseconds.
 pub(super) fn timestamp(time: Time) -> String {
     match jiff::Timestamp::from_microsecond(time.micros()) {
         Ok(time) => format!("{time:.6}"),

@@ -1,4 +1,4 @@
-//! Asking a pond, whoever has it open.
+//! Sends requests to a pond: through its daemon, or by opening it.
 
 use super::address;
 use super::answer::{Role, answer};
@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a command waits for another command to be done with the pond.
+/// How long a command waits for another command to close the pond.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a pond is reached anew when its daemon goes away over a question.
+/// How often a pond is reached again if its daemon ends during a request.
 const TRIES: u32 = 5;
 /// How long a daemon may send nothing during a request; it sends a keepalive every second.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ pub struct Client {
     process: Option<Process>,
 }
 
-/// A pond that can be asked.
+/// A pond that can serve requests.
 pub struct Reached {
     place: Place,
     options: OpenOptions,
@@ -45,7 +45,7 @@ pub struct Reached {
 enum By {
     /// A daemon has it open.
     Daemon(Client),
-    /// This process has, until it is done.
+    /// This process has it open.
     Open(Arc<Pond>),
 }
 
@@ -92,7 +92,7 @@ pub fn folder(place: &Place) -> Result<PathBuf, Failure> {
     }
 }
 
-/// The failure for a pond whose folder was removed while it is mounted.
+/// Returns the failure for a pond whose folder was removed while it is mounted.
 fn removed(mount: &Mount, daemon: &Daemon) -> Failure {
     let at = mount.mountpoint.display();
     let message = format!(
@@ -116,7 +116,7 @@ impl By {
             }
             match Pond::open(&folder, options) {
                 Ok(pond) => return Ok(By::Open(pond)),
-                // A daemon that has just begun or is about to end, or a command like this one.
+                // Held by a daemon that is starting or about to end, or by a command like this one.
                 Err(PondError::Locked { .. }) if start.elapsed() < PATIENCE => {
                     thread::sleep(Duration::from_millis(20));
                 }
@@ -127,14 +127,14 @@ impl By {
 }
 
 impl Reached {
-    /// Asks, and waits for the answer.
+    /// Sends a request and waits for the reply.
     pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Failure> {
         let mut tries = 0..TRIES;
         loop {
             let value = match &mut self.by {
                 By::Open(pond) => answer(pond, Role::Command, request)?,
                 By::Daemon(client) => match client.ask(request) {
-                    // It has ended in the middle.
+                    // The daemon has ended during the request.
                     Err(failure)
                         if failure.is_lost()
                             && request.may_be_asked_twice()
@@ -151,7 +151,7 @@ impl Reached {
         }
     }
 
-    /// Ends what was begun to reach the pond.
+    /// Closes the connection, or the pond.
     pub fn close(self) -> Result<(), Failure> {
         match self.by {
             By::Daemon(_) => Ok(()),
@@ -159,7 +159,7 @@ impl Reached {
         }
     }
 
-    /// Whether a daemon has it open.
+    /// Returns whether a daemon has it open.
     pub fn is_daemon(&self) -> bool {
         matches!(self.by, By::Daemon(_))
     }
@@ -184,7 +184,7 @@ impl Client {
         })
     }
 
-    /// The process of the daemon.
+    /// Returns the process of the daemon.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::pid)
     }
@@ -225,7 +225,7 @@ impl Client {
         }
     }
 
-    /// Reads a line; an empty one at the end of the stream.
+    /// Reads a line; returns an empty one at the end of the stream.
     fn line(&mut self, deadline: Option<Instant>) -> io::Result<Vec<u8>> {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let left = left.map_or(SILENCE, |left| left.min(SILENCE));
@@ -276,18 +276,18 @@ const FREE: &str =
     "`pondmount umount --force MOUNTPOINT` frees the mount and all processes that wait for it";
 
 impl Failure {
-    /// The daemon has ended without an answer.
+    /// Returns whether the daemon has ended without an answer.
     pub fn is_lost(&self) -> bool {
         self.code == LOST
     }
 
-    /// The daemon has not answered in time.
+    /// Returns whether the daemon has not answered in time.
     pub fn is_silent(&self) -> bool {
         self.code == SILENT
     }
 }
 
-/// The failure for a daemon that does not answer, with its process and what to do about it.
+/// Returns the failure for a daemon that does not answer, with its process and a hint.
 fn silent(pid: Option<u32>) -> Failure {
     let Some(pid) = pid else {
         return Failure::new(SILENT, "the daemon of the pond does not answer").hinted(FREE);

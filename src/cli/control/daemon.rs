@@ -1,11 +1,10 @@
-//! Finds the process that serves a mount, and tells whether there is one.
+//! Finds the process that serves a mount, and whether there is one.
 //!
-//! Commands use it to reach the daemon of a mountpoint. The kernel lists a mount with the path
-//! that its pond had at mount time. Since then the pond may have been moved or removed, and
-//! another one may stand at that path. The lock of a pond tells: its holder notes the device
-//! number of its mount, unique among the mounts that a host has at one time, and its source. The
-//! lock is read in the folder that the kernel lists, and else through the open files of all
-//! processes in `/proc`.
+//! Commands use it to reach the daemon of a mountpoint. The kernel lists a mount with the path that
+//! its pond had at mount time. Since then the pond may have been moved or removed, and another one
+//! may stand at that path. The lock of a pond decides: its holder notes the device number of its
+//! mount, unique among the mounts that a host has at one time, and its source. The lock is read in
+//! the folder that the kernel lists, and else through the open files of all processes in `/proc`.
 //!
 //! Invariant: a process counts as the daemon of a mount only if a lock that it has open says so.
 
@@ -36,7 +35,7 @@ pub struct Daemon {
     pub pid: u32,
     /// A path that opens the pond's folder; `None` once that was removed.
     pub folder: Option<PathBuf>,
-    /// Where the folder is now, for messages.
+    /// The folder's current path, for messages.
     pub pond: Option<PathBuf>,
 }
 
@@ -80,7 +79,7 @@ pub fn process_of(mount: &Mount) -> Option<u32> {
     Some(find_in_proc(mount)?.pid)
 }
 
-/// Whether the pond at `pond` is served by the daemon of another mount than `mount`.
+/// Returns whether the pond at `pond` is served by the daemon of another mount than `mount`.
 pub fn is_served_elsewhere(pond: &Path, mount: &Mount) -> bool {
     let holder = lock::holder(pond).ok().flatten();
     let device = holder.and_then(|holder| holder.device);
@@ -93,14 +92,14 @@ pub fn mount_of(holder: &Holder) -> Option<Mount> {
     mounts.into_iter().find(|mount| serves(holder, mount))
 }
 
-/// Whether the holder of a pond serves this mount. A device number alone does not tell: the kernel
-/// may have given it to the mount of another pond since.
+/// Returns whether the holder of a pond serves this mount. A device number alone does not prove it:
+/// the kernel may have assigned it to the mount of another pond since.
 fn serves(holder: &Holder, mount: &Mount) -> bool {
     let same_source = |source: &PathBuf| *source == mount.source;
     holder.device.as_ref() == Some(&mount.device) && holder.source.as_ref().is_none_or(same_source)
 }
 
-/// The numbers of all processes.
+/// Returns the ids of all processes.
 fn processes() -> impl Iterator<Item = u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -141,7 +140,7 @@ fn find_in_process(pid: u32, mount: &Mount) -> Option<Daemon> {
     })
 }
 
-/// Whether the target of a link in `/proc/PID/fd` has this name; removed files are marked there.
+/// Returns whether the target of a link in `/proc/PID/fd` has this name, also if it was removed.
 fn is_named(target: &Path, expected: &str) -> bool {
     let name = target.file_name().and_then(|name| name.to_str());
     name.is_some_and(|name| name.strip_suffix(" (deleted)").unwrap_or(name) == expected)
@@ -156,8 +155,8 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
 
 /// Returns a process whose mount namespace has the file system of `mount`, if there is one.
 pub fn other_namespace_with(mount: &Mount) -> Option<u32> {
-    // The kernel gives the device number of a mount that is gone to the next one, while its daemon
-    // still commits: the source is compared too.
+    // The kernel reuses the device number of a removed mount while its daemon still commits: the
+    // source is compared too.
     let is_it = |seen: &Mount| seen.device == mount.device && seen.source == mount.source;
     processes().find(|pid| {
         // A process that has ended meanwhile has no mounts.
@@ -172,12 +171,12 @@ pub fn process_state(pid: u32) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// Whether a process is stopped by a signal or a debugger.
+/// Returns whether a process is stopped by a signal or a debugger.
 pub fn is_stopped(pid: u32) -> bool {
     matches!(process_state(pid), Some('T' | 't'))
 }
 
-/// Whether a process has ended with all of its threads.
+/// Returns whether a process has ended with all of its threads.
 pub fn has_ended(pid: u32) -> bool {
     let threads = || std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
     match process_state(pid) {
@@ -187,7 +186,7 @@ pub fn has_ended(pid: u32) -> bool {
     }
 }
 
-/// Turns the error of opening a pond into a failure that names the current mountpoint of the
+/// Converts an error of opening a pond to a failure that names the current mountpoint of the
 /// holder, and the current path of a pond that was moved while it is mounted.
 pub fn explain(error: PondError) -> Failure {
     match error {
@@ -205,7 +204,7 @@ pub fn explain(error: PondError) -> Failure {
     }
 }
 
-/// The failure for a pond that was mounted from `path` and has been moved since.
+/// Returns the failure for a pond that was mounted from `path` and has been moved since.
 fn moved_from(path: &Path) -> Option<Failure> {
     let mounts = mount::mounts().ok()?;
     let mut served = mounts
@@ -230,7 +229,7 @@ fn moved_from(path: &Path) -> Option<Failure> {
     Some(failure.hinted(format!("it is mounted at {}", mount.mountpoint.display())))
 }
 
-/// Whether no process answers for the mount any more.
+/// Returns whether no process serves the mount any more.
 ///
 /// A child process sends the request: a process that waits for a stuck daemon may wait for ever,
 /// and no signal ends that wait.
@@ -260,12 +259,12 @@ fn is_dead(mountpoint: &Path) -> bool {
     false
 }
 
-/// Whether the program was started as a probe.
+/// Returns whether the program was started as a probe.
 pub fn is_probe(arguments: &[OsString]) -> bool {
     arguments.first().is_some_and(|name| name == PROBE)
 }
 
-/// Runs the probe: its exit code tells whether the mount is dead.
+/// Runs the probe: its exit code says whether the mount is dead.
 pub fn probe(arguments: &[OsString]) -> ExitCode {
     match arguments.get(1) {
         Some(mountpoint) if mount::is_dead(Path::new(mountpoint)) => ExitCode::from(DEAD),

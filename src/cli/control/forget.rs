@@ -1,4 +1,4 @@
-//! What is asked of a pond that is to forget, and the answer.
+//! Requests to forget versions or paths, and their results.
 
 use super::answer::json;
 use super::raw::Raw;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What is to be forgotten.
+/// What to forget.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "forget", rename_all = "snake_case")]
 pub enum Forget {
@@ -16,19 +16,19 @@ pub enum Forget {
     Versions {
         /// The policy.
         policy: Policy,
-        /// Of what is and was at this path; without it, of everything.
+        /// Only versions of the nodes at this path, now and in the past; `None` for all.
         path: Option<Raw>,
-        /// Only say which.
+        /// Only reports which versions would be forgotten.
         dry_run: bool,
-        /// The clock is right, whatever versions say.
+        /// Trusts the clock, even if versions contradict it.
         #[serde(default)]
         trust_clock: bool,
     },
-    /// All versions of a path but the newest.
+    /// A path, in all versions but the newest.
     Path {
         /// The path.
         path: Raw,
-        /// Only say what.
+        /// Only reports what would be forgotten.
         #[serde(default)]
         dry_run: bool,
     },
@@ -37,26 +37,26 @@ pub enum Forget {
 /// What was forgotten, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForgetReport {
-    /// How many versions are kept.
+    /// The number of versions that are kept.
     pub kept: usize,
-    /// How many of them each rule keeps.
+    /// The number of versions that each rule keeps.
     pub rules: BTreeMap<String, usize>,
-    /// How many are forgotten.
+    /// The number of versions that are forgotten.
     pub forgotten: usize,
-    /// Which, as first and last of each run.
+    /// The forgotten versions, as first and last of each run.
     pub runs: Vec<(u64, u64)>,
     /// Files and directories that leave all versions but the newest.
     #[serde(default)]
     pub nodes: usize,
-    /// What was below the path once, and stands elsewhere now with all its history.
+    /// Former entries below the path that are elsewhere now, with all their history.
     pub left: Vec<String>,
     /// Bytes of the oplog and the segments before.
     pub bytes_before: u64,
-    /// And after.
+    /// Bytes of the oplog and the segments after.
     pub bytes_after: u64,
 }
 
-/// Answers.
+/// Serves a request.
 pub(super) fn answer(pond: &Pond, about: &Forget) -> Result<Value, Failure> {
     let pruned = match about {
         Forget::Versions {

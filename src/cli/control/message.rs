@@ -1,4 +1,4 @@
-//! The requests, and the answers that go with them. They are also what `--json` prints.
+//! The requests of the control socket, and their replies, which `--json` prints too.
 
 use super::forget::Forget;
 use super::resources::Resources;
@@ -8,63 +8,63 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
 
-/// The longest that an answer may take for which nothing is looked up.
+/// The longest time for a reply that needs no look-ups.
 const QUICK: Duration = Duration::from_secs(10);
-/// And one for which little is.
+/// The longest time for a reply that needs few.
 const SLOW: Duration = Duration::from_secs(60);
 
-/// What a command asks of an open pond.
+/// A request of a command to an open pond.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
-    /// How it is: a [`StatusReport`].
+    /// The status: a [`StatusReport`].
     Status,
     /// The limits that it was opened with: a list of [`Setting`](crate::limits::Setting)s.
     Config,
-    /// Whether the clock is right: a [`ClockReport`].
+    /// Compares the clock with the versions: a [`ClockReport`].
     Clock,
-    /// Commit everything now: [`Synced`].
+    /// Commits everything now: [`Synced`].
     Sync,
     /// Up to `limit` versions older than `before`: a [`LogPage`].
     Log {
-        /// Where the page before this one ended.
+        /// The end of the page before this one.
         before: Option<u64>,
-        /// How many at most.
+        /// The most versions to return.
         limit: usize,
     },
-    /// Look for damage: [`Checked`].
+    /// Looks for damage: [`Checked`].
     Check {
-        /// Read the content too.
+        /// Whether to read the content too.
         read_data: bool,
     },
-    /// Read all content slowly: a [`ScrubReport`], at once if a daemon does it.
+    /// Reads all content slowly: a [`ScrubReport`], at once if a daemon does it.
     Scrub {
-        /// Bytes a second; 0 for as fast as it goes.
+        /// Bytes per second; 0 for no limit.
         rate: u64,
     },
-    /// Something about the past.
+    /// A request about the past.
     Travel {
-        /// What.
+        /// The request.
         about: Travel,
     },
-    /// Forget something.
+    /// Forgets versions or paths.
     Forget {
-        /// What.
+        /// The request.
         about: Forget,
     },
-    /// Something about resources.
+    /// A request about resources.
     Resources {
-        /// What.
+        /// The request.
         about: Resources,
     },
-    /// Answer at once: nothing.
+    /// Replies at once with nothing.
     Ping,
-    /// Answer when the pond is closed: nothing, or why the last commit failed.
+    /// Replies when the pond is closed: with nothing, or the failure of the last commit.
     End,
 }
 
 impl Request {
-    /// How long its answer may take; with `None`, as long as the daemon sends keepalives.
+    /// Returns how long the reply may take; `None` if as long as the daemon sends keepalives.
     pub fn limit(&self) -> Option<Duration> {
         match self {
             Request::Ping => Some(QUICK),
@@ -73,8 +73,8 @@ impl Request {
         }
     }
 
-    /// Whether it is the same to ask once or twice, where the answer was lost: a second undo takes back the
-    /// first, and a name that was given cannot be given again.
+    /// Returns whether the request is idempotent, so that it can be sent again if the reply was
+    /// lost. A second undo reverts the first, and a tag cannot be created twice.
     pub fn may_be_asked_twice(&self) -> bool {
         let Request::Travel { about } = self else {
             return true;
@@ -86,60 +86,60 @@ impl Request {
     }
 }
 
-/// What comes back.
+/// A reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// The answer.
+    /// The result.
     Ok(Value),
-    /// Why there is none.
+    /// The failure.
     Failed(Failure),
 }
 
-/// How a pond is.
+/// The status of an open pond, as shown by `pondmount status` and `.pond/status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusReport {
-    /// Its folder, where it is now.
+    /// The current path of its folder.
     pub pond: String,
-    /// Whether that was removed while the pond was open.
+    /// Whether the folder was removed while the pond was open.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
     /// Its identity.
     pub id: String,
     /// The newest version.
     pub version: u64,
-    /// When that was committed: later than every earlier version, whatever the clock said.
+    /// When it was committed: later than every earlier version, whatever the clock showed.
     pub committed: String,
-    /// What the clock said then, where that is another time.
+    /// What the clock showed then, if it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<String>,
-    /// By what the clock is behind now.
+    /// How far the clock is behind now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_behind: Option<String>,
-    /// Where it is mounted.
+    /// The mountpoint.
     pub mountpoint: Option<String>,
-    /// The process behind the mount; it may be there a little longer than the mount.
+    /// The process that serves the mount; it may outlive the mount a little.
     pub pid: Option<u32>,
-    /// What the next version has to hold.
+    /// Changes that the next version will hold.
     pub dirty: DirtyReport,
     /// Bytes that can still be written.
     #[serde(default)]
     pub writable_bytes: Option<u64>,
-    /// Bytes of the disk that are kept for commits and removals.
+    /// Bytes of the disk that are reserved for commits and removals.
     #[serde(default)]
     pub reserved_bytes: Option<u64>,
-    /// Why the last version that was due was not made; it is tried again.
+    /// Why the last due commit failed; it is retried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_failed: Option<String>,
-    /// Why it takes no changes.
+    /// Why it refuses changes.
     pub read_only: Option<String>,
-    /// Requests of the kernel that have no reply, and notifications that it has not returned from.
+    /// Overdue requests of the kernel, and notifications that have not returned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<String>,
     /// The scrub that runs, or the last one since the pond was opened.
     #[serde(default)]
     pub scrub: Option<ScrubReport>,
-    /// What is wrong with resources.
+    /// Problems of resources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
 }
@@ -149,7 +149,7 @@ pub struct StatusReport {
 pub struct DirtyReport {
     /// Changed entries.
     pub entries: u64,
-    /// Their bytes in memory.
+    /// Their size in memory, in bytes.
     pub bytes: u64,
 }
 
@@ -158,7 +158,7 @@ pub struct DirtyReport {
 pub struct LogPage {
     /// The versions.
     pub rows: Vec<LogRow>,
-    /// Where the next page goes on; nothing when this was the last.
+    /// Where the next page begins; `None` if this was the last.
     pub before: Option<u64>,
 }
 
@@ -167,40 +167,40 @@ pub struct LogPage {
 pub struct LogRow {
     /// Its number.
     pub version: u64,
-    /// When it was committed: later than every earlier version, whatever the clock said.
+    /// When it was committed: later than every earlier version, whatever the clock showed.
     pub committed: String,
-    /// What the clock said then, where that is another time.
+    /// What the clock showed then, if it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<String>,
-    /// Whether the clock was wrong then, by what other versions tell.
+    /// Whether the clock was wrong then, judging by other versions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub doubted: bool,
-    /// How many entries it changed.
+    /// The number of entries that it changed.
     pub changes: u64,
 }
 
-/// Whether the clock is right, as far as the versions tell.
+/// The state of the clock, judging by the versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockReport {
-    /// By what it is behind.
+    /// How far it is behind.
     pub behind: Option<String>,
 }
 
-/// What a sync has made sure of.
+/// The result of a sync.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Synced {
     /// The newest version, which holds everything.
     pub version: u64,
 }
 
-/// What a check has found.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
-    /// Nothing.
+    /// Whether there is no damage.
     pub ok: bool,
-    /// Or this.
+    /// The damage found.
     pub problems: Vec<String>,
-    /// What was done about it.
+    /// The repairs made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub done: Vec<String>,
 }
@@ -210,17 +210,17 @@ pub struct Checked {
 pub struct ScrubReport {
     /// When it began.
     pub began: String,
-    /// When it ended; nothing while it runs.
+    /// When it ended; `None` while it runs.
     pub ended: Option<String>,
-    /// Stored extents that it has to read.
+    /// The number of stored extents to read.
     pub extents: u64,
-    /// Of them, read so far.
+    /// Extents read so far.
     pub read: u64,
-    /// Their bytes.
+    /// Bytes read so far.
     pub bytes: u64,
-    /// How many are damaged.
+    /// The number of damaged extents.
     pub damaged: u64,
-    /// What is wrong with the first of them.
+    /// Descriptions of the first damaged extents.
     pub problems: Vec<String>,
 }
 

@@ -1,11 +1,11 @@
-//! How commands talk to the daemon that has a pond open.
+//! The control protocol between commands and the daemon that has a pond open.
 //!
-//! Role: a socket in the pond's folder, on which one line of JSON asks and one line answers. In:
-//! requests of commands of the same user. Out: what the pond answers. Holds: whoever opens the pond,
-//! the answer is the same; and no line on the socket, however odd, disturbs the daemon.
+//! Role: a socket in the pond's folder; a request is one line of JSON, and so is its reply. In:
+//! requests of commands of the same user. Out: replies. Invariants: a reply is the same whether a
+//! daemon or the command has the pond open; no line on the socket can disturb the daemon.
 //!
-//! While the daemon works on an answer it sends an empty line every second. So a command tells a
-//! busy daemon from one that is stopped or stuck, and waits only some seconds for the latter.
+//! While the daemon works on a reply it sends an empty line every second. So a command tells a busy
+//! daemon from one that is stopped or stuck, and waits only some seconds for the latter.
 
 mod address;
 mod answer;

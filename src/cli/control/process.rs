@@ -1,4 +1,4 @@
-//! A process by a descriptor, which stays that of the process when its number is used again.
+//! A process by a pidfd, which stays valid when the process id is reused.
 
 use super::daemon::has_ended;
 use rustix::fd::OwnedFd;
@@ -6,7 +6,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often a process is looked at whose end is waited for.
+/// The interval at which the end of a process is polled.
 const POLL: Duration = Duration::from_millis(5);
 
 /// A process that has not been waited for.

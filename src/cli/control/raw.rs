@@ -1,4 +1,4 @@
-//! Bytes in JSON: text where they are text, else numbers. Names and paths are bytes.
+//! Names and paths in JSON: as text if they are UTF-8, else as numbers.
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -45,7 +45,7 @@ impl<'de> Visitor<'de> for Bytes {
     }
 }
 
-/// As `ls` shows it on a terminal: bytes that are no text are escaped.
+/// Escapes bytes that are no text, as `ls` does on a terminal.
 impl fmt::Display for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {

@@ -86,7 +86,7 @@ pub(super) fn read_line<'l>(
     }
 }
 
-/// Whether a line has at most [`MAX_VALUES`] JSON values.
+/// Returns whether a line has at most [`MAX_VALUES`] JSON values.
 pub(super) fn is_within_value_limit(line: &[u8]) -> bool {
     let (mut values, mut quoted, mut escaped) = (0, false, false);
     for byte in line {
@@ -141,7 +141,7 @@ mod tests {
         let long = Mutex::new(());
         let (mut client, mut server) = pair();
         let writer = std::thread::spawn(move || {
-            // The server hangs up before all of it is sent.
+            // The server closes the connection before everything is sent.
             let _ = client.write_all(&vec![b'x'; 4 * LONG]);
         });
         let first = long.lock();

@@ -1,4 +1,4 @@
-//! What is asked of a pond about its resources, and the answers.
+//! Requests about a pond's resources, and their results.
 
 use super::answer::json;
 use crate::cli::failure::Failure;
@@ -12,45 +12,45 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A question about resources.
+/// A request about resources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "resources", rename_all = "snake_case")]
 pub enum Resources {
-    /// Write a document: an [`AppliedReport`].
+    /// Writes a document: an [`AppliedReport`].
     Apply {
         /// The document, its variables expanded.
         text: String,
-        /// Only say what would come of it.
+        /// Only reports what would be done.
         dry_run: bool,
     },
-    /// Which there are, in the order in which they depend on each other: a list of [`ResourceReport`].
+    /// Lists the resources in dependency order: a list of [`ResourceReport`].
     List,
-    /// The text of one: a [`DocumentReport`].
+    /// Returns the text of a resource: a [`DocumentReport`].
     Get {
         /// Its kind.
         kind: String,
         /// Its name.
         name: String,
     },
-    /// What it is and shows: a [`ResourceReport`] with its files.
+    /// Describes a resource: a [`ResourceReport`] with its files.
     Describe {
         /// Its kind.
         kind: String,
         /// Its name.
         name: String,
     },
-    /// Remove it.
+    /// Removes a resource.
     Delete {
         /// Its kind.
         kind: String,
         /// Its name.
         name: String,
-        /// Only say whether it is there.
+        /// Only reports whether it exists.
         dry_run: bool,
     },
 }
 
-/// What came of applying a document.
+/// The result of applying a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppliedReport {
     /// The resource's file.
@@ -70,15 +70,15 @@ pub struct ResourceReport {
     pub name: String,
     /// Its identity.
     pub uuid: Option<String>,
-    /// What it is for.
+    /// Its description.
     pub desc: String,
-    /// What it says of itself besides.
+    /// The rest of its metadata.
     pub metadata: BTreeMap<String, String>,
     /// Its file.
     pub file: String,
-    /// Why it shows nothing.
+    /// Why it shows no files.
     pub problem: Option<String>,
-    /// The files that it shows, if they were asked for.
+    /// The files that it shows, if they were requested.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shows: Vec<String>,
 }
@@ -92,7 +92,7 @@ pub struct DocumentReport {
     pub text: String,
 }
 
-/// Answers.
+/// Serves a request.
 pub(super) fn answer(pond: &Arc<Pond>, about: &Resources) -> Result<Value, Failure> {
     match about {
         Resources::Apply { text, dry_run } => {
@@ -150,7 +150,7 @@ pub(super) fn answer(pond: &Arc<Pond>, about: &Resources) -> Result<Value, Failu
     }
 }
 
-/// What of a pond's resources is wrong: a path and why, each.
+/// Returns the problems of a pond's resources, each with a path and a reason.
 pub(super) fn problems(pond: &Arc<Pond>) -> Result<Vec<String>, Failure> {
     let view = view(pond)?;
     let mut all: Vec<String> = Vec::new();

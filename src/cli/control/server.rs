@@ -1,7 +1,7 @@
 //! The daemon's end of the control socket.
 //!
-//! One thread accepts connections, one serves each of them, and one sends keepalives to the
-//! clients that wait for an answer, so that they can tell a busy daemon from one that is stuck.
+//! One thread accepts connections, one serves each of them, and one sends keepalives to the clients
+//! that wait for an answer, so that they can tell a busy daemon from one that is stuck.
 //!
 //! Invariants: memory and threads are bounded whatever clients send; when all connections are
 //! taken, the one that has been idle for the longest time is closed for the next; no thread waits
@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long [`Server::end`] waits until all who asked for it know the outcome.
+/// How long [`Server::end`] waits until all clients that wait for the end have the outcome.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// The time between two keepalives.
 const KEEPALIVE: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ struct State {
     next: u64,
     /// The mount that this process serves, once there is one.
     mount: Option<Mount>,
-    /// How many clients wait for the end.
+    /// The number of clients that wait for the end.
     waiting: usize,
     end: Option<Result<(), Failure>>,
 }
@@ -63,11 +63,11 @@ struct Connection {
 /// What a connection waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// For the client, since then: to send a request, or to take an answer.
+    /// For the client, since then: to send a request, or to receive a reply.
     Idle(Instant),
     /// For the pond. The client gets keepalives.
     Answering,
-    /// For its thread to end: it was closed to make room for another.
+    /// For its thread to end: it was closed in favour of another.
     Evicted,
 }
 
@@ -126,7 +126,7 @@ impl Server {
         self.shared.state.lock().mount = Some(mount);
     }
 
-    /// Tells the clients that wait for it how the pond was closed.
+    /// Sends the outcome of closing the pond to the clients that wait for it.
     pub fn end(self, outcome: Result<(), Failure>) {
         let deadline = Instant::now() + FAREWELL;
         let mut state = self.shared.state.lock();
@@ -146,7 +146,7 @@ impl Shared {
         for stream in listener.incoming() {
             let registered = stream.and_then(|stream| Ok((self.register(&stream)?, stream)));
             let Ok((id, stream)) = registered else {
-                // Out of file descriptors, most likely: do not retry in a busy loop.
+                // Most likely out of file descriptors: do not retry in a busy loop.
                 thread::sleep(Duration::from_millis(100));
                 continue;
             };
@@ -165,7 +165,7 @@ impl Shared {
         }
     }
 
-    /// Adds a connection, once there is room for it. Later ones wait in the kernel's queue.
+    /// Adds a connection, once one is free. Later ones wait in the kernel's queue.
     fn register(&self, stream: &UnixStream) -> io::Result<u64> {
         let replies = Arc::new(ReplyStream {
             stream: stream.try_clone()?,
@@ -225,7 +225,7 @@ impl Shared {
         }
     }
 
-    /// Where the mount is seen now. `None` before it exists and after a lazy unmount.
+    /// Returns the current mountpoint. `None` before it exists and after a lazy unmount.
     fn mountpoint(&self) -> Option<PathBuf> {
         let ours = self.state.lock().mount.clone()?;
         let Ok(mounts) = place::mounts() else {
@@ -265,15 +265,14 @@ impl Shared {
             }
             let mountpoint = self.mountpoint();
             let answer = answer(&self.pond, Role::Daemon(mountpoint.as_deref()), &request);
-            // From here on the client is waited for, and may be evicted.
+            // From here on this thread waits for the client, which may be evicted.
             if self.enter(id, Phase::Idle(Instant::now())).is_some() {
                 replies.send(answer)?;
             }
         }
     }
 
-    /// Answers when the pond is closed, and then keeps the connection: its end tells that of the
-    /// process.
+    /// Replies when the pond is closed, and then keeps the connection: it ends with the process.
     fn await_end(&self, stream: &UnixStream, replies: &ReplyStream) -> io::Result<()> {
         let mut state = self.state.lock();
         state.waiting += 1;
@@ -366,7 +365,7 @@ fn rejected(why: &str) -> Failure {
     Failure::new("bad_request", format!("the request {why}"))
 }
 
-/// Whether the client has closed the connection.
+/// Returns whether the client has closed the connection.
 fn is_closed(stream: &UnixStream) -> bool {
     let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
     matches!(recv(stream, &mut [0u8; 1], flags), Ok((_, 0)))

@@ -1,6 +1,7 @@
-//! What is asked of the past, and the answers: versions, paths at a version, what differs, what is brought back.
+//! Requests about the past and their replies: versions, paths at a version, differences,
+//! restorations.
 //!
-//! Everything that is long comes in pages. A path is from the root of the pond, without a slash before it.
+//! Long replies come in pages. A path is relative to the root of the pond, without a leading slash.
 
 use super::answer::{PAGE, json, reading, timestamp};
 use super::raw::Raw;
@@ -13,57 +14,57 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ops::Bound;
 
-/// The exit code of a path that leads nowhere.
+/// The exit code for a path that does not exist.
 const NOT_THERE: u8 = 13;
 /// The most bytes of paths in one page: those of a deep tree are long.
 const PATHS: usize = 8 << 20;
-/// The most bytes of a file in one answer.
+/// The most bytes of a file in one reply.
 const PIECE: u64 = 1 << 20;
 
-/// A question about the past.
+/// A request about the past.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "travel", rename_all = "snake_case")]
 pub enum Travel {
-    /// What a path leads to: a [`NodeReport`].
+    /// Returns the node at a path: a [`NodeReport`].
     Stat {
         /// The path.
         path: Raw,
-        /// As of when; without it, now.
+        /// The version; `None` for the present.
         at: Option<String>,
     },
-    /// What a directory holds: a [`ListPage`].
+    /// Returns the entries of a directory: a [`ListPage`].
     List {
         /// The directory.
         path: Raw,
-        /// As of when.
+        /// The version.
         at: Option<String>,
         /// The name after which the page begins.
         after: Option<Raw>,
     },
-    /// Bytes of a file: a [`Piece`].
+    /// Returns bytes of a file: a [`Piece`].
     Read {
         /// The file.
         path: Raw,
-        /// As of when.
+        /// The version.
         at: Option<String>,
-        /// From where on.
+        /// The offset of the first byte.
         offset: u64,
     },
-    /// The versions that changed a path, the newest first: a [`HistoryPage`].
+    /// Returns the versions that changed a path, the newest first: a [`HistoryPage`].
     History {
-        /// The path, which may lead nowhere any more.
+        /// The path, which need not exist any more.
         path: Raw,
         /// [`HistoryPage::next`] of the page before this one.
         #[serde(default)]
         from: Option<HistoryPosition>,
     },
-    /// What differs between two versions: a [`DiffPage`].
+    /// Returns the differences between two versions: a [`DiffPage`].
     Diff {
-        /// The earlier one.
+        /// The earlier version.
         from: String,
-        /// The later one; without it, now.
+        /// The later version; `None` for the present.
         to: Option<String>,
-        /// Below which path.
+        /// The path below which to compare.
         path: Raw,
         /// The path after which the page begins.
         after: Option<Raw>,
@@ -72,70 +73,70 @@ pub enum Travel {
     Tag {
         /// The name.
         name: String,
-        /// The version; without it, one of everything as it is now.
+        /// The version; `None` for a new one of everything as it is now.
         at: Option<String>,
-        /// What to say of it.
+        /// The description of the tag.
         message: String,
     },
-    /// Takes a name back.
+    /// Removes a tag.
     Untag {
         /// The name.
         name: String,
     },
-    /// All names: a list of [`TagReport`]s.
+    /// Returns all tags: a list of [`TagReport`]s.
     Tags,
-    /// Brings a path back as it was: a [`ReturnReport`].
+    /// Restores a path: a [`ReturnReport`].
     Restore {
         /// The path.
         path: Raw,
-        /// As of when.
+        /// The version.
         at: String,
     },
-    /// Brings everything back as it was before the newest version: a [`ReturnReport`].
+    /// Reverts the newest version: a [`ReturnReport`].
     Undo,
 }
 
-/// What a path leads to.
+/// A node at a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReport {
-    /// Its name, in a list; else its path.
+    /// Its name in a list, otherwise its path.
     pub path: Raw,
-    /// The version that was looked at; nothing for the present.
+    /// The version that was read; `None` for the present.
     pub version: Option<u64>,
-    /// What it is: `file`, `directory`, `symlink` and so on.
+    /// Its kind: `file`, `directory`, `symlink` and so on.
     pub kind: String,
-    /// Its number.
+    /// Its inode number.
     pub inode: u64,
     /// Permission bits.
     pub mode: u16,
-    /// Names that lead to it.
+    /// The number of its names.
     pub links: u32,
-    /// Who owns it.
+    /// The owner's user id.
     pub uid: u32,
-    /// And which group.
+    /// The group id.
     pub gid: u32,
-    /// Its length in bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// When its content was changed last.
+    /// When its content last changed.
     pub modified: String,
-    /// Where a link leads.
+    /// The target of a symbolic link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Raw>,
 }
 
-/// A page of a directory, by name.
+/// A page of a directory, sorted by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListPage {
     /// The entries.
     pub rows: Vec<NodeReport>,
-    /// Whether there are more.
+    /// Whether more follow.
     pub more: bool,
 }
 
 /// Bytes of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Piece {
-    /// In base 64; nothing at the end of the file.
+    /// In base 64; empty at the end of the file.
     pub data: String,
 }
 
@@ -144,7 +145,7 @@ pub struct Piece {
 pub struct HistoryPage {
     /// The versions.
     pub rows: Vec<HistoryRow>,
-    /// Where the next page begins; nothing when this was the last.
+    /// Where the next page begins; `None` if this was the last.
     pub next: Option<HistoryPosition>,
 }
 
@@ -164,30 +165,30 @@ pub struct HistoryPosition {
 pub struct HistoryRow {
     /// Its number.
     pub version: u64,
-    /// When it was committed: later than every earlier version, whatever the clock said.
+    /// When it was committed: later than every earlier version, whatever the clock showed.
     pub committed: String,
-    /// What the clock said then, where that is another time.
+    /// What the clock showed then, if it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<String>,
     /// `made`, `changed`, `moved` or `removed`.
     pub change: String,
-    /// The path that it had then.
+    /// The path at that version.
     pub path: Raw,
-    /// The length in bytes of a file.
+    /// The size in bytes of a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
 }
 
-/// A page of what differs, by path.
+/// A page of differences, sorted by path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiffPage {
     /// The earlier version.
     pub from: u64,
-    /// The later one; nothing for the present.
+    /// The later version; `None` for the present.
     pub to: Option<u64>,
-    /// What differs.
+    /// The differences.
     pub rows: Vec<DiffRow>,
-    /// Whether there are more.
+    /// Whether more follow.
     pub more: bool,
 }
 
@@ -198,14 +199,14 @@ pub struct DiffRow {
     pub change: String,
     /// The path.
     pub path: Raw,
-    /// The path before, of what was moved.
+    /// The earlier path of a moved node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_from: Option<Raw>,
-    /// What it is, or was.
+    /// The kind of the node.
     pub kind: String,
-    /// The length before, of a file.
+    /// The size before, for a file.
     pub size_before: Option<u64>,
-    /// The length after.
+    /// The size after.
     pub size_after: Option<u64>,
 }
 
@@ -216,27 +217,27 @@ pub struct TagReport {
     pub name: String,
     /// Its number.
     pub version: u64,
-    /// When it got the name.
+    /// When the tag was created.
     pub given: String,
-    /// What is said of it.
+    /// The description of the tag.
     pub message: String,
 }
 
-/// What was brought back.
+/// The result of a restoration or an undo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnReport {
-    /// The version that it was taken from.
+    /// The version that was restored.
     pub from: u64,
-    /// The version that has it now.
+    /// The version that holds the result.
     pub version: u64,
     /// The version that was undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undone: Option<u64>,
-    /// How many names and nodes were changed for it.
+    /// The number of names and nodes that changed.
     pub changes: usize,
 }
 
-/// Answers a question.
+/// Serves a request.
 pub(super) fn answer(pond: &Pond, travel: &Travel) -> Result<Value, Failure> {
     match travel {
         Travel::Stat { path, at } => json(&stat(pond, path, at.as_deref())?),
@@ -271,7 +272,7 @@ pub(super) fn answer(pond: &Pond, travel: &Travel) -> Result<Value, Failure> {
     }
 }
 
-/// The version that a user means.
+/// Resolves a version as the user writes it.
 pub fn version_of(pond: &Pond, text: &str) -> Result<Version, Failure> {
     let none = || PondError::NoVersion(text.to_owned());
     let reference = Reference::parse(text.as_bytes()).ok_or_else(none)?;
@@ -281,7 +282,7 @@ pub fn version_of(pond: &Pond, text: &str) -> Result<Version, Failure> {
     Ok(found.ok_or_else(none)?)
 }
 
-/// The same; the present where nothing is said.
+/// Does the same; `None` is the present.
 fn view_of(pond: &Pond, at: Option<&str>) -> Result<Version, Failure> {
     at.map_or(Ok(Version::NOW), |at| version_of(pond, at))
 }
@@ -290,7 +291,7 @@ fn number(at: Version) -> Option<u64> {
     (at != Version::NOW).then_some(at.0)
 }
 
-/// What a path leads to, or why that cannot be told.
+/// Resolves a path, or returns the failure.
 fn walk(pond: &Pond, at: Version, path: &Raw) -> Result<(NodeId, Node), Failure> {
     pond.walk(at, &path.0).map_err(|error| {
         let when = number(at).map_or(String::new(), |at| format!(" in version {at}"));
@@ -298,11 +299,11 @@ fn walk(pond: &Pond, at: Version, path: &Raw) -> Result<(NodeId, Node), Failure>
     })
 }
 
-/// Why a path cannot be followed. `when` says in which version that is.
+/// Returns the failure for a path that cannot be resolved. `when` names the version.
 fn leads_nowhere(error: FsError, path: &Raw, when: &str) -> Failure {
     match (error.errno(), &error) {
         (Errno::ENOENT | Errno::ENOTDIR, _) => PondError::NoPath(format!("/{path}{when}")).into(),
-        // Nothing is wrong with the pond, but with the path.
+        // The path is wrong, not the pond.
         (_, FsError::Posix(_)) => {
             Failure::system(format!("cannot follow the path /{path}{when}"), &error)
         }
@@ -424,7 +425,7 @@ fn cursor(position: &HistoryPosition) -> Result<HistoryCursor, Failure> {
     })
 }
 
-/// The name that a request continues from.
+/// Parses the name that a request continues from.
 fn entry_name(name: &Raw) -> Result<Name, Failure> {
     let refused = || Failure::usage(format!("{name} is not the name of a directory entry"));
     Name::new(&name.0).map_err(|_| refused())
@@ -509,7 +510,7 @@ fn restore(pond: &Pond, path: &Raw, at: &str) -> Result<Value, Failure> {
     let around = Raw(dirs.join(&b'/'));
     let (dir, _) = walk(pond, Version::NOW, &around)
         .map_err(|failure| failure.hinted("bring the directory around it back first"))?;
-    // What the path led to then; or, where there was no such path, what was in this directory.
+    // The node of the path then; or, if there was none, the node in this directory.
     let dir_then = match walk(pond, at, &around) {
         Ok((then, _)) => then,
         Err(failure) if failure.exit == NOT_THERE => dir,

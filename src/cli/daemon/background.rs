@@ -1,4 +1,4 @@
-//! A mount in the background: the program starts itself once more, and waits until that is ready.
+//! Starts a daemon in the background: runs the program again, and waits until that has mounted.
 
 use super::Plan;
 use super::herald::{Herald, Word};
@@ -15,18 +15,18 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// Starts a daemon that carries out `plan`, and returns when its mount is ready. `arguments` are the
-/// global ones, which it takes over.
+/// Starts a daemon that carries out `plan`, and returns when its mount is ready. The daemon gets
+/// the global `arguments`.
 pub fn launch(plan: &Plan, arguments: &[OsString], output: &Output) -> Result<(), Failure> {
     keep_files_to_ourselves();
-    // Said first, since without any devices not even a process starts.
+    // Checked first, since without any devices not even a process starts.
     mount::available()?;
     let mut child = Command::new(program())
         .arg0("pondmount")
         .args(arguments)
         .args(arguments_of(plan))
         .stdin(Stdio::null())
-        // Its standard output is the pipe on which it says how it goes.
+        // Its standard output is the pipe on which it reports.
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -34,7 +34,7 @@ pub fn launch(plan: &Plan, arguments: &[OsString], output: &Output) -> Result<()
     listen(&mut child, output)
 }
 
-/// Follows what the daemon says until it is ready or has failed.
+/// Reads the daemon's reports until it is ready or has failed.
 fn listen(child: &mut Child, output: &Output) -> Result<(), Failure> {
     let Some(pipe) = child.stdout.take() else {
         return Err(Failure::new(
@@ -51,7 +51,7 @@ fn listen(child: &mut Child, output: &Output) -> Result<(), Failure> {
             Ok(Word::Progress(progress)) => bar.show(&progress),
             Ok(Word::Ready) => return Ok(()),
             Ok(Word::Failed(failure)) => {
-                // It lets go of the pond with its end, and the user may try again at once.
+                // The daemon releases the pond when it ends, and the user may try again at once.
                 let _ = child.wait();
                 return Err(failure);
             }
@@ -104,14 +104,15 @@ fn arguments_of(plan: &Plan) -> Vec<OsString> {
     arguments
 }
 
-/// In the daemon: lets go of the terminal and the directory that it was started in. What was its
-/// standard output is where the command waits.
+/// Called in the daemon: detaches from the terminal and the working directory. The former standard
+/// output becomes the pipe to the waiting command.
 pub fn release() -> Result<Herald, Failure> {
     let release = || -> io::Result<File> {
         let pipe = io::stdout().as_fd().try_clone_to_owned()?;
         let null = File::options().write(true).open("/dev/null")?;
         rustix::stdio::dup2_stdout(&null)?;
-        // It leads a group of its own already when somebody has started it by hand.
+        // Fails harmlessly if the daemon already leads a process group, as when it is started by
+        // hand.
         let _ = rustix::process::setsid();
         env::set_current_dir("/")?;
         Ok(pipe.into())
@@ -121,12 +122,13 @@ pub fn release() -> Result<Herald, Failure> {
         .map_err(|error| Failure::system("cannot go into the background", &error))
 }
 
-/// Files that our caller has left open, such as the end of a pipe, must not stay open in the daemon.
+/// Marks files that the caller left open, such as the end of a pipe, so that the daemon closes
+/// them.
 fn keep_files_to_ourselves() {
     let flags = libc::CLOSE_RANGE_CLOEXEC as libc::c_int;
-    // SAFETY: it closes nothing here and touches no memory; it marks files for the next exec.
+    // SAFETY: it touches no memory and closes nothing here; it marks files for the next exec.
     unsafe {
-        // A kernel before 5.11 does not know it, and then they stay open.
+        // A kernel before 5.11 does not support it; then they stay open.
         let _ = libc::close_range(3, libc::c_uint::MAX, flags);
     }
 }

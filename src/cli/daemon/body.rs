@@ -1,4 +1,4 @@
-//! From opening the pond to closing it.
+//! The daemon's main function: opens the pond, mounts, serves, unmounts, closes.
 
 use super::{Herald, Plan, mountpoint};
 use crate::cli::control::{Server, explain, mount_of, version_of};
@@ -16,35 +16,36 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long the mount may take to go after a signal. Files that are open keep it; they get errors then.
+/// How long the unmount may take after a signal. Open files delay it; then they get errors.
 const LEAVING: Duration = Duration::from_secs(5);
 
-/// How long a mount waits for a command that has the pond open, or for a daemon that makes its last commit.
+/// How long a mount waits for a command that has the pond open, or for a daemon's last commit.
 const COMMITTING: Duration = Duration::from_secs(60);
 
 /// How long it waits for a daemon to notice that it was unmounted.
 const NOTICING: Duration = Duration::from_secs(5);
 
-/// How long it waits before it says so.
+/// How long it waits before it prints a notice about it.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// What ends a mount.
+/// Events that end a mount.
 enum Event {
-    /// It is gone, in order or not.
+    /// The mount is gone, in order or not.
     Gone(Result<(), MountError>),
-    /// Somebody wants us to stop.
+    /// A signal asked the daemon to stop.
     Signal(i32),
 }
 
-/// Heaps that threads share. The allocator would give each thread its own, and keep what a checkpoint or a
-/// large write once took in every one of them: a third of the daemon's memory in an hour of mixed load.
+/// The number of malloc arenas that threads share. By default each thread has its own, and each
+/// keeps what a checkpoint or a large write once took: a third of the daemon's memory in an hour of
+/// mixed load.
 #[cfg(target_env = "gnu")]
 const HEAPS: libc::c_int = 2;
 
-/// To be called before there are threads.
+/// Sets the number of arenas. Must be called before threads are started.
 fn share_heaps() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: it sets a number in the allocator and touches nothing of ours.
+    // SAFETY: `mallopt` sets a number in the allocator and touches no memory of this program.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, HEAPS);
     }
@@ -55,13 +56,13 @@ pub fn serve(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
     let (tell, events) = channel();
     allow_files();
     share_heaps();
-    // From here on a signal does not end us half-way.
+    // From here on, a signal ends the daemon in order.
     watch_signals(tell.clone())?;
     mountpoint::prepare(plan, herald)?;
     let pond = open(plan, herald)?;
     let server = listen(plan, &pond);
     let served = mounted(plan, &pond, server.as_ref(), herald, tell, &events);
-    // Whoever wants the pond from now on has only to wait for the last commit.
+    // From now on, other openers of the pond need only wait for the last commit.
     if let Err(error) = pond.mounted_at(None) {
         tracing::warn!("{error}");
     }
@@ -72,8 +73,8 @@ pub fn serve(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
     served.and(closed)
 }
 
-/// Lets this process open as many files as it may: what a shell gives to a program that uses `select` is little for
-/// one that serves others.
+/// Raises the limit of open files to its maximum: the default of a shell, which suits programs that
+/// use `select`, is low for a server.
 fn allow_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let most = Rlimit {
@@ -126,8 +127,8 @@ fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
     }
 }
 
-/// How long to wait for whoever has the pond open. A mount that stands keeps it; a command, or a daemon
-/// that was unmounted, is done with it once it has committed.
+/// Returns how long to wait for the process that has the pond open. A live mount keeps it; a
+/// command, or a daemon that was unmounted, releases it once it has committed.
 fn patience(holder: &Holder) -> Duration {
     match (&holder.device, mount_of(holder)) {
         (None, _) => COMMITTING,
@@ -136,7 +137,8 @@ fn patience(holder: &Holder) -> Duration {
     }
 }
 
-/// Whether a pond may be made: what is there already, even when it cannot be opened, is left alone.
+/// Returns whether a pond may be created: existing files are left alone, even if they cannot be
+/// opened.
 fn is_nothing(plan: &Plan) -> bool {
     match std::fs::symlink_metadata(plan.pond.join("pond.toml")) {
         Err(error) => error.kind() == io::ErrorKind::NotFound,
@@ -144,7 +146,7 @@ fn is_nothing(plan: &Plan) -> bool {
     }
 }
 
-/// A pond on a disk that takes no files is mounted without a control socket.
+/// Opens the control socket. A pond on a disk that takes no files is mounted without one.
 fn listen(plan: &Plan, pond: &Arc<Pond>) -> Option<Server> {
     match Server::start(pond.clone()) {
         Ok(server) => Some(server),
@@ -188,7 +190,7 @@ fn mounted(
     }
     watch_mount(mounted, tell)?;
     if let Err(error) = pond.mounted_at(Some(note)) {
-        // The lock holds all the same; only the message to the next one says less.
+        // The lock holds nevertheless; only the message to the next opener is less precise.
         tracing::warn!("{error}");
     }
     if herald.ready().is_err() {
@@ -214,7 +216,7 @@ fn mounted(
     }
 }
 
-/// Takes the mount away even while it is in use: whoever has a file open keeps it until we end.
+/// Unmounts even while the mount is in use; open files stay usable until the daemon ends.
 fn leave(unmounter: &Unmounter, events: &Receiver<Event>) {
     if let Err(busy) = unmounter.unmount(false) {
         tracing::info!("{busy}; detaching");
@@ -222,7 +224,7 @@ fn leave(unmounter: &Unmounter, events: &Receiver<Event>) {
             tracing::warn!("{error}");
         }
     }
-    // A second signal ends the wait, and so does the time.
+    // A second signal ends the wait, and so does the timeout.
     if let Ok(Event::Gone(Err(error))) = events.recv_timeout(LEAVING) {
         tracing::warn!("{error}");
     }
@@ -232,7 +234,7 @@ fn watch_mount(mounted: Mounted, tell: Sender<Event>) -> Result<(), Failure> {
     thread::Builder::new()
         .name("mount".into())
         .spawn(move || {
-            // Nobody hears it when the end has begun otherwise.
+            // No receiver is left if the daemon is ending already.
             let _ = tell.send(Event::Gone(mounted.wait()));
         })
         .map(drop)

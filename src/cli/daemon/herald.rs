@@ -1,4 +1,4 @@
-//! Telling how the start of a mount goes: on the terminal, or to the command that waits for it.
+//! Reports the progress of a mount: on the terminal, or to the command that waits for the daemon.
 
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -8,43 +8,43 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Write};
 
-/// What a daemon in the background tells the command that has started it, one line of JSON each.
+/// A message of a background daemon to the command that started it: one line of JSON each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Word {
-    /// For the user.
+    /// A notice for the user.
     Notice(String),
-    /// How far the index is.
+    /// The progress of the index.
     Progress(Progress),
-    /// The mount is there.
+    /// The mount is ready.
     Ready,
-    /// It will not be there, and this is why.
+    /// The mount failed.
     Failed(Failure),
 }
 
-/// Who is told.
+/// The receiver of the reports.
 #[derive(Debug)]
 pub enum Herald {
-    /// The user, who has the daemon in the foreground.
+    /// The terminal of a daemon in the foreground.
     Terminal(Output),
     /// The command that waits at the other end of a pipe.
     Pipe(File),
-    /// Nobody any more: the command has ended with the mount ready.
+    /// No receiver: the command has ended with the mount ready.
     Silent,
 }
 
 impl Herald {
-    /// Tells the user something.
+    /// Reports a notice.
     pub fn notice(&mut self, text: &str) {
         match self {
             Herald::Terminal(output) => output.notice(text),
-            // The pipe is broken when the command was interrupted, which `ready` finds out.
+            // The pipe is broken if the command was interrupted, which `ready` detects.
             Herald::Pipe(pipe) => drop(send(pipe, &Word::Notice(text.to_owned()))),
             Herald::Silent => tracing::info!("{text}"),
         }
     }
 
-    /// Tells how far the index is. The bar is for the terminal.
+    /// Reports the progress of the index. The bar is for the terminal.
     pub fn progress(&mut self, bar: &mut Option<Bar>, progress: &Progress) {
         match self {
             Herald::Terminal(output) => bar.get_or_insert_with(|| Bar::new(*output)).show(progress),
@@ -53,7 +53,7 @@ impl Herald {
         }
     }
 
-    /// Tells that the mount is there. Fails when whoever wanted it has gone.
+    /// Reports that the mount is ready. Fails if the waiting command has gone.
     pub fn ready(&mut self) -> io::Result<()> {
         if let Herald::Pipe(pipe) = self {
             send(pipe, &Word::Ready)?;
@@ -62,7 +62,7 @@ impl Herald {
         Ok(())
     }
 
-    /// Tells that it failed. Answers the failure when it is still to be printed.
+    /// Reports a failure. Returns it if it is still to be printed.
     pub fn failed(&mut self, failure: Failure) -> Option<Failure> {
         match self {
             Herald::Terminal(_) => Some(failure),

@@ -1,8 +1,8 @@
-//! The process behind a mount: how it starts, what it does until the end, and whom it tells.
+//! The daemon process behind a mount: its start, its main function, and its reports.
 //!
-//! Role: the life of a mounted pond. In: a [`Plan`]. Out: a mount that is ready when the command
-//! returns, and a pond that is closed in order when it goes. Holds: a start that fails leaves no
-//! mount and no lock behind, and the command says why.
+//! Role: serves a mounted pond until it is unmounted. In: a [`Plan`]. Out: a mount that is ready
+//! when the command returns, and a pond that is closed in order at the end. Invariant: a failed
+//! start leaves no mount and no lock behind, and the command reports the reason.
 
 mod background;
 mod body;
@@ -17,24 +17,24 @@ use crate::mount::Rules;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What is to be mounted, where and how. Both paths are absolute.
+/// The pond to mount, the mountpoint and the options. Both paths are absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The folder of the pond.
     pub pond: PathBuf,
-    /// Where to mount it.
+    /// The mountpoint.
     pub mountpoint: PathBuf,
-    /// Make the pond if there is nothing.
+    /// Creates the pond if there is none.
     pub create: bool,
-    /// Take no changes.
+    /// Refuses all changes.
     pub read_only: bool,
-    /// Show this version, as the user names it, and not the present.
+    /// Shows this version, as the user wrote it, instead of the present.
     pub at: Option<String>,
-    /// Let other users in.
+    /// Lets other users in.
     pub allow_other: bool,
-    /// What else the kernel sees to.
+    /// Other mount flags.
     pub rules: Rules,
-    /// How long changes wait for their version, if not as usual.
+    /// The commit interval, if it is not the default.
     pub commit: Option<Duration>,
     /// Whether `fsync` makes a version.
     pub commit_on_sync: bool,

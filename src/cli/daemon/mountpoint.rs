@@ -1,5 +1,5 @@
-//! The mountpoint, before anything is made or opened: a dead mount is taken away, and a place that
-//! cannot be mounted on ends the start.
+//! Prepares the mountpoint before anything is created or opened: removes a dead mount, and fails
+//! the start if the mountpoint cannot be used.
 
 use super::{Herald, Plan};
 use crate::cli::control::{MountState, mount_state};
@@ -8,10 +8,10 @@ use crate::cli::place;
 use crate::mount::{self, MountError};
 use std::io;
 
-/// Frees the mountpoint of a dead mount, and refuses one that cannot be used.
+/// Removes dead mounts from the mountpoint, and checks that it can be used.
 pub(super) fn prepare(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
     let at = &plan.mountpoint;
-    // A mount whose daemon is stuck is not asked: that would not return.
+    // A stuck mount is not accessed, since the call would not return.
     let stands = place::mounts()?
         .into_iter()
         .rfind(|mount| mount.mountpoint == *at);
@@ -23,7 +23,7 @@ pub(super) fn prepare(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
     Ok(check(plan)?)
 }
 
-/// `mount` looks at all this once more. But by then a pond may have been made that nobody wanted.
+/// Makes the checks that `mount` repeats later. By then, an unwanted pond might have been created.
 fn check(plan: &Plan) -> Result<(), MountError> {
     let mountpoint = plan.mountpoint.clone();
     let pond = plan.pond.clone();
@@ -39,7 +39,7 @@ fn check(plan: &Plan) -> Result<(), MountError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(MountError::Missing(mountpoint));
         }
-        // Whatever else it is, `mount` has the words for it.
+        // `mount` reports all other errors.
         _ => {}
     }
     match mountpoint.starts_with(&pond) || pond.starts_with(&mountpoint) {

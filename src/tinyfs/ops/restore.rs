@@ -1,5 +1,5 @@
-//! Restores what a name led to at a version, with everything below it, in place of what it leads to
-//! now.
+//! Restores what a name led to at a version, with everything below it, in place of the present
+//! entry.
 //!
 //! Nodes keep their ids, so that their history continues. This holds for nodes that were removed,
 //! moved within the subtree or changed. A node that is now outside the subtree, or removed and
@@ -73,8 +73,8 @@ impl Subtree {
         Ok(())
     }
 
-    /// Counts the names, as links of what they lead to. The counts that nodes of the past have may be
-    /// wrong, in ponds whose history was rewritten by earlier versions of this program.
+    /// Counts the names, as links of their nodes. The link counts of past nodes may be wrong, in
+    /// ponds whose history was rewritten by earlier versions of this program.
     fn links(&self) -> Links {
         let mut links = Links::default();
         for ((dir, _), child) in &self.names {

@@ -1,7 +1,7 @@
-//! Takes back what a set of changes did, and nothing else: the inverse of a version.
+//! Reverts a set of changes, and nothing else: the inverse of a version.
 //!
-//! A node that the changes removed comes back as itself, so that its past goes on; where somebody
-//! still has it open, that one stays as it is, and a copy comes back. Content is shared with the
+//! A node that the changes removed is restored under its id, so that its history continues. If it
+//! is still open, the open node stays as it is, and a copy is restored. Content is shared with the
 //! past, never copied. The cost grows with the changes, not with the tree.
 
 use super::remove::is_empty;
@@ -13,20 +13,21 @@ use crate::tinyfs::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is taken back.
+/// The changes to revert.
 #[derive(Clone, Copy, Debug)]
 pub struct Reverted<'a> {
     /// The version before the changes.
     pub since: Version,
-    /// What was changed since then. The present is that version with these changes, but for times of
+    /// The changes since then. The present is that version with these changes, except for times of
     /// access.
     pub changes: &'a Changes,
-    /// Nodes that stay as they are, whatever the changes say of them.
+    /// Nodes that stay as they are, even if the changes concern them.
     pub kept: &'a BTreeSet<NodeId>,
 }
 
 impl Reverted<'_> {
-    /// Whether any of the changes can be seen: more than times of access and attributes of the pond.
+    /// Returns whether any of the changes is visible: more than access times and attributes of the
+    /// pond.
     pub fn is_visible<S: Store>(&self, store: &S) -> FsResult<bool> {
         let named = self.changes.names.iter().any(|((dir, _), dentry)| {
             let child = dentry.as_ref().map(|dentry| dentry.child);
@@ -61,11 +62,10 @@ impl Reverted<'_> {
     }
 }
 
-/// Takes changes back. `is_open` tells whether somebody holds on to a node, `fresh` gives ids that
-/// nothing has.
+/// Reverts changes. `is_open` returns whether a node is open, `fresh` returns unused ids.
 ///
-/// Errors: `EBUSY` where what has to go holds a node that is kept, or a node that is kept stands where
-/// something has to come back.
+/// Errors: `EBUSY` if a directory to be removed holds a kept node, or a kept node has a name that a
+/// restored node needs.
 pub fn revert<S: Store>(
     tx: &mut Tx<'_, S>,
     now: Time,
@@ -91,14 +91,14 @@ struct Work<'t, 's, 'c, S> {
     tx: &'t mut Tx<'s, S>,
     now: Time,
     what: Reverted<'c>,
-    /// The ids by which nodes that were removed come back as copies.
+    /// The ids of the copies of removed nodes.
     comes_as: BTreeMap<NodeId, NodeId>,
     gained: Links,
     restored: Restored,
 }
 
 impl<'c, S: Store> Work<'_, '_, 'c, S> {
-    /// The nodes that were changed and are not kept.
+    /// Returns the nodes that were changed and are not kept.
     fn changed(&self) -> impl Iterator<Item = NodeId> + use<'c, S> {
         let Reverted { changes, kept, .. } = self.what;
         let ids = changes.nodes.keys().copied();
@@ -109,7 +109,7 @@ impl<'c, S: Store> Work<'_, '_, 'c, S> {
         self.tx.store().get::<Nodes>(self.what.since, &id)
     }
 
-    /// A node that has a name now.
+    /// Returns a node if it has a name now.
     fn live(&self, id: NodeId) -> FsResult<Option<Node>> {
         let node = self.tx.get::<Nodes>(&id)?;
         Ok(node.filter(|node| node.nlink > 0))
@@ -154,7 +154,7 @@ impl<'c, S: Store> Work<'_, '_, 'c, S> {
             if let Some(then) = &mut then {
                 then.child = self.came_as(then.child);
             }
-            // A directory that comes back as a copy is empty now.
+            // A directory that is restored as a copy is empty now.
             let key_then = (self.came_as(key.0), key.1.clone());
             if key_then == *key && then == now {
                 continue;
@@ -184,7 +184,7 @@ impl<'c, S: Store> Work<'_, '_, 'c, S> {
                 (None, None) => {}
             }
         }
-        // Nodes that did not change, and have other names all the same.
+        // Nodes that did not change themselves, but whose names did.
         let named: Vec<NodeId> = self.gained.nodes().collect();
         for id in named {
             let is_new = self.comes_as.values().any(|copy| *copy == id);
@@ -204,7 +204,7 @@ impl<'c, S: Store> Work<'_, '_, 'c, S> {
         Ok(())
     }
 
-    /// Makes a node as it was.
+    /// Restores a node to its earlier state.
     fn bring_back(&mut self, id: NodeId, then: Node, live: Option<Node>) -> FsResult<()> {
         let id_now = self.came_as(id);
         let own = own_links(id_now, then.kind);
@@ -212,7 +212,7 @@ impl<'c, S: Store> Work<'_, '_, 'c, S> {
         let links = self.gained.apply(id_now, links);
         if links == 0 || links == own && id_now != NodeId::ROOT {
             return match live {
-                // Its name is another node's, which is kept.
+                // Its name belongs to another node, which is kept.
                 Some(_) => Err(Errno::EBUSY.into()),
                 None => Ok(()),
             };
@@ -233,7 +233,7 @@ impl<'c, S: Store> Work<'_, '_, 'c, S> {
         Ok(())
     }
 
-    /// Removes a node that the changes made. What a name that stays leads to stays too.
+    /// Removes a node that the changes created. Nodes behind names that stay also stay.
     fn take_away(&mut self, id: NodeId, mut node: Node) -> FsResult<()> {
         node.nlink = self.gained.apply(id, node.nlink);
         node.ctime = self.now;
@@ -255,7 +255,7 @@ impl<'c, S: Store> Work<'_, '_, 'c, S> {
         Ok(())
     }
 
-    /// Brings the content of a node back, which is `wanted`. Returns whether it was not so.
+    /// Restores the content of a node to `wanted`. Returns whether it differed.
     fn content(&mut self, id: NodeId, wanted: &mut Node) -> FsResult<bool> {
         let Some(content) = wanted.content else {
             return Ok(false);
@@ -277,7 +277,7 @@ impl<'c, S: Store> Work<'_, '_, 'c, S> {
                     }
                 }
             }
-            // A copy has a content of its own, drawn from the same numbers as the node.
+            // A copy has its own content id, drawn from the same sequence as the node id.
             copy => {
                 let own = ContentId(copy.0);
                 for (start, extent) in extents_in(self.tx.store(), since, content, 0..u64::MAX)? {
@@ -289,7 +289,7 @@ impl<'c, S: Store> Work<'_, '_, 'c, S> {
         Ok(changed)
     }
 
-    /// Brings the attributes of a node back. Returns whether any was not so.
+    /// Restores the attributes of a node. Returns whether any differed.
     fn attrs(&mut self, id: NodeId) -> FsResult<bool> {
         let Reverted { since, changes, .. } = self.what;
         let id_now = self.came_as(id);
@@ -316,7 +316,7 @@ impl<'c, S: Store> Work<'_, '_, 'c, S> {
     }
 }
 
-/// Whether two states of a node differ in nothing but the times that a look at it changes.
+/// Returns whether two states of a node differ in nothing but the times that an access changes.
 fn is_same(wanted: &Node, there: &Node) -> bool {
     let compared = Node {
         atime: there.atime,

@@ -45,7 +45,7 @@ pub(super) fn run(mount: &Mount, output: &Output) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Has a daemon that answers make its last version.
+/// Makes a daemon that answers commit.
 fn commit(mount: &Mount) -> Result<(), Failure> {
     let folder = daemon_of(mount).and_then(|daemon| daemon.folder);
     let Some(folder) = folder else { return Ok(()) };
@@ -63,10 +63,10 @@ fn remove(mount: &Mount) -> Result<(), Failure> {
     }
 }
 
-/// The daemon's process.
+/// Returns the daemon's process.
 fn process(mount: &Mount) -> Option<Process> {
     let process = process_of(mount).and_then(Process::open)?;
-    // The number may have been used again before the descriptor was opened.
+    // The process id may have been reused before the descriptor was opened.
     (process_of(mount) == Some(process.pid())).then_some(process)
 }
 

@@ -60,9 +60,9 @@ pub(super) fn run(args: &Umount, output: &Output) -> Result<u8, Failure> {
     }
 }
 
-/// How the end of the daemon is noticed.
+/// How the end of the daemon is detected.
 enum Watch {
-    /// The daemon tells over its control socket.
+    /// By its reply over the control socket.
     Socket(Client),
     /// The daemon has no socket: the lock is released, and says how the pond was closed.
     Lock(AnchoredDir, Holder),
@@ -72,11 +72,11 @@ enum Watch {
     Invisible,
 }
 
-/// What became of the daemon after the unmount.
+/// The state of the daemon after the unmount.
 enum Outcome {
     /// It has ended.
     Ended,
-    /// It goes on: the mount namespace of this process still has the mount.
+    /// It continues: the mount namespace of this process still has the mount.
     MountedIn(u32),
     /// It has not ended in time.
     Running(Option<u32>),
@@ -101,7 +101,7 @@ fn unmount(mount: &Mount, lazy: bool, output: &Output) -> Result<u8, Failure> {
     mount::unmount(&mount.mountpoint, lazy)?;
     let mounts = place::mounts()?;
     if let Some(other) = mounts.iter().find(|other| other.device == mount.device) {
-        // A bind mount of it.
+        // A bind mount of the pond.
         synced?;
         output.notice(&format!(
             "the pond is still mounted at {}, and its process ends with the last of its mounts",

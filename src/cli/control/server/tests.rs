@@ -1,4 +1,4 @@
-//! What comes through the socket, in order and not.
+//! Tests of requests through the socket, valid and invalid.
 
 use super::*;
 use crate::cli::control::{Client, LogPage, StatusReport, Synced};
@@ -98,7 +98,7 @@ fn who_waits_for_the_end_hears_how_it_went() {
     let dir = tempfile::tempdir().unwrap();
     let (pond, server) = serve(dir.path());
     let mut waiting = Client::connect(pond.path()).unwrap();
-    // The answer to the first request shows that the connection is taken.
+    // The reply to the first request shows that the connection was accepted.
     waiting.ask::<Value>(&Request::Status).unwrap();
     waiting.send(&Request::End).unwrap();
     while server.shared.state.lock().waiting == 0 {
