@@ -1,8 +1,8 @@
-//! What was derived, by what it was derived of, in files that may go at any time.
+//! The cache of results by their keys, in files that can be deleted at any time.
 //!
-//! A file is the bytes, then what is to be told of them, its length, and a BLAKE3 of all that. It is written
-//! under another name first, and verified when this process first reads it; one that is not right is as one that is
-//! not there. Not synced: what a power cut leaves is found wrong by its hash.
+//! A file is the bytes, then its note, the note's length, and a BLAKE3 of all that. It is written
+//! under a temporary name first, and verified when this process first reads it; a damaged file
+//! counts as missing. Files are not synced: the hash detects what a power cut damaged.
 
 use super::{DeriveError, lease};
 use crate::query::{Hash, Keep};
@@ -18,47 +18,47 @@ use std::time::SystemTime;
 
 /// Bytes of the length and the hash at the end of a file.
 const TRAILER: u64 = 8 + 32;
-/// What telling takes at most.
+/// The most bytes of a note.
 const MAX_NOTE: u64 = 1 << 24;
-/// Below this part of its limit the cache is cut when it is full.
+/// A full cache is trimmed to this part of its limit, in percent.
 const KEPT_PERCENT: u64 = 80;
 
 /// The cache of a pond.
 pub(super) struct Cache {
     folder: PathBuf,
     limit: u64,
-    /// Bytes written since the cache was last measured, and what it had then.
+    /// The size when the cache was last measured, plus the bytes written since.
     size: AtomicU64,
     /// Files that were verified by this process.
     sound: Mutex<FxHashSet<Hash>>,
 }
 
-/// Something that was derived.
+/// A cached result.
 #[derive(Debug)]
 pub struct Cached {
     file: File,
     len: u64,
-    /// What is told of it: JSON.
+    /// Its note: JSON.
     pub note: Bytes,
 }
 
 impl Cached {
-    /// Whether its bytes are still those that were written.
+    /// Returns whether its bytes are still those that were written.
     pub(super) fn is_sound(&self) -> bool {
         is_sound(&self.file).unwrap_or(false)
     }
 
-    /// How many bytes it has.
+    /// Returns its size in bytes.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether it has none.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Up to `size` bytes from `offset` on: fewer only at its end.
+    /// Reads up to `size` bytes from `offset`: fewer only at the end.
     pub fn read(&self, offset: u64, size: u64) -> io::Result<Vec<u8>> {
         let end = offset.saturating_add(size).min(self.len);
         let mut bytes = vec![0; end.saturating_sub(offset) as usize];
@@ -67,7 +67,7 @@ impl Cached {
     }
 }
 
-/// Whether a file is what the hash at its end says.
+/// Returns whether a file matches the hash at its end.
 fn is_sound(file: &File) -> io::Result<bool> {
     let (mut file, mut hasher, mut hash) = (file, blake3::Hasher::new(), [0; 32]);
     let end = file.metadata()?.len().saturating_sub(32);
@@ -90,14 +90,14 @@ impl crate::query::Blob for Cached {
     }
 }
 
-/// A result that is being written: a file that is this process's as long as it is open.
+/// A result that is being written: a file that this process owns as long as it is open.
 pub(super) struct Draft<'c> {
     cache: &'c Cache,
     path: PathBuf,
     out: BufWriter<Hashing>,
 }
 
-/// Hashes what goes through.
+/// Hashes the bytes that it passes on.
 struct Hashing {
     file: File,
     hasher: blake3::Hasher,
@@ -129,13 +129,13 @@ impl Write for Draft<'_> {
 
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
-        // It has another name by now if it was finished.
+        // A finished draft has been renamed.
         let _ = fs::remove_file(&self.path);
     }
 }
 
 impl Draft<'_> {
-    /// Puts the result in its place.
+    /// Renames the result to its final name.
     pub(super) fn finish(mut self, key: &Hash, note: &[u8]) -> Result<Cached, DeriveError> {
         self.out.flush()?;
         let len = self.out.get_ref().len;
@@ -161,7 +161,7 @@ impl Draft<'_> {
 }
 
 impl Cache {
-    /// The cache in a folder, of at most `limit` bytes.
+    /// Opens the cache in a folder, of at most `limit` bytes.
     pub(super) fn open(folder: &Path, limit: u64) -> io::Result<Cache> {
         fs::create_dir_all(folder)?;
         let cache = Cache {
@@ -170,7 +170,7 @@ impl Cache {
             size: AtomicU64::new(0),
             sound: Mutex::default(),
         };
-        // Drafts of processes that did not come to an end.
+        // Drafts of processes that crashed.
         lease::sweep(folder, |name| name.starts_with(b"."))?;
         cache.trim();
         Ok(cache)
@@ -182,7 +182,7 @@ impl Cache {
         self.folder.join(folder).join(&name)
     }
 
-    /// What is kept under a key.
+    /// Returns the result of a key.
     pub(super) fn find(&self, key: &Hash) -> Option<Cached> {
         let file = OpenOptions::new()
             .read(true)
@@ -205,7 +205,7 @@ impl Cache {
         }
         let mut note = vec![0; size as usize];
         file.read_exact_at(&mut note, len).ok()?;
-        // By this the oldest are found when room is needed.
+        // The modification time orders files for eviction.
         let _ = file.set_modified(SystemTime::now());
         Some(Cached {
             file,
@@ -237,7 +237,7 @@ impl Cache {
         }
     }
 
-    /// Measures the cache, and takes away what was not used for longest, if it is too large.
+    /// Measures the cache, and evicts the least recently used files if it is too large.
     fn trim(&self) {
         let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for folder in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
@@ -260,7 +260,7 @@ impl Cache {
                     size -= len;
                 }
             }
-            // Those that are gone must be verified when they come again.
+            // Evicted files must be verified again when they are written again.
             self.sound.lock().clear();
         }
         self.size.store(size, Ordering::Relaxed);
@@ -342,7 +342,7 @@ mod tests {
         let cache = Cache::open(dir.path(), 1 << 20).unwrap();
         let mut draft = cache.draft().unwrap();
         draft.write_all(&[7; 300_000]).unwrap();
-        // Another process begins, and one more has the same process id in its own namespace.
+        // Another process starts, and one has the same process id in its own namespace.
         let other = Cache::open(dir.path(), 1 << 20).unwrap();
         let mut beside = other.draft().unwrap();
         beside.write_all(b"x").unwrap();

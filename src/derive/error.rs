@@ -1,7 +1,7 @@
-//! Why something could not be derived: one sentence each.
+//! Errors of rendering: one sentence each.
 //!
-//! Inside `derive` a sentence has [`mark`]s in the place of its inputs' paths, since it is shared by all who wait for
-//! equal content. What leaves it is [`named`](DeriveError::named) for its reader.
+//! Inside `derive` a sentence has [`mark`]s in place of its inputs' paths, since it is shared by
+//! all readers of equal content. [`named`](DeriveError::named) replaces them for one reader.
 
 use super::mark;
 use super::node::Input;
@@ -13,19 +13,19 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// What stands for an input in a directory that the reader may not list.
+/// The text for an input in a directory that the reader may not list.
 pub(super) const HIDDEN: &str = "(hidden input)";
 
-/// A failure to derive something. It can be told to all who wait for the same result.
+/// An error of rendering, which all requests for the same result share.
 #[derive(Clone, Debug)]
 pub struct DeriveError {
-    /// The number that the kernel gets.
+    /// The error number for the kernel.
     pub errno: Errno,
     why: Arc<str>,
 }
 
 impl DeriveError {
-    /// What is asked for cannot be derived.
+    /// Returns an error with the number `EIO`.
     pub(super) fn new(why: impl fmt::Display) -> DeriveError {
         DeriveError {
             errno: Errno::EIO,
@@ -33,7 +33,7 @@ impl DeriveError {
         }
     }
 
-    /// What it would be derived of is not what it was.
+    /// Returns the error for an input that changed meanwhile.
     pub(super) fn stale() -> DeriveError {
         DeriveError {
             errno: Errno::ESTALE,
@@ -50,7 +50,7 @@ impl DeriveError {
         }
     }
 
-    /// The same for a reader, with the paths of the inputs of `recipe` that the reader `sees`.
+    /// Replaces marks by the paths of those inputs of `recipe` that the reader `sees`.
     pub(super) fn named(self, recipe: &dyn Recipe, sees: &dyn Fn(&Input) -> bool) -> DeriveError {
         let name = |place: &[usize]| {
             let input = recipe.input_at(place)?;
@@ -65,7 +65,7 @@ impl DeriveError {
         }
     }
 
-    /// The same with a mark in the place of a path.
+    /// Replaces a path by a mark.
     pub(super) fn marked(self, path: &str, mark: &str) -> DeriveError {
         DeriveError {
             why: self.why.replace(path, mark).into(),
@@ -73,7 +73,7 @@ impl DeriveError {
         }
     }
 
-    /// Adds what was done.
+    /// Adds the operation to the message.
     pub(super) fn about(self, what: &str) -> DeriveError {
         DeriveError {
             why: format!("{what}: {}", self.why).into(),

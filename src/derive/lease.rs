@@ -16,9 +16,9 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
-/// Opens what is there, and neither follows a link nor waits at a pipe.
+/// Flags that neither follow a link nor block on a pipe.
 const PLAIN: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-/// How often another name is tried. A sweep is in the way of one at most by the chance of a moment.
+/// How often another name is tried. A sweep interferes with an attempt only by a rare race.
 const TRIES: u32 = 100;
 
 /// Creates an empty file in `folder`, to be written. It is swept once the returned file is closed.
@@ -38,14 +38,14 @@ fn claim(folder: &Path, create: impl Fn(&Path) -> io::Result<File>) -> io::Resul
     for _ in 0..TRIES {
         let path = folder.join(format!(".{}", Uuid::new_v4()));
         let made = match create(&path) {
-            // Swept between the two calls that make a folder.
+            // Swept between the two calls that create a folder.
             Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => continue,
             made => made?,
         };
         match flock(&made, FlockOperation::NonBlockingLockExclusive) {
             // A file system without locks: nothing is swept there.
             Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => {}
-            // A sweep has it, which will remove it.
+            // A sweep holds the lock, and will remove it.
             Err(Errno::WOULDBLOCK) => continue,
             Err(error) => return Err(error.into()),
         }
@@ -56,7 +56,7 @@ fn claim(folder: &Path, create: impl Fn(&Path) -> io::Result<File>) -> io::Resul
     Err(io::Error::other("others remove it again and again"))
 }
 
-/// Whether an open file is what a path leads to.
+/// Returns whether an open file is the one at a path.
 fn is_at(open: &File, path: &Path) -> io::Result<bool> {
     let (open, there) = (open.metadata()?, fs::symlink_metadata(path));
     match there {
@@ -85,11 +85,12 @@ pub(super) fn sweep(folder: &Path, is_leased: impl Fn(&[u8]) -> bool) -> io::Res
     Ok(())
 }
 
-/// Removes a file or folder, if nobody has locked it.
+/// Removes a file or folder, if no process has locked it.
 fn take_away(path: &Path) -> io::Result<()> {
     let left = open(path)?;
     flock(&left, FlockOperation::NonBlockingLockExclusive)?;
-    // Under its lock nobody claims it. What has got another name since it was listed is not under this one.
+    // Under its lock, no process can claim it. If it was renamed since the listing, it is not at
+    // this path.
     match left.metadata()?.is_dir() {
         true => fs::remove_dir_all(path),
         false => fs::remove_file(path),
@@ -113,7 +114,7 @@ mod tests {
             claim_folder(dir.path()).unwrap(),
         );
         fs::write(folder.0.join("x"), "x").unwrap();
-        // Of an earlier program, and of nobody.
+        // Left by an earlier program, without a lock.
         fs::write(dir.path().join(".4711-0"), "x").unwrap();
         fs::write(dir.path().join("result"), "x").unwrap();
         let hidden = |name: &[u8]| name.starts_with(b".");

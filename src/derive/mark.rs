@@ -1,28 +1,30 @@
-//! Marks: what stands for an input in text that is remembered by content.
+//! Marks: placeholders for inputs in text that is cached by content.
 //!
-//! A result or a failure is shared by all derived files with equal recipes and inputs of equal content, whatever
-//! their paths and whoever may list them. So while a file is made its inputs have no paths, only marks: `⟦2⟧` is the
-//! third input of the recipe, `⟦2.0⟧` the first input of the derived file that is the third. The reader of the text
-//! puts the paths of its own inputs in their place ([`DeriveError::named`](super::DeriveError::named)).
+//! A result or a failure is shared by all derived files with equal recipes and inputs of equal
+//! content, whatever their paths and the permissions of their readers. So while a file is rendered,
+//! its inputs have no paths, only marks: `⟦2⟧` is the third input of the recipe, `⟦2.0⟧` the first
+//! input of the derived file that is the third. [`DeriveError::named`](super::DeriveError::named)
+//! replaces them by the reader's own paths.
 
 use crate::query::{Format, Packing};
 
 const OPEN: char = '⟦';
 const CLOSE: char = '⟧';
 
-/// The mark of input `n`.
+/// Returns the mark of input `n`.
 pub(super) fn mark(n: usize) -> String {
     format!("{OPEN}{n}{CLOSE}")
 }
 
-/// What the input with a mark is called as a table of rows: queries tell its format by the ending.
+/// Returns the table name of the input with a mark: queries detect its format by the ending.
 pub(super) fn label(n: usize, format: Option<(Format, Packing)>) -> String {
     let ending = |(format, packing)| ENDINGS.iter().find(|e| (e.0, e.1) == (format, packing));
     let ending = format.and_then(ending).map_or("", |ending| ending.2);
     format!("{OPEN}{n}{CLOSE}{ending}")
 }
 
-/// What labels of each format end in: one ending a format, so that a label tells no more than the content does.
+/// The endings of labels: one for each format, so that a label reveals no more than the content
+/// does.
 const ENDINGS: [(Format, Packing, &str); 11] = [
     (CSV, Packing::Gzip, ".csv.gz"),
     (CSV, Packing::Zstd, ".csv.zst"),
@@ -39,7 +41,7 @@ const ENDINGS: [(Format, Packing, &str); 11] = [
 const CSV: Format = Format::Csv { separator: b',' };
 const TSV: Format = Format::Csv { separator: b'\t' };
 
-/// A text about an input `n`, with that input's own marks counted from here.
+/// Moves the marks of a text about input `n` below that input.
 pub(super) fn within(text: &str, n: usize) -> String {
     let mut out = String::with_capacity(text.len());
     each(text, &mut out, &mut |place, ending| {
@@ -49,14 +51,14 @@ pub(super) fn within(text: &str, n: usize) -> String {
     out
 }
 
-/// A text with names in the place of its marks. A mark that `name` knows nothing of stays.
+/// Replaces marks by names. A mark that is unknown to `name` stays.
 pub(super) fn named(text: &str, name: &dyn Fn(&[usize]) -> Option<String>) -> String {
     let mut out = String::with_capacity(text.len());
     each(text, &mut out, &mut |place, _| name(place));
     out
 }
 
-/// Copies a text, with `instead` in the place of each mark and of the ending behind it.
+/// Copies a text, and replaces each mark and the ending behind it by `instead`.
 fn each(text: &str, out: &mut String, instead: &mut dyn FnMut(&[usize], &str) -> Option<String>) {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(OPEN) {

@@ -7,18 +7,19 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// What is no longer than this stays in memory only, if it is quick to make again: hashes of windows.
+/// Results of at most this many bytes that are quick to render stay in memory only: hashes of
+/// windows.
 const SMALL: usize = 64;
-/// How many of these there are at most; then they go, and are made again as they are needed.
+/// The most of these; then all are dropped, and rendered again on demand.
 const MOST: usize = 1 << 18;
 
-/// What is no longer than this stays in memory for a while, beside the disk: a series is made at many resolutions, one
-/// after the other, of the same partial results.
+/// Results of at most this many bytes stay in memory for a while, as well as on disk: a series is
+/// rendered at several resolutions, one after the other, from the same partial results.
 const MEDIUM: usize = 64 << 10;
-/// Bytes of these at most; then they go.
+/// The most bytes of these; then all are dropped.
 const RECENT: usize = 16 << 20;
 
-/// A memory of results: hashes in memory, all else on disk.
+/// A store of results: hashes in memory, all else on disk.
 pub(super) struct Results {
     disk: Arc<Cache>,
     small: Mutex<FxHashMap<Hash, Bytes>>,

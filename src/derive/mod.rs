@@ -1,15 +1,15 @@
-//! Derived directories: what resources show, rendered when it is read.
+//! Derived directories: rendered when they are read.
 //!
-//! Role: what the files `/KIND/NAME.yaml` of a pond show as directories `/KIND/NAME`, at any version. In: a pond, and
-//! which file of such a directory is wanted. Out: its bytes, from the cache or made now. Holds always: listing makes
-//! nothing; a result is known by the hashes of its recipe and of its inputs' content, never by a time; what is read
-//! under a version is made of that version's recipe and inputs; whoever owns a resource reads through it only what
-//! they may read themselves.
+//! Role: renders the resources `/KIND/NAME.yaml` of a pond as directories `/KIND/NAME`, at any
+//! version. In: a pond, and a path in such a directory. Out: bytes, from the cache or rendered.
+//! Invariants: listing renders nothing; the key of a result is a hash of its recipe and its inputs'
+//! content, never a time; a file of a version is rendered from that version's recipe and inputs;
+//! the owner of a resource reads through it only what they may read themselves.
 //!
 //! - [`kinds`]: one folder for each kind: its spec, its plan and its recipe.
 //! - [`view`], [`plan`]: which files a resource shows. [`node`]: the directories and files.
-//! - [`recipes`], [`stored`], [`render`]: making one. [`cache`], [`memory`], [`lease`]: what was made before. [`mark`]:
-//!   what stands for the paths of inputs meanwhile.
+//! - [`recipes`], [`stored`], [`render`]: rendering. [`cache`], [`memory`], [`lease`]: earlier
+//!   results. [`mark`]: placeholders for the paths of inputs meanwhile.
 
 mod cache;
 mod error;

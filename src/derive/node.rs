@@ -1,4 +1,4 @@
-//! What a resource shows: directories, and files that are made when they are read.
+//! The tree of a resource: directories, and files that are rendered on read.
 
 use super::DeriveError;
 use super::recipes::Recipe;
@@ -20,37 +20,38 @@ pub enum Node {
 
 /// A derived directory.
 pub struct Dir {
-    /// Where it is.
+    /// Its path.
     pub path: Vec<u8>,
-    /// What it lists.
+    /// Its entries.
     pub entries: BTreeMap<Name, Node>,
-    /// Who owns it, and when what is in it was last changed.
+    /// Its owner, and when its content last changed.
     pub owner: Owner,
 }
 
-/// A file that is made when it is read.
+/// A file that is rendered on read.
 pub struct DerivedFile {
-    /// Where it is: the directory of the resource, and the path in it.
+    /// Its path: the directory of the resource, and the path in it.
     pub path: Vec<u8>,
-    /// The version that it is made at.
+    /// The version that it is rendered at.
     pub(super) at: Version,
     pub(super) recipe: Arc<dyn Recipe>,
-    /// The format of rows; of what has none, nothing.
+    /// The format of its rows; `None` if it has no rows.
     pub(super) format: Option<Format>,
     pub(super) owner: Owner,
     /// Its key, once it is known.
     pub(super) key: Mutex<Option<Result<Hash, DeriveError>>>,
-    /// What is read for it, where its inputs changed before it was made: the same file of a version.
+    /// The key of the result to read if its inputs changed before it was rendered: that of the same
+    /// file at a version.
     pub(super) instead: OnceLock<Hash>,
 }
 
 impl DerivedFile {
-    /// What is told of it besides its content.
+    /// Returns its owner, mode and time.
     pub fn owner(&self) -> Owner {
         self.owner
     }
 
-    /// The same rows in another format.
+    /// Returns the same rows in another format.
     pub(super) fn in_format(&self, format: Format, path: Vec<u8>) -> DerivedFile {
         DerivedFile {
             path,
@@ -64,7 +65,7 @@ impl DerivedFile {
     }
 }
 
-/// What a file is made of.
+/// An input of a file.
 #[derive(Clone)]
 pub(super) enum Input {
     /// A file of the pond.

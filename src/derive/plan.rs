@@ -15,10 +15,10 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The file that says why a resource shows nothing else.
+/// The name of the file that explains why a resource shows nothing else.
 pub(super) const ERROR: &[u8] = b"ERROR";
 
-/// The directory of a resource; of one that cannot be made, a file that says why.
+/// Returns the directory of a resource; on an error, with a file that explains it.
 pub(super) fn directory(finder: &Finder<'_>, resource: &Resource) -> Dir {
     let planner = Planner {
         finder,
@@ -32,7 +32,7 @@ pub(super) fn directory(finder: &Finder<'_>, resource: &Resource) -> Dir {
     planned.unwrap_or_else(|error| planner.error(path, &error))
 }
 
-/// Why a directory shows nothing else, if it does not.
+/// Returns why a directory shows nothing else, if it has an error file.
 pub(super) fn told(dir: &Dir) -> Option<String> {
     match dir.entries.first_key_value() {
         Some((name, Node::File(file))) if name.as_bytes() == ERROR => {
@@ -42,13 +42,13 @@ pub(super) fn told(dir: &Dir) -> Option<String> {
     }
 }
 
-/// How a kind lays out the directory of a spec.
+/// Lays out the directory of a spec.
 pub(super) trait Plan {
     /// Returns the directory at a path. Only names are read for it.
     fn plan(&self, planner: &Planner<'_>, path: &[u8]) -> Planned;
 }
 
-/// A directory, or why there is none.
+/// A directory, or the reason why there is none.
 pub(super) type Planned = Result<Dir, DeriveError>;
 
 /// What a plan uses: a search for inputs, and the owner of the resource.
@@ -68,7 +68,7 @@ impl Planner<'_> {
 
     fn error(&self, path: Vec<u8>, error: &DeriveError) -> Dir {
         let mut dir = Listing::new(self, path);
-        // The name is one.
+        // `ERROR` is a valid name.
         let _ = dir.file(
             &String::from_utf8_lossy(ERROR),
             Notice(format!("{error}\n")),
@@ -79,7 +79,7 @@ impl Planner<'_> {
     }
 }
 
-/// Returns the name of a result: `out` with the captures of an input in the place of `$N`.
+/// Returns the name of a result: `out` with `$N` replaced by the captures of an input.
 pub(super) fn output_name(out: &str, found: &Found) -> Result<String, DeriveError> {
     let captures: Vec<Vec<u8>> = found
         .captures
@@ -122,7 +122,7 @@ impl<'p> Listing<'p> {
         [&self.path[..], b"/", name.as_bytes()].concat()
     }
 
-    /// A directory in this one.
+    /// Begins a directory in this one.
     pub(super) fn below(&self, name: &str) -> Result<Listing<'p>, DeriveError> {
         Ok(Listing::new(self.planner, self.path_of(name)))
     }
@@ -170,7 +170,7 @@ impl<'p> Listing<'p> {
         self.add(name, Node::File(Arc::new(file)))
     }
 
-    /// A file of rows, in the format that its name tells, or as Parquet.
+    /// Adds a file of rows, in the format of its name, or as Parquet.
     pub(super) fn table(
         &mut self,
         name: &str,
@@ -185,7 +185,7 @@ impl<'p> Listing<'p> {
         self.file(name, recipe, Some(format), newest(of))
     }
 
-    /// A file of rows that is called so, and `.parquet` where that tells no format.
+    /// Adds a file of rows with this name, and `.parquet` if the name has no format.
     pub(super) fn parquet(
         &mut self,
         name: &str,

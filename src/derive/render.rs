@@ -1,4 +1,4 @@
-//! Making derived files: each once, however many wait for it.
+//! Renders derived files, single-flight: concurrent requests for one result share one rendering.
 
 use super::DeriveError;
 use super::cache::{Cache, Cached};
@@ -22,10 +22,10 @@ use std::fs::File;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-/// Where in the pond's folder the cache is.
+/// The folder of the cache in the pond's folder.
 const FOLDER: &str = "cache";
 
-/// What renders the resources of a pond.
+/// Renders the resources of a pond.
 pub struct Derive {
     pond: Arc<Pond>,
     documents: DocumentCache,
@@ -34,50 +34,51 @@ pub struct Derive {
     identities: Arc<Identities>,
     flights: Mutex<FxHashMap<Hash, Arc<Flight>>>,
     failures: Mutex<FxHashMap<Hash, (Instant, DeriveError)>>,
-    /// Results that were read last, open.
+    /// Results that were read last, held open.
     open: Mutex<Vec<(Hash, Arc<Cached>)>>,
-    /// What was made last of files that are written in sections, by path.
+    /// The last result of each file that is written in sections, by path.
     last: Mutex<FxHashMap<Vec<u8>, Arc<Cached>>>,
     free: Mutex<usize>,
     freed: Condvar,
 }
 
-/// What it takes to make anything: made itself when first needed.
+/// The parts that any rendering needs; created on first use.
 pub(super) struct Works {
     cache: Arc<Cache>,
     pub(super) keep: Arc<dyn Keep>,
     pub(super) engine: Arc<Engine>,
-    /// Keeps the folder of what queries spill from being swept.
+    /// Keeps the folder of spilled query data from being swept.
     _spill: File,
 }
 
-/// A file that is being made.
+/// A rendering in progress.
 #[derive(Default)]
 struct Flight {
     done: Mutex<Option<Result<Arc<Cached>, DeriveError>>>,
     landed: Condvar,
 }
 
-/// What a derived file was made of.
+/// The inputs and the cost of a rendering.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Lineage {
-    /// Rows, where it has any.
+    /// The number of rows, if it is a table.
     pub rows: Option<u64>,
-    /// How long it took, in ms.
+    /// The time it took, in ms.
     pub took: u64,
-    /// The keys of its sections, where it is written in sections, with how many row groups each has.
+    /// The keys of its sections and the number of row groups of each, if it was written in
+    /// sections.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) sections: Vec<(Hash, usize)>,
     /// The inputs' paths.
     #[serde(skip)]
     pub inputs: Vec<String>,
-    /// The version of the inputs; of the present nothing.
+    /// The version of the inputs; `None` for the present.
     #[serde(skip)]
     pub version: Option<u64>,
 }
 
 impl Derive {
-    /// The resources of a pond. Nothing is read or made by this.
+    /// Creates the renderer of a pond. Reads and renders nothing.
     pub fn new(pond: Arc<Pond>, kinds: Kinds) -> Derive {
         Derive {
             pond,
@@ -99,7 +100,7 @@ impl Derive {
         self.documents.kinds()
     }
 
-    /// The derived tree at a version, or now.
+    /// Returns the derived tree at a version, or of the present.
     pub fn view(&self, at: Version) -> FsResult<Arc<View>> {
         let known = |view: &&Arc<View>| view.at == at && view.is_current();
         if let Some(view) = self.views.lock().iter().find(known) {
@@ -135,7 +136,7 @@ impl Derive {
         made.as_ref().map_err(DeriveError::clone)
     }
 
-    /// What a file is known by: equal recipes and inputs have equal keys.
+    /// Returns the key of a file: equal recipes and inputs have equal keys.
     pub fn key(&self, file: &DerivedFile) -> FsResult<Hash> {
         Ok(self.known_key(file).map_err(named(file))?)
     }
@@ -149,7 +150,7 @@ impl Derive {
         key
     }
 
-    /// The key by what is there now.
+    /// Returns the key by the present inputs.
     fn fresh_key(&self, file: &DerivedFile) -> Result<Hash, DeriveError> {
         let inputs = file.recipe.inputs().into_iter().enumerate();
         let inputs = inputs.map(|(n, input)| self.identity_of(n, input, file.at));
@@ -157,7 +158,7 @@ impl Derive {
         Ok(file.recipe.key(file.format, &inputs))
     }
 
-    /// The identity of input `n`.
+    /// Returns the identity of input `n`.
     fn identity_of(&self, n: usize, input: &Input, at: Version) -> Result<Hash, DeriveError> {
         match input {
             Input::Stored { path, id } => identity_as(n, path, &self.stored(at, *id)?),
@@ -173,7 +174,7 @@ impl Derive {
         }
     }
 
-    /// What was made of a file before, if it was and is still there.
+    /// Returns the cached result of a file, if there is one.
     pub fn made(&self, file: &DerivedFile) -> FsResult<Option<Arc<Cached>>> {
         let made = || {
             let key = self.known_key(file)?;
@@ -195,7 +196,7 @@ impl Derive {
         Ok(found)
     }
 
-    /// A result that is open, which now is the one that was read last.
+    /// Returns an open result, and marks it as the last one read.
     fn opened(&self, key: &Hash) -> Option<Arc<Cached>> {
         let mut open = self.open.lock();
         let place = open.iter().position(|(of, _)| of == key)?;
@@ -203,34 +204,34 @@ impl Derive {
         open.first().map(|(_, made)| made.clone())
     }
 
-    /// What was made of a file, where that can be told at once.
+    /// Returns the result of a file, if it is available without blocking.
     pub fn at_hand(&self, file: &DerivedFile) -> Option<(Hash, Arc<Cached>)> {
         let key = file.key.try_lock()?.clone()?.ok()?;
         let key = *file.instead.get().unwrap_or(&key);
         Some((key, self.opened(&key)?))
     }
 
-    /// The derived tree at a version, where it is known already.
+    /// Returns the derived tree at a version, if it is already loaded.
     pub fn view_at_hand(&self, at: Version) -> Option<Arc<View>> {
         let views = self.views.lock();
         let view = views.iter().find(|view| view.at == at && view.is_current());
         view.cloned()
     }
 
-    /// The bytes of a file. Waits until they are made. One whose inputs do not stay what they are until then is read
-    /// as it is in a version that is made of them.
+    /// Returns the bytes of a file, after rendering them if needed. If its inputs change meanwhile,
+    /// returns the same file of a version.
     pub fn render(&self, file: &DerivedFile) -> Result<Arc<Cached>, DeriveError> {
         self.render_marked(file).map_err(named(file))
     }
 
-    /// Why a file cannot be made, if it cannot, as far as `asker` may list its inputs.
+    /// Returns why a file cannot be rendered, with the inputs that `asker` may list.
     pub fn failure(&self, file: &DerivedFile, asker: &Caller) -> Option<DeriveError> {
         let error = self.render_marked(file).err()?;
         let sees = |input: &Input| may_list(&self.pond, file.at, input, asker);
         Some(error.named(&*file.recipe, &sees))
     }
 
-    /// The bytes of a file; an error has marks in the place of paths.
+    /// Returns the bytes of a file; an error has marks in place of paths.
     fn render_marked(&self, file: &DerivedFile) -> Result<Arc<Cached>, DeriveError> {
         let key = self.known_key(file)?;
         if let Some(made) = self.find(file.instead.get().unwrap_or(&key))? {
@@ -238,7 +239,8 @@ impl Derive {
         }
         let made = loop {
             let (made, by_us) = self.render_once(file, key);
-            // Who made it for us may have failed by what changed for them alone.
+            // Another thread's rendering may have failed by a change that concerns only its own
+            // file.
             if made.is_ok() || by_us || file.at == Version::NOW {
                 break made;
             }
@@ -255,12 +257,13 @@ impl Derive {
         Ok(made)
     }
 
-    /// Whether the inputs of a file are still those of its key.
+    /// Returns whether the inputs of a file still have its key.
     fn stands(&self, file: &DerivedFile, key: &Hash) -> bool {
         file.at != Version::NOW || self.fresh_key(file).ok() == Some(*key)
     }
 
-    /// Makes what a key stands for, once for all who ask for it. Tells whether this was who made it.
+    /// Renders the result of a key once for all concurrent requests. Also returns whether this call
+    /// did.
     fn render_once(
         &self,
         file: &DerivedFile,
@@ -307,10 +310,11 @@ impl Derive {
         (made.unwrap_or_else(missing), first)
     }
 
-    /// Makes a file of inputs that stay what they are.
+    /// Renders a file from inputs that must not change meanwhile.
     fn try_to_make(&self, file: &DerivedFile, key: &Hash) -> Result<Arc<Cached>, DeriveError> {
         let recipe = &*file.recipe;
-        // First the inputs, since what waits for others must not keep them from their turn.
+        // Inputs first: a rendering that waits for its inputs must not occupy a turn that they
+        // need.
         let (mut opened, mut identities) = (Opened::default(), Vec::new());
         let inputs = recipe.inputs();
         for (n, input) in inputs.iter().enumerate() {
@@ -318,7 +322,8 @@ impl Derive {
             opened.blobs.push((mark(n), blob));
             identities.push(identity);
         }
-        // What is open stays what it is, or cannot be read; so whatever is made of it is of these identities.
+        // An open input cannot change without failing its reads; so the result has these
+        // identities.
         if recipe.key(file.format, &identities) != *key {
             return Err(DeriveError::stale());
         }
@@ -378,18 +383,18 @@ impl Derive {
         }
     }
 
-    /// What was made of a file when it was made last, if its parts can be told apart.
+    /// Returns the previous result of a file, if its sections are known.
     fn before(&self, file: &DerivedFile) -> Option<Before> {
         let last = self.last.lock().get(&file.path).cloned()?;
         let told: Lineage = serde_json::from_slice(&last.note).ok()?;
-        // What is copied gets a hash of its own, right or wrong.
+        // Copied sections get a new hash, so a damaged source must be detected here.
         last.is_sound().then(|| Before {
             sections: told.sections,
             file: last,
         })
     }
 
-    /// Notes what was made of a file last.
+    /// Remembers the last result of a file.
     fn note_last(&self, file: &DerivedFile, lineage: &Lineage, made: &Arc<Cached>) {
         if lineage.sections.is_empty() {
             return;
@@ -401,7 +406,7 @@ impl Derive {
         last.insert(file.path.clone(), made.clone());
     }
 
-    /// Input `n`, and the identity of its content.
+    /// Returns input `n`, and the identity of its content.
     fn blob(
         &self,
         n: usize,
@@ -419,7 +424,7 @@ impl Derive {
                 let made = self.render_marked(file).map_err(within)?;
                 let key = self.known_key(file).map_err(within)?;
                 match file.instead.get().is_some() {
-                    // It is of other inputs than its key says.
+                    // Its inputs differ from those of its key.
                     true => Err(DeriveError::stale()),
                     false => Ok((made, key)),
                 }
@@ -427,7 +432,7 @@ impl Derive {
         }
     }
 
-    /// Waits for one of as many turns as there are processors.
+    /// Waits for a turn; there are as many as processors.
     fn turn(&self) -> Turn<'_> {
         let mut free = self.free.lock();
         while *free == 0 {
@@ -437,7 +442,7 @@ impl Derive {
         Turn(self)
     }
 
-    /// What a file was made of, as far as `asker` may list it, and what it took, if it is made.
+    /// Returns the lineage of a rendered file, with the inputs that `asker` may list.
     pub fn lineage(&self, file: &DerivedFile, asker: &Caller) -> FsResult<Option<Lineage>> {
         let Some(made) = self.made(file)? else {
             return Ok(None);
@@ -455,12 +460,12 @@ impl Derive {
     }
 }
 
-/// An error of a file for those who may know all of its inputs: the daemon and its log.
+/// Names all inputs in an error of a file, for the daemon and its log.
 fn named(file: &DerivedFile) -> impl Fn(DeriveError) -> DeriveError {
     |error| error.named(&*file.recipe, &|_| true)
 }
 
-/// Input `n` cannot be read.
+/// Returns the error for an input `n` that cannot be read.
 fn unreadable(n: usize, error: &std::io::Error) -> DeriveError {
     match is_stale(error) {
         true => DeriveError::stale(),
@@ -468,7 +473,7 @@ fn unreadable(n: usize, error: &std::io::Error) -> DeriveError {
     }
 }
 
-/// The identity of stored input `n`: of its content, and of the format that its name tells.
+/// Returns the identity of stored input `n`: a hash of its content and the format of its name.
 fn identity_as(n: usize, path: &str, file: &StoredFile) -> Result<Hash, DeriveError> {
     let of = || -> std::io::Result<Hash> {
         let format = format!("{:?}", Format::of_file(path, file)?);
@@ -477,7 +482,7 @@ fn identity_as(n: usize, path: &str, file: &StoredFile) -> Result<Hash, DeriveEr
     of().map_err(|error| unreadable(n, &error))
 }
 
-/// Sees to it that whoever waits for a file does not wait for ever.
+/// Wakes the waiting threads when a rendering ends, even by a panic.
 struct Landing<'l> {
     derive: &'l Derive,
     flight: &'l Flight,
@@ -499,7 +504,7 @@ impl Drop for Landing<'_> {
     }
 }
 
-/// A turn to make something.
+/// A turn to render.
 struct Turn<'t>(&'t Derive);
 
 impl Drop for Turn<'_> {

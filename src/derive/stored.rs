@@ -1,4 +1,4 @@
-//! A file of the pond as bytes that rows are read from.
+//! Stored files as sources of rows.
 
 use crate::pond::Pond;
 use crate::query::{Blob, Hash, Keep, WINDOW, key, windows_identity};
@@ -10,28 +10,28 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-/// A file at a version. One of the present is read only as long as it is what it was when it was opened: then its
-/// reads fail, as [`is_stale`] tells, and nothing is kept of a mixture.
+/// A file at a version. A file of the present can be read only as long as it is unchanged since it
+/// was opened; after that its reads fail ([`is_stale`]), so that no result mixes two states.
 pub(super) struct StoredFile {
     pond: Arc<Pond>,
     keep: Arc<dyn Keep>,
     at: Version,
     id: NodeId,
     len: u64,
-    /// When it changed last.
+    /// Its last change.
     changed: Time,
     known: Known,
 }
 
-/// What a file of the present is known to be.
+/// The known state of a present file.
 struct Known {
     identities: Arc<Identities>,
-    /// The pond's changes before the file was opened.
+    /// The pond's count of changes before the file was opened.
     changes: u64,
     windows: OnceLock<Arc<[Hash]>>,
 }
 
-/// The windows' hashes of the present's files after so many changes.
+/// The window hashes of present files at a count of changes.
 #[derive(Default)]
 pub(super) struct Identities(Mutex<(u64, Windows)>);
 
@@ -52,13 +52,13 @@ impl Identities {
     }
 }
 
-/// Whether a read failed because the file is not what it was.
+/// Returns whether a read failed because the file has changed.
 pub(super) fn is_stale(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::StaleNetworkFileHandle
 }
 
 impl StoredFile {
-    /// To be asked after each read: whether that was of the file as it was opened.
+    /// Checks after each read that the file is still as it was when it was opened.
     fn unchanged(&self) -> io::Result<()> {
         if self.at != Version::NOW {
             return Ok(());
@@ -120,7 +120,7 @@ impl Blob for StoredFile {
         self.unchanged()?;
         match bytes.len() as u64 == len {
             true => Ok(bytes.into()),
-            // It was cut meanwhile.
+            // The file was truncated meanwhile.
             false => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
@@ -139,7 +139,7 @@ impl Blob for StoredFile {
         windows_identity(self.len, |n| self.window(n))
     }
 
-    /// Read only where what it is made of was not met before.
+    /// Reads only if the hash of these extents is not cached.
     fn window(&self, n: u64) -> io::Result<Hash> {
         let known = self.known.windows.get();
         if let Some(known) = known.and_then(|windows| windows.get(n as usize)) {

@@ -1,4 +1,4 @@
-//! The derived tree at one version: the resources, and what each shows.
+//! The derived tree at one version: the resources, and the directory of each.
 
 use super::node::{DerivedFile, Dir, Input, Node};
 use super::{DeriveError, plan};
@@ -12,10 +12,10 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How deep resources may take from each other. There are no cycles; this is for the stack.
+/// The most resources in a chain of inputs. There are no cycles; this bounds the stack.
 const MAX_DEPTH: usize = 64;
 
-/// The derived tree at a version. Of the present, as it was after so many changes.
+/// The derived tree at a version; for the present, at a count of the pond's changes.
 pub struct View {
     pub(super) pond: Arc<Pond>,
     /// The version.
@@ -26,11 +26,11 @@ pub struct View {
     trees: Mutex<FxHashMap<usize, Arc<Dir>>>,
 }
 
-/// What a pattern has found.
+/// A match of a pattern.
 pub(super) struct Found {
     pub(super) name: String,
     pub(super) captures: Vec<String>,
-    /// What the wildcards of directories stood for: files with the same are one series.
+    /// The captures of directories: files with the same scope are one series.
     pub(super) scope: String,
     pub(super) input: Input,
     pub(super) modified: Time,
@@ -48,12 +48,12 @@ impl View {
         })
     }
 
-    /// Whether it shows what is there now.
+    /// Returns whether it shows the present state.
     pub fn is_current(&self) -> bool {
         self.at != Version::NOW || self.changes == self.pond.changes()
     }
 
-    /// The directory of a resource.
+    /// Returns the directory of a resource.
     pub fn tree(&self, number: usize) -> FsResult<Arc<Dir>> {
         Ok(self.tree_at(number, 0)?)
     }
@@ -79,7 +79,7 @@ impl View {
         Ok(tree)
     }
 
-    /// The directory at a path, where that is known already.
+    /// Returns the directory at a path, if it is already known.
     pub fn dir_at_hand(&self, path: &[u8]) -> Option<Arc<Dir>> {
         let (number, names) = place(self, path)?;
         let mut dir = self.trees.lock().get(&number)?.clone();
@@ -92,7 +92,7 @@ impl View {
         Some(dir)
     }
 
-    /// Why a resource shows nothing, if it does not.
+    /// Returns why a resource shows nothing, if it does not.
     pub fn problem(&self, number: usize) -> Option<String> {
         let resource = self.registry.resource(number)?;
         match &resource.document {
@@ -102,7 +102,7 @@ impl View {
     }
 }
 
-/// Finds the inputs of a resource, as its owner may.
+/// Finds the inputs of a resource, with the permissions of its owner.
 pub(super) struct Finder<'v> {
     pub(super) view: &'v View,
     reader: Owner,
@@ -110,7 +110,7 @@ pub(super) struct Finder<'v> {
 }
 
 impl Finder<'_> {
-    /// What a pattern finds, in the order of names.
+    /// Returns the matches of a pattern, in the order of names.
     pub(super) fn find(&self, text: &str) -> Result<Vec<Found>, DeriveError> {
         let pattern = Pattern::new(text)?;
         let (view, mut dir) = (self.view, NodeId::ROOT);
@@ -151,7 +151,7 @@ impl Finder<'_> {
         Ok(found)
     }
 
-    /// Files of the pond that match from a directory on.
+    /// Returns the files of the pond that match below a directory.
     fn stored(&self, pattern: &Pattern, dir: NodeId) -> Result<Vec<Found>, DeriveError> {
         let view = self.view;
         let prefix = pattern
@@ -187,8 +187,8 @@ impl Finder<'_> {
         Ok(all)
     }
 
-    /// Whether the owner finds the match of a pattern from a directory on: each directory may be searched, and listed
-    /// where a wildcard stands for the name in it.
+    /// Returns whether the owner can reach the match of a pattern below a directory: may search
+    /// each directory, and list it where the name in it is matched by a wildcard.
     fn reaches(
         &self,
         mut dir: NodeId,
@@ -207,7 +207,7 @@ impl Finder<'_> {
             let wild = pattern.is_wild(n + 1);
             match view.pond.lookup(view.at, dir, name)? {
                 Some((id, node)) if node.is_dir() && self.passes(&node, wild) => dir = id,
-                // A link was followed; what it leads to was looked at by its own modes.
+                // A link was followed; its target was checked by its own modes.
                 Some((_, node)) if !node.is_dir() => return Ok(true),
                 _ => return Ok(false),
             }
@@ -215,17 +215,17 @@ impl Finder<'_> {
         Ok(true)
     }
 
-    /// Whether the owner gets on from a directory, to a name or, with `lists`, to all of them.
+    /// Returns whether the owner may search a directory or, with `lists`, list it.
     fn passes(&self, dir: &tinyfs::Node, lists: bool) -> bool {
         self.may(dir, 0o1) && (!lists || self.may(dir, 0o4))
     }
 
-    /// Whether the owner of the resource has a permission on a node.
+    /// Returns whether the owner of the resource has a permission on a node.
     fn may(&self, node: &tinyfs::Node, bit: u16) -> bool {
         may((self.reader.uid, self.reader.gid), node, bit)
     }
 
-    /// Files of a resource that match behind component `at` of the pattern.
+    /// Returns the files of a resource that match behind component `at` of the pattern.
     fn in_resource(
         &self,
         pattern: &Pattern,
@@ -246,7 +246,7 @@ impl Finder<'_> {
         }
         let rest = pattern.rest(at + 1)?;
         if rest.captures() == 0 {
-            // A name may ask for another format than is listed.
+            // A name may have another format than the listed one.
             let names = pattern.components.get(at + 1..).unwrap_or_default();
             if let Some(Node::File(file)) = descend(&tree, names) {
                 let modified = file.owner.modified;
@@ -266,7 +266,7 @@ impl Finder<'_> {
     }
 }
 
-/// Whether a user has a permission on a node. Of the user's other groups nothing is known.
+/// Returns whether a user has a permission on a node. The user's supplementary groups are unknown.
 fn may((uid, gid): (u32, u32), node: &tinyfs::Node, bit: u16) -> bool {
     let bits = match () {
         () if uid == 0 => return true,
@@ -277,7 +277,7 @@ fn may((uid, gid): (u32, u32), node: &tinyfs::Node, bit: u16) -> bool {
     bits & bit != 0
 }
 
-/// Whether a user may list the directory of an input, and so may learn its name.
+/// Returns whether a user may list the directory of an input, and so may learn its name.
 pub(super) fn may_list(pond: &Arc<Pond>, at: Version, input: &Input, asker: &Caller) -> bool {
     asker.uid == 0 || lists(pond, at, input, asker).unwrap_or(false)
 }
@@ -299,7 +299,7 @@ fn lists(pond: &Arc<Pond>, at: Version, input: &Input, asker: &Caller) -> FsResu
             .open_path(name.as_bytes(), tinyfs::Last::Follow)
         {
             Ok(Place::Node(id, node)) if node.is_dir() => (id, node),
-            // From here on it is derived, and as open as its resource.
+            // Below here it is derived, with the permissions of its resource.
             Ok(_) | Err(tinyfs::FsError::Posix(_)) => {
                 let Input::Derived(file) = input else {
                     return Ok(false);
@@ -319,7 +319,7 @@ fn lists(pond: &Arc<Pond>, at: Version, input: &Input, asker: &Caller) -> FsResu
     Ok(false)
 }
 
-/// The resource of an overlay.
+/// Returns the resource of an overlay.
 pub(super) fn number_of(overlay: &Overlay) -> usize {
     match overlay {
         Overlay::Resource(number) | Overlay::Link(number) => *number,
@@ -336,7 +336,8 @@ fn descend(dir: &Arc<Dir>, names: &[String]) -> Option<Node> {
     }
 }
 
-/// What a name in a derived directory leads to: what is listed, or the rows of a listed file in another format.
+/// Looks up a name in a derived directory: a listed entry, or the rows of a listed file in another
+/// format.
 pub fn child(dir: &Dir, name: &Name) -> Option<Node> {
     if let Some(node) = dir.entries.get(name) {
         return Some(node.clone());
@@ -353,7 +354,7 @@ pub fn child(dir: &Dir, name: &Name) -> Option<Node> {
     Some(Node::File(Arc::new(file.in_format(format, path))))
 }
 
-/// Takes a file and the names on the way to it.
+/// Takes a file and the names on the path to it.
 type Take<'t> = &'t mut dyn FnMut(&[&[u8]], &Arc<DerivedFile>) -> Result<(), DeriveError>;
 
 fn each_file<'d>(dir: &'d Dir, way: &mut Vec<&'d [u8]>, take: Take<'_>) -> Result<(), DeriveError> {
@@ -396,10 +397,10 @@ fn text(bytes: &[u8]) -> Result<String, DeriveError> {
     text.map_err(|_| DeriveError::new(format!("{}: the name is not UTF-8", bytes.escape_ascii())))
 }
 
-/// Entries of a directory that are told apart by their names.
+/// The entries of a directory by their names.
 pub(super) type Entries = BTreeMap<Name, Node>;
 
-/// The resource that a path is in, and the names behind it.
+/// Returns the resource that a path is in, and the names behind it.
 fn place<'p>(
     view: &View,
     path: &'p [u8],
@@ -413,7 +414,7 @@ fn place<'p>(
     Some((number, names))
 }
 
-/// What is at a path: the directory of a resource, and names in that.
+/// Returns the node at a path: the directory of a resource, or a node below it.
 fn find(view: &View, path: &[u8]) -> FsResult<Option<Node>> {
     let Some((number, names)) = place(view, path) else {
         return Ok(None);
@@ -432,7 +433,8 @@ fn find(view: &View, path: &[u8]) -> FsResult<Option<Node>> {
     Ok(Some(node))
 }
 
-/// Who owns the derived directory at a path, if it is there. Of a resource's own nothing is looked for.
+/// Returns the owner of the derived directory at a path, if it exists. Does not list the inputs of
+/// a resource for its own directory.
 pub fn owner_of(view: &View, path: &[u8]) -> FsResult<Option<Owner>> {
     let Some((number, mut names)) = place(view, path) else {
         return Ok(None);
@@ -446,7 +448,7 @@ pub fn owner_of(view: &View, path: &[u8]) -> FsResult<Option<Owner>> {
     })
 }
 
-/// The derived directory at a path.
+/// Returns the derived directory at a path.
 pub fn find_dir(view: &View, path: &[u8]) -> FsResult<Option<Arc<Dir>>> {
     Ok(match find(view, path)? {
         Some(Node::Dir(dir)) => Some(dir),
@@ -454,7 +456,7 @@ pub fn find_dir(view: &View, path: &[u8]) -> FsResult<Option<Arc<Dir>>> {
     })
 }
 
-/// The derived file at a path.
+/// Returns the derived file at a path.
 pub(super) fn find_file(view: &View, path: &[u8]) -> Option<Arc<DerivedFile>> {
     match find(view, path) {
         Ok(Some(Node::File(file))) => Some(file),
@@ -462,7 +464,7 @@ pub(super) fn find_file(view: &View, path: &[u8]) -> Option<Arc<DerivedFile>> {
     }
 }
 
-/// The file of the resource that a derived path is of.
+/// Returns the file of the resource of a derived path.
 pub fn recipe_file(path: &[u8]) -> String {
     let path = String::from_utf8_lossy(path);
     let names: Vec<&str> = path

@@ -1,4 +1,4 @@
-//! Values of limits: in numbers, and as they are written.
+//! Values of limits: as numbers, and as texts.
 
 use bytesize::ByteSize;
 use jiff::SignedDuration;
@@ -14,7 +14,7 @@ const SIZES: [(&str, u64); 5] = [
     ("KiB", 1 << 10),
 ];
 
-/// What a limit counts.
+/// The unit of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
@@ -27,8 +27,8 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// Reads a value: a number, or a text with a unit such as `256 MiB` or `2s`. `None` if it is
-    /// neither.
+    /// Parses a value: a number, or a text with a unit such as `256 MiB` or `2s`. Returns `None` if
+    /// it is neither.
     pub(super) fn read(self, value: &toml::Value) -> Option<u64> {
         match (self, value) {
             (Unit::Bytes | Unit::Count, toml::Value::Integer(number)) => (*number).try_into().ok(),
@@ -43,7 +43,7 @@ impl Unit {
         }
     }
 
-    /// Writes a value so that it can be read again.
+    /// Formats a value so that it can be parsed again.
     pub(super) fn write(self, number: u64) -> String {
         match self {
             Unit::Bytes => {
@@ -61,7 +61,7 @@ impl Unit {
         }
     }
 
-    /// What a value looks like.
+    /// Returns an example of a value.
     pub(super) fn example(self) -> &'static str {
         match self {
             Unit::Bytes => "a number of bytes, or a text such as \"256 MiB\"",

@@ -1,12 +1,12 @@
 //! The bounds on memory, threads, sizes and times that a pond's owner can set.
 //!
-//! In: the table `[limits]` of `pond.toml`. Out: [`Limits`], a plain value that every part of an
-//! open pond is given. Invariant: each bound that holds for one machine and not for another stands
-//! here, with its default and its range; what belongs to a format, or only keeps damaged input from
-//! being decoded, is a constant of the module that it belongs to.
+//! In: the table `[limits]` of `pond.toml`. Out: [`Limits`], a plain value that is passed to every
+//! part of an open pond. Invariant: each bound that depends on the machine is here, with its
+//! default and its range; a bound that belongs to a format, or only protects the decoding of
+//! damaged input, is a constant of its own module.
 //!
 //! - [`amount`]: values as they are written, `"256 MiB"` or `"2s"`.
-//! - [`setting`]: the table, and a report of each value and where it comes from.
+//! - [`setting`]: the table, and a report of each value and its source.
 
 mod amount;
 mod setting;
@@ -25,7 +25,7 @@ const MAX_MEMORY: u64 = 1 << 40;
 const MAX_COUNT: u64 = 1 << 20;
 const DAY: u64 = 86_400_000;
 
-/// The type of a limit with this unit. Times are written in milliseconds below.
+/// Maps a unit to the type of a limit. Times are written in milliseconds below.
 macro_rules! amount {
     (Bytes) => {
         u64
@@ -74,11 +74,13 @@ limits! {
     wait_at: Bytes = 32 * MIB, in MIB, MAX_MEMORY;
     /// Records of the open version in memory at which a version is made at once.
     commit_at: Bytes = 64 * MIB, in MIB, MAX_MEMORY;
-    /// Replies to writes that wait for memory; a writer that comes when there are so many keeps a thread.
+    /// Replies to writes that wait for memory; a writer that comes when there are so many keeps a
+    /// thread.
     held_replies: Count = 64, in 1, MAX_COUNT;
     /// Content in the journal beyond which it gets no more; all of it is read after a crash.
     journal: Bytes = 32 * MIB, in MIB, 4 * GIB;
-    /// How long an open save, such as an editor's, is waited for before a version is made without it.
+    /// How long an open save, such as an editor's, is waited for before a version is made without
+    /// it.
     save_wait: Time = 60_000, in 0, DAY;
     /// Cache of unpacked content.
     content_cache: Bytes = 16 * MIB, in MIB, MAX_MEMORY;

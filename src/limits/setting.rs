@@ -1,10 +1,10 @@
-//! The table `[limits]` of `pond.toml`, and what became of it.
+//! Reads the table `[limits]` of `pond.toml`, and reports the values.
 
 use super::amount::Unit;
 use super::{ALL, Limits};
 use serde::{Deserialize, Serialize};
 
-/// A limit: what it is called, what it means, and what it may be.
+/// A limit: its name, meaning and range.
 pub(super) struct Limit {
     pub(super) name: &'static str,
     pub(super) about: &'static str,
@@ -17,46 +17,46 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// The name in `pond.toml`.
+    /// Returns the name in `pond.toml`.
     pub(super) fn key(&self) -> String {
         self.name.replace('_', "-")
     }
 }
 
-/// A limit, its value, and where the value comes from.
+/// A limit, its value, and the source of the value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
-    /// As `pond.toml` names it.
+    /// Its name in `pond.toml`.
     pub name: String,
-    /// As it would be written in `pond.toml`.
+    /// The value as written in `pond.toml`.
     pub value: String,
     /// The value as a number: bytes, a count, or milliseconds.
     pub number: u64,
-    /// The value where `pond.toml` sets none.
+    /// The default.
     pub default: String,
     /// Whether `pond.toml` sets it; otherwise it is the default.
     pub set: bool,
-    /// The value that `pond.toml` has now, where the pond was opened with another.
+    /// The value in `pond.toml` now, if the pond was opened with another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
     /// What it bounds.
     pub about: String,
 }
 
-/// Why a table of limits cannot be used.
+/// An error in a table of limits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
-    /// There is no limit of that name.
+    /// No limit has this name.
     #[error("[limits] has no limit `{0}`: `pondmount status --config` lists all of them")]
     Unknown(String),
-    /// The value is not of the unit.
+    /// The value does not have the unit of the limit.
     #[error("limit `{name}` is `{value}`: it has to be {example}")]
     Value {
         /// The limit.
         name: String,
-        /// What `pond.toml` says.
+        /// The value in `pond.toml`.
         value: String,
-        /// What a value looks like.
+        /// An example of a value.
         example: &'static str,
     },
     /// The value is out of range.
@@ -64,7 +64,7 @@ pub enum LimitError {
     Range {
         /// The limit.
         name: String,
-        /// What `pond.toml` says.
+        /// The value in `pond.toml`.
         value: String,
         /// The least value.
         least: String,
@@ -84,7 +84,7 @@ pub enum LimitError {
 }
 
 impl Limits {
-    /// The limits that a table sets; all others are the defaults.
+    /// Returns the limits that a table sets; all others have their defaults.
     pub fn from_table(table: &toml::Table) -> Result<Limits, LimitError> {
         let mut limits = Limits::default();
         for (name, value) in table {
@@ -115,8 +115,8 @@ impl Limits {
         Ok(limits)
     }
 
-    /// All limits with their values. `table` is what `pond.toml` has now, which the next opening of
-    /// the pond follows.
+    /// Returns all limits with their values. `table` is the present one of `pond.toml`, which
+    /// applies when the pond is opened next.
     pub fn settings(&self, table: Option<&toml::Table>) -> Result<Vec<Setting>, LimitError> {
         let next = table.map_or(Ok(Limits::default()), Limits::from_table)?;
         let setting = |limit: &Limit| {

@@ -1,4 +1,4 @@
-//! Tables that can be used, tables that cannot, and the documentation.
+//! Tests of valid and invalid tables, and of the documentation.
 
 use super::*;
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Putting resources into a pond, and taking them out.
+//! Adds resources to a pond, and removes them.
 
 use super::document::Document;
 use super::kind::{KindEntry, Kinds};
@@ -11,21 +11,21 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use uuid::Uuid;
 
-/// What came of applying a document.
+/// The result of applying a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// The resource's file.
     pub path: String,
-    /// Its identity, which stays through all later documents of its kind and name.
+    /// Its UUID, the same for all later documents of its kind and name.
     pub uuid: Uuid,
     /// Whether it is new.
     pub created: bool,
-    /// Whether the file is not what it was.
+    /// Whether the file was changed.
     pub changed: bool,
 }
 
-/// Writes a document to its file, if all that it says holds together with the other resources. With `dry_run` only
-/// says what would come of it.
+/// Writes a document to its file, if it is consistent with the other resources. With `dry_run`,
+/// only returns the result.
 pub fn apply(
     pond: &Arc<Pond>,
     kinds: Kinds,
@@ -78,7 +78,7 @@ fn write(
     place: Option<&str>,
 ) -> Result<(), ResourceError> {
     let mut told = Restored::default();
-    // A crash leaves all of it or nothing: no draft, and no empty folder.
+    // After a crash there is all of it or nothing: no draft, and no empty folder.
     let one = pond.one_change();
     let dir = directory(pond, NodeId::ROOT, kind.as_str(), &mut told)?;
     if let Some((folders, _)) = place.and_then(|place| place.rsplit_once('/')) {
@@ -112,7 +112,7 @@ fn write(
     Ok(())
 }
 
-/// A directory in another, which is made if there is none.
+/// Returns a directory in another; creates it if it is missing.
 fn directory(
     pond: &Pond,
     parent: NodeId,
@@ -149,7 +149,7 @@ fn named(name: &str) -> Result<Name, ResourceError> {
         .map_err(|_| ResourceError::new(format!("{name:?} is no name of a file")))
 }
 
-/// Removes a resource's file. What was derived of it is no longer there; its history is.
+/// Removes a resource's file, and so its derived directory; its history stays.
 pub fn delete(
     pond: &Pond,
     kinds: Kinds,
@@ -173,13 +173,13 @@ pub fn delete(
     Ok(())
 }
 
-/// Why a resource cannot be told of.
+/// Returns the error for a resource that does not exist.
 pub fn missing(kind: &KindEntry, name: &str) -> ResourceError {
     ResourceError::new(format!("there is no {kind} called {name:?}"))
 }
 
 impl Registry {
-    /// The resource of a kind and name.
+    /// Returns the resource of a kind and name.
     pub fn find(&self, kind: &KindEntry, name: &str) -> Option<&Resource> {
         let is = |resource: &&Resource| resource.kind == kind && resource.name == name;
         self.resources.iter().find(is)

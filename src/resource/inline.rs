@@ -1,11 +1,11 @@
-//! Templates that a document names as files, as part of it.
+//! Inlines the template files that a document names.
 
 use super::ResourceError;
 use super::document::readable;
 use serde_yaml::Value;
 
-/// A document whose `template_file`s are read, from the current directory on, and become its `template`s. One without
-/// any stays as it is.
+/// Replaces each `template_file` of a document, relative to the current directory, by its text as
+/// `template`. Returns a document without any unchanged.
 pub fn inline_templates(text: &str) -> Result<String, ResourceError> {
     let read = || Ok(serde_yaml::from_str::<Value>(text)?);
     let mut document = readable(read).map_err(ResourceError::new)?;

@@ -1,17 +1,17 @@
-//! Patterns of inputs: where they look, and what they find.
+//! Patterns of inputs.
 //!
-//! A pattern begins with names and goes on with wildcards. Names lead into derived directories as into others; a
-//! wildcard enters a derived directory only just behind the names that a pattern begins with, and `**` never does.
-//! So it is told from the patterns alone which resource takes from which.
+//! A pattern begins with names, followed by wildcards. Names lead into derived directories too; a
+//! wildcard enters a derived directory only directly behind the leading names of a pattern, and
+//! `**` never does. So the patterns alone determine which resource reads which.
 
 use super::ResourceError;
 use crate::tinyfs;
 
 /// A pattern from the root of the pond.
 pub(crate) struct Pattern {
-    /// What stands between slashes.
+    /// The components between slashes.
     pub(crate) components: Vec<String>,
-    /// How many of them are names; one component at least is not counted.
+    /// The number of leading names; at least one component is not counted.
     pub(crate) names: usize,
 }
 
@@ -29,21 +29,21 @@ impl Pattern {
         }
     }
 
-    /// The part behind the first `from` components, as a pattern of the tree.
+    /// Returns the part behind the first `from` components, as a pattern of the tree.
     pub(crate) fn rest(&self, from: usize) -> Result<tinyfs::Pattern, ResourceError> {
         let rest = self.components.get(from..).unwrap_or_default().join("/");
         tinyfs::Pattern::new(rest.as_bytes())
             .map_err(|error| ResourceError::new(format!("{rest:?}: {error}")))
     }
 
-    /// Whether what stands `n` components behind the names is found by listing a directory.
+    /// Returns whether the component `n` behind the names is matched by listing a directory.
     pub(crate) fn is_wild(&self, n: usize) -> bool {
         let behind = self.components.get(self.names..).unwrap_or_default();
-        // Nothing tells which names `**` stands for.
+        // `**` can match any number of names.
         behind.iter().any(|part| part == "**") || behind.get(n).is_some_and(|part| !is_name(part))
     }
 
-    /// How many captures come from directories, not from the last component.
+    /// Returns the number of captures in all components but the last.
     pub(crate) fn directory_captures(&self) -> usize {
         let last = self.components.len().saturating_sub(1);
         let folders = self.components.get(..last).unwrap_or_default();
@@ -59,7 +59,7 @@ fn is_name(component: &str) -> bool {
     captures(component) == 0 && tinyfs::Pattern::new(component.as_bytes()).is_ok()
 }
 
-/// Whether one component matches a name.
+/// Returns the captures if one component matches a name.
 pub(crate) fn matches(component: &str, name: &[u8]) -> Option<Vec<Vec<u8>>> {
     if component == "**" {
         return None;
@@ -69,7 +69,7 @@ pub(crate) fn matches(component: &str, name: &[u8]) -> Option<Vec<Vec<u8>>> {
         .matches(&[name])
 }
 
-/// Whether a pattern looks into a derived directory at a place.
+/// Returns whether a pattern looks into a derived directory at a place.
 pub(crate) fn reaches(pattern: &Pattern, place: &[String]) -> bool {
     let Some((last, folders)) = place.split_last() else {
         return false;

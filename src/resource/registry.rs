@@ -1,7 +1,7 @@
-//! The resources of a pond at a version, and where they show.
+//! The resources of a pond at a version, and the directories in which they are shown.
 //!
-//! A resource is the file `/KIND/NAME.yaml`; it shows as the directory `/KIND/NAME`, as a link `/KIND/UUID` to
-//! that, and where its `metadata.path` says. What is stored under one of these names hides it there.
+//! A resource is the file `/KIND/NAME.yaml`. It is shown as the directory `/KIND/NAME`, as a link
+//! `/KIND/UUID` to that, and at its `metadata.path`. A stored entry of such a name hides it there.
 
 use super::ResourceError;
 use super::dependencies::{Needs, break_cycles};
@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What the names of resources' files end in.
+/// The ending of resources' file names.
 pub const ENDING: &str = ".yaml";
 
 /// The owner and the permissions of a resource, and of what is derived from it.
@@ -36,7 +36,7 @@ pub struct Resource {
     pub kind: &'static KindEntry,
     /// Its name.
     pub name: String,
-    /// What its file says, or why that is no resource.
+    /// Its parsed document, or the error.
     pub document: Result<Arc<Document>, ResourceError>,
     /// The file.
     pub file: NodeId,
@@ -44,17 +44,17 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// Who owns it, and what is told of its directory.
+    /// Returns its owner, and the attributes of its directory.
     pub fn owner(&self) -> Owner {
         self.owner
     }
 
-    /// The directory that it shows as.
+    /// Returns the path of its directory.
     pub fn path(&self) -> String {
         format!("/{}/{}", self.kind, self.name)
     }
 
-    /// The places that it shows at, as names from the root.
+    /// Returns the places where it is shown, as names from the root.
     pub(super) fn places(&self) -> Vec<Vec<String>> {
         let kind = self.kind.to_string();
         let mut places = vec![vec![kind.clone(), self.name.clone()]];
@@ -71,12 +71,12 @@ fn names(path: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// What a name in a stored directory leads to besides what is stored.
+/// An entry that is overlaid on a stored directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Overlay {
     /// The directory of this resource.
     Resource(usize),
-    /// A link to a name in the same directory, that of this resource.
+    /// A link to the name of this resource in the same directory.
     Link(usize),
 }
 
@@ -84,25 +84,25 @@ pub enum Overlay {
 pub struct Registry {
     /// The resources, by kind and name.
     pub resources: Vec<Resource>,
-    /// What is wrong: a path, and why.
+    /// Problems: a path and a reason each.
     pub problems: Vec<(String, String)>,
-    /// Whether one is to show in a directory that is not there.
+    /// Whether a resource's target directory is missing.
     pub wants: bool,
     overlays: BTreeMap<(NodeId, Name), Overlay>,
 }
 
-/// Documents that were parsed, by what does not stay the same when their files change.
+/// Parsed documents, keyed by the attributes that change with their files.
 pub struct DocumentCache {
     kinds: Kinds,
     known: Mutex<FxHashMap<Stamp, Parse>>,
 }
 
-/// A file, its size, and when its content and anything of it changed.
+/// A file, its size, mtime and ctime.
 type Stamp = (NodeId, u64, Time, Time);
 
 type Parse = Result<Arc<Document>, ResourceError>;
 
-/// How many parsed files are remembered.
+/// The most parsed files in the cache.
 const REMEMBERED: usize = 4_096;
 
 impl DocumentCache {
@@ -243,29 +243,30 @@ impl Registry {
         Ok(())
     }
 
-    /// What a name in a stored directory leads to.
+    /// Returns the overlay of a name in a stored directory.
     pub fn overlay(&self, dir: NodeId, name: &Name) -> Option<&Overlay> {
         self.overlays.get(&(dir, name.clone()))
     }
 
-    /// All such names in a stored directory.
+    /// Returns all overlays of a stored directory.
     pub fn overlays(&self, dir: NodeId) -> impl Iterator<Item = (&Name, &Overlay)> {
         let from = self.overlays.range((dir, Name::lowest())..);
         from.take_while(move |((of, _), _)| *of == dir)
             .map(|((_, name), overlay)| (name, overlay))
     }
 
-    /// All names in stored directories that resources show under.
+    /// Returns all names in stored directories under which resources are shown.
     pub fn names(&self) -> impl Iterator<Item = &(NodeId, Name)> {
         self.overlays.keys()
     }
 
-    /// A resource by its number.
+    /// Returns a resource by its number.
     pub fn resource(&self, number: usize) -> Option<&Resource> {
         self.resources.get(number)
     }
 
-    /// Adds a document, or puts it in the place of the one of its kind and name, if nothing is made of itself then.
+    /// Adds a document, or replaces that of its kind and name. Fails if a resource would depend on
+    /// itself.
     pub(super) fn with(mut self, document: Document) -> Result<(), ResourceError> {
         let (kind, name) = (document.kind, document.name.clone());
         let is = |r: &Resource| r.kind == kind && r.name == name;
@@ -298,13 +299,13 @@ impl Registry {
         }
     }
 
-    /// The resources in an order in which each comes behind those that it takes from.
+    /// Returns the resources, each behind those that it reads.
     pub fn order(&self) -> Vec<usize> {
         Needs::of(&self.resources).order()
     }
 }
 
-/// A document, if it is of this kind and name.
+/// Returns a document, if it has this kind and name.
 fn fits(
     document: Arc<Document>,
     kind: &KindEntry,

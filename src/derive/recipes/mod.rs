@@ -1,10 +1,9 @@
-//! Recipes: how a derived file is made of its inputs, and by what its result is known.
+//! Recipes: how a derived file is rendered from its inputs, and the key of its result.
 //!
-//! A plan gives each file a [`Recipe`]; `render` opens the inputs and calls it. A kind's own recipe
-//! is in its folder; [`QueryRecipe`] and [`JoinRecipe`] serve several kinds.
-//! Invariant: [`Recipe::identity`] distinguishes a recipe from all that make something else of
-//! inputs with equal content. It is part of the key of a cached result: a change of it rebuilds
-//! the results.
+//! A plan assigns a [`Recipe`] to each file; `render` opens the inputs and calls it. A kind's own
+//! recipe is in its folder; [`QueryRecipe`] and [`JoinRecipe`] serve several kinds. Invariant:
+//! recipes whose results differ for inputs of equal content differ in [`Recipe::identity`]. It is
+//! part of the key of a cached result: a change of it rebuilds the results.
 
 mod join;
 mod query;
@@ -20,10 +19,10 @@ use crate::query::{Before, Blob, Format, Hash, Member, QueryError, Rows, SchemaR
 use std::io::Write;
 use std::sync::Arc;
 
-/// What keys of results begin with. The number grows whenever a recipe makes something else than before.
+/// The prefix of result keys. The number increases whenever a recipe changes its results.
 const RESULT: &str = "result 2";
 
-/// How a file is made.
+/// Renders a file.
 pub(super) trait Recipe: Send + Sync {
     /// Returns all inputs, in an order that matters.
     fn inputs(&self) -> Vec<&Input>;
@@ -54,7 +53,7 @@ pub(super) trait Recipe: Send + Sync {
 }
 
 impl dyn Recipe + '_ {
-    /// Returns the key of what the recipe makes of inputs with these identities.
+    /// Returns the key of the result for inputs with these identities.
     pub(super) fn key(&self, format: Option<Format>, inputs: &[Hash]) -> Hash {
         let format = format.map_or("", Format::word);
         let text = self.identity();
@@ -75,7 +74,7 @@ impl dyn Recipe + '_ {
     }
 }
 
-/// Inputs that are one series, and what stands before the names of its columns.
+/// Inputs that are one series, and the prefix of the names of its columns.
 #[derive(Clone)]
 pub(super) struct Group {
     pub(super) prefix: String,
@@ -91,22 +90,23 @@ pub(super) struct Opened {
     pub(super) sources: Vec<Arc<Source>>,
 }
 
-/// Where a result goes, and what serves to make it.
+/// The output of a recipe, and what it uses to write it.
 pub(super) struct Making<'m, 'c> {
     pub(super) works: &'m Works,
     /// The format of rows.
     pub(super) format: Format,
-    /// What was made of the file before, of other inputs: it may save some of the work.
+    /// The previous result of the file, from other inputs, parts of which may be reused.
     pub(super) before: Option<Before>,
     pub(super) draft: &'m mut Draft<'c>,
 }
 
-/// What was written.
+/// The description of a written result.
 #[derive(Default)]
 pub(super) struct Written {
-    /// How many rows, where it is made of rows.
+    /// The number of rows, if it is a table.
     pub(super) rows: Option<u64>,
-    /// The keys of its sections, where it was written in sections, with how many row groups each has.
+    /// The keys of its sections and the number of row groups of each, if it was written in
+    /// sections.
     pub(super) sections: Vec<(Hash, usize)>,
 }
 
@@ -161,7 +161,7 @@ pub(super) fn identity_of_groups(groups: &[Group]) -> Vec<(&str, usize)> {
         .collect()
 }
 
-/// A text that says why there is nothing else.
+/// A text that explains why there is nothing else.
 pub(super) struct Notice(pub(super) String);
 
 impl Recipe for Notice {
@@ -186,7 +186,7 @@ impl Recipe for Notice {
     }
 }
 
-/// What can go wrong: a question about rows may be put again.
+/// An error of a recipe; some queries are run again.
 pub(super) enum Wrong {
     Query(QueryError),
     Else(DeriveError),

@@ -1,4 +1,4 @@
-//! The recipe of Derive and Sql: a query over tables, or over one file that it calls `$1`.
+//! The recipe of Derive and Sql: a query over tables, or over one file named `$1`.
 
 use super::{Making, Opened, Recipe, Written, Wrong};
 use crate::derive::DeriveError;
@@ -13,7 +13,7 @@ pub(in crate::derive) struct QueryRecipe {
     pub(in crate::derive) query: String,
     /// The tables by name.
     pub(in crate::derive) tables: BTreeMap<String, Vec<Input>>,
-    /// The file that the query calls `$1`.
+    /// The file that the query names `$1`.
     pub(in crate::derive) file: Option<Input>,
 }
 
@@ -36,7 +36,7 @@ impl Recipe for QueryRecipe {
         true
     }
 
-    /// The path of the file, if the query does not only read it.
+    /// Returns the path of the file, if the query does more than read it.
     fn told_path(&self) -> Option<String> {
         match &self.file {
             Some(input) if tells_path(&self.query) => Some(input.path()),
@@ -66,8 +66,8 @@ impl Recipe for QueryRecipe {
     }
 }
 
-/// Whether the path of `$1` may be in what a query says: it is anywhere but where the file is read, or the query reads
-/// a file by a path of its own.
+/// Returns whether the result may contain the path of `$1`: it is used other than to read the file,
+/// or the query reads a file by a path of its own.
 fn tells_path(query: &str) -> bool {
     static READ: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r"(?i)\b(?:read_[a-z_]+\s*\(\s*|(?:from|join)\s+)'(\$1')?").ok()

@@ -1,4 +1,4 @@
-//! Resources in a pond, and what they show, now and in the past.
+//! Tests of resources in a pond and their directories, now and in the past.
 
 mod keys;
 mod resample;
@@ -134,7 +134,7 @@ fn equal_inputs_are_made_once_wherever_they_are() {
     let before = key(Version::NOW);
     let version = world.pond.latest().version;
     assert_eq!(key(version), before);
-    // Written again, byte for byte; later made of stored extents.
+    // Written again, byte for byte; later from stored extents.
     world.put("data", "1.csv", "timestamp,a\n1,10\n");
     assert_eq!(key(Version::NOW), before);
     world.put("data", "1.csv", "timestamp,a\n1,11\n");
@@ -158,7 +158,7 @@ fn a_format_is_part_of_what_a_file_is() {
     assert_eq!(world.now("/Sql/x/out.csv").unwrap(), "s\n10\n");
 }
 
-/// Whoever changes an input while it is read leaves nothing wrong behind, under any version.
+/// An input that changes while it is read leaves no wrong result behind, under any version.
 #[test]
 fn an_input_that_changes_meanwhile_is_never_half_of_a_result() {
     let world = Arc::new(World::new());
@@ -240,7 +240,7 @@ fn nothing_is_made_of_itself() {
     );
     let error = world.apply(&sql("c", "/Sql/*/out.csv", SUM)).unwrap_err();
     assert!(error.contains("/Sql/c"), "{error}");
-    // Written past the check, they show why they show nothing else.
+    // Written past the check, they show an error file.
     world.put("Sql", "b.yaml", &sql("b", "/Sql/a/*.csv", SUM));
     for name in ["a", "b"] {
         let error = world.now(&format!("/Sql/{name}/ERROR")).unwrap();
@@ -265,7 +265,7 @@ fn resources_take_from_each_other_in_order() {
     let order = view.registry.order();
     let name = |n: &usize| view.registry.resource(*n).unwrap().name.clone();
     assert_eq!(order.iter().map(name).collect::<Vec<_>>(), ["b", "a"]);
-    // By its identity as well.
+    // By its UUID as well.
     let by_uuid = format!("/Sql/{}/out.csv", b.uuid);
     world
         .apply(&sql("c", &by_uuid, "SELECT s + 1 AS d FROM t"))
@@ -368,7 +368,7 @@ fn every_old_document_loads() {
     }
 }
 
-/// The watcher may wait until the kernel's requests are answered, so none of them may wait for it.
+/// The watcher may wait for replies to the kernel's requests, so none of them may wait for it.
 #[test]
 fn every_operation_goes_on_while_changes_are_announced() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! Resample: regular rows of irregular ones, in any format.
+//! Resample: regular rows from irregular ones, in any format.
 
 use super::*;
 

@@ -1,7 +1,8 @@
-//! A series as a chart: which columns are lines, which are bands, and which share a panel.
+//! Draws a series as a chart: decides which columns are lines, which are bands, and which share a
+//! panel.
 //!
-//! `x.avg` is a line, and `x.min` and `x.max` the band around it. Columns are called `instrument.name.unit`; those
-//! of one unit share a panel.
+//! `x.avg` is a line, and `x.min` and `x.max` the band around it. Columns are called
+//! `instrument.name.unit`; those of one unit share a panel.
 
 use super::drawing::{self, Chart, Line, Panel};
 use super::spec::ChartCollection;
@@ -9,7 +10,7 @@ use crate::derive::DeriveError;
 use crate::query::{Numbers, QueryError, Rows, column_matches, numbers};
 use std::collections::BTreeMap;
 
-/// How many times the usual distance of points apart two neighbours are when a line is broken.
+/// A line breaks between two points that are this many times the usual distance apart.
 const GAP: i64 = 10;
 
 /// Draws rows whose first column is times.
@@ -46,7 +47,7 @@ pub(super) fn draw(
     })
 }
 
-/// The median distance of neighbours.
+/// Returns the median distance of neighbours.
 fn usual(values: &[(i64, f64)]) -> Option<i64> {
     let pairs = values.windows(2);
     let mut apart: Vec<i64> = pairs
@@ -114,7 +115,7 @@ fn panels(columns: Vec<Numbers>) -> Vec<Panel> {
     panels
 }
 
-/// Why a chart could not be drawn.
+/// An error of drawing a chart.
 pub(super) enum Drawing {
     Rows(QueryError),
     Chart(DeriveError),

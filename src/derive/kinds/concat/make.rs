@@ -45,8 +45,8 @@ impl Recipe for ConcatRecipe {
     }
 }
 
-/// Writes files one after the other; with `header_once` the first line of all but the first is left out, which must
-/// be the same.
+/// Concatenates files. With `header_once`, drops the first line of all files but the first; these
+/// lines must be equal.
 fn concat(
     blobs: &[(String, Arc<dyn Blob>)],
     header_once: bool,

@@ -12,7 +12,8 @@ pub(super) struct ReduceRecipe {
     pub(super) aggregates: Vec<Aggregate>,
     /// Whether all rows of a time are used, as opposed to the last one.
     pub(super) all_rows: bool,
-    /// The width of the partial results that the buckets are made of. It does not show in them.
+    /// The width of the partial results that the buckets are merged from. It does not affect the
+    /// result.
     pub(super) base: Width,
     pub(super) width: Width,
 }

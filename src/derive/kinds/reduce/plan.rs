@@ -47,7 +47,7 @@ impl Plan for Reduce {
     }
 }
 
-/// The finest of the widths that buckets of `width` can be made of.
+/// Returns the finest of the widths that buckets of `width` can be merged from.
 fn finest(widths: &[Width], width: &Width) -> Width {
     let first = |w: &&Width| w.start_of(0).abs_diff(w.next(w.start_of(0)));
     let fitting = widths.iter().filter(|of| of.divides(width));

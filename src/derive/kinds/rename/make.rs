@@ -34,7 +34,7 @@ impl Recipe for RenameRecipe {
     }
 }
 
-/// A rule that is ready to use.
+/// A rule with its compiled pattern.
 enum Rule<'r> {
     Direct(&'r str, &'r str, bool),
     Pattern(Regex, &'r str),
@@ -58,7 +58,7 @@ fn compiled(rules: &[spec::Rule]) -> Result<Vec<Rule<'_>>, DeriveError> {
     rules.iter().map(rule).collect()
 }
 
-/// The new name of a column, by the first rule that fits.
+/// Returns the new name of a column, by the first rule that matches.
 fn rename(rules: &[Rule<'_>], name: &str) -> Renamed {
     for rule in rules {
         match rule {

@@ -3,10 +3,10 @@
 use super::spec::{SyntheticColumn, Wave};
 use std::f64::consts::TAU;
 
-/// The value of a column at a time in µs since the start of its series.
+/// Returns the value of a column at a time in µs since the start of its series.
 pub(super) fn value(column: &SyntheticColumn, since: i64) -> f64 {
     let turns = match &column.period {
-        // Series are not so long that this loses anything that shows.
+        // Series are too short for a visible loss of precision.
         Some(period) => since as f64 / period.micros() as f64 + column.phase,
         None => column.phase,
     };
@@ -26,7 +26,7 @@ pub(super) fn value(column: &SyntheticColumn, since: i64) -> f64 {
     column.offset + column.amplitude * form
 }
 
-/// A number from -1 to 1 for each seed and time: the finalizer of SplitMix64 over both.
+/// Returns a number from -1 to 1 for each seed and time: the finalizer of SplitMix64 over both.
 fn noise(seed: u64, since: i64) -> f64 {
     let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ since.cast_unsigned();
     x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);

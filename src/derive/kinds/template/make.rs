@@ -10,7 +10,7 @@ pub(super) struct TemplateRecipe {
     pub(super) text: String,
     pub(super) args: Vec<String>,
     pub(super) input: Input,
-    /// What `export` says: the captures of each file, and where it is.
+    /// The entries of `export`: the captures of each file, and the file.
     pub(super) exports: Vec<(Vec<String>, Input)>,
 }
 
@@ -34,7 +34,7 @@ impl Recipe for TemplateRecipe {
 
     fn write(&self, inputs: &Opened, making: &mut Making<'_, '_>) -> Result<Written, Wrong> {
         let columns = inputs.first()?.columns();
-        // Behind the input come the exports, if the template asks for their times.
+        // The exports follow the input, if the template uses their times.
         let mut sources = inputs.sources.iter().skip(1);
         let keep = making.works.keep.as_ref();
         let export = |(captures, input): &(Vec<String>, Input)| {

@@ -37,7 +37,7 @@ impl Plan for Template {
     }
 }
 
-/// The pattern of all files beside those that a pattern finds.
+/// Returns the pattern of all files beside those that a pattern finds.
 fn beside(pattern: &str) -> String {
     let pattern = pattern.trim_end_matches('/');
     match pattern.rsplit_once('/') {

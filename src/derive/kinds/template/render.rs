@@ -1,20 +1,22 @@
-//! Rendering of templates: Tera, with the context that old templates know.
+//! Renders templates with Tera, in the context that old templates expect.
 //!
-//! - `args`: the name of the result without its ending, then what the wildcards stood for;
-//! - `schema.fields`: the columns of the input as `{instrument, name, unit, agg}`, the parts of their names between
-//!   dots: the last is `agg`, before it `unit`, before that `name`, all before is `instrument`;
-//! - `export`: of the files beside the input, by what their wildcards stood for, `[{file, start_time, end_time}]`, in
-//!   seconds since 1970: those of the first row, and the one after those of the last;
+//! - `args`: the name of the result without its extension, then the captures of the wildcards;
+//! - `schema.fields`: the columns of the input as `{instrument, name, unit, agg}`, the parts of
+//!   their names between dots: the last is `agg`, before it `unit`, before that `name`, and the
+//!   rest is `instrument`;
+//! - `export`: the files beside the input, by the captures of their wildcards,
+//!   `[{file, start_time, end_time}]`, in seconds since 1970: the time of the first row, and the
+//!   second after the last row;
 //! - `group(by, in)`: the items of an array by the value of a key.
 //!
-//! Nothing is escaped. What a template names and there is not, is an error.
+//! Nothing is escaped. A name that does not exist is an error.
 
 use crate::derive::DeriveError;
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use tera::{Context, Function, Tera, Value};
 
-/// What a template is rendered with.
+/// The context of a template.
 pub(super) struct Given<'g> {
     pub(super) args: &'g [String],
     /// The columns of the input.
@@ -22,27 +24,28 @@ pub(super) struct Given<'g> {
     pub(super) exports: &'g [Export],
 }
 
-/// A file that a template can name.
+/// A file in `export`.
 pub(super) struct Export {
-    /// What the wildcards stood for.
+    /// The captures of the wildcards.
     pub(super) captures: Vec<String>,
     pub(super) path: String,
-    /// The first and the last time in it, in microseconds since 1970, where they are asked for and there are any.
+    /// Its first and last time, in microseconds since 1970, if the template uses them and it has
+    /// rows.
     pub(super) span: Option<(i64, i64)>,
 }
 
-/// Whether a template asks for the times of what it exports, which have to be read for.
+/// Returns whether a template uses the times of its exports, for which these have to be read.
 pub(super) fn asks_for_times(text: &str) -> bool {
     ["start_time", "end_time"]
         .iter()
         .any(|name| text.contains(name))
 }
 
-/// Columns that are times, and no measurement.
+/// Columns that are times and not measurements.
 const TIMES: [&str; 2] = ["timestamp", "rtimestamp"];
-/// Microseconds.
+/// Microseconds in a second.
 const SECOND: i64 = 1_000_000;
-/// How many parts the name of a measurement has at least.
+/// The least number of parts in the name of a measurement.
 const PARTS: usize = 4;
 
 /// Renders a template.
@@ -51,7 +54,7 @@ pub(super) fn render(text: &str, given: &Given<'_>) -> Result<String, DeriveErro
     let mut tera = Tera::default();
     tera.autoescape_on(Vec::new());
     tera.register_function("group", Group);
-    // What a template says is read by others than whoever started the daemon.
+    // Readers of a template's output must not learn the daemon's environment.
     tera.register_function("get_env", |_: &HashMap<String, Value>| {
         Err(tera::Error::msg("the environment is not read by templates"))
     });
@@ -59,7 +62,7 @@ pub(super) fn render(text: &str, given: &Given<'_>) -> Result<String, DeriveErro
     tera.add_raw_template(NAME, text).map_err(told)?;
     let mut context = Context::new();
     context.insert("args", given.args);
-    // Only a template that asks for them needs them to have four parts.
+    // Only a template that uses `schema` needs column names of four parts.
     if text.contains("schema") {
         let fields = fields(given.columns)?;
         context.insert("schema", &serde_json::json!({ "fields": fields }));
@@ -68,7 +71,7 @@ pub(super) fn render(text: &str, given: &Given<'_>) -> Result<String, DeriveErro
     tera.render(NAME, &context).map_err(told)
 }
 
-/// An error of the library with its causes, which say more than it does.
+/// Formats a library error with its causes, which are more precise.
 fn told(error: &tera::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -95,7 +98,7 @@ fn fields(columns: &[String]) -> Result<Vec<Value>, DeriveError> {
     columns.iter().filter(measured).map(field).collect()
 }
 
-/// Files by their captures, one map in the other.
+/// Returns files by their captures, as nested maps.
 fn export(files: &[Export]) -> Value {
     let mut root = Value::Object(serde_json::Map::new());
     for Export {
@@ -105,7 +108,7 @@ fn export(files: &[Export]) -> Value {
     } in files
     {
         let mut file = serde_json::json!({ "file": path });
-        // Where there are none, a template that names them fails: null would be written as nothing.
+        // Without times, a template that uses them fails: null would be written as nothing.
         if let (Some((first, last)), Value::Object(file)) = (span, &mut file) {
             file.insert("start_time".into(), first.div_euclid(SECOND).into());
             file.insert("end_time".into(), (last.div_euclid(SECOND) + 1).into());
@@ -127,12 +130,12 @@ fn put(map: &mut Value, captures: &[String], file: Value) {
                 file,
             );
         }
-        // All files of a pattern have as many captures.
+        // All files of a pattern have the same number of captures.
         _ => {}
     }
 }
 
-/// `group(by="key", in=array)`.
+/// The function `group(by="key", in=array)`.
 struct Group;
 
 impl Function for Group {
