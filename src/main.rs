@@ -1,4 +1,5 @@
-//! The `pondmount` program: everything is in the library, and the command line in [`pondmount::cli`].
+//! The `pondmount` program. The command line is in [`pondmount::cli`], everything else in the
+//! library.
 
 use std::process::ExitCode;
 

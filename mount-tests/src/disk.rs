@@ -1,7 +1,7 @@
-//! A small disk of its own under the place of a pond: in memory, or a file system in an image whose power can be cut.
+//! A small disk for a pond: in memory, or a file system in an image whose power can be cut.
 //!
-//! The disk is gone with its guard. A power cut is `FS_IOC_SHUTDOWN` without a flush of the log: whatever the file
-//! system had not yet put on its device, by itself or because somebody asked for it, is lost.
+//! The disk is removed with its guard. A power cut is `FS_IOC_SHUTDOWN` without a flush of the log:
+//! data that the file system has not yet written to its device, by itself or by a sync, is lost.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,7 +18,7 @@ use crate::process::mounted_at;
 use crate::run::{need_root, tool};
 use crate::stacked::await_detached;
 
-/// What the disk is made of.
+/// The type of the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// tmpfs.
@@ -27,15 +27,15 @@ pub enum Kind {
     Xfs,
 }
 
-/// A disk that is mounted at the place of a pond.
+/// A disk that is mounted at the path of a pond.
 pub struct Disk {
     at: PathBuf,
-    /// What a power cut leaves; nothing, of a disk in memory.
+    /// The image that survives a power cut; `None` for a disk in memory.
     image: Option<PathBuf>,
 }
 
 impl Disk {
-    /// A disk of so many megabytes with an empty pond on it.
+    /// Creates a disk of `megabytes` MB with an empty pond on it.
     #[track_caller]
     pub fn under(pond: &Pond, kind: Kind, megabytes: u64) -> Disk {
         need_root("mounts a small disk of its own");
@@ -64,7 +64,7 @@ impl Disk {
                     image: Some(image),
                 };
                 disk.power_up();
-                // A pond is made in an empty folder.
+                // A pond can only be created in an empty folder.
                 let found = disk.at.join("lost+found");
                 assert!(!found.exists() || fs::remove_dir(&found).is_ok());
                 disk
@@ -83,7 +83,7 @@ impl Disk {
             .ok();
     }
 
-    /// Ends all writing to the disk at this moment. Whoever uses it gets errors until it is powered up again.
+    /// Stops all writes to the disk at once. Its users get errors until it is powered up again.
     #[track_caller]
     pub fn cut_power(&self) {
         const FS_IOC_SHUTDOWN: libc::Ioctl = 0x8004_587d; // _IOR('X', 125, __u32)
@@ -94,7 +94,8 @@ impl Disk {
         assert!(cut == 0, "FS_IOC_SHUTDOWN: {}", io::Error::last_os_error());
     }
 
-    /// Mounts what is left after a power cut; the file system replays its log. Nobody may use the disk any more.
+    /// Mounts the image after a power cut; the file system replays its log. The disk must not be in
+    /// use.
     #[track_caller]
     pub fn power_up(&self) {
         let image = self.image.as_ref().expect("a disk that outlives its power");
@@ -105,7 +106,7 @@ impl Disk {
                 thread::sleep(Duration::from_millis(5));
             }
         }
-        // Or the old file system, which was shut down, would be mounted once more.
+        // Otherwise the old file system, which was shut down, would be mounted again.
         await_detached(image);
         tool("mount")
             .args(["-o", "loop"])

@@ -1,4 +1,4 @@
-//! Generated trees, and random edits of them: what people do to a tree between two versions.
+//! Generated trees, and random edits of them, as users make between two versions.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -10,14 +10,14 @@ use rustix::fs::XattrFlags;
 use crate::rng::Rng;
 use crate::sys;
 
-/// The files and directories below a root, as they are now.
+/// The files and directories below a root.
 #[derive(Debug)]
 struct Listing {
     files: Vec<PathBuf>,
     directories: Vec<PathBuf>,
 }
 
-/// Makes a source tree of `count` files below `root`: nested directories, sizes from nothing to 200 kB,
+/// Creates a source tree of `count` files below `root`: nested directories, sizes from 0 to 200 kB,
 /// modes, times, some symlinks, hard links and xattrs.
 pub fn sow(root: &Path, rng: &mut Rng, count: usize) {
     let mut directories = vec![root.to_path_buf()];
@@ -48,11 +48,12 @@ pub fn sow(root: &Path, rng: &mut Rng, count: usize) {
         }
         age(&path, rng);
     }
-    // Directories last, since every entry has moved their times.
+    // Directories last, since every new entry has changed their times.
     directories.iter().for_each(|path| age(path, rng));
 }
 
-/// A modification time in the past: some programs skip a file whose time is the same to the second.
+/// Sets a modification time in the past: some programs skip a file whose time is equal to the
+/// second.
 fn age(path: &Path, rng: &mut Rng) {
     let (seconds, nanos) = (
         1_600_000_000 + rng.below(100_000_000),
@@ -93,7 +94,8 @@ impl Listing {
                 }
             }
         }
-        // Directories are listed in the file system's own order; the edits shall follow from the seed alone.
+        // Directories are listed in the file system's order; the edits must follow from the seed
+        // alone.
         listing.files.sort();
         listing.directories.sort();
         Ok(listing)
@@ -158,11 +160,11 @@ impl Listing {
         Ok(())
     }
 
-    /// A new directory, and now and then one that moves with all it holds, or goes.
+    /// Creates a directory, and sometimes moves one with its content, or removes one.
     fn edit_directories(&mut self, rng: &mut Rng, fresh: PathBuf) -> io::Result<()> {
         let root = self.directories[0].clone();
         let victim = rng.pick(&self.directories).clone();
-        // Only small directories go, or there would soon be nothing left to edit.
+        // Only small directories are removed, so that there is something left to edit.
         let within = self
             .files
             .iter()

@@ -1,7 +1,7 @@
-//! A daemon that meets a fault at one of its system calls: `strace` counts them and injects it.
+//! A daemon with a fault injected at one of its system calls by `strace`.
 //!
-//! In: which call, the how-many-th of a thread, and what happens there. Out: whether it happened at all, so that a
-//! test can go through all of them. What the daemon did afterwards is for the test to judge.
+//! In: the call, its count in a thread, and the fault. Out: whether the fault occurred, so that a
+//! test can iterate over all of them. The test judges the daemon's behaviour afterwards.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,21 +13,21 @@ use crate::pond::Pond;
 use crate::process::mounted_at;
 use crate::run::{Started, need};
 
-/// What happens at the call.
+/// The effect of the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The process is killed before the call does anything.
+    /// The process is killed before the call.
     Kill,
-    /// The call does nothing and fails with this error, once.
+    /// The call has no effect and fails with this error, once.
     Error(&'static str),
 }
 
-/// Where it happens.
+/// The system call of the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boundary {
     /// One or more names of system calls, as `strace` knows them.
     pub call: &'static str,
-    /// Counted in each thread, from 1.
+    /// The count of the call in each thread, from 1.
     pub count: usize,
 }
 
@@ -40,13 +40,13 @@ pub struct Faulty<'p> {
 }
 
 impl<'p> Faulty<'p> {
-    /// Mounts the pond; answers when it is mounted, or when the fault has ended that.
+    /// Mounts the pond; returns when it is mounted, or when the fault has ended the daemon.
     #[track_caller]
     pub fn mount(pond: &'p Pond, boundary: Boundary, fault: Fault) -> Faulty<'p> {
         Self::mount_within(pond, None, boundary, fault)
     }
 
-    /// The same; where a file is given, only calls that touch it are counted.
+    /// Does the same; with a file, only calls that use it are counted.
     #[track_caller]
     pub fn mount_within(
         pond: &'p Pond,
@@ -92,7 +92,7 @@ impl<'p> Faulty<'p> {
         &self.at
     }
 
-    /// Unmounts, by whatever means are left, and tells whether the fault was met.
+    /// Unmounts, by force if needed, and returns whether the fault occurred.
     #[track_caller]
     pub fn end(mut self) -> bool {
         if !self.strace.has_ended() {
@@ -111,7 +111,7 @@ impl Drop for Faulty<'_> {
     }
 }
 
-/// A store that stalls: calls of a running daemon that touch a file begin only when this goes.
+/// A stalled store: a running daemon's calls that use a file block until this is dropped.
 pub struct Stall(Started);
 
 impl Stall {
@@ -134,14 +134,14 @@ impl Stall {
         Stall(strace)
     }
 
-    /// Lets all calls through.
+    /// Releases all calls.
     pub fn end(self) {
-        // Whoever is traced goes on when the tracer is gone.
+        // Traced processes continue when the tracer has ended.
         drop(self.0);
     }
 }
 
-/// Whether all threads of a process are traced.
+/// Returns whether all threads of a process are traced.
 fn is_traced(pid: i32) -> bool {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the daemon's threads");
     let traced = |task: std::io::Result<fs::DirEntry>| {

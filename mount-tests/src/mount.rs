@@ -1,4 +1,4 @@
-//! A mount that is taken down whatever happens: at the end of the test, in a panic, after a kill, after a hang.
+//! A mount that is always removed: at the end of the test, in a panic, after a kill, after a hang.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -13,7 +13,7 @@ use crate::pond::{Pond, number};
 use crate::process::{Process, mounted_at};
 use crate::run::tool;
 
-/// How long a daemon may take to finish its work and leave.
+/// How long a daemon may take to finish its work and end.
 pub const LEAVING: Duration = Duration::from_secs(60);
 
 /// A mounted pond.
@@ -27,7 +27,7 @@ pub struct Mount<'p> {
 }
 
 impl<'p> Mount<'p> {
-    /// Mounts in the background. The mount must be there when the command returns.
+    /// Mounts in the background. Checks that the mount is there when the command returns.
     #[track_caller]
     pub fn new(pond: &'p Pond, at: PathBuf, args: &[&str]) -> Mount<'p> {
         let start = Instant::now();
@@ -40,10 +40,10 @@ impl<'p> Mount<'p> {
         Mount::adopt(pond, at, start.elapsed())
     }
 
-    /// Takes charge of a mount that was made by other means.
+    /// Takes ownership of a mount that was made by other means.
     #[track_caller]
     pub fn adopt(pond: &'p Pond, at: PathBuf, took: Duration) -> Mount<'p> {
-        // The guard comes first: if anything below panics, it cleans up.
+        // The guard is created first, so that it cleans up if anything below panics.
         let mut mount = Mount {
             pond,
             at,
@@ -72,7 +72,7 @@ impl<'p> Mount<'p> {
         self.at.join(name)
     }
 
-    /// The tree as of a version.
+    /// Returns the path of the tree at a version.
     pub fn version(&self, version: u64) -> PathBuf {
         self.at.join(format!("@version/{version}"))
     }
@@ -81,7 +81,7 @@ impl<'p> Mount<'p> {
         self.daemon.as_ref().expect("a running daemon")
     }
 
-    /// `pondmount status MOUNTPOINT`.
+    /// Runs `pondmount status MOUNTPOINT`.
     #[track_caller]
     pub fn status(&self) -> Value {
         self.pond
@@ -91,7 +91,7 @@ impl<'p> Mount<'p> {
             .json()
     }
 
-    /// Commits now; the number of the newest version.
+    /// Commits now, and returns the number of the newest version.
     #[track_caller]
     pub fn sync(&self) -> u64 {
         number(
@@ -100,15 +100,16 @@ impl<'p> Mount<'p> {
         )
     }
 
-    /// `pondmount umount`: afterwards the mount is gone and so is the daemon.
+    /// Runs `pondmount umount`, and checks that the mount and the daemon are gone.
     #[track_caller]
     pub fn unmount(mut self) {
         self.pond.run(["umount"]).arg(&self.at).limit(LEAVING).ok();
-        // The command waits for the daemon, so it has at most its last instructions left to run.
+        // The command waits for the daemon, so that it has at most its last instructions left to
+        // run.
         self.expect_gone(Duration::from_secs(2));
     }
 
-    /// The mount and its daemon must go away by themselves within `limit`.
+    /// Checks that the mount and its daemon end by themselves within `limit`.
     #[track_caller]
     pub fn expect_gone(&mut self, limit: Duration) {
         assert!(
@@ -130,7 +131,7 @@ impl<'p> Mount<'p> {
         Mount::new(pond, at, &[])
     }
 
-    /// Unmounts, deletes what the oplog can rebuild, and mounts again.
+    /// Unmounts, deletes the index, which the oplog can rebuild, and mounts again.
     #[track_caller]
     pub fn remount_without_index(self) -> Mount<'p> {
         let (pond, at) = (self.pond, self.at.clone());
@@ -139,13 +140,13 @@ impl<'p> Mount<'p> {
         Mount::new(pond, at, &[])
     }
 
-    /// Kills the daemon as a crash would and takes the dead mount away.
+    /// Kills the daemon like a crash, and removes the dead mount.
     #[track_caller]
     pub fn kill9(self) {
         self.kill9_leaving_the_mount_dead();
     }
 
-    /// Kills the daemon and leaves the dead mount to whoever comes next; `drop` of the guard clears it.
+    /// Kills the daemon and leaves the dead mount in place; `drop` of the guard removes it.
     #[track_caller]
     pub fn kill9_leaving_the_mount_dead(&self) {
         self.daemon().signal(Signal::KILL);
@@ -161,7 +162,7 @@ impl Drop for Mount<'_> {
             .as_ref()
             .is_none_or(|daemon| !daemon.ended(Duration::ZERO));
         if running && mounted_at(&self.at).is_some() {
-            // An orderly end if it can be had.
+            // Tries an orderly end first.
             let umount = self.pond.run(["umount"]).arg(&self.at).limit(LEAVING);
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| umount.outcome()));
         }
@@ -173,7 +174,7 @@ impl Drop for Mount<'_> {
     }
 }
 
-/// Takes away whatever is mounted here, dead or alive.
+/// Removes all mounts at this path, live or dead.
 pub fn clear(at: &Path) {
     while mounted_at(at).is_some() {
         if unmount(at, UnmountFlags::DETACH).is_err()
@@ -189,7 +190,8 @@ pub fn clear(at: &Path) {
     }
 }
 
-/// Kills the daemon if the mount lives too long, which turns a hang into errors in whoever waits for it.
+/// Kills the daemon if the mount lives too long, so that a hang becomes errors in the waiting
+/// calls.
 fn watch(daemon: &Process) -> Sender<()> {
     let limit = Duration::from_secs(crate::setting("POND_TEST_LIMIT", 900));
     let daemon = daemon.try_clone().expect("dup a pidfd");

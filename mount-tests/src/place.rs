@@ -1,4 +1,4 @@
-//! One test body, two places: a plain directory, which shows what is right, and a mount, which must do the same.
+//! Runs a test body on a plain directory, as the reference, and on a mount, which must do the same.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,19 +7,19 @@ use crate::mount::Mount;
 use crate::pond::{Pond, scratch};
 use crate::tree::Tree;
 
-/// Whether `POND_TEST_PLAIN` asks for the plain directory alone.
+/// Returns whether `POND_TEST_PLAIN` selects the plain directory alone.
 pub fn plain_only() -> bool {
     std::env::var_os("POND_TEST_PLAIN").is_some_and(|value| value == "1")
 }
 
-/// Runs the body on a plain directory and on a mount. Both must end with the same tree (but for the times),
-/// the mount also after it was unmounted, its index deleted, and mounted again.
+/// Runs the body on a plain directory and on a mount. Both must end with the same tree (except for
+/// the times), the mount also after it was unmounted, its index deleted, and mounted again.
 #[track_caller]
 pub fn on_both(body: impl Fn(&Path)) {
     on_both_mounted(&[], body);
 }
 
-/// The same, with arguments for the mount.
+/// Does the same, with arguments for the mount.
 #[track_caller]
 pub fn on_both_mounted(args: &[&str], body: impl Fn(&Path)) {
     let plain = scratch();
@@ -47,7 +47,8 @@ pub fn on_both_mounted(args: &[&str], body: impl Fn(&Path)) {
     pond.check();
 }
 
-/// Runs the body on a mount, or on a plain directory if that was asked for. The second path is outside, for copies.
+/// Runs the body on a mount, or on a plain directory if that was selected. The second path is
+/// outside of it, for copies.
 #[track_caller]
 pub fn on_mount(body: impl Fn(&Path, &Path)) {
     let outside = scratch();
@@ -61,7 +62,8 @@ pub fn on_mount(body: impl Fn(&Path, &Path)) {
     pond.check();
 }
 
-/// The same, and runs `again` after the mount was unmounted, its index deleted, and mounted once more.
+/// Does the same, and runs `again` after it was unmounted, its index deleted, and mounted once
+/// more.
 #[track_caller]
 pub fn on_mount_again(body: impl Fn(&Path, &Path), again: impl Fn(&Path, &Path)) {
     let outside = scratch();
@@ -79,7 +81,7 @@ pub fn on_mount_again(body: impl Fn(&Path, &Path), again: impl Fn(&Path, &Path))
     pond.check();
 }
 
-/// A directory `name` below `root`.
+/// Creates a directory `name` below `root`.
 #[track_caller]
 pub fn folder(root: &Path, name: &str) -> PathBuf {
     let path = root.join(name);
@@ -87,7 +89,7 @@ pub fn folder(root: &Path, name: &str) -> PathBuf {
     path
 }
 
-/// A file `name` below `root`.
+/// Creates a file `name` below `root`.
 #[track_caller]
 pub fn file(root: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     let path = root.join(name);
@@ -95,7 +97,7 @@ pub fn file(root: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     path
 }
 
-/// Temporary directories are closed to others; roots of comparable trees have the same mode.
+/// Opens a temporary directory to others; roots of compared trees must have the same mode.
 pub fn open_to_all(path: &Path) {
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .expect("chmod 755");

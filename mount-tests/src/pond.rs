@@ -1,4 +1,4 @@
-//! A pond in a temporary directory, and the commands a user would type at it.
+//! A pond in a temporary directory, and the commands that a user would run on it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use crate::mount::Mount;
 use crate::process::mounted_below;
 use crate::run::{Outcome, Run};
 
-/// A pond of its own for one test, removed at the end. Mountpoints are made beside it.
+/// A pond for one test, removed at the end. Mountpoints are created beside it.
 pub struct Pond {
     dir: TempDir,
     binary: PathBuf,
 }
 
-/// The binary under test.
+/// Finds the binary under test.
 fn find_binary() -> PathBuf {
     if let Some(path) = std::env::var_os("POND_BIN") {
         return path.into();
@@ -37,10 +37,10 @@ fn find_binary() -> PathBuf {
     path
 }
 
-/// A temporary directory on the disk that the tests use.
+/// Creates a temporary directory on the disk that the tests use.
 pub fn scratch() -> TempDir {
     let parent = std::env::var_os("POND_TEST_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    // Canonical, because the kernel's mount list is.
+    // Canonical, as in the kernel's mount table.
     let parent = parent
         .canonicalize()
         .unwrap_or_else(|error| panic!("{}: {error}", parent.display()));
@@ -51,14 +51,14 @@ pub fn scratch() -> TempDir {
 }
 
 impl Pond {
-    /// An empty pond, made by `pondmount init`.
+    /// Creates an empty pond by `pondmount init`.
     pub fn new() -> Pond {
         let pond = Pond::missing();
         pond.run(["init"]).arg(pond.store()).ok();
         pond
     }
 
-    /// The place for a pond, where there is none yet.
+    /// Returns the path for a pond that does not exist yet.
     pub fn missing() -> Pond {
         Pond {
             dir: scratch(),
@@ -66,7 +66,7 @@ impl Pond {
         }
     }
 
-    /// The same, run by a copy of the binary that every user may execute, with everything owned by `nobody`.
+    /// Creates a pond owned by `nobody`, with a copy of the binary that every user may execute.
     pub fn for_nobody() -> Pond {
         crate::run::need_root("becomes another user");
         let mut pond = Pond::missing();
@@ -81,22 +81,22 @@ impl Pond {
         pond
     }
 
-    /// The binary that the commands of this pond run.
+    /// Returns the binary that the commands of this pond run.
     pub fn binary(&self) -> &Path {
         &self.binary
     }
 
-    /// Where the pond is.
+    /// Returns the pond's folder.
     pub fn store(&self) -> PathBuf {
         self.outside("pond")
     }
 
-    /// A path in the temporary directory, outside the pond.
+    /// Returns a path in the temporary directory, outside the pond.
     pub fn outside(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// An empty directory to mount on.
+    /// Creates an empty directory to mount on.
     pub fn mountpoint(&self, name: &str) -> PathBuf {
         let path = self.outside(name);
         match fs::create_dir(&path) {
@@ -107,7 +107,7 @@ impl Pond {
         }
     }
 
-    /// `pondmount ARGS…`, with nothing of the caller's configuration.
+    /// Returns the command `pondmount ARGS…`, without the caller's configuration.
     pub fn run<const N: usize>(&self, args: [&str; N]) -> Run {
         let run = Run::new(&self.binary).args(args).without_env("POND_STORE");
         run.env("XDG_CONFIG_HOME", self.dir.path())
@@ -115,7 +115,7 @@ impl Pond {
             .within(self.dir.path())
     }
 
-    /// What the daemons of this pond have written to their log.
+    /// Returns the log of this pond's daemons.
     pub fn daemon_log(&self) -> String {
         let Ok(logs) = fs::read_dir(self.outside("state/pondmount")) else {
             return String::new();
@@ -124,7 +124,7 @@ impl Pond {
         logs.filter_map(read).collect()
     }
 
-    /// `pondmount --json ARGS… POND`, which must succeed.
+    /// Runs `pondmount --json ARGS… POND`, which must succeed.
     #[track_caller]
     pub fn ask<const N: usize>(&self, args: [&str; N]) -> Outcome {
         self.run(["--json"]).args(args).arg(self.store()).ok()
@@ -150,7 +150,7 @@ impl Pond {
         Mount::adopt(self, at, start.elapsed())
     }
 
-    /// The command behind [`Pond::mount_at_time`].
+    /// Runs the command of [`Pond::mount_at_time`].
     pub fn mount_command_at_time(&self, time: &str, at: &Path) -> Outcome {
         self.run(["mount", "--create"])
             .arg(self.store())
@@ -159,7 +159,7 @@ impl Pond {
             .outcome()
     }
 
-    /// `pondmount mount ARGS… POND mnt`, whatever comes of it; the caller expects a failure.
+    /// Runs `pondmount mount ARGS… POND mnt`; the caller expects a failure.
     pub fn try_mount(&self, args: &[&str]) -> Outcome {
         self.run(["mount"])
             .args(args)
@@ -173,7 +173,7 @@ impl Pond {
         self.ask(["status"]).json()
     }
 
-    /// Versions in the log, newest first.
+    /// Returns the versions in the log, newest first.
     #[track_caller]
     pub fn log(&self) -> Vec<u64> {
         self.ask(["log"])
@@ -183,7 +183,7 @@ impl Pond {
             .collect()
     }
 
-    /// `check` must find nothing.
+    /// Checks that `check` finds nothing.
     #[track_caller]
     pub fn check(&self) {
         let answer = self.ask(["check"]).json();
@@ -209,7 +209,7 @@ impl Pond {
 }
 
 impl Drop for Pond {
-    /// A mount that should have failed and did not has no guard of its own.
+    /// A mount that should have failed and did not has no guard.
     fn drop(&mut self) {
         mounted_below(self.dir.path())
             .iter()
@@ -223,7 +223,7 @@ impl Default for Pond {
     }
 }
 
-/// A number in a JSON object.
+/// Returns a number in a JSON object.
 #[track_caller]
 pub fn number(object: &Value, name: &str) -> u64 {
     object[name]
@@ -231,7 +231,7 @@ pub fn number(object: &Value, name: &str) -> u64 {
         .unwrap_or_else(|| panic!("no number \"{name}\" in {object}"))
 }
 
-/// The names in a directory, sorted.
+/// Returns the names in a directory, sorted.
 #[track_caller]
 pub fn names(dir: &Path) -> Vec<String> {
     let list =

@@ -1,4 +1,4 @@
-//! Processes held by pidfd, so that a signal never reaches a stranger, and the kernel's list of mounts.
+//! Processes by pidfd, so that a signal never reaches an unrelated process, and the mount table.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// A process that is not our child: the daemon behind a mount.
+/// A process that is not a child: the daemon behind a mount.
 #[derive(Debug)]
 pub struct Process {
     pid: i32,
@@ -36,7 +36,7 @@ impl Process {
         })
     }
 
-    /// Sends a signal; a process that is gone already needs none.
+    /// Sends a signal; ignored if the process has ended.
     pub fn signal(&self, signal: Signal) {
         match pidfd_send_signal(&self.fd, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
@@ -44,7 +44,7 @@ impl Process {
         }
     }
 
-    /// Waits until it has ended, reaped or not; false if it is still there after `limit`.
+    /// Waits until it has ended, reaped or not; returns false if it still runs after `limit`.
     pub fn ended(&self, limit: Duration) -> bool {
         let mut poll = libc::pollfd {
             fd: self.fd.as_raw_fd(),
@@ -56,7 +56,7 @@ impl Process {
         ready == 1
     }
 
-    /// Resident memory and the like: a line of `/proc/PID/status`.
+    /// Returns a line of `/proc/PID/status`, such as the resident memory.
     pub fn field(&self, name: &str) -> Option<String> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
         let line = status.lines().find(|line| line.starts_with(name))?;
@@ -68,19 +68,19 @@ impl Process {
         )
     }
 
-    /// A field of `/proc/PID/status` that is a number: kilobytes of memory, or threads.
+    /// Returns a numeric field of `/proc/PID/status`: memory in kB, or the number of threads.
     pub fn count(&self, name: &str) -> Option<u64> {
         self.field(name)?.split(' ').next()?.parse().ok()
     }
 
-    /// How many files it has open.
+    /// Returns the number of its open files.
     pub fn descriptors(&self) -> Option<u64> {
         let list = fs::read_dir(format!("/proc/{}/fd", self.pid)).ok()?;
         Some(list.count() as u64)
     }
 }
 
-/// One line of the kernel's mount list.
+/// One line of the kernel's mount table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mounted {
     pub at: PathBuf,
@@ -89,12 +89,13 @@ pub struct Mounted {
     pub options: String,
 }
 
-/// What is mounted at exactly this path, if anything; works for dead mounts too, since it does not touch them.
+/// Returns the mount at exactly this path, if there is one; dead mounts too, since it is not
+/// accessed.
 pub fn mounted_at(path: &Path) -> Option<Mounted> {
     mounts().into_iter().rfind(|mount| mount.at == path)
 }
 
-/// All mountpoints below a directory, the innermost first.
+/// Returns all mountpoints below a directory, the innermost first.
 pub fn mounted_below(dir: &Path) -> Vec<PathBuf> {
     mounts()
         .into_iter()
@@ -123,7 +124,7 @@ fn parse(line: &str) -> Option<Mounted> {
     })
 }
 
-/// The kernel writes space, tab, newline and backslash as three octal digits.
+/// Decodes the kernel's octal escapes of space, tab, newline and backslash.
 fn unescape(text: &str) -> PathBuf {
     let bytes = text.as_bytes();
     let (mut out, mut i) = (Vec::with_capacity(bytes.len()), 0);

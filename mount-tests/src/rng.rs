@@ -1,4 +1,4 @@
-//! A random generator of ten lines (splitmix64): the same seed makes the same test.
+//! A deterministic random generator (splitmix64): the same seed makes the same test.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,8 @@ impl Rng {
         Rng(seed)
     }
 
-    /// Seeded by `POND_TEST_SEED` or the clock; prints the seed, so that a failure can be repeated.
+    /// Returns a generator seeded by `POND_TEST_SEED` or the clock; prints the seed to repeat a
+    /// failure.
     pub fn for_test(name: &str) -> Self {
         let clock = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -29,7 +30,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number in `0..limit`.
+    /// Returns a number in `0..limit`.
     pub fn below(&mut self, limit: usize) -> usize {
         (self.number() % limit.max(1) as u64) as usize
     }
@@ -47,7 +48,7 @@ impl Rng {
         out
     }
 
-    /// A generator of its own for a thread or a phase.
+    /// Returns a separate generator for a thread or a phase.
     pub fn fork(&mut self) -> Rng {
         Rng(self.number())
     }

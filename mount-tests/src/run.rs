@@ -1,4 +1,4 @@
-//! Running programs: with a time limit, with both outputs kept, and with an answer worth reading when they fail.
+//! Runs programs with a time limit, keeps both outputs, and reports failures in detail.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// The uid and gid of the user that owns nothing.
+/// The uid and gid of `nobody`.
 pub const NOBODY: u32 = 65534;
 
 /// A program that is about to run.
@@ -21,7 +21,7 @@ pub struct Run {
     limit: Duration,
 }
 
-/// What came of it.
+/// The result of a program.
 #[derive(Debug)]
 pub struct Outcome {
     line: String,
@@ -30,7 +30,7 @@ pub struct Outcome {
     pub stderr: Vec<u8>,
 }
 
-/// The path of an external program; a missing one fails the test and says what to do.
+/// Returns the path of an external program; fails the test with a hint if it is missing.
 pub fn need(tool: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -42,7 +42,7 @@ pub fn need(tool: &str) -> PathBuf {
         })
 }
 
-/// The library that gives a program a clock of its own.
+/// Returns the library that fakes the clock of a program.
 fn need_faketime() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib")
         .into_iter()
@@ -56,7 +56,7 @@ fn need_faketime() -> PathBuf {
         })
 }
 
-/// A test that mounts file systems of its own or changes user needs root.
+/// Fails unless the test runs as root, which mounting file systems and changing users needs.
 pub fn need_root(why: &str) {
     assert!(
         rustix::process::geteuid().is_root(),
@@ -64,12 +64,12 @@ pub fn need_root(why: &str) {
     );
 }
 
-/// An external program by name.
+/// Returns a command of an external program.
 pub fn tool(name: &str) -> Run {
     Run::new(need(name))
 }
 
-/// The Python that `scripts/setup` has prepared, with all that the tests import.
+/// Returns the Python that `scripts/setup` has prepared, with all modules that the tests import.
 pub fn python() -> Run {
     let cache = || {
         let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
@@ -85,8 +85,8 @@ pub fn python() -> Run {
     Run::new(path)
 }
 
-/// A script for it that works with Arrow. It ends without the interpreter's farewell: now and then threads of Arrow
-/// are still at work then, and end the process with SIGABRT after all was done.
+/// Returns a Python script that uses Arrow. It ends without the interpreter's finalization, during
+/// which threads of Arrow sometimes still run, and end the process with SIGABRT.
 pub fn arrow(script: &str) -> Run {
     let end = "import os, sys\nsys.stdout.flush()\nos._exit(0)\n";
     python().args(["-c".to_owned(), format!("{script}\n{end}")])
@@ -101,8 +101,8 @@ pub const KEEP_ONLY: &str = r#"
     }
 "#;
 
-/// A shell script, stopped at its first failing command, with its arguments as `$1…`. A command that must fail is
-/// written `(! command)`: without the parentheses the shell takes any answer.
+/// Returns a shell script that stops at its first failing command, with its arguments as `$1…`. A
+/// command that must fail is written `(! command)`: without the parentheses any exit code passes.
 pub fn shell(script: &str) -> Run {
     tool("bash").args(["-euo", "pipefail", "-c", script, "bash"])
 }
@@ -138,7 +138,7 @@ impl Run {
         self
     }
 
-    /// The program's clock shows `time` (UTC) when it starts, and runs on from there.
+    /// Starts the program's clock at `time` (UTC).
     pub fn at_time(self, time: &str) -> Self {
         self.env("LD_PRELOAD", need_faketime())
             .env("FAKETIME", format!("@{time}"))
@@ -165,7 +165,8 @@ impl Run {
         self
     }
 
-    /// Runs to the end. Outputs go to files, not pipes, so that a daemon that keeps them open holds nobody up.
+    /// Runs to the end. Outputs go to files, not pipes, so that a daemon that keeps them open
+    /// blocks nothing.
     pub fn outcome(self) -> Outcome {
         let limit = self.limit;
         let mut started = self.start();
@@ -173,7 +174,7 @@ impl Run {
         started.outcome(status)
     }
 
-    /// Runs to the end, which must be a good one.
+    /// Runs to the end, and checks that the program succeeded.
     #[track_caller]
     pub fn ok(self) -> Outcome {
         self.outcome().ok()
@@ -203,7 +204,7 @@ impl Run {
     }
 }
 
-/// A program that runs, killed if the test forgets it.
+/// A running program, killed when this is dropped.
 pub struct Started {
     line: String,
     child: Child,
@@ -216,16 +217,16 @@ impl Started {
         self.child.id() as i32
     }
 
-    /// What it has written to standard error so far.
+    /// Returns its standard error so far.
     pub fn said(&self) -> String {
         let mut bytes = vec![0; 64 << 10];
-        // Not by reading on: the program writes where the file stands.
+        // Read by offset: the file position belongs to the program's writes.
         let read = std::os::unix::fs::FileExt::read_at(&self.stderr, &mut bytes, 0);
         bytes.truncate(read.expect("read a program's output"));
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Whether it has a socket open: a `pondmount` command has reached a daemon then.
+    /// Returns whether it has a socket open: then a `pondmount` command has reached a daemon.
     pub fn has_a_socket(&self) -> bool {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
         let mut links = open
@@ -235,7 +236,7 @@ impl Started {
         links.any(|link| link.as_os_str().as_encoded_bytes().starts_with(b"socket:"))
     }
 
-    /// Ends it with SIGKILL, if it has not ended yet, and waits for its end.
+    /// Kills it by SIGKILL, if it has not ended yet, and waits for its end.
     pub fn kill9(&mut self) {
         self.end();
     }
@@ -244,7 +245,7 @@ impl Started {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Waits for the end; a program that outlives the limit is killed and fails the test.
+    /// Waits for the end; kills a program that exceeds the limit, and fails the test.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         let deadline = Instant::now() + limit;
         loop {
@@ -260,7 +261,7 @@ impl Started {
         }
     }
 
-    /// Waits for the end and takes the outputs.
+    /// Waits for the end and returns the outputs.
     pub fn finish(mut self, limit: Duration) -> Outcome {
         let status = self.wait(limit);
         self.outcome(status)
@@ -295,7 +296,7 @@ impl Outcome {
         self.exits(0)
     }
 
-    /// The exit code must be this one.
+    /// Checks the exit code.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         assert!(
@@ -305,7 +306,7 @@ impl Outcome {
         self
     }
 
-    /// It must have failed, by its own decision (not by a signal or a panic).
+    /// Checks that it failed by its own decision (not by a signal or a panic).
     #[track_caller]
     pub fn fails(self) -> Self {
         let code = self.status.code();
@@ -316,7 +317,7 @@ impl Outcome {
         self
     }
 
-    /// Standard error must name all of these, whatever the case.
+    /// Checks that standard error contains all of these, in any case.
     #[track_caller]
     pub fn says(self, words: &[&str]) -> Self {
         let said = self.err().to_lowercase();
@@ -329,7 +330,7 @@ impl Outcome {
         self
     }
 
-    /// The exit code, unless it was ended by a signal.
+    /// Returns the exit code, unless it was ended by a signal.
     pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
@@ -346,14 +347,14 @@ impl Outcome {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
-    /// Standard output as one JSON value.
+    /// Parses standard output as one JSON value.
     #[track_caller]
     pub fn json(&self) -> Value {
         parse(&self.stdout)
             .unwrap_or_else(|error| panic!("standard output is not JSON: {error}\n{self}"))
     }
 
-    /// Standard output as JSON lines.
+    /// Parses standard output as JSON lines.
     #[track_caller]
     pub fn json_lines(&self) -> Vec<Value> {
         let lines = self

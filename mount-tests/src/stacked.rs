@@ -1,5 +1,5 @@
-//! What a test mounts on top of a pond's mount, or below it: bind mounts, overlays, file systems in a file. Each is
-//! taken down whatever happens, before the pond's own mount is.
+//! Mounts on top of a pond's mount, or below it: bind mounts, overlays, file systems in a file.
+//! Each is always removed, before the pond's own mount.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ pub struct Stacked {
     image: Option<PathBuf>,
 }
 
-/// Whether the kernel has this file system; if not, says that the test was skipped, and why.
+/// Returns whether the kernel has this file system; if not, prints why the test is skipped.
 pub fn kernel_has(kind: &str) -> bool {
-    // Loads the module, where it is one.
+    // Loads the module, if it is one.
     let script = r#"modprobe -q "$1" 2> /dev/null || true; grep -qw "$1" /proc/filesystems"#;
     let found = shell(script).arg(kind).outcome().succeeded();
     if !found {
@@ -26,7 +26,7 @@ pub fn kernel_has(kind: &str) -> bool {
     found
 }
 
-/// Whether there are loop devices; if not, says that the test was skipped, and why.
+/// Returns whether there are loop devices; if not, prints why the test is skipped.
 pub fn kernel_has_loop_devices() -> bool {
     let found = tool("losetup").arg("-f").outcome().succeeded();
     if !found {
@@ -36,17 +36,17 @@ pub fn kernel_has_loop_devices() -> bool {
 }
 
 impl Stacked {
-    /// The same directory at a second place.
+    /// Mounts the same directory at a second path.
     #[track_caller]
     pub fn bind(from: &Path, at: &Path) -> Self {
-        // Private, or the copy would show up wherever its parent is bound to as well.
+        // Private, so that the copy does not propagate to other bind mounts of its parent.
         Stacked::new(
             at,
             tool("mount").args(["--bind", "--make-private"]).arg(from),
         )
     }
 
-    /// The same, but nothing can be written or removed there: for what belongs to the machine.
+    /// Does the same, read-only: for directories of the machine.
     #[track_caller]
     pub fn bind_read_only(from: &Path, at: &Path) -> Self {
         let stacked = Stacked::bind(from, at);
@@ -54,13 +54,13 @@ impl Stacked {
         stacked
     }
 
-    /// An empty file system in memory.
+    /// Mounts an empty file system in memory.
     #[track_caller]
     pub fn tmpfs(at: &Path) -> Self {
         Stacked::new(at, tool("mount").args(["-t", "tmpfs", "pond-test"]))
     }
 
-    /// An overlay of `upper` over `lower`, with more options.
+    /// Mounts an overlay of `upper` over `lower`, with more options.
     #[track_caller]
     pub fn overlay(lower: &Path, upper: &Path, work: &Path, at: &Path, more: &str) -> Self {
         let (lower, upper, work) = (lower.display(), upper.display(), work.display());
@@ -71,7 +71,7 @@ impl Stacked {
         )
     }
 
-    /// The file system in a file, through a loop device that goes away with the mount.
+    /// Mounts the file system in a file, through a loop device that is removed with the mount.
     #[track_caller]
     pub fn image(image: &Path, at: &Path) -> Self {
         let mut stacked = Stacked::new(at, tool("mount").args(["-o", "loop"]).arg(image));
@@ -100,7 +100,7 @@ impl Stacked {
         self.at.join(name)
     }
 
-    /// Unmounts in good order: nothing may keep it busy, and its loop device must go.
+    /// Unmounts in order: it must not be busy, and its loop device must be removed.
     #[track_caller]
     pub fn unmount(self) {
         tool("umount").arg(&self.at).ok();
@@ -110,8 +110,8 @@ impl Stacked {
     }
 }
 
-/// Waits until no loop device has this image. The kernel lets go of it when the last user closes it, which may be udev
-/// that looks at it, or a mount namespace that was made meanwhile and has copied the mount.
+/// Waits until no loop device has this image. The kernel detaches it when the last user closes it,
+/// which may be udev, or a mount namespace that was created meanwhile and has a copy of the mount.
 #[track_caller]
 pub fn await_detached(image: &Path) {
     let attached = || tool("losetup").arg("-j").arg(image).ok().text();

@@ -1,4 +1,4 @@
-//! Thin wrappers over system calls that the standard library leaves out, in the shape that tests want.
+//! Thin wrappers of system calls that the standard library lacks.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-/// The call must have failed, with exactly this errno.
+/// Checks that the call has failed with exactly this errno.
 #[track_caller]
 pub fn refused<T: std::fmt::Debug, E: Into<io::Error>>(result: Result<T, E>, expected: Errno) {
     match result.map_err(Into::into) {
@@ -22,10 +22,10 @@ pub fn refused<T: std::fmt::Debug, E: Into<io::Error>>(result: Result<T, E>, exp
     }
 }
 
-/// Makes the calling thread, and it alone, run as the user that owns nothing. There is no way back.
+/// Makes only the calling thread run as `nobody`. This cannot be undone.
 pub fn become_nobody() {
     let nobody = crate::run::NOBODY;
-    // SAFETY: plain numbers. Called past the C library, it changes this thread alone.
+    // SAFETY: plain numbers. Bypassing the C library, it changes this thread alone.
     let (group, user) = unsafe {
         (
             libc::syscall(libc::SYS_setresgid, nobody, nobody, nobody),
@@ -35,7 +35,7 @@ pub fn become_nobody() {
     assert_eq!((group, user), (0, 0), "cannot become another user");
 }
 
-/// Runs `body` as the user that owns nothing, in a thread of its own.
+/// Runs `body` as `nobody`, in a thread of its own.
 pub fn as_nobody<T: Send>(body: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
@@ -46,23 +46,23 @@ pub fn as_nobody<T: Send>(body: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// The metadata of the path itself, not of what a symlink points to.
+/// Returns the metadata of the path itself, not of a symlink's target.
 #[track_caller]
 pub fn lstat(path: impl AsRef<Path>) -> fs::Metadata {
     let path = path.as_ref();
     fs::symlink_metadata(path).unwrap_or_else(|error| panic!("lstat {}: {error}", path.display()))
 }
 
-/// Permission bits, with setuid, setgid and sticky.
+/// Returns the permission bits, with setuid, setgid and sticky.
 #[track_caller]
 pub fn mode(path: impl AsRef<Path>) -> u32 {
     lstat(path).mode() & 0o7777
 }
 
-/// Makes a file as long as said by its name, without opening it.
+/// Truncates a file by its path, without opening it.
 pub fn truncate(path: impl Arg, size: u64) -> Result<(), Errno> {
     path.into_with_c_str(|path| {
-        // SAFETY: a string that ends, and a number.
+        // SAFETY: a NUL-terminated string, and a number.
         match unsafe { libc::truncate(path.as_ptr(), size as i64) } {
             0 => Ok(()),
             _ => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)),
@@ -94,7 +94,7 @@ pub fn remove_xattr(path: &Path, name: &str) -> rustix::io::Result<()> {
     rustix::fs::lremovexattr(path, name)
 }
 
-/// Names of the `user.` xattrs, sorted, without those that pondmount answers from what it knows.
+/// Returns the names of the `user.` xattrs, sorted, without those that pondmount computes.
 pub fn list_xattrs(path: &Path) -> rustix::io::Result<Vec<OsString>> {
     let mut buffer = vec![0; 65536];
     let len = rustix::fs::llistxattr(path, &mut buffer[..])?;
@@ -108,7 +108,7 @@ pub fn list_xattrs(path: &Path) -> rustix::io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// A point in time as seconds and nanoseconds since 1970; negative seconds are before.
+/// Returns a time as seconds and nanoseconds since 1970; negative seconds are before.
 pub fn instant(seconds: i64, nanos: i64) -> Timespec {
     Timespec {
         tv_sec: seconds,
@@ -125,8 +125,8 @@ pub fn set_times(path: &Path, access: Timespec, modification: Timespec) -> rusti
     rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
 }
 
-/// The answers of `f` in a forked process that shares open files but neither locks nor memory.
-/// `f` may only make system calls: other threads of this process do not exist there.
+/// Returns the result of `f` in a forked process that shares open files but neither locks nor
+/// memory. `f` may only make system calls: the other threads of this process do not exist there.
 pub fn in_another_process(f: impl FnOnce() -> bool) -> bool {
     // SAFETY: the child makes system calls only (the caller's promise) and leaves by `_exit`.
     let pid = unsafe { libc::fork() };
@@ -137,7 +137,7 @@ pub fn in_another_process(f: impl FnOnce() -> bool) -> bool {
         unsafe { libc::_exit(code) };
     }
     let mut status = 0;
-    // SAFETY: `pid` is our child and `status` is valid.
+    // SAFETY: `pid` is a child and `status` is valid.
     let waited = unsafe { libc::waitpid(pid, &mut status, 0) };
     assert!(
         waited == pid && libc::WIFEXITED(status),
@@ -184,7 +184,8 @@ impl Mapping {
     }
 
     pub fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: the mapping is `len` bytes long, lives as long as `self`, and is borrowed exclusively.
+        // SAFETY: the mapping is `len` bytes long, lives as long as `self`, and is borrowed
+        // exclusively.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 

@@ -1,4 +1,4 @@
-//! A tree as a value: everything about it that POSIX can tell, so that two trees can be compared.
+//! A tree as a value: everything that POSIX reports about it, so that two trees can be compared.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::sys;
 
-/// One file, directory, link or node. Size and link count of directories are the file system's own business.
+/// One file, directory, link or node. Size and link count of directories are up to the file system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     pub kind: &'static str,
@@ -18,7 +18,7 @@ pub struct Entry {
     pub owner: (u32, u32),
     pub size: u64,
     pub links: u64,
-    /// The first path, in order, that is the same file; only for files of several names.
+    /// The first path, in order, of the same file; only for files with several names.
     pub same_as: Option<PathBuf>,
     pub mtime: (i64, i64),
     pub device: u64,
@@ -33,7 +33,7 @@ pub struct Entry {
 pub struct Tree(pub BTreeMap<PathBuf, Entry>);
 
 impl Tree {
-    /// Reads all of it. Paths that vanish meanwhile are an error: nobody else may write.
+    /// Reads the tree. Paths that vanish meanwhile are an error: nothing else may write.
     #[track_caller]
     pub fn of(root: &Path) -> Tree {
         Tree::read(root)
@@ -75,7 +75,8 @@ impl Tree {
         Ok(Tree(tree))
     }
 
-    /// Without modification times, for trees that were made by the same acts at different moments.
+    /// Removes modification times, for trees that were created by the same operations at different
+    /// times.
     pub fn without_times(mut self) -> Tree {
         self.0.values_mut().for_each(|entry| entry.mtime = (0, 0));
         self
@@ -101,7 +102,7 @@ impl Tree {
         );
     }
 
-    /// One line for each thing that differs.
+    /// Returns one line for each difference.
     pub fn differences(&self, expected: &Tree) -> Vec<String> {
         let mut lines = Vec::new();
         for (path, entry) in &self.0 {
@@ -126,7 +127,7 @@ impl Tree {
 }
 
 impl Entry {
-    /// What is at a path, and the device and inode that it is.
+    /// Returns the entry at a path, and its device and inode.
     pub fn read(path: &Path) -> io::Result<(Entry, (u64, u64))> {
         let meta = fs::symlink_metadata(path)?;
         let kind = kind(&meta.file_type());
@@ -162,7 +163,7 @@ impl Entry {
         Ok((entry, (meta.dev(), meta.ino())))
     }
 
-    /// One line for each thing that differs.
+    /// Returns one line for each difference.
     pub fn differences(&self, other: &Entry) -> impl Iterator<Item = String> {
         let (ours, theirs) = (self.fields(), other.fields());
         let differing = ours.into_iter().zip(theirs).filter(|(a, b)| a != b);
@@ -197,11 +198,11 @@ fn kind(kind: &fs::FileType) -> &'static str {
     }
 }
 
-/// Hashes what reading gives, which must be as long as `stat` said.
+/// Hashes the content of a file, which must be as long as `stat` said.
 fn hash(path: &Path, size: u64) -> io::Result<u64> {
     let mut file = File::open(path)?;
     let (mut hasher, mut buffer, mut total) = (DefaultHasher::new(), vec![0; 128 * 1024], 0);
-    // Full blocks only, so that equal contents hash alike however the reads were cut.
+    // Full blocks only, so that equal contents have equal hashes however the reads were split.
     loop {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -228,7 +229,7 @@ fn at(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// A copy outside, made by `cp -a` with all that it can keep: what a version is held against.
+/// Copies a tree outside by `cp -a` with all attributes: the reference for a version.
 #[track_caller]
 pub fn copy_outside(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a directory for the copy");

@@ -82,7 +82,7 @@ impl Output {
         });
     }
 
-    /// Returns whether notices are printed as text on a terminal.
+    /// Returns whether notices are printed, as text.
     pub fn is_for_people(&self) -> bool {
         !self.json && !self.quiet
     }

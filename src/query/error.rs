@@ -1,4 +1,4 @@
-//! Why rows could not be read, joined, computed or written: one sentence each.
+//! Errors of reading, joining, computing and writing rows: one sentence each.
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;

@@ -1,9 +1,9 @@
 //! Reads the partitions of a plan one after another, so that equal inputs produce equal rows in
 //! equal order.
 //!
-//! Where a plan has several partitions, as below `UNION ALL`, DataFusion's `CoalescePartitionsExec`
-//! runs them at the same time and takes their batches as they come. [`in_order`] replaces it. The
-//! engine runs every query through it: results are cached by the hash of their inputs.
+//! If a plan has several partitions, as below `UNION ALL`, DataFusion's `CoalescePartitionsExec`
+//! runs them concurrently and takes their batches in the order of arrival. [`in_order`] replaces
+//! it. The engine runs every query through it: results are cached by the hash of their inputs.
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};

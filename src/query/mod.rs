@@ -1,14 +1,14 @@
 //! Reads files of known formats as Arrow rows, and computes over them: series, buckets and SQL.
 //!
 //! `derive` renders with it. Apart from `oplog` it is the only module that names Arrow, Parquet and
-//! DataFusion. Equal inputs produce equal bytes, because results are cached by the hash of
-//! their inputs. A row that cannot be read is an error.
+//! DataFusion. Equal inputs produce equal bytes, because results are cached by the hash of their
+//! inputs. A row that cannot be read is an error.
 //!
 //! - [`blob`], [`format`], [`source`]: a file as pieces of rows, each identified by its content.
 //! - [`schema`], [`time`]: a common schema of several files, and one form of time.
 //! - [`series`], [`merge`]: many files as one series with one row per time.
-//! - [`reduce`]: a series in buckets of time, from cached partial results. [`resample`]: a series at
-//!   regular times.
+//! - [`reduce`]: a series in buckets of time, from cached partial results. [`resample`]: a series
+//!   at regular times.
 //! - [`session`], [`dialect`]: SQL, with the grammar and functions of DuckDB that recipes use.
 //! - [`output`], [`splice`]: rows as a file, with unchanged parts copied from the file before.
 

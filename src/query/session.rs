@@ -2,7 +2,8 @@
 //!
 //! `derive` runs the queries of recipes on one [`Engine`]. A query reads only its tables, changes
 //! nothing, and runs in bounded memory. It runs in one partition, and reads several one after
-//! another, so that equal inputs produce equal rows in equal order. Its language is that of [`dialect`].
+//! another, so that equal inputs produce equal rows in equal order. Its language is that of
+//! [`dialect`].
 
 use super::in_order::in_order;
 use super::source::{BATCH, Rows, Source};

@@ -1,6 +1,7 @@
-//! A pond with a past, grown once, whose trees are known, and which is copied for every damage.
+//! A pond with a past, created once, whose trees are known, and which is copied for every damage.
 //!
-//! All that is in its segments belongs to a tree that is looked at, so that no flip of a bit there can be harmless.
+//! Everything in its segments belongs to a tree that is compared, so that no flip of a bit there is
+//! harmless.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
@@ -16,33 +17,33 @@ use crate::rng::Rng;
 use crate::sys::set_xattr;
 use crate::tree::Tree;
 
-/// No version is made but those that are asked for.
+/// Options with which only requested versions are made.
 pub const QUIET: [&str; 2] = ["-o", "commit=3600"];
 
 /// How its last daemon ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// In order: everything is in a version.
+    /// In order: a version holds everything.
     Closed,
-    /// By `kill -9`, with changes that were fsynced and are in no version.
+    /// By `kill -9`, with fsynced changes that no version holds.
     Killed,
-    /// In order; and then its index was lost, so that all is read from the oplog.
+    /// In order; then the index was deleted, so that everything is read from the oplog.
     Unindexed,
 }
 
-/// A pond as it is on disk while nobody has it, and what is in it.
+/// A closed pond on disk, and its expected content.
 pub struct Garden {
     pond: Pond,
     /// Its files, as paths in it.
     pub files: Vec<PathBuf>,
-    /// What is to be seen: where below the mount, and the tree there. The present comes last.
+    /// The expected trees: the path below the mount, and the tree there. The present comes last.
     pub trees: Vec<(PathBuf, Tree)>,
     /// The newest version.
     pub latest: u64,
 }
 
 impl Garden {
-    /// The one that ended in order, shared by all tests that run at the same time.
+    /// Returns the one that ended in order, shared by all tests that run at the same time.
     pub fn closed() -> Arc<Garden> {
         static SHARED: Mutex<Weak<Garden>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(|broken| broken.into_inner());
@@ -52,7 +53,7 @@ impl Garden {
         garden
     }
 
-    /// About sixty entries and a hundred and ten versions, so that there is a checkpoint.
+    /// Creates about sixty entries and a hundred and ten versions, so that there is a checkpoint.
     #[track_caller]
     pub fn grow(end: End) -> Garden {
         let (pond, mut rng) = (Pond::new(), Rng::new(11));
@@ -67,7 +68,7 @@ impl Garden {
         fs::write(root.join("b/late"), rng.bytes(9_000)).expect("write");
         versions.push(mount.sync());
         tick(&mount, 5);
-        // Tables of the index are written at an end in order.
+        // Tables of the index are written at an orderly end.
         let mount = mount_again(mount, &pond);
         let latest = mount.sync();
         if end == End::Killed {
@@ -82,7 +83,7 @@ impl Garden {
             .chain([PathBuf::new()])
             .map(|at| (at.clone(), Tree::of(&mount.join(&at))))
             .collect();
-        // The trailing slash of an empty path is none that a path has.
+        // Removes the trailing slash of an empty path.
         trees
             .iter_mut()
             .for_each(|(at, _)| *at = at.components().collect());
@@ -102,12 +103,12 @@ impl Garden {
         }
     }
 
-    /// The pond on disk. Nobody may write to it.
+    /// Returns the pond on disk. It must not be changed.
     pub fn store(&self) -> PathBuf {
         self.pond.store()
     }
 
-    /// A copy that may be damaged.
+    /// Returns a copy that may be damaged.
     #[track_caller]
     pub fn copy(&self) -> Pond {
         let copy = Pond::missing();
@@ -118,13 +119,13 @@ impl Garden {
                 .and_then(|()| fs::copy(&from, &to))
                 .unwrap_or_else(|error| panic!("copy {}: {error}", from.display()));
         }
-        // A folder with nothing in it.
+        // An empty folder.
         fs::create_dir_all(copy.store().join("cache")).expect("mkdir");
         fs::set_permissions(copy.store(), PermissionsExt::from_mode(0o700)).expect("chmod");
         copy
     }
 
-    /// The one file of the pond whose path ends so.
+    /// Returns the one file of the pond whose path has this ending.
     #[track_caller]
     pub fn file(&self, end: &str) -> &Path {
         let mut found = self
@@ -143,7 +144,7 @@ fn mount_again<'p>(mount: Mount<'p>, pond: &'p Pond) -> Mount<'p> {
     pond.mount_with(&QUIET)
 }
 
-/// So many versions that change little.
+/// Makes `count` versions with small changes.
 fn tick(mount: &Mount, count: usize) {
     for n in 0..count {
         fs::write(mount.join("counter"), format!("{n}")).expect("write");
@@ -151,7 +152,7 @@ fn tick(mount: &Mount, count: usize) {
     }
 }
 
-/// The tree of the first version.
+/// Creates the tree of the first version.
 fn plant(root: &Path, rng: &mut Rng) {
     for dir in ["a", "b", "a/deep", "a/deep/er"] {
         fs::create_dir(root.join(dir)).expect("mkdir");
@@ -179,7 +180,7 @@ fn plant(root: &Path, rng: &mut Rng) {
         .expect("write");
 }
 
-/// What the second version has changed: parts of files, names, directories.
+/// Makes the changes of the second version: parts of files, names, directories.
 fn prune(root: &Path, rng: &mut Rng) {
     let large = File::options().write(true).open(root.join("a/large"));
     let large = large.expect("open");
@@ -188,7 +189,7 @@ fn prune(root: &Path, rng: &mut Rng) {
         .expect("write");
     large.write_all_at(&rng.bytes(10), 250_000).expect("write");
     let whole = File::options().write(true).open(root.join("a/deep/f4"));
-    // All of its bytes are others now, in place; the old ones are those of the first version alone.
+    // Overwrites all of its bytes in place; only the first version has the old ones.
     whole
         .expect("open")
         .write_all_at(&rng.bytes(7_000), 0)
@@ -202,14 +203,14 @@ fn prune(root: &Path, rng: &mut Rng) {
     fs::write(root.join("b/f2"), rng.bytes(500)).expect("write");
 }
 
-/// What was fsynced and is in no version.
+/// Makes changes that are fsynced and in no version.
 fn pend(root: &Path, rng: &mut Rng) {
     fs::create_dir(root.join("pending")).expect("mkdir");
     for (n, len) in [0, 10, 2_000, 12_000, 90_000].into_iter().enumerate() {
         let path = root.join(format!("pending/p{n}"));
         fs::write(&path, rng.bytes(len)).expect("write");
         set_xattr(&path, "user.pending", b"yes", XattrFlags::empty()).expect("setxattr");
-        // Each flush is an entry of its own in whatever keeps them.
+        // Each flush is a separate entry of the journal.
         File::open(&path)
             .and_then(|file| file.sync_all())
             .expect("fsync");

@@ -1,5 +1,5 @@
-//! What the files of a pond are. Whatever is found in a pond has a kind, so that files of kinds that came later are
-//! met without a word here.
+//! The kinds of a pond's files. Every file has a kind, so that new kinds of files are damaged
+//! without a change here.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::rng::Rng;
 
-/// The kind of a file, by its path in the pond.
+/// Returns the kind of a file, by its path in the pond.
 pub fn of(path: &Path) -> String {
     let text = path.to_string_lossy();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -28,7 +28,7 @@ pub fn of(path: &Path) -> String {
     kind.to_string()
 }
 
-/// All files of a pond, as paths in it.
+/// Returns all files of a pond, as paths in it.
 pub fn files(pond: &Path) -> Vec<PathBuf> {
     let (mut found, mut todo) = (Vec::new(), vec![PathBuf::new()]);
     while let Some(dir) = todo.pop() {
@@ -46,8 +46,8 @@ pub fn files(pond: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The files of a pond that have something in them, by kind. Commits that no checkpoint holds are a kind of their own:
-/// only they are read when the pond is opened.
+/// Returns the non-empty files of a pond, by kind. Commits after the last checkpoint are a kind of
+/// their own: only they are read when the pond is opened.
 pub fn by_kind(pond: &Path) -> BTreeMap<String, Vec<PathBuf>> {
     let mut kinds: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     let full = |path: &PathBuf| fs::metadata(pond.join(path)).is_ok_and(|meta| meta.len() > 0);
@@ -73,7 +73,8 @@ pub struct Flip {
 }
 
 impl Flip {
-    /// A bit of one of these files of a pond. Long runs of zeros, which are room set aside, are mostly passed over.
+    /// Returns a bit of one of these files. Long runs of zeros, which are preallocated space, are
+    /// mostly skipped.
     pub fn choose(pond: &Path, files: &[PathBuf], rng: &mut Rng) -> Flip {
         let file = rng.pick(files).clone();
         let bytes = fs::read(pond.join(&file)).expect("read a file of the pond");
@@ -92,7 +93,7 @@ impl Flip {
         }
     }
 
-    /// Turns the bit round.
+    /// Flips the bit.
     pub fn apply(&self, pond: &Path) -> io::Result<()> {
         let file = fs::File::options()
             .read(true)
@@ -104,7 +105,7 @@ impl Flip {
     }
 }
 
-/// Turns round one bit of one file.
+/// Flips one bit of one file.
 pub fn flip(file: &Path, offset: u64, bit: u8) {
     let flip = Flip {
         file: file.into(),

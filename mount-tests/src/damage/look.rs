@@ -1,5 +1,5 @@
-//! A mounted tree held against the one that is expected, where reading may fail: what is read is right, or it is
-//! `EIO`.
+//! Compares a mounted tree with the expected one, where reads may fail: a read returns the right
+//! result or `EIO`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -11,19 +11,19 @@ use rustix::io::Errno;
 
 use crate::tree::{Entry, Tree};
 
-/// What reading a whole tree gave.
+/// The result of reading a whole tree.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
-    /// Paths that could not be read and said so.
+    /// Paths whose read failed with an error.
     pub unreadable: Vec<PathBuf>,
-    /// Files whose bytes are not those that were written: there is no excuse for these.
+    /// Files with other bytes than were written, which is always a fault.
     pub false_bytes: Vec<String>,
-    /// Whatever else was answered and is not so.
+    /// All other wrong results.
     pub wrong: Vec<String>,
 }
 
 impl Look {
-    /// Reads everything below `root` that should be there, and looks for what should not.
+    /// Reads all expected entries below `root`, and looks for unexpected ones.
     pub fn at(root: &Path, expected: &Tree) -> Look {
         let mut look = Look::default();
         let mut inodes = BTreeMap::new();
@@ -57,7 +57,7 @@ impl Look {
     }
 
     fn compare(&mut self, path: &Path, found: &Entry, expected: &Entry) {
-        // Which files are the same is for the whole tree to tell.
+        // Hard links are compared for the whole tree only.
         let expected = Entry {
             same_as: None,
             ..expected.clone()
@@ -72,7 +72,7 @@ impl Look {
             .extend(differences.map(|line| format!("{path:?}: {line}")));
     }
 
-    /// Holds the names in a directory against those that should be there.
+    /// Compares the names in a directory with the expected ones.
     fn list(&mut self, at: &Path, path: &Path, expected: &Tree) {
         let list = || -> io::Result<BTreeSet<OsString>> {
             fs::read_dir(at)?
@@ -107,7 +107,7 @@ impl Look {
         }
     }
 
-    /// Takes what another look found, in the tree `of`.
+    /// Adds the findings of another tree, named `of`.
     pub fn absorb(&mut self, of: &str, other: Look) {
         let told = |lines: Vec<String>| lines.into_iter().map(move |line| format!("{of}: {line}"));
         self.unreadable.extend(other.unreadable);

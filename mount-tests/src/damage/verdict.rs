@@ -1,4 +1,4 @@
-//! What came of one damage: nothing, an error that says so, or something wrong that nobody was told.
+//! The effect of one damage: none, a reported error, or a wrong result without an error.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,27 +10,27 @@ use crate::mount::Mount;
 use crate::pond::Pond;
 use crate::run::Outcome;
 
-/// How long any command may take: more is a hang.
+/// The most time that a command may take: more is a hang.
 const HANG: Duration = Duration::from_secs(60);
 
-/// What the user saw.
+/// What the user observed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Everything is as it was, and nothing is said.
+    /// Everything is as it was, and no error is reported.
     Harmless,
-    /// The pond was not mounted, for a reason that was given.
+    /// The pond was not mounted, for a stated reason.
     Refused(String),
-    /// Something could not be read, which was an error, and `check` says so too.
+    /// A file could not be read, with an error, and `check` reports it too.
     Unreadable(String),
-    /// It was an error once, and mended itself: opened again, everything is right.
+    /// An error occurred once, and was repaired: opened again, everything is right.
     Healed(String),
-    /// `check` says it; what was read was right, or at least its bytes were.
+    /// `check` reports it; everything read was right, or at least its bytes were.
     Reported(String),
-    /// It was noticed, and what was said helps nobody.
+    /// It was detected, but the message does not help.
     Unclear(String),
     /// `check` finds nothing where a read fails.
     Missed(String),
-    /// The fault: something wrong, and nobody was told.
+    /// The fault: a wrong result without an error.
     Silent(String),
     /// The daemon hung, died or panicked.
     Broken(String),
@@ -119,7 +119,7 @@ fn look(garden: &Garden, mount: &Mount) -> Look {
     look
 }
 
-/// Whether everything is right when the pond is opened again.
+/// Returns whether everything is right when the pond is opened again.
 fn is_whole_again(garden: &Garden, pond: &Pond) -> bool {
     if !pond.try_mount(&QUIET).succeeded() {
         return false;
@@ -135,10 +135,10 @@ fn check(pond: &Pond) -> Outcome {
     check.limit(HANG).outcome()
 }
 
-/// Whether a failure is one sentence that names a file or what to do.
+/// Checks that a failure is one sentence that names a file or what to do.
 fn clear(pond: &Pond, failed: &Outcome) -> Result<(), &'static str> {
     let said = failed.err();
-    // Where nothing is, the pond's folder is a name as good as any.
+    // For a missing file, the pond's folder is precise enough.
     let names = ["/", ".json", ".parquet", "pond.toml", "hint:"];
     match failed.code() {
         None | Some(101) => Err("is no decision of its own"),
@@ -152,7 +152,7 @@ fn clear(pond: &Pond, failed: &Outcome) -> Result<(), &'static str> {
 }
 
 impl Verdict {
-    /// The column of a table that it is counted in.
+    /// Returns the column of a table that counts it.
     fn column(&self) -> usize {
         match self {
             Verdict::Harmless => 0,
@@ -167,7 +167,7 @@ impl Verdict {
         }
     }
 
-    /// What is wrong with it, if it must not be.
+    /// Returns the fault, if the verdict is one.
     pub fn fault(&self) -> Option<&str> {
         match self {
             Verdict::Unclear(said)
@@ -179,7 +179,7 @@ impl Verdict {
     }
 }
 
-/// Verdicts by kind of file.
+/// The counts of verdicts by kind of file.
 #[derive(Debug, Default)]
 pub struct Table(BTreeMap<String, [usize; COLUMNS.len()]>);
 

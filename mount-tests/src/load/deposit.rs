@@ -1,8 +1,9 @@
-//! Writes that an operation beside them may replace: whole files, each under a name of its own.
+//! Writes that a concurrent operation may replace: whole files, each under a name of its own.
 //!
-//! A writer makes a file in `drafts`, syncs it, renames it into `into` and syncs `into`. Then the file is
-//! acknowledged. Meanwhile a `restore` or an `undo` may give `into` an older state, which holds none of these files.
-//! [`Journal::verify`] looks for each acknowledged file in the present, and in the version that holds what was replaced.
+//! A writer creates a file in `drafts`, syncs it, renames it into `into` and syncs `into`. Then the
+//! file is acknowledged. Meanwhile a `restore` or an `undo` may return `into` to an older state,
+//! which has none of these files. [`Journal::verify`] looks for each acknowledged file in the
+//! present, and in the version that holds the replaced state.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -13,21 +14,21 @@ use std::time::Duration;
 use super::{Proof, Signals};
 use crate::rng::Rng;
 
-/// How long a writer rests after each file, so that there are moments between saves.
+/// The pause of a writer after each file, so that there are moments between saves.
 const REST: Duration = Duration::from_millis(2);
 
-/// What a writer put.
+/// The files of a writer.
 #[derive(Debug, Default)]
 pub struct Journal {
     writer: u64,
     /// The files that were acknowledged.
     durable: Vec<u64>,
-    /// How many were begun.
+    /// The number of files that were begun.
     begun: u64,
     early: Option<String>,
 }
 
-/// Puts files into `into` until the end. A draft that somebody else removes is not acknowledged.
+/// Puts files into `into` until the end. A draft that another process removes is not acknowledged.
 pub fn write_until_end(drafts: &Path, into: &Path, writer: u64, signals: &Signals) -> Journal {
     let mut journal = Journal {
         writer,
@@ -65,7 +66,7 @@ fn name(writer: u64, serial: u64) -> String {
     format!("w{writer}-{serial}")
 }
 
-/// What a file holds follows from its name.
+/// Returns the content of a file, which follows from its name.
 fn content(writer: u64, serial: u64) -> Vec<u8> {
     let mut rng = Rng::new(writer << 40 | serial);
     let limit = *rng.pick(&[100, 5_000, 5_000, 20_000, 100_000]);
@@ -74,7 +75,8 @@ fn content(writer: u64, serial: u64) -> Vec<u8> {
 }
 
 impl Journal {
-    /// Holds the files in `present`, and in what was `replaced` if anything was, against the journal.
+    /// Compares the files in `present`, and in `replaced` if there is such a state, with the
+    /// journal.
     pub fn verify(&self, present: &Path, replaced: Option<&Path>) -> Result<Proof, String> {
         if let Some(early) = &self.early {
             return Err(early.clone());
@@ -101,7 +103,8 @@ impl Journal {
         })
     }
 
-    /// Whether a file is in a directory. It was synced before it got its name there, so it is whole.
+    /// Returns whether a file is in a directory. It was synced before the rename, so it must be
+    /// complete.
     fn holds(&self, dir: &Path, serial: u64) -> Result<bool, String> {
         let path = dir.join(name(self.writer, serial));
         match fs::read(&path) {

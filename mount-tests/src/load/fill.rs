@@ -1,6 +1,7 @@
-//! Writers that go on until the disk is full, and what they were told was written.
+//! Writers that run until the disk is full, with a record of what was acknowledged.
 //!
-//! Only `ENOSPC` may end a step. What was written is there as long as the mount is; what was synced, for ever.
+//! Only `ENOSPC` may end a step. Written files exist as long as the mount does; synced files for
+//! ever.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,10 +11,10 @@ use rustix::io::Errno;
 
 use crate::rng::Rng;
 
-/// How often in a row a writer is told that the disk is full before it believes it.
+/// How often in a row a writer must get `ENOSPC` before it stops.
 const TIMES: usize = 4;
 
-/// A file and how to know its bytes.
+/// A file and the seed of its content.
 #[derive(Clone, Debug)]
 struct Written {
     path: PathBuf,
@@ -22,11 +23,11 @@ struct Written {
     synced: bool,
 }
 
-/// What one writer has written.
+/// The files of one writer.
 #[derive(Clone, Debug, Default)]
 pub struct Filled {
     files: Vec<Written>,
-    /// How often it was told that the disk is full by a call that makes a name, writes, and syncs.
+    /// How often `ENOSPC` was returned by a call that creates a name, writes, and syncs.
     pub refused: [usize; 3],
 }
 
@@ -39,7 +40,7 @@ pub fn fill(dir: &Path, mut rng: Rng) -> Result<Filled, String> {
             Ok(()) => in_a_row = 0,
             Err(error) if Errno::from_io_error(&error) == Some(Errno::NOSPC) => {
                 in_a_row += 1;
-                // Deleting works on the fullest disk.
+                // Deleting must work on a full disk.
                 match fs::remove_file(&path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(format!("unlink {}: {error}", path.display()));
@@ -79,7 +80,7 @@ impl Filled {
         Ok(())
     }
 
-    /// How many files were written, and how many of them synced.
+    /// Returns how many files were written, and how many of them synced.
     pub fn counts(&self) -> (usize, usize) {
         let synced = self.files.iter().filter(|file| file.synced).count();
         (self.files.len(), synced)
@@ -98,7 +99,7 @@ impl Filled {
         });
     }
 
-    /// All that was written is there; after a crash, all that was synced.
+    /// Checks that all written files are there; after a crash, all synced files.
     #[track_caller]
     pub fn verify(&self, after_a_crash: bool, when: &str) {
         for file in &self.files {
@@ -110,7 +111,7 @@ impl Filled {
                     path.display(),
                     found.map(|bytes| bytes.len())
                 ),
-                // Not synced: lost, or a part of what was written.
+                // Not synced: missing, or a prefix of what was written.
                 Ok(bytes) => assert!(
                     expected.starts_with(&bytes),
                     "{when}: {} is not a part of what was written",

@@ -1,7 +1,8 @@
-//! What many programs do to a pond for a long time: files are replaced, read, moved, linked and removed, and versions
-//! are read again. The tree stays about as large as it is; only its history grows.
+//! A long mixed load: files are replaced, read, moved, linked and removed, and versions are read
+//! again. The tree stays about as large as it is; only its history grows.
 //!
-//! Every file says in its first bytes what it holds, so that whoever reads it can tell whether it is whole.
+//! The first bytes of every file describe its content, so that a reader can check that it is
+//! complete.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -18,14 +19,14 @@ use crate::rng::Rng;
 use crate::sys;
 use crate::tree::Tree;
 
-/// How long a worker rests after each step: the load is to last, not to fill the disk.
+/// The pause of a worker after each step: the load is to last, not to fill the disk.
 const REST: Duration = Duration::from_millis(8);
 const SLOTS: usize = 300;
 
-/// A worker: it works in a directory until the end, and tells how many steps it did or what was wrong.
+/// A worker: works in a directory until the end, and returns its number of steps or a finding.
 pub type Worker = fn(&Path, Rng, &Signals) -> Result<u64, String>;
 
-/// Files are written, some of them synced, and renamed over what was there.
+/// Writes files, syncs some of them, and renames them over existing ones.
 pub fn writer(dir: &Path, mut rng: Rng, signals: &Signals) -> Result<u64, String> {
     let name = rng.number();
     until_end(signals, |step| {
@@ -40,7 +41,7 @@ pub fn writer(dir: &Path, mut rng: Rng, signals: &Signals) -> Result<u64, String
     })
 }
 
-/// Files that others replace are read; each must be a whole one.
+/// Reads files that others replace; each must be complete.
 pub fn reader(dir: &Path, mut rng: Rng, signals: &Signals) -> Result<u64, String> {
     until_end(signals, |_| {
         let path = dir.join(format!("slot{}", rng.below(SLOTS)));
@@ -53,7 +54,7 @@ pub fn reader(dir: &Path, mut rng: Rng, signals: &Signals) -> Result<u64, String
     })
 }
 
-/// Directories with files, links and attributes come, move and go.
+/// Creates, moves and removes directories with files, links and attributes.
 pub fn mover(dir: &Path, mut rng: Rng, signals: &Signals) -> Result<u64, String> {
     let home = dir.join("moving");
     fs::create_dir_all(&home).map_err(|error| error.to_string())?;
@@ -79,17 +80,17 @@ pub fn mover(dir: &Path, mut rng: Rng, signals: &Signals) -> Result<u64, String>
     })
 }
 
-/// Versions are read, and are what they were when they were read first.
+/// Reads versions repeatedly; each must stay as it was when it was first read.
 pub fn historian(mount: &Path, mut rng: Rng, signals: &Signals) -> Result<u64, String> {
     let mut known: HashMap<u64, Tree> = HashMap::new();
     until_end(signals, |_| {
         let mut versions: Vec<u64> = fs::read_dir(mount.join("@version"))?
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            // The pond was born empty.
+            // Version 0 is empty.
             .filter(|version| *version > 0)
             .collect();
         versions.sort_unstable();
-        // Mostly the same few, now and then another.
+        // Mostly the same few, sometimes another one.
         let version = match known.keys().copied().collect::<Vec<_>>() {
             read if read.len() > 10 || read.len() > rng.below(20) => *rng.pick(&read),
             _ if versions.is_empty() => return Ok(()),
@@ -102,7 +103,7 @@ pub fn historian(mount: &Path, mut rng: Rng, signals: &Signals) -> Result<u64, S
         let Some(first) = differences.first() else {
             return Ok(());
         };
-        // What is there a moment later tells a slip from a loss.
+        // A second look distinguishes a transient error from a loss.
         let again = before.differences(&Tree::of(&root));
         let numbers = |path: &Path| {
             let number = |path: &Path| {
@@ -136,7 +137,7 @@ fn until_end(
     Ok(done)
 }
 
-/// A seed, a length, and that many bytes that follow from the seed; mostly small.
+/// Returns a seed, a length, and that many bytes that follow from the seed; mostly small.
 fn content(rng: &mut Rng) -> Vec<u8> {
     let limit = *rng.pick(&[
         100, 1_000, 3_000, 3_000, 8_000, 8_000, 20_000, 20_000, 200_000,

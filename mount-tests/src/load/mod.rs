@@ -1,10 +1,10 @@
-//! Writers that are killed under, and what they were promised.
+//! Writers that run during a crash, and journals of what was acknowledged.
 //!
-//! A writer performs operations and keeps a journal, outside the pond, of what was acknowledged. After the crash
-//! the journal is held against the tree. [`script`] checks the exact prefix, operation by operation;
-//! [`publish`] does what careful programs do with larger files: write, fsync, rename.
-//! [`deposit`] puts files where an operation beside it replaces everything.
-//! [`fill`] goes on until the disk is full, and [`mixed`] for as long as it is let.
+//! A writer performs operations and keeps a journal, outside the pond, of what was acknowledged.
+//! After the crash the journal is compared with the tree. [`script`] checks the exact prefix,
+//! operation by operation; [`publish`] saves larger files safely: write, fsync, rename. [`deposit`]
+//! writes files while another operation replaces everything. [`fill`] runs until the disk is full,
+//! and [`mixed`] until it is stopped.
 
 pub mod deposit;
 pub mod fill;
@@ -17,12 +17,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What the test and its writers tell each other.
+/// State that the test and its writers share.
 #[derive(Debug, Default)]
 pub struct Signals {
-    /// Successful fsyncs of all writers.
+    /// The number of successful fsyncs of all writers.
     synced: AtomicU64,
-    /// From now on errors are expected, and writers stop.
+    /// Set at the crash: from now on errors are expected, and writers stop.
     over: AtomicBool,
 }
 
@@ -40,7 +40,7 @@ impl Signals {
         }
     }
 
-    /// The crash comes now.
+    /// Signals the crash.
     pub fn end(&self) {
         self.over.store(true, Ordering::Release);
     }
@@ -49,9 +49,10 @@ impl Signals {
         self.over.load(Ordering::Acquire)
     }
 
-    /// Notes an fsync that succeeded, if it did so before the crash: only then it has promised something. Who has lost
-    /// power sees no answer any more; but a disk that is shut down while its file system is asked to sync answers that
-    /// it did. (ext4 finds the transaction ended, xfs the inode unpinned; neither looks again whether it was shut down.)
+    /// Counts an fsync that succeeded, if it returned before the crash: only then is it a promise.
+    /// After a real power cut no caller sees a reply; but a file system that is shut down during a
+    /// sync returns success. (ext4 finds the transaction ended, xfs the inode unpinned; neither
+    /// checks the shutdown again.)
     #[must_use]
     fn count_sync(&self) -> bool {
         let before = !self.ended();
@@ -59,20 +60,20 @@ impl Signals {
         before
     }
 
-    /// An error before the crash is a finding of its own; after it, it is how the writer learns of the crash.
+    /// Returns a finding for an error before the crash; after it, the error only ends the writer.
     fn judge(&self, error: io::Error, doing: &str) -> Option<String> {
         (!self.ended()).then(|| format!("{doing} failed before the crash: {error}"))
     }
 }
 
-/// What a check of one journal has shown.
+/// The result of checking one journal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Proof {
     /// Operations, or files, that were durable and are all there.
     pub durable: usize,
-    /// What was acknowledged in all.
+    /// The number of acknowledged operations or files.
     pub acknowledged: usize,
-    /// What the tree holds.
+    /// The number found in the tree.
     pub found: usize,
 }
 

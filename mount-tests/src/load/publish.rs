@@ -1,5 +1,5 @@
-//! What careful programs do: write a temporary file, fsync it, rename it over the old one. After a crash every
-//! published name holds a whole file, and no file that was fsynced is lost.
+//! The usual safe save: write a temporary file, fsync it, rename it over the old one. After a crash
+//! every published name refers to a complete file, and no fsynced file is lost.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -8,21 +8,22 @@ use std::path::Path;
 use super::{Proof, Signals};
 use crate::rng::Rng;
 
-/// Names that are published over and over.
+/// The number of names that are published repeatedly.
 const SLOTS: u64 = 8;
 
-/// What a writer published.
+/// The files that a writer published.
 #[derive(Debug, Default)]
 pub struct Journal {
     writer: u64,
     /// For each slot the newest file whose fsync succeeded.
     durable: [Option<u64>; SLOTS as usize],
-    /// The number of the file that was being written when the crash came.
+    /// The number of the file that was being written at the crash.
     pending: u64,
     early: Option<String>,
 }
 
-/// Publishes files in `dir` until the end. Sizes go from 1 byte to 2 MiB, small ones more often.
+/// Publishes files in `dir` until the end. Sizes range from 1 byte to 2 MiB, with small ones more
+/// often.
 pub fn write_until_end(dir: &Path, writer: u64, signals: &Signals) -> Journal {
     let mut journal = Journal {
         writer,
@@ -53,7 +54,7 @@ fn publish(dir: &Path, journal: &mut Journal, serial: u64, signals: &Signals) ->
     fs::rename(&name, dir.join(journal.published(slot)))
 }
 
-/// The content of a file says whose it is, which one, and how long; the rest follows from that.
+/// Returns the content of a file: its writer, serial number and length, which determine the rest.
 fn content(writer: u64, serial: u64) -> Vec<u8> {
     let mut rng = Rng::new(writer << 40 | serial);
     let limit = *rng.pick(&[100, 5_000, 5_000, 70_000, 2 << 20]);
@@ -75,7 +76,7 @@ impl Journal {
         format!("w{}-slot{slot}", self.writer)
     }
 
-    /// Holds the files in `dir` against the journal.
+    /// Compares the files in `dir` with the journal.
     pub fn verify(&self, dir: &Path) -> Result<Proof, String> {
         if let Some(early) = &self.early {
             return Err(early.clone());
@@ -114,7 +115,7 @@ impl Journal {
         Ok(proof)
     }
 
-    /// A published file must be a whole one; tells which.
+    /// Checks that a published file is complete, and returns its serial number.
     fn whole(&self, name: &str, slot: u64, bytes: &[u8]) -> Result<u64, String> {
         let header = bytes
             .get(8..16)
@@ -136,7 +137,8 @@ impl Journal {
         }
     }
 
-    /// Temporary files: at most the one that was under way and one whose rename was lost, each a prefix of its content.
+    /// Checks the temporary files: at most the one that was being written and one whose rename was
+    /// lost, each a prefix of its content.
     fn unfinished(&self, dir: &Path) -> Result<(), String> {
         for serial in self.pending.saturating_sub(2 * SLOTS)..=self.pending {
             let name = self.temporary(serial);

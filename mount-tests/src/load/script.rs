@@ -1,5 +1,6 @@
-//! Small operations, one system call each, and a model of them: after a crash the tree must be the state after
-//! some prefix of the acknowledged operations that holds every one up to the last fsync.
+//! Small operations, one system call each, and a model of them: after a crash the tree must be the
+//! state after some prefix of the acknowledged operations that holds every one up to the last
+//! fsync.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -17,7 +18,7 @@ use crate::sys;
 
 const XATTR: &str = "user.load";
 
-/// One system call that changes the tree, or an fsync. Writes are small enough to reach the daemon as one request.
+/// One system call that changes the tree, or an fsync. A write is small enough to be one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     Create(String),
@@ -33,7 +34,7 @@ pub enum Op {
     Fsync(String),
 }
 
-/// What a path shows.
+/// The observed state of a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     kind: &'static str,
@@ -50,12 +51,12 @@ struct Model {
     files: Vec<Seen>,
 }
 
-/// What a writer did.
+/// The operations of a writer.
 #[derive(Debug, Default)]
 pub struct Journal {
     /// Acknowledged operations in order.
     ops: Vec<Op>,
-    /// The operation that was under way when the crash came: it may have happened.
+    /// The operation that was under way at the crash: it may have been applied.
     pending: Option<Op>,
     /// Why the writer stopped, if it was not the crash.
     early: Option<String>,
@@ -70,7 +71,7 @@ pub fn write_until_end(dir: &Path, rng: Rng, signals: &Signals) -> Journal {
     journal
 }
 
-/// Performs so many random operations in `dir`, fewer if one fails.
+/// Performs `steps` random operations in `dir`, fewer if one fails.
 pub fn write_steps(dir: &Path, rng: Rng, steps: usize) -> Journal {
     write(dir, rng, &Signals::default(), steps).0
 }
@@ -99,7 +100,7 @@ fn write(
 }
 
 impl Journal {
-    /// Holds the tree in `dir` against the journal.
+    /// Compares the tree in `dir` with the journal.
     pub fn verify(&self, dir: &Path) -> Result<Proof, String> {
         if let Some(early) = &self.early {
             return Err(early.clone());
@@ -151,8 +152,9 @@ impl Journal {
 }
 
 impl Op {
-    /// What a crash can leave of the operation besides all or nothing. The kernel hands a write that
-    /// begins within a page to a FUSE filesystem in parts, cut where pages end.
+    /// Returns the partial effects that a crash can leave of the operation. The kernel splits a
+    /// write that begins within a page into several requests to a FUSE filesystem, at page
+    /// boundaries.
     fn parts(&self) -> Vec<Op> {
         const PAGE: u64 = 4096;
         let Op::Write(name, offset, bytes) = self else {
@@ -205,7 +207,7 @@ impl Op {
 }
 
 impl Model {
-    /// An operation that will succeed. About one in eight is an fsync.
+    /// Returns an operation that will succeed. About one in eight is an fsync.
     fn choose(&self, rng: &mut Rng, serial: &mut u64) -> Op {
         let of_kind = |kind: &str| -> Vec<&String> {
             self.names
@@ -245,7 +247,7 @@ impl Model {
             16..18 => Op::Link(file, fresh(rng)),
             18 => Op::Symlink(file, fresh(rng)),
             19..22 => Op::Rename(file, fresh(rng)),
-            // Over another name of the same file, rename does nothing; the model says so too.
+            // A rename over another name of the same file does nothing, also in the model.
             22..24 => Op::Rename(file, rng.pick(&files).to_string()),
             24..27 => Op::Unlink(file),
             27 if directories.len() < 4 => {
@@ -333,7 +335,7 @@ impl Model {
 }
 
 impl Seen {
-    /// How this is not what was expected.
+    /// Returns how this differs from what was expected.
     fn differs(&self, expected: &Seen) -> Option<String> {
         if self == expected {
             return None;
@@ -358,7 +360,7 @@ impl Seen {
     }
 }
 
-/// What the tree shows.
+/// Reads the tree.
 fn look(dir: &Path) -> io::Result<BTreeMap<String, Seen>> {
     let (mut found, mut todo) = (BTreeMap::new(), vec![String::new()]);
     while let Some(prefix) = todo.pop() {
@@ -406,7 +408,7 @@ fn look(dir: &Path) -> io::Result<BTreeMap<String, Seen>> {
 mod tests {
     use super::*;
 
-    /// A journal of `count` operations that really happened in a directory, the last ten without an fsync.
+    /// Performs `count` operations in a real directory, the last ten without an fsync.
     fn written(count: usize) -> (tempfile::TempDir, Journal) {
         let (dir, mut rng) = (tempfile::tempdir().unwrap(), Rng::new(42));
         let (mut journal, mut model, mut serial) = (Journal::default(), Model::default(), 0);

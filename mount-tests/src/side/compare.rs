@@ -1,8 +1,8 @@
-//! Running a sequence on both sides, and what they disagree on.
+//! Runs a sequence on both sides, and compares the results.
 //!
-//! In: a sequence, and a fresh directory on each side. Out: nothing, or the first operation whose answer or traces
-//! differ. Times that were set must be equal; times of the clock must be of this run, and must have moved on both
-//! sides or on neither.
+//! In: a sequence, and a fresh directory on each side. Out: nothing, or the first operation whose
+//! result or effects differ. Times that were set must be equal; times of the clock must be of this
+//! run, and must have changed on both sides or on neither.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,12 +19,12 @@ use crate::tree::Tree;
 /// The first thing that differs.
 #[derive(Debug)]
 pub struct Difference {
-    /// How many operations had been performed.
+    /// The number of operations before it.
     pub after: usize,
     pub lines: Vec<String>,
 }
 
-/// What one operation answered, and what could be seen afterwards if somebody looked.
+/// The result of one operation, and the tree after it if it was looked at.
 struct Record {
     answer: Answer,
     view: Option<View>,
@@ -94,7 +94,7 @@ fn since_1970(time: SystemTime) -> Time {
     (since.as_secs() as i64, since.subsec_nanos().into())
 }
 
-/// One line for each thing that differs, but for times.
+/// Returns one line for each difference, except for times.
 fn differences(found: &View, expected: &View) -> Vec<String> {
     let mut lines = Vec::new();
     for (key, seen) in found {
@@ -115,7 +115,7 @@ fn differences(found: &View, expected: &View) -> Vec<String> {
 
 const TIMES: [&str; 3] = ["atime", "mtime", "ctime"];
 
-/// What is on both sides.
+/// Returns the entries that are on both sides.
 fn common<'v>(
     found: &'v View,
     expected: &'v View,
@@ -125,7 +125,7 @@ fn common<'v>(
         .filter_map(|(key, seen)| Some((key, seen, expected.get(key)?)))
 }
 
-/// Times that are neither equal nor both from the clock.
+/// Returns times that are neither equal nor both from the clock.
 fn other_times(
     found: &View,
     expected: &View,
@@ -143,7 +143,7 @@ fn other_times(
     lines
 }
 
-/// Files that are the old ones on one side only, and times that moved on one side only.
+/// Returns files that were replaced on one side only, and times that changed on one side only.
 fn other_moves(found: (&View, &View), expected: (&View, &View)) -> Vec<String> {
     let (found_before, expected_before) = (by_inode(found.0), by_inode(expected.0));
     let mut lines = Vec::new();

@@ -1,6 +1,7 @@
-//! What `stat` tells of everything in a world: every name below its root, and every open file.
+//! The `stat` results of everything in a world: every name below its root, and every open file.
 //!
-//! Left out is what is the file system's own business: device and inode numbers, blocks, sizes of directories.
+//! Values that are up to the file system are left out: device and inode numbers, blocks, sizes of
+//! directories.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -20,7 +21,7 @@ pub enum Key {
 /// Seconds and nanoseconds since 1970.
 pub type Time = (i64, i64);
 
-/// One file, as a path or an open file shows it.
+/// One file, by a path or an open file.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub kind: FileType,
@@ -29,11 +30,11 @@ pub struct Seen {
     pub links: u64,
     pub size: Option<u64>,
     pub device: u64,
-    /// Where an open file stands.
+    /// The position of an open file.
     pub position: Option<u64>,
     /// Access, modification, change.
     pub times: [Time; 3],
-    /// Tells files apart within one side, never between them.
+    /// Identifies a file within one side, never between them.
     pub inode: u64,
 }
 
@@ -100,7 +101,7 @@ impl Seen {
         }
     }
 
-    /// All but times and inode, by name.
+    /// Returns all fields but times and inode, by name.
     pub fn fields(&self) -> [(&'static str, String); 7] {
         [
             ("kind", format!("{:?}", self.kind)),

@@ -1,13 +1,15 @@
-//! The same operations side by side on a mount and on a plain directory, which must tell the same of everything.
+//! Runs the same operations on a mount and on a plain directory, and compares all results.
 //!
-//! In: a seed. Out: nothing, or the first difference with the operations that led to it. A sequence is plain data:
-//! it is chosen without looking at any tree, so that it can be run again, and made shorter.
+//! In: a seed. Out: nothing, or the first difference with the operations that led to it. A sequence
+//! is plain data: it is chosen without looking at any tree, so that it can be run again, and
+//! shortened.
 //!
-//! * [`op`]: what an operation is. [`choose`] draws sequences of them, [`known`] says which are left out and why.
-//! * [`world`]: a thread whose root is one directory, with open files and a user. [`perform`] runs operations there.
-//! * [`look`]: what `stat` tells of everything in that world.
-//! * [`compare`]: what two runs of a sequence disagree on. [`shrink`]: the same with fewer operations.
-//! * [`plain`]: the plain directory, mounted as a pond is. [`storm`]: many workers at once.
+//! * [`op`]: the operations. [`choose`] draws sequences of them, [`known`] has the exceptions.
+//! * [`world`]: a thread whose root is one directory, with open files and a user. [`perform`] runs
+//!   operations there.
+//! * [`look`]: the `stat` results of everything in that world.
+//! * [`compare`]: the differences of two runs of a sequence. [`shrink`]: shortens the sequence.
+//! * [`plain`]: the plain directory, mounted like a pond. [`storm`]: many workers at once.
 
 pub mod choose;
 pub mod compare;

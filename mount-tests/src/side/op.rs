@@ -1,13 +1,13 @@
-//! Operations as data: which call, on what, with what; printed as one line each.
+//! Operations as data: the call and its arguments; printed as one line each.
 
 use std::fmt;
 
 use rustix::fs::{Access, AtFlags, FallocateFlags, OFlags, RenameFlags, Timespec, XattrFlags};
 
-/// How many files a sequence may hold open.
+/// The most files that a sequence holds open.
 pub const SLOTS: usize = 3;
 
-/// One operation, and who asks for it.
+/// One operation, and its user.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub user: User,
@@ -18,20 +18,20 @@ pub struct Step {
 #[derive(Clone, Debug)]
 pub struct Sequence {
     pub steps: Vec<Step>,
-    /// After how many operations everything is looked at. To look fills the kernel's caches, and so may hide
-    /// that they are wrong.
+    /// The number of operations after which everything is compared. A comparison fills the kernel's
+    /// caches, and so may hide that they are wrong.
     pub look_every: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
     Root,
-    /// In a group beside her own.
+    /// Has a supplementary group.
     Alice,
     Bob,
 }
 
-/// Where a path begins.
+/// The start of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
     Root,
@@ -46,10 +46,10 @@ pub struct Place {
     pub path: Text,
 }
 
-/// What attributes belong to.
+/// The target of an operation on attributes.
 #[derive(Clone, Debug)]
 pub enum Target {
-    /// What the path leads to.
+    /// The node that the path leads to.
     Path(Place),
     /// The path itself, even if it is a link.
     Link(Place),
@@ -64,7 +64,7 @@ pub struct Text(pub Vec<u8>);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Octal(pub u32);
 
-/// So many bytes; the seed says which.
+/// Bytes of a length, generated from a seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Data {
     pub len: usize,
@@ -80,7 +80,7 @@ pub enum Op {
     Mknod(Place, Octal, u64),
     Symlink(Text, Place),
     Link(Place, Place, AtFlags),
-    /// Gives an open file another name, by `/proc/self/fd`.
+    /// Adds a name to an open file, by `/proc/self/fd`.
     LinkSlot(usize, Place),
     Unlink(Place, AtFlags),
     Rename(Place, Place, RenameFlags),
@@ -114,7 +114,7 @@ pub enum Op {
     Fsync(usize),
 }
 
-/// What a seek counts from.
+/// The origin of a seek.
 #[derive(Clone, Copy, Debug)]
 pub enum From {
     Start,

@@ -1,5 +1,5 @@
-//! The plain directory that shows what is right: on the tests' disk, mounted once more as a pond is mounted, without
-//! access times, set-user-id programs and devices.
+//! The plain directory, as the reference: on the tests' disk, mounted again with the flags of a
+//! pond's mount: `noatime`, `nosuid` and `nodev`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,10 +1,10 @@
-//! Making a sequence that shows a difference as short as leaving out operations can.
+//! Shortens a sequence that shows a difference by leaving out operations.
 
 use super::compare::Difference;
 use super::op::Sequence;
 
-/// Leaves out operations, larger runs of them first, as long as `run` still finds some difference. The last
-/// difference belongs to the sequence that comes back.
+/// Leaves out operations, larger runs of them first, as long as `run` still finds a difference.
+/// Returns the sequence with its difference.
 pub fn shrink(
     sequence: Sequence,
     difference: Difference,

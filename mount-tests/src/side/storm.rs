@@ -1,8 +1,8 @@
 //! Many workers at once in one tree.
 //!
-//! In: a directory, and what each worker is to do there. Out: what each was answered. Workers share the directories,
-//! and either the names in them too, or each has names of its own: then nobody gets in the way of anybody, and every
-//! answer and the tree in the end are the same however the workers were interleaved.
+//! In: a directory, and the operations of each worker. Out: the results of each. Workers share the
+//! directories. They share the names in them too, or each has its own names: then no worker affects
+//! another, and every result and the final tree are the same for every interleaving.
 
 use std::path::Path;
 use std::thread;
@@ -16,19 +16,20 @@ use super::perform::{Answer, perform};
 use super::world::within;
 use crate::rng::Rng;
 
-/// Directories that all workers share and nobody removes.
+/// The number of directories that all workers share and none removes.
 const SHARED: usize = 4;
-/// Names in each of them, for one worker or for all.
+/// The number of names in each, for one worker or for all.
 const NAMES: usize = 12;
 
-/// Whose names a worker uses.
+/// Whether workers share names.
 #[derive(Clone, Copy, Debug)]
 pub enum Names {
     Own(usize),
     Everybodys,
 }
 
-/// Whether a call may be refused so, since others were there before it. Anything else is trouble of the file system's.
+/// Returns whether a concurrent operation can cause this error. Any other is a fault of the file
+/// system.
 pub fn beaten(op: &Op, error: Errno) -> bool {
     const BY_NAME: [Errno; 9] = [
         Errno::NOENT,
@@ -41,7 +42,7 @@ pub fn beaten(op: &Op, error: Errno) -> bool {
         Errno::NODATA,
         Errno::PERM,
     ];
-    // What is open may be of any kind, but stays, whatever becomes of its names.
+    // An open file may be of any kind, but stays, whatever happens to its names.
     const OPEN: [Errno; 5] = [
         Errno::ISDIR,
         Errno::INVAL,
@@ -63,12 +64,12 @@ pub fn beaten(op: &Op, error: Errno) -> bool {
     }
 }
 
-/// So many operations for one worker.
+/// Returns `len` operations for one worker.
 pub fn work(rng: &mut Rng, names: Names, len: usize) -> Vec<Op> {
     (0..len).map(|_| op(rng, names)).collect()
 }
 
-/// Runs all workers at the same time; the answers of each, in its order.
+/// Runs all workers at the same time; returns the results of each, in order.
 pub fn run(root: &Path, workers: &[Vec<Op>]) -> Vec<Vec<Answer>> {
     for number in 0..SHARED {
         crate::place::folder(root, &format!("d{number}"));
@@ -88,7 +89,8 @@ pub fn run(root: &Path, workers: &[Vec<Op>]) -> Vec<Vec<Answer>> {
     })
 }
 
-/// Mostly names that come, go and move; some content and attributes, to see that they stay with their file.
+/// Returns mostly operations on names; some on content and attributes, to check that they stay with
+/// their file.
 fn op(rng: &mut Rng, names: Names) -> Op {
     let mut at = || place(rng, names);
     let (from, to) = (at(), at());
@@ -150,7 +152,7 @@ fn op(rng: &mut Rng, names: Names) -> Op {
     }
 }
 
-/// A name in a shared directory, or one below that.
+/// Returns a name in a shared directory, or one below that.
 fn place(rng: &mut Rng, names: Names) -> Place {
     let (directory, number) = (rng.below(SHARED), rng.below(NAMES));
     let name = match names {

@@ -1,8 +1,9 @@
-//! A thread of its own whose root is the directory under test, so that absolute paths, `..` and `getcwd` mean the
-//! same on both sides and nothing outside can be reached.
+//! A thread whose root is the directory under test, so that absolute paths, `..` and `getcwd` mean
+//! the same on both sides and nothing outside can be reached.
 //!
-//! In: a directory and a body. Out: what the body returns. Holds always: user, umask, root and working directory
-//! are the thread's own, and when it ends it holds nothing in the directory, so that it can be unmounted.
+//! In: a directory and a body. Out: the result of the body. Invariants: user, umask, root and
+//! working directory are the thread's own; when it ends it keeps nothing open in the directory, so
+//! that it can be unmounted.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -21,10 +22,10 @@ pub const BOB: u32 = 10_002;
 /// A group that Alice is in, and Bob is not.
 pub const CLUB: u32 = 20_001;
 
-/// What the operations of one sequence share.
+/// State that the operations of one sequence share.
 pub struct World {
     pub root: OwnedFd,
-    /// `/proc`, which cannot be reached by a path from here.
+    /// `/proc`, which no path reaches from here.
     pub proc: OwnedFd,
     pub slots: [Option<OwnedFd>; SLOTS],
 }
@@ -32,7 +33,7 @@ pub struct World {
 /// Runs `body` in a thread whose root is `root`.
 pub fn within<T: Send>(root: &Path, body: impl FnOnce(&mut World) -> T + Send) -> T {
     let inhabit = || {
-        // SAFETY: what is no longer shared is root, working directory and umask, which hold no memory.
+        // SAFETY: root, working directory and umask are unshared, which hold no memory.
         unsafe { unshare_unsafe(UnshareFlags::FS) }.expect("unshare");
         let (outside, proc) = (directory("/"), directory("/proc"));
         chroot(root).expect("chroot");
@@ -61,7 +62,7 @@ fn directory(path: &str) -> OwnedFd {
 }
 
 impl World {
-    /// Where a path begins; nowhere, if the slot is empty.
+    /// Returns the directory of a path; `None` if the slot is empty.
     pub fn base(&self, place: &Place) -> Option<BorrowedFd<'_>> {
         use std::os::fd::AsFd;
         match place.base {
@@ -71,7 +72,7 @@ impl World {
         }
     }
 
-    /// The path for calls that take no directory; none for what begins at an open file.
+    /// Returns the path for calls that take no directory; `None` if it begins at an open file.
     pub fn path(&self, place: &Place) -> Option<Vec<u8>> {
         let path = &place.path.0;
         match place.base {
@@ -82,7 +83,8 @@ impl World {
     }
 }
 
-/// Makes the thread act as this user, and with its groups. The saved user stays root, which may do this again.
+/// Switches the thread to this user and its groups. The saved user stays root, so that it can
+/// switch again.
 pub fn act_as(user: User) {
     let (id, groups): (u32, &[Gid]) = match user {
         User::Root => (0, &[]),

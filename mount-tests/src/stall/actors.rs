@@ -1,6 +1,7 @@
-//! What runs beside what: each actor is a small set of operations that it repeats until the end.
+//! The actors: each repeats a small set of operations until the end.
 //!
-//! An operation may fail, since others were there before it; how is counted. Only how long it takes matters here.
+//! An operation may fail because of a concurrent one; failures are counted by error. Only the time
+//! that it takes matters here.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -18,27 +19,27 @@ use crate::pond::Pond;
 use crate::rng::Rng;
 use crate::sys::{self, Mapping, truncate};
 
-/// Directories whose entries come, go and move.
+/// The number of directories whose entries are created, moved and removed.
 const DIRS: usize = 3;
-/// Names in each.
+/// The number of names in each.
 const NAMES: usize = 5;
-/// Bytes of the file that is read directly, mapped and punched.
+/// The size in bytes of the file that is read directly, mapped and punched.
 const MIXED: usize = 128 << 10;
-/// Bytes that a large write has.
+/// The size of a large write in bytes.
 const LARGE: usize = 1 << 20;
 
 /// A resource that reduces the files in `data`.
 const REDUCE: &str = "apiVersion: v1\nkind: Reduce\nname: r\ndesc: x\nspec:\n  collections:\n  - name: all\n    \
     resolutions: [1d]\n    datasets:\n    - {in_pattern: \"/data/*.csv\", out_pattern: \"of-$0\", aggregates: [sum]}\n";
 
-/// Who does it.
+/// The user of an actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
     Root,
     Nobody,
 }
 
-/// One actor: its name, its user, and one round of what it does.
+/// One actor: its name, its user, and the function of one round.
 #[derive(Clone, Copy)]
 pub struct Actor {
     pub name: &'static str,
@@ -46,7 +47,7 @@ pub struct Actor {
     pub round: fn(&mut Stage<'_>),
 }
 
-/// What a round works with.
+/// The context of a round.
 pub struct Stage<'s> {
     pub root: &'s Path,
     pub pond: &'s Pond,
@@ -54,7 +55,7 @@ pub struct Stage<'s> {
     pub rng: Rng,
 }
 
-/// All of them.
+/// All actors.
 pub const ALL: &[Actor] = &[
     root("changes in derived directories", change_derived),
     root("looks at derived directories", list_derived),
@@ -82,7 +83,7 @@ pub const ALL: &[Actor] = &[
     },
 ];
 
-/// Those among them that work in derived directories.
+/// The actors that work in derived directories.
 pub const DERIVED: &[Actor] = &[
     root("changes in derived directories", change_derived),
     root("looks at derived directories", list_derived),
@@ -98,7 +99,7 @@ const fn root(name: &'static str, round: fn(&mut Stage<'_>)) -> Actor {
     }
 }
 
-/// Makes what the actors work on.
+/// Creates the files that the actors work on.
 pub fn prepare(mount: &Mount<'_>) {
     let mode = PermissionsExt::from_mode(0o777);
     fs::set_permissions(mount.path(), mode).expect("chmod");
@@ -106,7 +107,7 @@ pub fn prepare(mount: &Mount<'_>) {
     mount.sync();
 }
 
-/// Makes what is missing of it: commands may have gone back to before it was there.
+/// Creates missing files: commands may have restored an earlier state.
 fn furnish(root: &Path) -> io::Result<()> {
     let folder = |name: &str| match fs::create_dir(root.join(name)) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -127,13 +128,13 @@ fn furnish(root: &Path) -> io::Result<()> {
     }
     let shown = root.join("Reduce/r");
     if !shown.join("all").exists() {
-        // A stored directory hides it, if there is one; what is derived cannot be removed.
+        // A stored directory would hide the resource; a derived one cannot be removed.
         fs::remove_dir_all(shown).ok();
     }
     fs::set_permissions(folder("shared")?, PermissionsExt::from_mode(0o777))?;
     let mixed = root.join("mixed");
     if !mixed.exists() {
-        // It is never shorter than what others map.
+        // It is never shorter than the mappings of other actors.
         let new = root.join("mixed.new");
         File::create(&new)?.set_len(2 * MIXED as u64)?;
         fs::rename(new, mixed)?;
@@ -146,7 +147,7 @@ impl Stage<'_> {
         self.root.join(name)
     }
 
-    /// One of the names that come and go.
+    /// Returns one of the names.
     fn any(&mut self) -> PathBuf {
         let (dir, name) = (self.rng.below(DIRS), self.rng.below(NAMES));
         let below = match self.rng.below(3) {
@@ -156,9 +157,9 @@ impl Stage<'_> {
         self.at(format!("d{dir}/n{name}{below}"))
     }
 
-    /// An operation on a path. Two kinds may have to wait for a version, which may wait for a prune. To name
-    /// a version does, and the kernel holds the lock of `@version` meanwhile. A derived file does whose inputs
-    /// change while it is rendered; listing its directory does not.
+    /// Runs an operation on a path. Two kinds may wait for a version, which may wait for a prune:
+    /// naming a version, during which the kernel holds the lock of `@version`; and reading a
+    /// derived file whose inputs change while it is rendered, but not listing its directory.
     fn on<T>(
         &self,
         kind: &'static str,
@@ -189,7 +190,7 @@ impl Stage<'_> {
         let _ = self.on(kind, path, || fs::read(path));
     }
 
-    /// Rests when nothing was there, and makes what may be missing.
+    /// Pauses if the path was missing, and creates what may be missing.
     fn come_back(&self, there: bool) {
         if !there {
             let _ = self
@@ -199,7 +200,7 @@ impl Stage<'_> {
         }
     }
 
-    /// A `pondmount` command, and what it printed.
+    /// Runs a `pondmount` command, and returns its output.
     fn run(&self, kind: &'static str, args: &[&OsStr]) -> String {
         let run = || -> io::Result<String> {
             let run = self
@@ -218,7 +219,7 @@ impl Stage<'_> {
     }
 }
 
-/// As root, who is kept out by no permission, each of these holds the directory's lock in the kernel.
+/// As root, which passes all permission checks, each call takes the directory's lock in the kernel.
 fn change_derived(stage: &mut Stage<'_>) {
     let dirs = ["Reduce/r", "Reduce/r/all", "Reduce/r/all/of-a"];
     let dir = *stage.rng.pick(&dirs);
@@ -394,7 +395,7 @@ fn sync(stage: &mut Stage<'_>) {
     thread::sleep(Duration::from_millis(20));
 }
 
-/// More than is let wait in memory; always the same, so that it is stored once.
+/// More than may wait in memory; always the same bytes, so that they are stored once.
 fn write_much(stage: &mut Stage<'_>) {
     let path = stage.at("large");
     let piece = vec![stage.rng.below(4) as u8; LARGE];
@@ -470,7 +471,7 @@ fn map_and_punch(stage: &mut Stage<'_>) {
     let mapped = || -> io::Result<()> {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
         let mut mapping = Mapping::new(&file, MIXED)?;
-        // By a system call: a page that cannot be had is an error then, and no signal.
+        // By a system call: a page that cannot be read is an error then, and no signal.
         File::open("/dev/zero")?.read_exact(mapping.bytes())
     };
     let _ = stage.clock.op("write, mapped", mapped);
@@ -482,10 +483,10 @@ fn map_and_punch(stage: &mut Stage<'_>) {
     let _ = stage.clock.op("fallocate, hole", punched);
 }
 
-/// What the kernel keeps is of no use to tests beside this one, but nothing breaks.
+/// Dropping the kernel's caches slows other tests down, but breaks nothing.
 fn drop_caches(stage: &mut Stage<'_>) {
     let what = *stage.rng.pick(&["1", "2", "3"]);
-    // Of all file systems, which may take its time.
+    // It affects all file systems, and may take long.
     let _ = stage.clock.command("drop_caches", || {
         fs::write("/proc/sys/vm/drop_caches", what)
     });
@@ -560,7 +561,7 @@ fn be_another_user(stage: &mut Stage<'_>) {
     let clock = &stage.clock;
     let _ = clock.op("write, nobody", || fs::write(&own, "mine"));
     let _ = clock.op("unlink, nobody", || fs::remove_file(&own));
-    // Not theirs.
+    // The directory belongs to another user.
     let _ = clock.op("mkdir, nobody", || {
         fs::create_dir(stage.root.join("Reduce/r/all/no"))
     });

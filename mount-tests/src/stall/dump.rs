@@ -1,4 +1,4 @@
-//! Where threads stand when something hangs, and the kernel's switch that frees them.
+//! Stacks of all threads when something hangs, and aborting the connection.
 
 use std::fmt::Write;
 use std::fs;
@@ -9,15 +9,15 @@ use rustix::mount::{MountFlags, mount};
 
 use crate::process::mounted_at;
 
-/// Where the kernel shows its FUSE connections.
+/// The directory of FUSE connections in fusectl.
 const CONNECTIONS: &str = "/sys/fs/fuse/connections";
 
-/// The kernel's end of a mount.
+/// The kernel's FUSE connection of a mount.
 #[derive(Clone, Debug)]
 pub struct Connection(PathBuf);
 
 impl Connection {
-    /// The connection of what is mounted at a path. To be asked while the mount answers.
+    /// Returns the connection of the mount at a path. To be called while the mount responds.
     #[track_caller]
     pub fn of(at: &Path) -> Connection {
         crate::run::need_root("aborts connections of the kernel to file systems");
@@ -29,26 +29,27 @@ impl Connection {
         Connection(Path::new(CONNECTIONS).join(libc::minor(device).to_string()))
     }
 
-    /// Ends all requests under way with an error, and the mount with them.
+    /// Fails all requests under way, and ends the mount.
     pub fn abort(&self) {
         if let Err(error) = fs::write(self.0.join("abort"), "1") {
             eprintln!("cannot abort {}: {error}", self.0.display());
         }
     }
 
-    /// How many requests wait for an answer, by the kernel's count.
+    /// Returns how many requests wait for a reply, by the kernel's count.
     pub fn waiting(&self) -> String {
         let waiting = fs::read_to_string(self.0.join("waiting"));
         waiting.map_or_else(|error| error.to_string(), |text| text.trim().to_owned())
     }
 
-    /// Sets how many requests in the background there may be.
+    /// Sets the most background requests of the connection.
     pub fn set_max_background(&self, most: u32) {
         fs::write(self.0.join("max_background"), most.to_string()).expect("max_background");
     }
 }
 
-/// Where each thread of a process stands, as the kernel sees it; of those that wait for each other, only the names.
+/// Returns the kernel stack of each thread of a process; of threads that wait on a futex, only the
+/// names.
 pub fn stacks(name: &str, pid: i32) -> String {
     let mut text = format!("--- threads of {name}, process {pid}\n");
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {

@@ -1,9 +1,10 @@
-//! One file under direct reads, mapped writes, punched holes and changes of its size, all beside each other.
+//! One file under concurrent direct reads, mapped writes, punched holes and changes of its size.
 //!
-//! This is the mix of xfstests generic/446. The test runs [`ALL`] on one [`MappedFile`] for a while, waits until all have
-//! returned, and runs [`MappedFile::compare_views`]; then it begins again. Every word of eight bytes holds its own
-//! position and a serial number, so that a reader can tell a word that was written from one that never was: a word is
-//! either one that was written to its place, or zero.
+//! This is the mix of xfstests generic/446. The test runs [`ALL`] on one [`MappedFile`] for a
+//! while, waits until all have returned, and runs [`MappedFile::compare_views`]; then it begins
+//! again. Every word of eight bytes holds its own position and a serial number, so that a reader
+//! can detect words that were never written: a word is either one that was written at its position,
+//! or zero.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -22,36 +23,36 @@ use crate::rng::Rng;
 use crate::sys::Mapping;
 
 const PAGE: usize = 4096;
-/// Bytes of the file, unless it is cut.
+/// The size of the file in bytes, unless it is truncated.
 pub const LEN: usize = 4 << 20;
-/// It is never shorter, so that the pages before can be written by plain stores.
+/// The least size of the file, so that the pages below can be written by plain stores.
 const FLOOR: usize = LEN / 2;
-/// How many pages one operation reads or writes at most.
+/// The most pages that one operation reads or writes.
 const MOST_PAGES: usize = 16;
-/// Low bits of a word: its position in the file.
+/// The low bits of a word: its position in the file.
 const PLACE_BITS: u32 = 24;
-/// How many operations an actor does before it rests, and how long it rests.
+/// The number of operations before an actor pauses, and the length of the pause.
 const BURST: u64 = 16;
 const REST: Duration = Duration::from_millis(4);
 
-/// The file, and what may be in it.
+/// The file, and its possible content.
 pub struct MappedFile {
     path: PathBuf,
-    /// The highest serial number that was given to a write.
+    /// The highest serial number of a write.
     issued: AtomicU64,
-    /// Pages of which the kernel has shown zeros in place of what was written.
+    /// The number of pages of which the kernel has shown zeros in place of written data.
     zeroed: AtomicU64,
-    /// The first content that was found and should not have been there.
+    /// The first wrong content that was found.
     wrong: Mutex<Option<String>>,
 }
 
-/// One actor: a name, and what it does until the time is over.
+/// One actor: a name, and its function, which runs until the end.
 pub type Actor = (
     &'static str,
     fn(&MappedFile, &Clock<'_>, &mut Rng) -> io::Result<()>,
 );
 
-/// All of them; two of the kinds that met in the stall of generic/446.
+/// All actors; two of each kind that took part in the stall of generic/446.
 pub const ALL: &[Actor] = &[
     ("reads directly", read_directly),
     ("reads directly too", read_directly),
@@ -81,7 +82,7 @@ impl Aligned {
 }
 
 impl MappedFile {
-    /// Makes the file, full of zeros.
+    /// Creates the file, full of zeros.
     #[track_caller]
     pub fn new(path: PathBuf) -> MappedFile {
         File::create_new(&path)
@@ -99,7 +100,7 @@ impl MappedFile {
         &self.path
     }
 
-    /// The first content that was wrong, if any was.
+    /// Returns the first wrong content that was found.
     pub fn wrong(&self) -> Option<String> {
         self.wrong
             .lock()
@@ -139,8 +140,8 @@ impl MappedFile {
         wrong.get_or_insert(what);
     }
 
-    /// Returns in how many pages the page cache shows zeros where the file holds what was written, and has the
-    /// kernel drop them.
+    /// Returns in how many pages the page cache shows zeros where the file holds written data, and
+    /// drops them from the page cache.
     fn zeroed_by_kernel(&self, direct: &File, cached: &File) -> io::Result<u64> {
         cached.sync_all()?;
         let mut buffer = Aligned::new(LEN);
@@ -162,12 +163,12 @@ impl MappedFile {
         Ok(zeroed)
     }
 
-    /// In how many pages the kernel has shown zeros for what was written: see [`MappedFile::compare_views`].
+    /// Returns the number of pages that the kernel has zeroed: see [`MappedFile::compare_views`].
     pub fn zeroed(&self) -> u64 {
         self.zeroed.load(Ordering::Relaxed)
     }
 
-    /// Notes the first word of `bytes`, read at `offset`, that was never written there.
+    /// Records the first word of `bytes`, read at `offset`, that was never written there.
     fn judge(&self, how: &str, bytes: &[u8], offset: usize) {
         let issued = self.issued.load(Ordering::Acquire);
         if let Err(what) = judge(bytes, offset, issued) {
@@ -175,8 +176,8 @@ impl MappedFile {
         }
     }
 
-    /// The whole file as direct reads, the page cache and a mapping show it, which must be the same while nobody
-    /// else uses it; and so after a write by a mapping, and after a hole.
+    /// Compares the whole file as read directly, from the page cache and by a mapping, which must
+    /// be equal while nothing else uses it; also after a write by a mapping, and after a hole.
     pub fn compare_views(&self, clock: &Clock<'_>, rng: &mut Rng) -> io::Result<()> {
         let (cached, direct) = (self.open(0)?, self.open(libc::O_DIRECT)?);
         clock.op("truncate", || cached.set_len(LEN as u64))?;
@@ -201,8 +202,9 @@ impl MappedFile {
             }
             Ok(())
         };
-        // A hole that begins or ends within a page is zeroed in the page cache after the daemon has made it. A mapped
-        // write that is written back between the two is in the file then, and the kernel shows zeros in its place.
+        // The kernel zeroes the edges of a hole in the page cache after the daemon has made the
+        // hole. If a mapped write is written back between the two, the file has it, and the kernel
+        // shows zeros instead.
         let zeroed = clock.op("compare", || self.zeroed_by_kernel(&direct, &cached))?;
         self.zeroed.fetch_add(zeroed, Ordering::Relaxed);
         same("at rest", &mut mapping)?;
@@ -236,7 +238,7 @@ impl MappedFile {
 
 const HOLE: FallocateFlags = FallocateFlags::PUNCH_HOLE.union(FallocateFlags::KEEP_SIZE);
 
-/// What a write of this number puts at these bytes.
+/// Returns the bytes that a write with this serial number puts at this position.
 fn words(serial: u64, offset: usize, len: usize) -> Vec<u8> {
     let places = (offset / 8..(offset + len) / 8).map(|place| place as u64);
     places
@@ -244,7 +246,8 @@ fn words(serial: u64, offset: usize, len: usize) -> Vec<u8> {
         .collect()
 }
 
-/// The first word in which two views of the file differ, with what each of them shows and how many differ.
+/// Returns the first word in which two views of the file differ, with both values and the number of
+/// differences.
 fn first_difference(direct: &[u8], other: &[u8]) -> Option<String> {
     let words = direct.chunks_exact(8).zip(other.chunks_exact(8));
     let mut differing = words.enumerate().filter(|(_, (a, b))| a != b);
@@ -256,7 +259,7 @@ fn first_difference(direct: &[u8], other: &[u8]) -> Option<String> {
     ))
 }
 
-/// Whether each word is zero, or one that was written to its place.
+/// Checks that each word is zero, or one that was written at its position.
 fn judge(bytes: &[u8], offset: usize, issued: u64) -> Result<(), String> {
     for (n, word) in bytes.chunks_exact(8).enumerate() {
         let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
@@ -273,7 +276,7 @@ fn judge(bytes: &[u8], offset: usize, issued: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// Some pages of the file.
+/// Returns a random range of pages.
 fn pages(rng: &mut Rng) -> (usize, usize) {
     let count = 1 + rng.below(MOST_PAGES);
     let first = rng.below(LEN / PAGE - count);
@@ -315,7 +318,8 @@ fn write_mapped(file: &MappedFile, clock: &Clock<'_>, rng: &mut Rng) -> io::Resu
                 Ok::<(), io::Error>(())
             })
         } else {
-            // By a system call: behind the end of the file, a store would be a signal, and this is an error.
+            // By a system call: a store beyond the end of the file would raise a signal, a call
+            // fails.
             let source = in_memory(&bytes)?;
             clock.op("read into the mapping", || {
                 source.read_at(into, 0).map(drop)
@@ -332,14 +336,14 @@ fn write_mapped(file: &MappedFile, clock: &Clock<'_>, rng: &mut Rng) -> io::Resu
     Ok(())
 }
 
-/// A file in memory.
+/// Creates a file in memory.
 fn in_memory(bytes: &[u8]) -> io::Result<File> {
-    // SAFETY: a string that ends, and a number.
+    // SAFETY: a NUL-terminated string, and a number.
     let fd = unsafe { libc::memfd_create(c"pond-test".as_ptr(), libc::MFD_CLOEXEC) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: a descriptor that was just made, and that nobody else has.
+    // SAFETY: a new descriptor with no other owner.
     let mut file = unsafe { File::from_raw_fd(fd) };
     file.write_all(bytes)?;
     Ok(file)

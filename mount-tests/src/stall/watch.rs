@@ -1,4 +1,4 @@
-//! The watchdog: every operation under way, the longest of each kind, and the one that does not return.
+//! The watchdog: tracks operations under way and the longest of each kind, and detects a stall.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use super::dump::{Connection, stacks};
 
-/// How often the watchdog looks.
+/// The interval of the watchdog.
 const EVERY: Duration = Duration::from_millis(50);
-/// How much longer than an operation a command may take: a `restore` waits up to a minute for saves to end.
+/// The additional time of a command: a `restore` waits up to a minute for saves to end.
 const COMMAND: Duration = Duration::from_secs(100);
 
 /// An operation under way.
@@ -24,7 +24,7 @@ struct Running {
     limit: Duration,
 }
 
-/// One thread that does operations.
+/// One thread that performs operations.
 #[derive(Debug)]
 struct Slot {
     name: String,
@@ -32,7 +32,7 @@ struct Slot {
     running: Mutex<Option<Running>>,
 }
 
-/// What is known of one kind of operation.
+/// Statistics of one kind of operation.
 #[derive(Clone, Debug, Default)]
 struct Figures {
     count: u64,
@@ -41,7 +41,7 @@ struct Figures {
     errors: BTreeMap<i32, u64>,
 }
 
-/// All operations of a storm.
+/// All operations of a run.
 #[derive(Debug)]
 pub struct Watch {
     limit: Duration,
@@ -54,7 +54,7 @@ pub struct Watch {
     stall: Mutex<Option<String>>,
 }
 
-/// Enters operations of the thread that made it.
+/// Records operations of one thread.
 #[derive(Debug)]
 pub struct Clock<'w> {
     watch: &'w Watch,
@@ -66,7 +66,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Watch {
-    /// A watch over the mount behind `connection`, which `daemon` serves. `status` is read for the dump.
+    /// Creates a watch for the mount behind `connection`, which `daemon` serves. `status` is read
+    /// for the dump.
     pub fn new(limit: Duration, daemon: i32, connection: Connection, status: PathBuf) -> Watch {
         Watch {
             limit,
@@ -80,7 +81,7 @@ impl Watch {
         }
     }
 
-    /// The calling thread, under a name for the dump.
+    /// Registers the calling thread, under a name for the dump.
     pub fn clock(&self, name: &str) -> Clock<'_> {
         let slot = Arc::new(Slot {
             name: name.into(),
@@ -91,7 +92,7 @@ impl Watch {
         Clock { watch: self, slot }
     }
 
-    /// Looks after the operations until [`Watch::end`] or a stall.
+    /// Checks the operations until [`Watch::end`] or a stall.
     pub fn guard(&self) {
         while !self.ended() {
             thread::sleep(EVERY);
@@ -145,19 +146,20 @@ impl Watch {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// What stalled, if anything did.
+    /// Returns the stall, if there was one.
     pub fn stall(&self) -> Option<String> {
         lock(&self.stall).clone()
     }
 
-    /// The operation that took longest.
+    /// Returns the operation that took longest.
     pub fn longest(&self) -> Option<(&'static str, Duration)> {
         let figures = lock(&self.figures);
         let longest = figures.iter().map(|(kind, of)| (*kind, of.longest));
         longest.max_by_key(|(_, longest)| *longest)
     }
 
-    /// A line for each kind, which begins with the name of the load: how many, the longest, the mean, and which errors.
+    /// Returns a line for each kind, prefixed by the name of the load: count, longest, mean, and
+    /// errors.
     pub fn figures(&self, load: &str) -> String {
         let mut text = String::new();
         for (kind, figures) in lock(&self.figures).iter() {
@@ -182,7 +184,7 @@ impl Watch {
         text
     }
 
-    /// How often operations failed with this error.
+    /// Returns how often operations failed with this error.
     pub fn errors(&self, errno: rustix::io::Errno) -> Vec<(&'static str, u64)> {
         let figures = lock(&self.figures);
         let of = |figures: &Figures| figures.errors.get(&errno.raw_os_error()).copied();
@@ -192,7 +194,7 @@ impl Watch {
             .collect()
     }
 
-    /// How many operations of a kind there were.
+    /// Returns the number of operations of a kind.
     pub fn count(&self, kind: &str) -> u64 {
         lock(&self.figures)
             .get(kind)
@@ -210,7 +212,7 @@ impl Clock<'_> {
         self.within(kind, self.watch.limit, call)
     }
 
-    /// Runs a command, or what may have to wait for one.
+    /// Runs a command, or an operation that may have to wait for one.
     pub fn command<T, E: Into<io::Error>>(
         &self,
         kind: &'static str,
@@ -230,7 +232,7 @@ impl Clock<'_> {
         let done = call().map_err(Into::into);
         let took = since.elapsed();
         *lock(&self.slot.running) = None;
-        // What is answered after the connection was aborted says nothing.
+        // Errors after the connection was aborted mean nothing.
         if self.watch.stall().is_none() {
             let mut figures = lock(&self.watch.figures);
             let of = figures.entry(kind).or_default();
@@ -257,7 +259,8 @@ impl Drop for Clock<'_> {
     }
 }
 
-/// What `.pond/status` says, if it says anything within a second: the thread that asks may hang as well.
+/// Returns the content of `.pond/status`, if it can be read within a second: the reader may hang
+/// too.
 fn status(path: &std::path::Path) -> String {
     let (path, shown) = (path.to_owned(), path.display().to_string());
     let (tell, told) = std::sync::mpsc::channel();

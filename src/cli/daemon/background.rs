@@ -122,8 +122,8 @@ pub fn release() -> Result<Herald, Failure> {
         .map_err(|error| Failure::system("cannot go into the background", &error))
 }
 
-/// Marks files that the caller left open, such as the end of a pipe, so that the daemon closes
-/// them.
+/// Marks files that the caller left open, such as the end of a pipe, as close-on-exec: the daemon
+/// must not inherit them.
 fn keep_files_to_ourselves() {
     let flags = libc::CLOSE_RANGE_CLOEXEC as libc::c_int;
     // SAFETY: it touches no memory and closes nothing here; it marks files for the next exec.

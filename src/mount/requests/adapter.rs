@@ -370,8 +370,8 @@ impl Filesystem for Adapter {
         self.empty(Ok(()), reply);
     }
 
-    /// Replies at once, since `close` has nothing to wait for, unless every close makes a version.
-    /// The kernel does not send FLUSH again after an error.
+    /// Replies `ENOSYS`, after which the kernel sends no more FLUSH: `close` has nothing to wait for.
+    /// With a commit interval of 0, commits if this close makes a version.
     fn flush(&self, req: &Request, ino: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         let reply = self.receive(Op::Flush, req, ino, reply);
         if self.mirror.commits_on_close(ino.0) {

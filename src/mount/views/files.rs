@@ -214,7 +214,7 @@ impl Mirror {
 
     /// Applies a setattr that changes nothing. The kernel sends it when an owner is set to itself,
     /// and before a change of content by a user that may not keep the set-id bits; it takes the
-    /// mode from this reply. Either removes them, unless the caller may do neither.
+    /// mode from this reply. Both remove the bits, unless the caller may neither own nor write.
     fn drop_set_id(&self, caller: &Caller, id: NodeId) -> FsResult<Node> {
         let node = self.pond.node(Version::NOW, id)?;
         let owns = caller.uid == 0 || caller.uid == node.uid;

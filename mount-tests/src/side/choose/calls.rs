@@ -1,4 +1,4 @@
-//! The random choice of one operation, each kind as often as it is worth.
+//! Draws random operations, with a weight for each kind.
 
 use rustix::fs::{Access, AtFlags, FallocateFlags, OFlags, RenameFlags, XattrFlags};
 
@@ -40,7 +40,7 @@ fn names(rng: &mut Rng) -> Op {
     }
 }
 
-/// Never waiting for the other end of a pipe.
+/// Returns flags with which an open never blocks on a pipe.
 fn open_flags(rng: &mut Rng) -> OFlags {
     let access = *rng.pick(&[OFlags::RDONLY, OFlags::WRONLY, OFlags::RDWR, OFlags::RDWR]);
     let mut flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -101,7 +101,7 @@ fn content(rng: &mut Rng) -> Op {
         3..7 => Op::Write(slot(rng), data(rng)),
         7 => Op::WriteParts(slot(rng), [data(rng), data(rng), data(rng)]),
         8..12 => {
-            // The largest offset there is, beyond which nothing can be.
+            // The largest offset there is.
             let offset = match rng.below(40) {
                 0 => i64::MAX as u64,
                 _ => offset(rng),
@@ -186,7 +186,7 @@ fn attributes(rng: &mut Rng) -> Op {
     }
 }
 
-/// For calls that take no directory beside the path.
+/// Returns a target for calls that take no directory beside the path.
 fn target_by_path(rng: &mut Rng) -> Target {
     let near = |place: Place| match place.base {
         Base::Slot(_) => Place {

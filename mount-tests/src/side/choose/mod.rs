@@ -1,7 +1,8 @@
-//! The random choice of sequences.
+//! Draws random sequences.
 //!
-//! In: a random generator. Out: a sequence, chosen without looking at any tree: few names and few slots make its
-//! operations meet. It begins with some that make a small tree, so that the others find something.
+//! In: a random generator. Out: a sequence, chosen without looking at any tree: few names and few
+//! slots make its operations interact. It begins with operations that create a small tree for the
+//! others.
 
 mod calls;
 pub mod parts;
@@ -13,7 +14,7 @@ use super::op::{Base, Data, Octal, Op, Place, Sequence, Step, Target, Text, User
 use super::world::{ALICE, BOB, CLUB};
 use crate::rng::Rng;
 
-/// A sequence of so many operations.
+/// Returns a sequence of `len` operations.
 pub fn sequence(rng: &mut Rng, len: usize) -> Sequence {
     let mut steps = beginning(rng);
     let users: &[User] = match rng.below(2) {
@@ -31,8 +32,8 @@ pub fn sequence(rng: &mut Rng, len: usize) -> Sequence {
     Sequence { steps, look_every }
 }
 
-/// A small tree in a directory of some owner and mode, and open files, all made by root; now and then something
-/// is missing.
+/// Returns operations that create a small tree in a directory of some owner and mode, and open
+/// files, all as root; sometimes a part is missing.
 fn beginning(rng: &mut Rng) -> Vec<Step> {
     let top = |path: &str| Place {
         base: Base::Root,

@@ -24,7 +24,7 @@ pub fn place(rng: &mut Rng) -> Place {
     Place { base, path }
 }
 
-/// Mostly a name at the top or one level below, now and then something that only a path can be.
+/// Returns mostly a name at the top or one level below, sometimes an unusual path.
 fn path(rng: &mut Rng) -> Text {
     let (name, other) = (*rng.pick(&NAMES), *rng.pick(&NAMES));
     let (parent, child) = (*rng.pick(&PARENTS), *rng.pick(&CHILDREN));
@@ -90,7 +90,7 @@ pub fn bits(rng: &mut Rng) -> Octal {
     ]))
 }
 
-/// Lengths and offsets, small ones more often, with those around pages and blocks.
+/// Returns a length or offset: small ones more often, with those around pages and blocks.
 pub fn length(rng: &mut Rng) -> usize {
     const EDGES: [usize; 8] = [4095, 4096, 4097, 8192, 10_000, 65_536, 131_073, 200_000];
     match rng.below(6) {
@@ -102,7 +102,7 @@ pub fn length(rng: &mut Rng) -> usize {
     }
 }
 
-/// An offset or a new size; rarely one that is negative.
+/// Returns an offset or a new size; rarely a negative one.
 pub fn offset(rng: &mut Rng) -> u64 {
     match rng.below(30) {
         0 => u64::MAX,
@@ -118,7 +118,7 @@ pub fn data(rng: &mut Rng) -> Data {
     }
 }
 
-/// Within what an inode of the plain side can hold: from 1901 to 2446.
+/// Returns a time within the range of an inode of the plain side: from 1901 to 2446.
 pub fn time(rng: &mut Rng) -> Timespec {
     let (tv_sec, tv_nsec) = match rng.below(10) {
         0..2 => (0, UTIME_NOW),
@@ -137,7 +137,7 @@ pub fn time(rng: &mut Rng) -> Timespec {
     Timespec { tv_sec, tv_nsec }
 }
 
-/// The name of an attribute: mostly one of few, and now and then each that is odd.
+/// Returns the name of an attribute: mostly one of few, sometimes an unusual one.
 pub fn attribute(rng: &mut Rng) -> Text {
     let long = |len: usize| [&b"user."[..], &vec![b'n'; len]].concat();
     let name: &[u8] = match rng.below(50) {
@@ -160,7 +160,7 @@ pub fn attribute(rng: &mut Rng) -> Text {
     Text(name.to_vec())
 }
 
-/// A value that fits beside the others into the 4 KB that the plain side has for all of them.
+/// Returns a value that fits into the 4 KB that the plain side has for all of them.
 pub fn attribute_value(rng: &mut Rng, name: &Text) -> Data {
     let len = match rng.below(20) {
         0 => 65_537,
@@ -174,7 +174,7 @@ pub fn attribute_value(rng: &mut Rng, name: &Text) -> Data {
     }
 }
 
-/// How much room a caller gives for an answer: none (to ask how much), too little, or enough.
+/// Returns the size of a caller's buffer: none (to query the size), too little, or enough.
 pub fn room(rng: &mut Rng) -> usize {
     *rng.pick(&[0, 1, 10, 50, 65_536, 65_536, 65_536, 65_536])
 }

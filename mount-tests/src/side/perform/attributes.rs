@@ -1,4 +1,5 @@
-//! Modes, owners, times and extended attributes, by path, by link and by open file.
+//! Performs operations on modes, owners, times and extended attributes, by path, link and open
+//! file.
 
 use std::os::fd::AsRawFd;
 
@@ -8,7 +9,7 @@ use rustix::io::Errno;
 use super::{Answer, Op, Value, World, done, filled, slot};
 use crate::side::op::{Octal, Place, Target, Text};
 
-/// None, if it is another kind of operation or there is nothing to do it with.
+/// Performs the operation; `None` if it is of another kind or its slot is empty.
 pub fn perform(world: &World, op: &Op) -> Option<Answer> {
     Some(match op {
         Op::Chmod(target, bits) => done(chmod(world, target, *bits)?),
@@ -37,7 +38,7 @@ pub fn perform(world: &World, op: &Op) -> Option<Answer> {
             let base = world.base(place)?;
             done(fs::accessat(base, &place.path.0, *access, *flags))
         }
-        // Room is the disk's matter; how long a name may be is not.
+        // Free space depends on the disk; the longest name does not.
         Op::Statfs(target) => match target {
             Target::Path(place) | Target::Link(place) => fs::statfs(world.path(place)?),
             Target::Slot(from) => fs::fstatfs(slot(world, *from)?),
@@ -84,7 +85,7 @@ pub fn perform(world: &World, op: &Op) -> Option<Answer> {
     })
 }
 
-/// The path with its flags, or the slot.
+/// Returns the path with its flags, or the slot.
 fn at(target: &Target) -> Result<(&Place, AtFlags), usize> {
     match target {
         Target::Path(place) => Ok((place, AtFlags::empty())),
@@ -93,7 +94,7 @@ fn at(target: &Target) -> Result<(&Place, AtFlags), usize> {
     }
 }
 
-/// Names in whatever order, sorted.
+/// Returns a list of names, sorted.
 fn listed(list: &[u8]) -> Value {
     let names = list
         .split(|byte| *byte == 0)
@@ -117,11 +118,11 @@ fn chmod(world: &World, target: &Target, bits: Octal) -> Option<Result<(), Errno
     })
 }
 
-/// `fchmodat2`, which no library of ours knows yet.
+/// Calls `fchmodat2`, which neither library has yet.
 fn link_mode(base: i32, path: &Text, bits: Octal) -> Result<(), Errno> {
     let path = std::ffi::CString::new(&path.0[..]).map_err(|_| Errno::INVAL)?;
     let flags = libc::AT_SYMLINK_NOFOLLOW;
-    // SAFETY: a directory that is open, a string that ends, and two numbers.
+    // SAFETY: an open directory, a NUL-terminated string, and two numbers.
     let answer = unsafe { libc::syscall(libc::SYS_fchmodat2, base, path.as_ptr(), bits.0, flags) };
     match answer {
         0 => Ok(()),

@@ -1,4 +1,4 @@
-//! Reading, writing, seeking, and all that changes what is in a file.
+//! Performs reads, writes, seeks, and other operations on content.
 
 use std::fs::File;
 use std::io::IoSlice;
@@ -13,7 +13,7 @@ use crate::sys::{Mapping, truncate};
 
 const PAGE: u64 = 4096;
 
-/// None, if it is another kind of operation or there is nothing to do it with.
+/// Performs the operation; `None` if it is of another kind or its slot is empty.
 pub fn perform(world: &World, op: &Op) -> Option<Answer> {
     Some(match op {
         Op::Truncate(at, size) => done(truncate(world.path(at)?, *size)),
@@ -76,7 +76,7 @@ fn seek(file: BorrowedFd<'_>, from: From, offset: i64) -> Answer {
     if !matches!(from, From::Data | From::Hole) || !in_file {
         return found.map(Value::Number);
     }
-    // Where data begins and ends within a file is rounded, but it lies in the file.
+    // The file system rounds the boundaries of data and holes, but they lie in the file.
     fs::seek(file, SeekFrom::Start(before))?;
     let (start, size) = (offset as u64, stat.st_size as u64);
     match (from, found) {
@@ -93,7 +93,7 @@ fn map(file: BorrowedFd<'_>, offset: u64, data: Data) -> Answer {
         return Ok(Value::Skipped);
     }
     let size = stat.st_size as u64;
-    // Beyond the end of the file there is nothing to write to, only a signal.
+    // A store beyond the end of the file would raise a signal.
     let len = (data.len as u64).min(size.saturating_sub(offset)) as usize;
     let whole = (offset + len as u64).next_multiple_of(PAGE) as usize;
     let owned = file.try_clone_to_owned().map_err(|_| Errno::IO)?;

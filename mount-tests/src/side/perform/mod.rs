@@ -1,7 +1,8 @@
-//! Performing an operation in a world, and what it answered.
+//! Performs an operation in a world, and returns its result.
 //!
-//! In: the world and an operation. Out: the errno, or all that the call told. Holds always: what is left to the
-//! file system (a short buffer's contents, positions in directories) is not part of the answer.
+//! In: the world and an operation. Out: the errno, or all results of the call. Invariant: results
+//! that are up to the file system (a short buffer's contents, positions in directories) are left
+//! out.
 
 mod attributes;
 mod content;
@@ -16,7 +17,7 @@ use rustix::io::Errno;
 use super::op::{Op, Text};
 use super::world::World;
 
-/// What a call that succeeded told.
+/// The result of a call that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     Done,
@@ -24,9 +25,9 @@ pub enum Value {
     Bytes(Text),
     Names(Vec<(Text, FileType)>),
     Attributes(Vec<Text>),
-    /// An answer that need not be the same, and was possible.
+    /// A valid result that may differ.
     Plausible,
-    /// There was nothing to do it with.
+    /// The slot was empty.
     Skipped,
 }
 
@@ -39,7 +40,7 @@ pub fn perform(world: &mut World, op: &Op) -> Answer {
         .unwrap_or(Ok(Value::Skipped))
 }
 
-/// The open file of a slot.
+/// Returns the open file of a slot.
 fn slot(world: &World, slot: usize) -> Option<BorrowedFd<'_>> {
     world.slots[slot].as_ref().map(AsFd::as_fd)
 }
@@ -52,12 +53,13 @@ fn number(result: Result<usize, Errno>) -> Answer {
     result.map(|number| Value::Number(number as u64))
 }
 
-/// The first bytes of a buffer that was filled.
+/// Returns the filled part of a buffer.
 fn filled(buffer: &[u8], result: Result<usize, Errno>) -> Answer {
     result.map(|len| Value::Bytes(Text(buffer[..len].to_vec())))
 }
 
-/// All that a directory lists, sorted. It is left at its beginning, which is the same place everywhere.
+/// Returns all entries of a directory, sorted, and rewinds it, so that its position is the same on
+/// both sides.
 pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(Text, FileType)>, Errno> {
     let listed = list(dir)?;
     rustix::fs::seek(dir, rustix::fs::SeekFrom::Start(0))?;

@@ -1,4 +1,4 @@
-//! Opening files, and all that makes, moves, removes and lists names.
+//! Performs opens, and operations that create, move, remove and list names.
 
 use rustix::fs::{self, FileType, Mode};
 use rustix::process::{chdir, fchdir, getcwd, umask};
@@ -6,14 +6,14 @@ use rustix::process::{chdir, fchdir, getcwd, umask};
 use super::{Answer, Op, Value, World, done, entries, filled, slot};
 use crate::side::op::{Base, Octal, Place, Text};
 
-/// None, if it is another kind of operation or there is nothing to do it with.
+/// Performs the operation; `None` if it is of another kind or its slot is empty.
 pub fn perform(world: &mut World, op: &Op) -> Option<Answer> {
     if let Op::Close(slot) = op {
         return world.slots[*slot].take().map(|_| Ok(Value::Done));
     }
     if let Op::Open(at, flags, bits, slot) = op {
         let opened = fs::openat(world.base(at)?, &at.path.0, *flags, mode(*bits));
-        // What was open there is closed after that.
+        // The file that was open in the slot is closed after that.
         return Some(opened.map(|fd| {
             world.slots[*slot] = Some(fd);
             Value::Done
@@ -68,7 +68,7 @@ pub fn perform(world: &mut World, op: &Op) -> Option<Answer> {
     })
 }
 
-/// The kernel takes permission bits only; the file type goes separately.
+/// Returns the permission bits; the file type is a separate argument.
 fn mode(bits: Octal) -> Mode {
     Mode::from_raw_mode(bits.0 & 0o7777)
 }

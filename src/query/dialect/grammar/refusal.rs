@@ -1,4 +1,4 @@
-//! What of DuckDB is refused, and what to write instead: one sentence each.
+//! Refused constructs of DuckDB, and what to write instead: one sentence each.
 
 /// Returns why a text is refused: by the construct in it, or by the error of the parser. Without an
 /// error the text is a statement that is no query.
