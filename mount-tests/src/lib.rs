@@ -26,7 +26,7 @@
 //! | `POND_TEST_FILES` | 2000 | files of the history test (full: 10000) |
 //! | `POND_TEST_KILLS` | 10 | kills of each crash test (full: 50) |
 //! | `POND_TEST_CUTS` | 5 | power cuts of each such test |
-//! | `POND_TEST_HOUSEKEEPING` | 2 | crashes in each of prune, forget, restore, undo, apply (full: 100) |
+//! | `POND_TEST_HOUSEKEEPING` | 2 | crashes in prune, forget, restore, undo, apply (full: 100) |
 //! | `POND_TEST_BOUNDARIES` | 12 | system calls of each kind with an injected fault; 0 takes all |
 //! | `POND_TEST_FLIPS` | 24 | bits that are flipped, one in a pond (full: 2000) |
 //! | `POND_TEST_KIND` | all | flips bits only of files whose kind begins so |
@@ -35,13 +35,13 @@
 //! | `POND_TEST_LARGE_MB` | 256 | size of the file that is written under it (full: 4096) |
 //! | `POND_TEST_SOAK` | 10 | seconds of mixed load (full: 2700, with a higher `POND_TEST_LIMIT`) |
 //! | `POND_TEST_STORM_SECONDS` | 15 | seconds of the storm under a watchdog (full: 1800) |
-//! | `POND_TEST_MAPPED_SECONDS` | 5 | seconds of mapped writes, direct reads and holes (full: 3600) |
+//! | `POND_TEST_MAPPED_SECONDS` | 5 | seconds of mapped writes, reads, holes (full: 3600) |
 //! | `POND_TEST_STALL_MS` | 30000 | longest time of an operation in it (full: 2000) |
 //! | `POND_TEST_REMOUNT_MS` | 2000 | longest time of a mount after a kill |
 //! | `POND_TEST_DIRECT` | 400 | asynchronous direct writes of each kind that are read back |
 //! | `POND_TEST_SEED` | from the clock | repeats a random test; every such test prints its seed |
 //! | `POND_TEST_LIMIT` | 900 | seconds after which a mount is killed, so that a hang is a failure |
-//! | `POND_TEST_PYTHON` | the venv of `scripts/setup` | has `deltalake`, `pyarrow`, `pandas`, `duckdb`, `blake3` |
+//! | `POND_TEST_PYTHON` | of `scripts/setup` | with `deltalake`, `pyarrow`, `pandas`, `duckdb`, … |
 
 pub mod damage;
 pub mod disk;

@@ -159,7 +159,7 @@ fn fuzz_lookups_of_any_names_end_and_can_be_forgotten() {
     pond.close().unwrap();
 }
 
-/// Inode numbers of file handles, which a client can forge.
+/// A client can forge the inode number in a file handle.
 #[test]
 fn fuzz_file_handles_of_any_number_resolve_or_fail() {
     let (_dir, pond) = pond();

@@ -307,7 +307,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a map of times.
+        /// Compares the merge with a map of times.
         #[test]
         fn each_time_has_the_last_valid_values(
             mut runs in proptest::collection::vec(proptest::collection::vec(row(), 0..30), 0..5),

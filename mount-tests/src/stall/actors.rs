@@ -395,7 +395,7 @@ fn sync(stage: &mut Stage<'_>) {
     thread::sleep(Duration::from_millis(20));
 }
 
-/// More than may wait in memory; always the same bytes, so that they are stored once.
+/// Writes more than may wait in memory; always the same bytes, so that they are stored once.
 fn write_much(stage: &mut Stage<'_>) {
     let path = stage.at("large");
     let piece = vec![stage.rng.below(4) as u8; LARGE];
@@ -483,7 +483,7 @@ fn map_and_punch(stage: &mut Stage<'_>) {
     let _ = stage.clock.op("fallocate, hole", punched);
 }
 
-/// Dropping the kernel's caches slows other tests down, but breaks nothing.
+/// Drops the kernel's caches, which slows other tests down, but breaks nothing.
 fn drop_caches(stage: &mut Stage<'_>) {
     let what = *stage.rng.pick(&["1", "2", "3"]);
     // It affects all file systems, and may take long.

@@ -122,7 +122,7 @@ struct At {
 }
 
 impl At {
-    /// The part behind the last `@` is a version if it can name one.
+    /// Splits at the last `@`, if the part behind it can name a version.
     fn parse(text: &OsStr) -> At {
         let bytes = text.as_bytes();
         let at = bytes.iter().rposition(|b| *b == b'@');

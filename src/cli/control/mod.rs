@@ -4,8 +4,8 @@
 //! requests of commands of the same user. Out: replies. Invariants: a reply is the same whether a
 //! daemon or the command has the pond open; no line on the socket can disturb the daemon.
 //!
-//! While the daemon works on a reply it sends an empty line every second. So a command tells a busy
-//! daemon from one that is stopped or stuck, and waits only some seconds for the latter.
+//! While the daemon works on a reply it sends an empty line every second. So a command can tell a
+//! busy daemon from one that is stopped or stuck, and waits only some seconds for the latter.
 
 mod address;
 mod answer;

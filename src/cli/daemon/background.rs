@@ -104,8 +104,8 @@ fn arguments_of(plan: &Plan) -> Vec<OsString> {
     arguments
 }
 
-/// Called in the daemon: detaches from the terminal and the working directory. The former standard
-/// output becomes the pipe to the waiting command.
+/// Detaches the daemon from the terminal and the working directory. Its former standard output is
+/// the pipe to the waiting command.
 pub fn release() -> Result<Herald, Failure> {
     let release = || -> io::Result<File> {
         let pipe = io::stdout().as_fd().try_clone_to_owned()?;

@@ -106,7 +106,7 @@ fn unescape(field: &[u8]) -> PathBuf {
     OsString::from_vec(bytes).into()
 }
 
-/// Resolves `path` without a system call on its last component, which may be a dead mount.
+/// Resolves `path` without a request to a file system mounted there, which may be dead.
 pub(in crate::mount) fn place(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let named = match (absolute.parent(), absolute.file_name()) {

@@ -370,7 +370,7 @@ impl Filesystem for Adapter {
         self.empty(Ok(()), reply);
     }
 
-    /// Replies `ENOSYS`, after which the kernel sends no more FLUSH: `close` has nothing to wait for.
+    /// Replies `ENOSYS`, so that the kernel sends no more FLUSH: `close` waits for nothing.
     /// With a commit interval of 0, commits if this close makes a version.
     fn flush(&self, req: &Request, ino: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         let reply = self.receive(Op::Flush, req, ino, reply);

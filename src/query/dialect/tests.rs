@@ -4,7 +4,7 @@ use datafusion::prelude::SessionContext;
 
 use super::testing::{expect, rows, rows_in};
 
-/// A function that DataFusion has as well is to be deleted here, or its results differ from those
+/// A function that DataFusion has too must be deleted here, or its results differ from those
 /// that DataFusion documents.
 #[test]
 fn no_function_replaces_one_of_datafusion() {

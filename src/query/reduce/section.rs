@@ -218,7 +218,7 @@ fn spans(parts: &[Part], width: &Width) -> Vec<Span> {
     }
 }
 
-/// The same for spans of one width; `None` if there are more than `most` pairs of a span and a set.
+/// Does the same for one width; `None` if there are more than `most` pairs of a span and a set.
 fn spans_of(parts: &[Part], width: &Width, most: usize) -> Option<Vec<Span>> {
     let (mut found, mut pairs) = (BTreeMap::new(), 0);
     for (p, part) in parts.iter().enumerate() {

@@ -72,7 +72,7 @@ pub fn list_from<S: Store>(
     let mut entries = Vec::new();
     let mut next = Some((dir, start));
     while let Some(start) = next {
-        // One more tells whether entries follow, and one may be skipped.
+        // One more shows whether entries follow, and one may be skipped.
         let page = store.page::<Names>(at, &start, &end, limit - entries.len() + 2)?;
         for ((_, name), dentry) in page.entries {
             if skipped == Some(&name) {

@@ -159,7 +159,7 @@ fn find(path: &Path) -> Result<Mount, Failure> {
     })
 }
 
-/// The name of a user, if `/etc/passwd` has it.
+/// Returns the name of a user, if `/etc/passwd` has it.
 fn user_name(id: u32) -> String {
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = users.lines().find_map(|line| {

@@ -3,7 +3,7 @@
 //! `derive` renders resources of kind Chart with it. A [`Chart`] has panels of lines on one time
 //! axis, with times in microseconds of UTC. [`svg`] and [`png`] draw the same picture.
 //!
-//! Invariants: equal charts give equal bytes. Nothing is read from the machine, not even a font.
+//! Invariants: equal charts produce equal bytes. Nothing is read from the machine, not even a font.
 //! The picture is `width` pixels wide, and `height` pixels high for each panel, at least one. The
 //! output's size depends on the pixels, not on the number of points.
 
