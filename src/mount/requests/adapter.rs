@@ -3,7 +3,8 @@
 //!
 //! [`dispatch`] decides which thread makes the call.
 //!
-//! [`Mirror`]: crate::mount::mirror::Mirror [`answers`]: crate::mount::requests::answers
+//! [`Mirror`]: crate::mount::mirror::Mirror
+//! [`answers`]: crate::mount::requests::answers
 //! [`dispatch`]: crate::mount::requests::dispatch
 
 use crate::mount::mirror::caller;

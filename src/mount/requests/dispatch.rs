@@ -13,8 +13,8 @@
 //! Two waits are left, each of one thread at most: the first of several `fsync`s makes the flush,
 //! and one thread pushes pages. A READ waits for the disk.
 //!
-//! [`Pond::write_then`]: crate::pond::Pond::write_then [`Pond::fsync_then`]:
-//! crate::pond::Pond::fsync_then
+//! [`Pond::write_then`]: crate::pond::Pond::write_then
+//! [`Pond::fsync_then`]: crate::pond::Pond::fsync_then
 
 use crate::mount::mirror::Mirror;
 use crate::mount::requests::{Op, Pending, Pool};
