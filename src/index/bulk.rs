@@ -9,7 +9,7 @@
 
 use super::disk::{Disk, MARK, META_MAKING};
 use super::parts::Parts;
-use super::target::{Pair, ROOMS, Room, Target, mark, pairs};
+use super::target::{KEYSPACE_COUNT, KeyspaceId, Pair, Target, mark, pairs};
 use super::{IndexError, VersionInfo};
 use crate::tinyfs::{Changes, Version};
 use fjall::{Keyspace, PersistMode, Slice};
@@ -31,7 +31,7 @@ type Entries = BTreeMap<Slice, Option<Slice>>;
 /// A bulk load: versions whose entries are not all written.
 #[derive(Default)]
 pub(super) struct Bulk {
-    rooms: [Entries; ROOMS],
+    keyspaces: [Entries; KEYSPACE_COUNT],
     /// Entries that a thread is writing.
     writing: Option<Writing>,
     bytes: usize,
@@ -43,7 +43,7 @@ pub(super) struct Bulk {
 
 /// Entries that a thread is writing to tables.
 struct Writing {
-    rooms: Arc<[Entries; ROOMS]>,
+    keyspaces: Arc<[Entries; KEYSPACE_COUNT]>,
     thread: JoinHandle<Result<(), IndexError>>,
 }
 
@@ -84,11 +84,14 @@ impl Bulk {
             writing.wait()?;
         }
         let mut batch = disk.db.batch();
-        for (room, entries) in Room::ALL.into_iter().zip(std::mem::take(&mut self.rooms)) {
+        for (id, entries) in KeyspaceId::ALL
+            .into_iter()
+            .zip(std::mem::take(&mut self.keyspaces))
+        {
             for (key, value) in entries {
                 match value {
-                    Some(value) => batch.insert(disk.room(room), key, value),
-                    None => batch.remove(disk.room(room), key),
+                    Some(value) => batch.insert(disk.keyspace(id), key, value),
+                    None => batch.remove(disk.keyspace(id), key),
                 }
             }
         }
@@ -116,16 +119,16 @@ impl Bulk {
         if let Some(before) = self.writing.take() {
             before.wait()?;
         }
-        let mut rooms = std::mem::take(&mut self.rooms);
-        if let (Some(taken), Some(left)) = (rooms.last_mut(), self.rooms.last_mut()) {
+        let mut keyspaces = std::mem::take(&mut self.keyspaces);
+        if let (Some(taken), Some(left)) = (keyspaces.last_mut(), self.keyspaces.last_mut()) {
             std::mem::swap(taken, left);
         }
         self.bytes = 0;
-        let (rooms, keyspaces) = (
-            Arc::new(rooms),
-            Room::ALL.map(|room| disk.room(room).clone()),
+        let (keyspaces, keyspaces) = (
+            Arc::new(keyspaces),
+            KeyspaceId::ALL.map(|id| disk.keyspace(id).clone()),
         );
-        let written = rooms.clone();
+        let written = keyspaces.clone();
         let thread = std::thread::Builder::new()
             .name("index-tables".into())
             .spawn(move || {
@@ -134,7 +137,7 @@ impl Bulk {
                     .try_for_each(|(keyspace, entries)| into_tables(keyspace, entries))
             })
             .map_err(fjall::Error::Io)?;
-        self.writing = Some(Writing { rooms, thread });
+        self.writing = Some(Writing { keyspaces, thread });
         Ok(())
     }
 }
@@ -167,27 +170,31 @@ struct Filling<'f> {
 
 impl Filling<'_> {
     /// Returns the entries that may not be in tables yet, newest first.
-    fn entries(&self, room: Room) -> impl DoubleEndedIterator<Item = &Entries> {
-        let writing = self.bulk.writing.as_ref().map(|writing| &*writing.rooms);
-        let rooms = [Some(&self.bulk.rooms), writing].into_iter().flatten();
-        rooms.filter_map(move |rooms| rooms.get(room as usize))
+    fn entries(&self, id: KeyspaceId) -> impl DoubleEndedIterator<Item = &Entries> {
+        let writing = self
+            .bulk
+            .writing
+            .as_ref()
+            .map(|writing| &*writing.keyspaces);
+        let keyspaces = [Some(&self.bulk.keyspaces), writing].into_iter().flatten();
+        keyspaces.filter_map(move |keyspaces| keyspaces.get(id as usize))
     }
 }
 
 impl Target for Filling<'_> {
-    fn get(&self, room: Room, key: &[u8]) -> Result<Option<Slice>, IndexError> {
-        if let Some(here) = self.entries(room).find_map(|entries| entries.get(key)) {
+    fn get(&self, id: KeyspaceId, key: &[u8]) -> Result<Option<Slice>, IndexError> {
+        if let Some(here) = self.entries(id).find_map(|entries| entries.get(key)) {
             return Ok(here.clone());
         }
-        Ok(self.disk.room(room).get(key)?)
+        Ok(self.disk.keyspace(id).get(key)?)
     }
 
-    fn range(&self, room: Room, keys: RangeInclusive<&[u8]>) -> Result<Vec<Pair>, IndexError> {
-        let written = pairs(self.disk.room(room), keys.clone())?;
+    fn range(&self, id: KeyspaceId, keys: RangeInclusive<&[u8]>) -> Result<Vec<Pair>, IndexError> {
+        let written = pairs(self.disk.keyspace(id), keys.clone())?;
         let mut found: BTreeMap<Slice, Slice> = written.into_iter().collect();
         let bounds = (Bound::Included(*keys.start()), Bound::Included(*keys.end()));
         for (key, value) in self
-            .entries(room)
+            .entries(id)
             .rev()
             .flat_map(|entries| entries.range::<[u8], _>(bounds))
         {
@@ -199,9 +206,9 @@ impl Target for Filling<'_> {
         Ok(found.into_iter().collect())
     }
 
-    fn put(&mut self, room: Room, key: Slice, value: Option<Slice>) -> Result<(), IndexError> {
+    fn put(&mut self, id: KeyspaceId, key: Slice, value: Option<Slice>) -> Result<(), IndexError> {
         self.bulk.bytes += key.len() + value.as_ref().map_or(0, |value| value.len()) + OVERHEAD;
-        if let Some(entries) = self.bulk.rooms.get_mut(room as usize) {
+        if let Some(entries) = self.bulk.keyspaces.get_mut(id as usize) {
             entries.insert(key, value);
         }
         Ok(())

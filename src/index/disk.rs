@@ -14,7 +14,7 @@ use super::IndexError;
 use super::clean::Clean;
 use super::parts::Parts;
 use super::reads;
-use super::target::{Batches, ROOMS, Room};
+use super::target::{Batches, KEYSPACE_COUNT, KeyspaceId};
 use crate::limits::Limits;
 use crate::observe::guarded;
 use crate::tinyfs::{
@@ -39,7 +39,7 @@ const CLOSING: Duration = Duration::from_secs(30);
 const ROTATING: Duration = Duration::from_millis(2);
 
 /// Names of the keyspaces.
-const KEYSPACES: [&str; ROOMS] = [
+const KEYSPACES: [&str; KEYSPACE_COUNT] = [
     "nodes", "names", "extents", "attrs", "past", "links", "trail", "stored", "versions", "meta",
 ];
 const META_POND: &[u8] = b"pond";
@@ -169,19 +169,19 @@ impl Disk {
         Ok(disk)
     }
 
-    pub(super) fn room(&self, room: Room) -> &Keyspace {
+    pub(super) fn keyspace(&self, id: KeyspaceId) -> &Keyspace {
         let [nodes, names, extents, attrs] = &self.present;
-        match room {
-            Room::Nodes => nodes,
-            Room::Names => names,
-            Room::Extents => extents,
-            Room::Attrs => attrs,
-            Room::Past => &self.past,
-            Room::Links => &self.links,
-            Room::Trail => &self.trail,
-            Room::Stored => &self.stored,
-            Room::Versions => &self.versions,
-            Room::Meta => &self.meta,
+        match id {
+            KeyspaceId::Nodes => nodes,
+            KeyspaceId::Names => names,
+            KeyspaceId::Extents => extents,
+            KeyspaceId::Attrs => attrs,
+            KeyspaceId::Past => &self.past,
+            KeyspaceId::Links => &self.links,
+            KeyspaceId::Trail => &self.trail,
+            KeyspaceId::Stored => &self.stored,
+            KeyspaceId::Versions => &self.versions,
+            KeyspaceId::Meta => &self.meta,
         }
     }
 
@@ -214,7 +214,7 @@ impl Disk {
     }
 
     pub(super) fn present(&self, map: MapId) -> &Keyspace {
-        self.room(Room::present(map))
+        self.keyspace(KeyspaceId::present(map))
     }
 
     /// Returns the entry of `key` at version `at`.

@@ -380,7 +380,7 @@ impl Layers {
         (key.1 + extent.len() == start).then(|| (key.1, extent.clone()))
     }
 
-    pub(super) fn recut(&mut self, mut frozen: Frozen, run: Run) -> (Frozen, bool) {
+    pub(super) fn rechunk(&mut self, mut frozen: Frozen, run: Run) -> (Frozen, bool) {
         let (content, end) = (run.content, run.end());
         let range = (content, run.start)..(content, end);
         let later = self.frozen.iter().filter(|layer| layer.id > frozen.id);

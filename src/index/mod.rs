@@ -241,8 +241,8 @@ impl Index {
     /// Replaces a run of an immutable memtable by the same bytes in other chunks, unless a newer
     /// memtable has changed an extent in its range: that change refers to the old extents. Returns
     /// the memtable as it then is, and whether the run was replaced.
-    pub fn recut(&self, frozen: Frozen, run: Run) -> (Frozen, bool) {
-        self.layers.write().recut(frozen, run)
+    pub fn rechunk(&self, frozen: Frozen, run: Run) -> (Frozen, bool) {
+        self.layers.write().rechunk(frozen, run)
     }
 
     /// Returns a committed extent whose bytes have `hash`. Logs an error of the store and returns

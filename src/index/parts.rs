@@ -8,7 +8,7 @@
 
 use super::disk::{META_APPLIED, META_CLOCK, META_NEXT_ID, past_key, step_key, u64_at_start};
 use super::stored::stored_value;
-use super::target::{Room, Target};
+use super::target::{KeyspaceId, Target};
 use super::trail::{GONE, STANDS, link_key, links_from, split_link, trail_key};
 use super::{IndexError, VersionInfo};
 use crate::tinyfs::{
@@ -66,27 +66,31 @@ impl<'a, T: Target> Parts<'a, T> {
         noted.extend_from_slice(&info.changes.to_le_bytes());
         let clock = info.clock.micros().to_le_bytes();
         noted.extend_from_slice(&clock);
-        self.put(Room::Versions, &self.version.0.to_be_bytes(), &noted)?;
-        if let Some(before) = self.target.get(Room::Meta, META_CLOCK)?
+        self.put(KeyspaceId::Versions, &self.version.0.to_be_bytes(), &noted)?;
+        if let Some(before) = self.target.get(KeyspaceId::Meta, META_CLOCK)?
             && u64_at_start(&before)?.0.cast_signed() > info.clock.micros()
         {
-            self.put(Room::Meta, &step_key(self.version), &[])?;
+            self.put(KeyspaceId::Meta, &step_key(self.version), &[])?;
         }
-        self.put(Room::Meta, META_CLOCK, &clock)?;
-        self.put(Room::Meta, META_APPLIED, &self.version.0.to_le_bytes())?;
-        self.put(Room::Meta, META_NEXT_ID, &next_id.to_le_bytes())?;
+        self.put(KeyspaceId::Meta, META_CLOCK, &clock)?;
+        self.put(
+            KeyspaceId::Meta,
+            META_APPLIED,
+            &self.version.0.to_le_bytes(),
+        )?;
+        self.put(KeyspaceId::Meta, META_NEXT_ID, &next_id.to_le_bytes())?;
         self.target.settle()
     }
 
-    fn put(&mut self, room: Room, key: &[u8], value: &[u8]) -> Result<(), IndexError> {
-        self.target.put(room, key.into(), Some(value.into()))
+    fn put(&mut self, id: KeyspaceId, key: &[u8], value: &[u8]) -> Result<(), IndexError> {
+        self.target.put(id, key.into(), Some(value.into()))
     }
 
     /// Writes the changed entries of one map to *present*, and those that they supersede to *past*.
     /// Calls `note` for each key.
     fn supersede<M: Map>(&mut self, note: Note<Self, M>) -> Result<(), IndexError> {
         let (changes, version) = (self.changes, self.version.0);
-        let present = Room::present(M::ID);
+        let present = KeyspaceId::present(M::ID);
         for (key, value) in M::of(changes) {
             let mut bytes = Vec::with_capacity(64);
             M::encode_key(key, &mut bytes);
@@ -108,7 +112,8 @@ impl<'a, T: Target> Parts<'a, T> {
                     old = Some((begun, M::decode_value(value)?));
                 }
                 let past = past_key(M::ID, &bytes, version);
-                self.target.put(Room::Past, past.into(), Some(entry))?;
+                self.target
+                    .put(KeyspaceId::Past, past.into(), Some(entry))?;
             }
             note(self, key, old, value.as_ref())?;
             let entry = value.as_ref().map(|value| {
@@ -132,11 +137,11 @@ impl<'a, T: Target> Parts<'a, T> {
         let version = self.version.0;
         if let Some((begun, old)) = old {
             let key = link_key(old.child, *dir, name, begun);
-            self.put(Room::Links, &key, &version.to_le_bytes())?;
+            self.put(KeyspaceId::Links, &key, &version.to_le_bytes())?;
         }
         if let Some(new) = new {
             let key = link_key(new.child, *dir, name, version);
-            self.put(Room::Links, &key, &STANDS)?;
+            self.put(KeyspaceId::Links, &key, &STANDS)?;
         }
         self.touch(*dir)
     }
@@ -164,10 +169,10 @@ impl<'a, T: Target> Parts<'a, T> {
             return self.touch(*id);
         }
         if self.has_new_content(&old, new) {
-            self.put(Room::Trail, &trail_key(*id, self.version), &[])?;
+            self.put(KeyspaceId::Trail, &trail_key(*id, self.version), &[])?;
         }
         let (from, to) = (links_from(*id), links_from(NodeId(id.0 + 1)));
-        for (key, ended) in self.target.range(Room::Links, &from..=&to)? {
+        for (key, ended) in self.target.range(KeyspaceId::Links, &from..=&to)? {
             if u64_at_start(&ended)?.0 >= self.version.0 {
                 self.touch(split_link(&key)?.dir)?;
             }
@@ -178,9 +183,9 @@ impl<'a, T: Target> Parts<'a, T> {
     /// Records where the bytes of a stored extent are, unless a location is known.
     fn note_stored(&mut self, new: Option<&Extent>) -> Result<(), IndexError> {
         if let Some(Extent::Stored(stored)) = new
-            && self.target.get(Room::Stored, &stored.hash)?.is_none()
+            && self.target.get(KeyspaceId::Stored, &stored.hash)?.is_none()
         {
-            self.put(Room::Stored, &stored.hash, &stored_value(stored))?;
+            self.put(KeyspaceId::Stored, &stored.hash, &stored_value(stored))?;
         }
         Ok(())
     }
@@ -205,7 +210,7 @@ impl<'a, T: Target> Parts<'a, T> {
                 Some(None) => GONE,
                 _ => &[],
             };
-            self.put(Room::Trail, &key, value)?;
+            self.put(KeyspaceId::Trail, &key, value)?;
             let parent = match self.changes.get::<Nodes>(&dir) {
                 Some(Some(node)) => node.parent,
                 // A removed directory was in its parent of the version before.
@@ -221,7 +226,7 @@ impl<'a, T: Target> Parts<'a, T> {
     fn node_before(&self, id: NodeId) -> Result<Option<Node>, IndexError> {
         let (mut key, version) = (Vec::with_capacity(8), self.version.0);
         Nodes::encode_key(&id, &mut key);
-        if let Some(entry) = self.target.get(Room::Nodes, &key)? {
+        if let Some(entry) = self.target.get(KeyspaceId::Nodes, &key)? {
             let (begun, value) = u64_at_start(&entry)?;
             if begun < version {
                 return Ok(Some(Nodes::decode_value(value)?));
@@ -229,7 +234,7 @@ impl<'a, T: Target> Parts<'a, T> {
         }
         // Superseded by this version already, if the commit is repeated.
         let past = past_key(Nodes::ID, &key, version);
-        let Some(entry) = self.target.get(Room::Past, &past)? else {
+        let Some(entry) = self.target.get(KeyspaceId::Past, &past)? else {
             return Ok(None);
         };
         Ok(Some(Nodes::decode_value(u64_at_start(&entry)?.1)?))

@@ -11,7 +11,7 @@ const BATCH: usize = 1_000;
 
 /// A keyspace, in the order of the array of their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
+pub(super) enum KeyspaceId {
     Nodes,
     Names,
     Extents,
@@ -25,29 +25,29 @@ pub(super) enum Room {
 }
 
 /// Number of keyspaces.
-pub(super) const ROOMS: usize = 10;
+pub(super) const KEYSPACE_COUNT: usize = 10;
 
-impl Room {
-    pub(super) const ALL: [Room; ROOMS] = [
-        Room::Nodes,
-        Room::Names,
-        Room::Extents,
-        Room::Attrs,
-        Room::Past,
-        Room::Links,
-        Room::Trail,
-        Room::Stored,
-        Room::Versions,
-        Room::Meta,
+impl KeyspaceId {
+    pub(super) const ALL: [KeyspaceId; KEYSPACE_COUNT] = [
+        KeyspaceId::Nodes,
+        KeyspaceId::Names,
+        KeyspaceId::Extents,
+        KeyspaceId::Attrs,
+        KeyspaceId::Past,
+        KeyspaceId::Links,
+        KeyspaceId::Trail,
+        KeyspaceId::Stored,
+        KeyspaceId::Versions,
+        KeyspaceId::Meta,
     ];
 
     /// Returns the keyspace of the present entries of a map.
-    pub(super) fn present(map: MapId) -> Room {
+    pub(super) fn present(map: MapId) -> KeyspaceId {
         match map {
-            MapId::Nodes => Room::Nodes,
-            MapId::Names => Room::Names,
-            MapId::Extents => Room::Extents,
-            MapId::Attrs => Room::Attrs,
+            MapId::Nodes => KeyspaceId::Nodes,
+            MapId::Names => KeyspaceId::Names,
+            MapId::Extents => KeyspaceId::Extents,
+            MapId::Attrs => KeyspaceId::Attrs,
         }
     }
 }
@@ -58,12 +58,12 @@ pub(super) type Pair = (Slice, Slice);
 /// Takes the entries of a version.
 pub(super) trait Target {
     /// Returns the value of a key.
-    fn get(&self, room: Room, key: &[u8]) -> Result<Option<Slice>, IndexError>;
+    fn get(&self, id: KeyspaceId, key: &[u8]) -> Result<Option<Slice>, IndexError>;
     /// Returns the entries in a range of keys, in order.
-    fn range(&self, room: Room, keys: RangeInclusive<&[u8]>) -> Result<Vec<Pair>, IndexError>;
+    fn range(&self, id: KeyspaceId, keys: RangeInclusive<&[u8]>) -> Result<Vec<Pair>, IndexError>;
     /// Inserts an entry, or removes it with `None`. `get` and `range` need not see it before
     /// `settle`.
-    fn put(&mut self, room: Room, key: Slice, value: Option<Slice>) -> Result<(), IndexError>;
+    fn put(&mut self, id: KeyspaceId, key: Slice, value: Option<Slice>) -> Result<(), IndexError>;
     /// Ends an entry and all that is derived from it. A batch may be committed here.
     fn step(&mut self) -> Result<(), IndexError>;
     /// Makes all that was put visible to `get` and `range`.
@@ -92,16 +92,16 @@ impl<'d> Batches<'d> {
 }
 
 impl Target for Batches<'_> {
-    fn get(&self, room: Room, key: &[u8]) -> Result<Option<Slice>, IndexError> {
-        Ok(self.disk.room(room).get(key)?)
+    fn get(&self, id: KeyspaceId, key: &[u8]) -> Result<Option<Slice>, IndexError> {
+        Ok(self.disk.keyspace(id).get(key)?)
     }
 
-    fn range(&self, room: Room, keys: RangeInclusive<&[u8]>) -> Result<Vec<Pair>, IndexError> {
-        pairs(self.disk.room(room), keys)
+    fn range(&self, id: KeyspaceId, keys: RangeInclusive<&[u8]>) -> Result<Vec<Pair>, IndexError> {
+        pairs(self.disk.keyspace(id), keys)
     }
 
-    fn put(&mut self, room: Room, key: Slice, value: Option<Slice>) -> Result<(), IndexError> {
-        let keyspace = self.disk.room(room);
+    fn put(&mut self, id: KeyspaceId, key: Slice, value: Option<Slice>) -> Result<(), IndexError> {
+        let keyspace = self.disk.keyspace(id);
         match value {
             Some(value) => self.batch.insert(keyspace, key, value),
             None => self.batch.remove(keyspace, key),

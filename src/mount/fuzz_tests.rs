@@ -1,7 +1,7 @@
 //! Fuzz tests of names that a client looks up, `@version` among them: no panic, bounded memory, and
 //! every inode that was looked up can be forgotten.
 
-use super::mirror::Mirror;
+use super::vfs::Vfs;
 use super::views::inodes::View;
 use super::views::names::Lookup;
 use crate::fuzz_tests::{config, peak};
@@ -115,22 +115,22 @@ fn names() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Makes every request for an inode that only reads.
-fn look(mirror: &Mirror, ino: u64) {
-    let _ = mirror.getattr(ino);
-    let _ = mirror.readlink(ino);
-    let _ = mirror.list(ino);
-    let _ = mirror.xattr(&ROOT, ino, b"user.pond.error");
-    let _ = mirror.list_xattrs(&ROOT, ino);
-    let _ = mirror.read(ino, 0, 4_096);
+fn look(vfs: &Vfs, ino: u64) {
+    let _ = vfs.getattr(ino);
+    let _ = vfs.readlink(ino);
+    let _ = vfs.list(ino);
+    let _ = vfs.xattr(&ROOT, ino, b"user.pond.error");
+    let _ = vfs.list_xattrs(&ROOT, ino);
+    let _ = vfs.read(ino, 0, 4_096);
 }
 
-fn walk(mirror: &Mirror, names: &[Vec<u8>]) -> Vec<u64> {
+fn walk(vfs: &Vfs, names: &[Vec<u8>]) -> Vec<u64> {
     let (mut at, mut held) = (1, Vec::new());
     for name in names {
-        if let Ok(Lookup::Found(found)) = mirror.lookup(at, name) {
+        if let Ok(Lookup::Found(found)) = vfs.lookup(at, name) {
             held.push(found.attr.ino.0);
             at = found.attr.ino.0;
-            look(mirror, at);
+            look(vfs, at);
         }
     }
     held
@@ -140,18 +140,18 @@ fn walk(mirror: &Mirror, names: &[Vec<u8>]) -> Vec<u64> {
 fn fuzz_lookups_of_any_names_end_and_can_be_forgotten() {
     let (_dir, pond) = pond();
     for at in [None, Some(Version(2))] {
-        let mirror = Mirror::new(pond.clone(), at);
-        mirror.look();
+        let vfs = Vfs::new(pond.clone(), at);
+        vfs.look();
         let mut runner = TestRunner::new(config());
         let walks = vec(names(), 1..8);
         runner
             .run(&walks, |names| {
-                let (held, most) = peak(|| walk(&mirror, &names));
+                let (held, most) = peak(|| walk(&vfs, &names));
                 prop_assert!(most < STEP, "{most} bytes");
                 for ino in held {
-                    mirror.forget(ino, 1);
+                    vfs.forget(ino, 1);
                 }
-                prop_assert_eq!(mirror.inodes.held(), 0);
+                prop_assert_eq!(vfs.inodes.held(), 0);
                 Ok(())
             })
             .unwrap();
@@ -163,7 +163,7 @@ fn fuzz_lookups_of_any_names_end_and_can_be_forgotten() {
 #[test]
 fn fuzz_file_handles_of_any_number_resolve_or_fail() {
     let (_dir, pond) = pond();
-    let mirror = Mirror::new(pond.clone(), None);
+    let vfs = Vfs::new(pond.clone(), None);
     let mut runner = TestRunner::new(config());
     let numbers = prop_oneof![
         0..20u64,
@@ -174,14 +174,14 @@ fn fuzz_file_handles_of_any_number_resolve_or_fail() {
     runner
         .run(&(numbers, any::<bool>()), |(number, up)| {
             let name: &[u8] = if up { b".." } else { b"." };
-            if let Ok(Lookup::Found(found)) = mirror.lookup(number, name) {
+            if let Ok(Lookup::Found(found)) = vfs.lookup(number, name) {
                 let found = found.attr.ino.0;
-                prop_assert!(mirror.inodes.view(found).and_then(View::as_live).is_some());
+                prop_assert!(vfs.inodes.view(found).and_then(View::as_live).is_some());
                 prop_assert!(up || found == number);
-                look(&mirror, found);
-                mirror.forget(found, 1);
+                look(&vfs, found);
+                vfs.forget(found, 1);
             }
-            prop_assert_eq!(mirror.inodes.held(), 0);
+            prop_assert_eq!(vfs.inodes.held(), 0);
             Ok(())
         })
         .unwrap();

@@ -9,15 +9,15 @@
 //! - [`session`]: mounting, serving, ending.
 //! - [`kernel`]: the kernel's mount table, as root and as another user.
 //! - [`requests`]: reads requests, dispatches them to threads, sends replies.
-//! - [`mirror`]: the state of a mount. [`views`]: what each request means for each kind of inode.
+//! - [`vfs`]: the state of a mount. [`views`]: what each request means for each kind of inode.
 //! - [`cache`]: the kernel's caches, and their invalidation.
 
 mod cache;
 mod error;
 mod kernel;
-mod mirror;
 mod requests;
 mod session;
+mod vfs;
 mod views;
 
 pub use error::MountError;

@@ -7,8 +7,8 @@ use super::kernel::mounts::{Mount, again, at, place};
 use super::kernel::unmount::is_dead;
 use super::kernel::unmount::unmount;
 use super::kernel::{device, fusermount};
-use super::mirror::Mirror;
 use super::requests::dispatch::Adapter;
+use super::vfs::Vfs;
 use super::{FILE_SYSTEM, MountError};
 use crate::pond::Pond;
 use crate::tinyfs::ops::Restored;
@@ -125,31 +125,31 @@ fn serve(
     // The kernel enforces the mount's options itself. It also sends requests without a user of
     // their own (such as write-back), which a second check would refuse.
     let acl = SessionACL::All;
-    let mirror = Arc::new(Mirror::new(pond.clone(), options.at));
-    mirror.look();
-    let session = Session::from_fd(Adapter::new(mirror.clone()), connection, acl, config)
+    let vfs = Arc::new(Vfs::new(pond.clone(), options.at));
+    vfs.look();
+    let session = Session::from_fd(Adapter::new(vfs.clone()), connection, acl, config)
         .map_err(MountError::Session)?;
-    mirror.notifications.start(session.notifier());
+    vfs.notifications.start(session.notifier());
     // A single serving thread could wait for itself.
     if options.threads > 1 {
-        mirror.push.start();
+        vfs.push.start();
     }
-    let monitor = mirror.monitor.clone();
-    (monitor.start(Arc::downgrade(&mirror))).map_err(MountError::Session)?;
+    let monitor = vfs.monitor.clone();
+    (monitor.start(Arc::downgrade(&vfs))).map_err(MountError::Session)?;
     let late = monitor.clone();
     pond.report_late(Box::new(move || late.late()));
     // Weak references, since the pond must not keep alive its owner.
-    let (changed, announced) = (Arc::downgrade(&mirror), Arc::downgrade(&mirror));
-    drop(mirror);
+    let (changed, announced) = (Arc::downgrade(&vfs), Arc::downgrade(&vfs));
+    drop(vfs);
     pond.on_change(Box::new(move || {
-        if let Some(mirror) = changed.upgrade() {
-            mirror.cached.invalidate(&mirror.notifications);
+        if let Some(vfs) = changed.upgrade() {
+            vfs.cached.invalidate(&vfs.notifications);
         }
     }));
     pond.watch(Arc::new(move |restored| {
-        if let Some(mirror) = announced.upgrade() {
-            mirror.invalidate(restored);
-            mirror.look_again();
+        if let Some(vfs) = announced.upgrade() {
+            vfs.invalidate(restored);
+            vfs.look_again();
         }
     }));
     let serving = std::thread::Builder::new()
@@ -170,7 +170,7 @@ fn serve(
     })
 }
 
-impl Mirror {
+impl Vfs {
     /// Invalidates the kernel's caches of names and nodes that changed otherwise than by its own
     /// requests. Waits for requests (see [`notify`](super::cache::notify)): never in a serving
     /// thread.

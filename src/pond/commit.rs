@@ -9,8 +9,8 @@
 //! operations that [`Pond::between_versions`] separates never end up in one version.
 
 use super::clock::info_of;
+use super::free_space::FOR_A_COMMIT;
 use super::lock::Lock;
-use super::room::FOR_A_COMMIT;
 use super::{Pond, PondError};
 use crate::index::VersionInfo;
 use crate::oplog::{Commit, Oplog, OplogError, Stamp};
@@ -212,7 +212,8 @@ impl Pond {
         }
         self.must_hold_the_lock()?;
         // The key-value store does not recover from a write that failed.
-        self.room.must_have(FOR_A_COMMIT + self.index.disk_bytes())
+        self.free_space
+            .must_have(FOR_A_COMMIT + self.index.disk_bytes())
     }
 
     /// Makes the pond read-only once another process has taken its lock: changes that the new

@@ -240,7 +240,7 @@ impl PondError {
             }
             PondError::SmallDisk { .. } => format!(
                 "a pond needs a disk of at least {} MiB, of which an eighth (at most 32 MiB) is kept free",
-                super::room::SMALLEST_DISK >> 20
+                super::free_space::SMALLEST_DISK >> 20
             ),
             PondError::Newer { .. } => "install a newer pondmount; nothing was changed".into(),
             PondError::Locked { holder, .. } => match &holder.mountpoint {

@@ -98,7 +98,7 @@ impl Pond {
             // A journaled memtable keeps the extents of the journal: later records refer to them.
             let layer = match layer.is_journaled() {
                 true => layer,
-                false => self.recut(layer)?,
+                false => self.rechunk(layer)?,
             };
             let extents = self.content.settle(&layer.changes.extents, &known)?;
             self.index.settle(layer, extents);
@@ -108,7 +108,7 @@ impl Pond {
 
     /// Rechunks the long runs of an immutable memtable at boundaries that their content determines:
     /// until then they are cut where writes began and memtables ended.
-    fn recut(&self, mut layer: Frozen) -> Result<Frozen, PondError> {
+    fn rechunk(&self, mut layer: Frozen) -> Result<Frozen, PondError> {
         for (content, extents) in long_runs(&layer.changes.extents) {
             let mut start = extents.first().copied().unwrap_or_default();
             let mut parts = Vec::with_capacity(extents.len() + 1);
@@ -131,7 +131,7 @@ impl Pond {
             };
             // An operation relies on the extents that it looked up until it applies its changes.
             let _no_change_is_half_done = self.changing.lock();
-            (layer, _) = self.index.recut(layer, run);
+            (layer, _) = self.index.rechunk(layer, run);
         }
         Ok(layer)
     }

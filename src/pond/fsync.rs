@@ -16,7 +16,7 @@ type Done = Box<dyn FnOnce(FsResult<()>) + Send>;
 
 /// The callers that wait for a flush.
 #[derive(Default)]
-pub(super) struct Group {
+pub(super) struct GroupCommit {
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -31,7 +31,7 @@ struct State {
     stop: bool,
 }
 
-impl Group {
+impl GroupCommit {
     pub(super) fn stop(&self) {
         self.state.lock().stop = true;
         self.wake.notify_all();
@@ -76,14 +76,14 @@ impl Pond {
     /// get there. If a flush runs already, another thread calls it later.
     pub fn fsync_then(&self, done: impl FnOnce(FsResult<()>) + Send + 'static) {
         {
-            let mut state = self.group.state.lock();
+            let mut state = self.group_commit.state.lock();
             // A commit may wait for a prune: it is left to the thread.
             let leaves = self.commit_on_sync && !state.stop;
             if state.flushing || leaves {
                 state.waiting.push(Box::new(done));
                 if !state.flushing {
                     (state.flushing, state.handed) = (true, true);
-                    self.group.wake.notify_all();
+                    self.group_commit.wake.notify_all();
                 }
                 return;
             }
@@ -120,13 +120,13 @@ impl Pond {
             }
             // Only one caller gets the cause, and logs it.
             first(flushed);
-            waiting = self.group.end();
+            waiting = self.group_commit.end();
         }
     }
 
     /// Runs the thread that flushes for the callers that arrived during a flush.
     pub(super) fn flush_until_stopped(&self) {
-        while let Some(waiting) = self.group.wait_for_turn() {
+        while let Some(waiting) = self.group_commit.wait_for_turn() {
             self.flush_for(waiting);
         }
     }

@@ -143,8 +143,8 @@ impl Pond {
         let Some(merge) = self.log.lock().oplog_mut().merge_due()? else {
             return Ok(false);
         };
-        self.room
-            .must_have(self.room.in_proportion(ROOM, ROOM_SHARE)?)?;
+        self.free_space
+            .must_have(self.free_space.in_proportion(ROOM, ROOM_SHARE)?)?;
         let merged = merge.run()?;
         let mut log = self.log.lock();
         self.must_hold_the_lock()?;

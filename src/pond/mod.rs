@@ -23,6 +23,7 @@ mod commit;
 mod error;
 mod fingerprint;
 mod flush;
+mod free_space;
 mod fsync;
 mod gate;
 mod health;
@@ -35,7 +36,6 @@ mod ops;
 mod pins;
 mod prune;
 mod repair;
-mod room;
 mod saves;
 mod scrub;
 mod shape;
@@ -47,6 +47,7 @@ pub use check::Problem;
 pub use clock::Behind;
 pub use error::PondError;
 pub use flush::OneChange;
+pub use free_space::Free;
 pub use gate::{LongChange, ShortChange};
 pub use history::{
     Change, Comparison, Difference, Edit, Event, HistoryCursor, OnChange, PathHistory, Reference,
@@ -55,7 +56,6 @@ pub use history::{
 pub use open::{Damaged, OpenOptions, Progress};
 pub use prune::{Policy, Pruned, Within};
 pub use repair::Repaired;
-pub use room::Free;
 pub use scrub::Scrub;
 pub use status::{Late, Status};
 
@@ -67,7 +67,8 @@ use crate::tinyfs::{FsError, FsResult, Time, Version, describe};
 use clock::Leaps;
 use commit::{Committer, Log};
 use flush::Flusher;
-use fsync::Group;
+use free_space::FreeSpace;
+use fsync::GroupCommit;
 use gate::ChangeGate;
 use health::Health;
 use history::Timeline;
@@ -75,7 +76,6 @@ use housekeeping::Keeper;
 use lock::{Lock, MountNote};
 use parking_lot::{Mutex, RwLock};
 use pins::Pins;
-use room::Room;
 use saves::Saves;
 use scrub::Scrubber;
 use spill::Spiller;
@@ -105,7 +105,7 @@ pub struct Pond {
     preparing: Mutex<()>,
     gate: ChangeGate,
     pins: Pins,
-    room: Room,
+    free_space: FreeSpace,
     clock: fn() -> Time,
     leaps: Leaps,
     /// Whether it was logged that the clock is behind.
@@ -116,7 +116,7 @@ pub struct Pond {
     flusher: Flusher,
     spiller: Spiller,
     tails: Tails,
-    group: Group,
+    group_commit: GroupCommit,
     scrubber: Scrubber,
     keeper: Keeper,
     /// How many times content was moved since the pond was opened.
@@ -212,7 +212,9 @@ impl Pond {
 
     /// Returns the size and the free space of the disk.
     pub fn statfs(&self) -> FsResult<Space> {
-        self.room.space(self.promised()?).map_err(FsError::store)
+        self.free_space
+            .space(self.promised()?)
+            .map_err(FsError::store)
     }
 
     /// Commits the last version and releases the pond. Later changes are refused. May be called
@@ -221,7 +223,7 @@ impl Pond {
     pub fn close(&self) -> Result<(), PondError> {
         self.committer.stop();
         self.spiller.stop();
-        self.group.stop();
+        self.group_commit.stop();
         self.keeper.stop();
         let threads = std::mem::take(&mut *self.threads.lock());
         let own = std::thread::current().id();

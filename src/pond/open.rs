@@ -3,13 +3,13 @@
 use super::clock::Leaps;
 use super::commit::{Committer, Log, replay};
 use super::flush::Flusher;
-use super::fsync::Group;
+use super::free_space::{FreeSpace, must_hold_a_pond};
+use super::fsync::GroupCommit;
 use super::gate::ChangeGate;
 use super::history::Timeline;
 use super::housekeeping::Keeper;
 use super::identity::Identity;
 use super::lock::Lock;
-use super::room::{Room, must_hold_a_pond};
 use super::saves::Saves;
 use super::scrub::Scrubber;
 use super::spill::Spiller;
@@ -215,7 +215,7 @@ impl Pond {
             changing: Mutex::default(),
             preparing: Mutex::default(),
             pins: Pins::default(),
-            room: Room::new(disk, &path),
+            free_space: FreeSpace::new(disk, &path),
             clock,
             leaps: Leaps::since(latest.clock, Instant::now()),
             told_behind: AtomicBool::new(false),
@@ -225,7 +225,7 @@ impl Pond {
             flusher: Flusher::default(),
             spiller: Spiller::default(),
             tails: Tails::default(),
-            group: Group::default(),
+            group_commit: GroupCommit::default(),
             scrubber: Scrubber::default(),
             keeper: Keeper::default(),
             rewrites: AtomicU64::new(0),

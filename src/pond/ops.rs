@@ -6,8 +6,8 @@
 //! meanwhile.
 
 use super::Pond;
+use super::free_space::{Kept, Promised};
 use super::open::{INDEX, REBUILD};
-use super::room::{Kept, Promised};
 use crate::index::{Index, IndexError, RECORD_WRITES};
 use crate::tinyfs::ops::{self, Caller, NewNode, RenameMode, Seek, SetAttr, SetXattr};
 use crate::tinyfs::{
@@ -363,7 +363,10 @@ impl Pond {
     pub fn must_have_room(&self, id: NodeId, range: Range<u64>) -> FsResult<()> {
         let (node, mut missing) = (self.node(Version::NOW, id)?, range.end - range.start);
         // A range no longer than the free space fits, whatever the file has allocated.
-        let free = self.room.free(self.promised()?).map_err(FsError::store)?;
+        let free = self
+            .free_space
+            .free(self.promised()?)
+            .map_err(FsError::store)?;
         if missing <= free.writable {
             return Ok(());
         }
@@ -388,7 +391,7 @@ impl Pond {
         // Content that is not in segments yet is stored a second time, and its length is only known
         // now. So the next operation checks the free space of the disk again.
         self.change(|tx| ops::copy_range(tx, caller, from, to, || self.new_content(), len))
-            .inspect(|_| self.room.look_again())
+            .inspect(|_| self.free_space.look_again())
     }
 
     /// Notes that a file is opened for writing. With `new` the opener has just created it.
@@ -438,7 +441,7 @@ impl Pond {
     /// them, or with the error of the last commit if records cannot leave memory.
     fn take_room(&self, bytes: u64, kept: Kept) -> FsResult<()> {
         self.must_have_memory_for_records()?;
-        self.room.take(bytes, kept, || self.promised())
+        self.free_space.take(bytes, kept, || self.promised())
     }
 
     /// Returns the bytes that were acknowledged and are not on the disk yet.

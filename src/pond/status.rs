@@ -39,7 +39,7 @@ impl Pond {
             Err(error) => Some(format!("it cannot be told: {error}")),
         };
         let free = self.promised().ok();
-        let free = free.and_then(|promised| self.room.free(promised).ok());
+        let free = free.and_then(|promised| self.free_space.free(promised).ok());
         Status {
             path: self.path.clone(),
             id: self.id,

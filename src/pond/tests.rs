@@ -433,7 +433,7 @@ fn whoever_syncs_while_a_flush_runs_waits_in_no_thread() {
     let flush_is_held_up = pond.flusher.settling.lock();
     std::thread::scope(|scope| {
         let first = scope.spawn(|| pond.fsync());
-        while !pond.group.is_flushing() {
+        while !pond.group_commit.is_flushing() {
             std::thread::yield_now();
         }
         let (done, answers) = std::sync::mpsc::channel();

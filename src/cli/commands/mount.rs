@@ -3,7 +3,7 @@
 use super::remount;
 use crate::cli::Globals;
 use crate::cli::control::{MountState, mount_state};
-use crate::cli::daemon::{self, Herald, Plan};
+use crate::cli::daemon::{self, Plan, Reporter};
 use crate::cli::failure::Failure;
 use crate::cli::options::Options;
 use crate::cli::output::Output;
@@ -88,12 +88,12 @@ pub(super) fn run(args: &Mount, globals: &Globals) -> Result<u8, Failure> {
             daemon::launch(&plan, &globals.to_arguments(), &globals.output())?;
             Ok(0)
         }
-        (true, false) => serve(&plan, Herald::Terminal(globals.output())),
+        (true, false) => serve(&plan, Reporter::Terminal(globals.output())),
         (true, true) => {
-            let herald = daemon::release()?;
+            let reporter = daemon::release()?;
             let pond = plan.pond.clone();
             log_to_file(globals.verbosity(), move || log_path(&pond));
-            serve(&plan, herald)
+            serve(&plan, reporter)
         }
     }
 }
@@ -126,12 +126,12 @@ fn plan(pond: &Path, mountpoint: &Path, options: &Options) -> Result<Plan, Failu
     })
 }
 
-fn serve(plan: &Plan, mut herald: Herald) -> Result<u8, Failure> {
-    let Err(failure) = daemon::serve(plan, &mut herald) else {
+fn serve(plan: &Plan, mut reporter: Reporter) -> Result<u8, Failure> {
+    let Err(failure) = daemon::serve(plan, &mut reporter) else {
         return Ok(0);
     };
     let exit = failure.exit;
-    herald.failed(failure).map_or(Ok(exit), Err)
+    reporter.failed(failure).map_or(Ok(exit), Err)
 }
 
 impl Mount {

@@ -1,7 +1,7 @@
 //! Starts a daemon in the background: runs the program again, and waits until that has mounted.
 
 use super::Plan;
-use super::herald::{Herald, Word};
+use super::reporter::{Reporter, Word};
 use crate::cli::control::program;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -106,7 +106,7 @@ fn arguments_of(plan: &Plan) -> Vec<OsString> {
 
 /// Detaches the daemon from the terminal and the working directory. Its former standard output is
 /// the pipe to the waiting command.
-pub fn release() -> Result<Herald, Failure> {
+pub fn release() -> Result<Reporter, Failure> {
     let release = || -> io::Result<File> {
         let pipe = io::stdout().as_fd().try_clone_to_owned()?;
         let null = File::options().write(true).open("/dev/null")?;
@@ -118,7 +118,7 @@ pub fn release() -> Result<Herald, Failure> {
         Ok(pipe.into())
     };
     release()
-        .map(Herald::Pipe)
+        .map(Reporter::Pipe)
         .map_err(|error| Failure::system("cannot go into the background", &error))
 }
 

@@ -1,6 +1,6 @@
 //! The daemon's main function: opens the pond, mounts, serves, unmounts, closes.
 
-use super::{Herald, Plan, mountpoint};
+use super::{Plan, Reporter, mountpoint};
 use crate::cli::control::{Server, explain, mount_of, version_of};
 use crate::cli::failure::Failure;
 use crate::cli::progress::Pace;
@@ -52,16 +52,16 @@ fn share_heaps() {
 }
 
 /// Mounts as planned, and returns when the mount is gone and the pond is closed.
-pub fn serve(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
+pub fn serve(plan: &Plan, reporter: &mut Reporter) -> Result<(), Failure> {
     let (tell, events) = channel();
     allow_files();
     share_heaps();
     // From here on, a signal ends the daemon in order.
     watch_signals(tell.clone())?;
-    mountpoint::prepare(plan, herald)?;
-    let pond = open(plan, herald)?;
+    mountpoint::prepare(plan, reporter)?;
+    let pond = open(plan, reporter)?;
     let server = listen(plan, &pond);
-    let served = mounted(plan, &pond, server.as_ref(), herald, tell, &events);
+    let served = mounted(plan, &pond, server.as_ref(), reporter, tell, &events);
     // From now on, other openers of the pond need only wait for the last commit.
     if let Err(error) = pond.mounted_at(None) {
         tracing::warn!("{error}");
@@ -86,7 +86,7 @@ fn allow_files() {
     }
 }
 
-fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
+fn open(plan: &Plan, reporter: &mut Reporter) -> Result<Arc<Pond>, Failure> {
     let defaults = OpenOptions::default();
     let options = OpenOptions {
         read_only: plan.read_only || plan.at.is_some(),
@@ -96,20 +96,20 @@ fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
     };
     if plan.create && is_nothing(plan) {
         Pond::init(&plan.pond)?;
-        herald.notice(&format!("made an empty pond at {}", plan.pond.display()));
+        reporter.notice(&format!("made an empty pond at {}", plan.pond.display()));
     }
     let (start, mut told) = (Instant::now(), false);
     loop {
         let (mut pace, mut bar) = (Pace::default(), None);
         let opened = Pond::open_telling(&plan.pond, &options, &mut |progress| {
             if pace.is_due() {
-                herald.progress(&mut bar, &progress);
+                reporter.progress(&mut bar, &progress);
             }
         });
         match opened {
             Err(PondError::Locked { holder, .. }) if start.elapsed() < patience(&holder) => {
                 if !told && start.elapsed() > SILENCE {
-                    herald.notice(&format!("waiting for {holder} to let go of the pond"));
+                    reporter.notice(&format!("waiting for {holder} to let go of the pond"));
                     told = true;
                 }
                 thread::sleep(Duration::from_millis(20));
@@ -117,7 +117,7 @@ fn open(plan: &Plan, herald: &mut Herald) -> Result<Arc<Pond>, Failure> {
             opened => {
                 let pond = opened.map_err(explain)?;
                 if let Ok(Some(behind)) = pond.clock_behind() {
-                    herald.notice(&format!(
+                    reporter.notice(&format!(
                         "{behind}: dates, ages and rules of time may mislead"
                     ));
                 }
@@ -161,7 +161,7 @@ fn mounted(
     plan: &Plan,
     pond: &Arc<Pond>,
     server: Option<&Server>,
-    herald: &mut Herald,
+    reporter: &mut Reporter,
     tell: Sender<Event>,
     events: &Receiver<Event>,
 ) -> Result<(), Failure> {
@@ -193,7 +193,7 @@ fn mounted(
         // The lock holds nevertheless; only the message to the next opener is less precise.
         tracing::warn!("{error}");
     }
-    if herald.ready().is_err() {
+    if reporter.ready().is_err() {
         leave(&unmounter, events);
         return Err(Failure::new(
             "interrupted",

@@ -6,12 +6,12 @@
 
 mod background;
 mod body;
-mod herald;
 mod mountpoint;
+mod reporter;
 
 pub use background::{launch, release};
 pub use body::serve;
-pub use herald::Herald;
+pub use reporter::Reporter;
 
 use crate::mount::Rules;
 use std::path::PathBuf;

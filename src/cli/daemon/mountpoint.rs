@@ -1,7 +1,7 @@
 //! Prepares the mountpoint before anything is created or opened: removes a dead mount, and fails
 //! the start if the mountpoint cannot be used.
 
-use super::{Herald, Plan};
+use super::{Plan, Reporter};
 use crate::cli::control::{MountState, mount_state};
 use crate::cli::failure::Failure;
 use crate::cli::place;
@@ -9,7 +9,7 @@ use crate::mount::{self, MountError};
 use std::io;
 
 /// Removes dead mounts from the mountpoint, and checks that it can be used.
-pub(super) fn prepare(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
+pub(super) fn prepare(plan: &Plan, reporter: &mut Reporter) -> Result<(), Failure> {
     let at = &plan.mountpoint;
     // A stuck mount is not accessed, since the call would not return.
     let stands = place::mounts()?
@@ -18,7 +18,7 @@ pub(super) fn prepare(plan: &Plan, herald: &mut Herald) -> Result<(), Failure> {
     let alive = stands.is_some_and(|mount| mount_state(&mount) != MountState::Dead);
     if !alive && mount::recover_stale(at)? {
         let at = at.display();
-        herald.notice(&format!("the mount at {at} was dead; it has been removed"));
+        reporter.notice(&format!("the mount at {at} was dead; it has been removed"));
     }
     Ok(check(plan)?)
 }

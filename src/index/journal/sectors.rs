@@ -11,7 +11,7 @@
 /// The unit that a disk writes atomically.
 pub(super) const SECTOR: u64 = 512;
 /// Data bytes of a sector.
-const ROOM: u64 = SECTOR - 1;
+const PAYLOAD: u64 = SECTOR - 1;
 /// Many bits away from zero.
 pub(super) const STAMP: u8 = 0xFF;
 
@@ -20,7 +20,7 @@ pub(super) fn place(offset: u64) -> u64 {
     match offset.checked_sub(1) {
         None => 0,
         // Directly after the byte before: the stamp of a full sector is written with the next byte.
-        Some(last) => last + last / ROOM + 1,
+        Some(last) => last + last / PAYLOAD + 1,
     }
 }
 
@@ -32,14 +32,14 @@ pub(super) fn bytes_in(len: u64) -> u64 {
 /// Returns data bytes in the form in which they are written at [`place`]`(offset)`.
 pub(super) fn stamped(bytes: &[u8], offset: u64) -> Vec<u8> {
     let (mut rest, mut at) = (bytes, place(offset));
-    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / ROOM as usize + 2);
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / PAYLOAD as usize + 2);
     while !rest.is_empty() {
-        let room = (ROOM - at % SECTOR) as usize;
-        let (now, later) = rest.split_at(room.min(rest.len()));
+        let left = (PAYLOAD - at % SECTOR) as usize;
+        let (now, later) = rest.split_at(left.min(rest.len()));
         out.extend_from_slice(now);
         at += now.len() as u64;
         rest = later;
-        if at % SECTOR == ROOM && !rest.is_empty() {
+        if at % SECTOR == PAYLOAD && !rest.is_empty() {
             out.push(STAMP);
             at += 1;
         }
@@ -52,7 +52,7 @@ pub(super) fn plain(raw: &[u8], offset: u64) -> Vec<u8> {
     let begin = place(offset);
     let mut out = Vec::with_capacity(raw.len());
     for (sector, part) in parts(raw, begin) {
-        let to_stamp = (sector + ROOM).saturating_sub(begin.max(sector)) as usize;
+        let to_stamp = (sector + PAYLOAD).saturating_sub(begin.max(sector)) as usize;
         out.extend_from_slice(&part[..to_stamp.min(part.len())]);
     }
     out

@@ -1,6 +1,6 @@
 //! Compares a bulk load of many versions with commits one by one.
 
-use crate::index::target::Room;
+use crate::index::target::KeyspaceId;
 use crate::index::{Index, IndexError, VersionInfo};
 use crate::tinyfs::{
     Changes, ContentId, Dentry, Extent, Extents, Kind, Name, Names, Node, NodeId, Nodes, Time,
@@ -129,8 +129,8 @@ fn open(dir: &Path) -> Result<Index, IndexError> {
 /// Returns all entries of the index, except marks.
 fn everything(index: &Index) -> Vec<(usize, Vec<u8>, Vec<u8>)> {
     let (disk, mut all) = (index.disk.get().unwrap(), Vec::new());
-    for (n, room) in Room::ALL.into_iter().enumerate() {
-        for guard in disk.room(room).iter() {
+    for (n, id) in KeyspaceId::ALL.into_iter().enumerate() {
+        for guard in disk.keyspace(id).iter() {
             let (key, value) = guard.into_inner().unwrap();
             if &*key != crate::index::disk::MARK {
                 all.push((n, key.to_vec(), value.to_vec()));

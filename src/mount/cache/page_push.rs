@@ -12,7 +12,7 @@
 //!   follow a push is left to the thread that pushes.
 
 use crate::mount::cache::notify::Notifications;
-use crate::mount::mirror::Mirror;
+use crate::mount::vfs::Vfs;
 use crate::mount::views::inodes::View;
 use crate::tinyfs::FsResult;
 use parking_lot::Mutex;
@@ -140,7 +140,7 @@ impl PagePush {
     }
 }
 
-impl Mirror {
+impl Vfs {
     /// Pushes a stored file that is opened for reading, before the OPEN reply.
     pub(in crate::mount) fn push_pages(&self, ino: u64) {
         let Ok(View::Node { tree, id }) = self.view(ino) else {

@@ -1,15 +1,15 @@
-//! The `fuser` file system: maps each request to one call of [`Mirror`] and one reply
+//! The `fuser` file system: maps each request to one call of [`Vfs`] and one reply
 //! ([`answers`]).
 //!
 //! [`dispatch`] decides which thread makes the call.
 //!
-//! [`Mirror`]: crate::mount::mirror::Mirror
+//! [`Vfs`]: crate::mount::vfs::Vfs
 //! [`answers`]: crate::mount::requests::answers
 //! [`dispatch`]: crate::mount::requests::dispatch
 
-use crate::mount::mirror::caller;
 use crate::mount::requests::Op;
 use crate::mount::requests::dispatch::{Adapter, Length, Write, key_of};
+use crate::mount::vfs::caller;
 use crate::mount::views::attr::{FOR_EVER, file_type};
 use crate::mount::views::files::{NewAttr, writes};
 use crate::mount::views::listing::Item;
@@ -62,7 +62,7 @@ impl Filesystem for Adapter {
                 tracing::debug!(?flag, "not offered by this kernel");
             }
         }
-        let background = self.mirror.pond.limits().background_requests;
+        let background = self.vfs.pond.limits().background_requests;
         let background = u16::try_from(background).unwrap_or(u16::MAX);
         // On failure, each setter returns the nearest possible value.
         if let Err(nearest) = config.set_max_write(MAX_WRITE) {
@@ -77,16 +77,16 @@ impl Filesystem for Adapter {
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let reply = self.receive(Op::Lookup, req, parent, reply);
         let caller = (req.uid(), req.pid());
-        let found = match self.mirror.is_derived(parent.0) {
-            true => Ok(self.mirror.lookup_at_hand(parent.0, name.as_bytes())),
-            false => self.mirror.lookup_to(parent.0, name.as_bytes(), caller),
+        let found = match self.vfs.is_derived(parent.0) {
+            true => Ok(self.vfs.lookup_at_hand(parent.0, name.as_bytes())),
+            false => self.vfs.lookup_to(parent.0, name.as_bytes(), caller),
         };
         match found.transpose() {
             Some(found) => self.answer_lookup(found, reply),
             None => {
                 let name = name.to_owned();
                 self.derive(false, key_of(parent, &name), move |own| {
-                    let found = own.mirror.lookup(parent.0, name.as_bytes());
+                    let found = own.vfs.lookup(parent.0, name.as_bytes());
                     own.answer_lookup(found, reply);
                 });
             }
@@ -94,12 +94,12 @@ impl Filesystem for Adapter {
     }
 
     fn forget(&self, _: &Request, ino: INodeNo, count: u64) {
-        self.mirror.forget(ino.0, count);
+        self.vfs.forget(ino.0, count);
     }
 
     fn getattr(&self, req: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         let reply = self.receive(Op::Getattr, req, ino, reply);
-        let at_hand = self.mirror.is_at_hand(ino.0);
+        let at_hand = self.vfs.is_at_hand(ino.0);
         self.derive(at_hand, ino.0, move |own| own.answer_attr(reply));
     }
 
@@ -133,7 +133,7 @@ impl Filesystem for Adapter {
         let caller = self.changer(req, ino);
         let length = match size {
             // A truncation to 0 is one record.
-            Some(size) if size > 0 && self.mirror.has_much(ino.0, size..u64::MAX) => Length::Long,
+            Some(size) if size > 0 && self.vfs.has_much(ino.0, size..u64::MAX) => Length::Long,
             _ => Length::Short,
         };
         if size.is_none() {
@@ -141,7 +141,7 @@ impl Filesystem for Adapter {
         }
         // No page that is being truncated may be pushed.
         let own = self.clone();
-        self.mirror.push.quiesce(ino.0, move |quiet| {
+        self.vfs.push.quiesce(ino.0, move |quiet| {
             own.change(length, move |own| {
                 own.answer_setattr(&caller, &new, reply);
                 drop(quiet);
@@ -151,7 +151,7 @@ impl Filesystem for Adapter {
 
     fn readlink(&self, req: &Request, ino: INodeNo, reply: ReplyData) {
         let reply = self.receive(Op::Readlink, req, ino, reply);
-        match self.mirror.readlink(ino.0) {
+        match self.vfs.readlink(ino.0) {
             Ok(target) => reply.send(|reply| reply.data(&target)),
             Err(error) => self.fail(&error, reply),
         }
@@ -172,7 +172,7 @@ impl Filesystem for Adapter {
         let (name, modes) = (name.to_owned(), (mode, umask));
         self.change_names(parent, move |own| {
             let made = own
-                .mirror
+                .vfs
                 .mknod(&caller, parent.0, name.as_bytes(), modes, rdev);
             own.entry(made, reply);
         });
@@ -191,7 +191,7 @@ impl Filesystem for Adapter {
         let caller = caller(req.uid(), req.gid());
         let (name, modes) = (name.to_owned(), (mode, umask));
         self.change_names(parent, move |own| {
-            let made = own.mirror.mkdir(&caller, parent.0, name.as_bytes(), modes);
+            let made = own.vfs.mkdir(&caller, parent.0, name.as_bytes(), modes);
             own.entry(made, reply);
         });
     }
@@ -201,7 +201,7 @@ impl Filesystem for Adapter {
         let caller = caller(req.uid(), req.gid());
         let name = name.to_owned();
         self.change_names(parent, move |own| {
-            let done = own.mirror.unlink(&caller, parent.0, name.as_bytes());
+            let done = own.vfs.unlink(&caller, parent.0, name.as_bytes());
             own.empty(done, reply);
         });
     }
@@ -211,7 +211,7 @@ impl Filesystem for Adapter {
         let caller = caller(req.uid(), req.gid());
         let name = name.to_owned();
         self.change_names(parent, move |own| {
-            let done = own.mirror.rmdir(&caller, parent.0, name.as_bytes());
+            let done = own.vfs.rmdir(&caller, parent.0, name.as_bytes());
             own.empty(done, reply);
         });
     }
@@ -229,7 +229,7 @@ impl Filesystem for Adapter {
         let (name, target) = (name.to_owned(), target.as_os_str().to_owned());
         self.change_names(parent, move |own| {
             let (name, target) = (name.as_bytes(), target.as_bytes());
-            let made = own.mirror.symlink(&caller, parent.0, name, target);
+            let made = own.vfs.symlink(&caller, parent.0, name, target);
             own.entry(made, reply);
         });
     }
@@ -250,7 +250,7 @@ impl Filesystem for Adapter {
         self.change(Length::Short, move |own| {
             let from = (parent.0, name.as_bytes());
             let to = (new_parent.0, new_name.as_bytes());
-            let done = own.mirror.rename(&caller, from, to, flags);
+            let done = own.vfs.rename(&caller, from, to, flags);
             own.empty(done, reply);
         });
     }
@@ -260,14 +260,14 @@ impl Filesystem for Adapter {
         let caller = caller(req.uid(), req.gid());
         let name = name.to_owned();
         self.change(Length::Short, move |own| {
-            let made = own.mirror.link(&caller, ino.0, parent.0, name.as_bytes());
+            let made = own.vfs.link(&caller, ino.0, parent.0, name.as_bytes());
             own.entry(made, reply);
         });
     }
 
     fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let reply = self.receive(Op::Open, req, ino, reply);
-        let at_hand = self.mirror.is_at_hand(ino.0);
+        let at_hand = self.vfs.is_at_hand(ino.0);
         self.derive(at_hand, ino.0, move |own| own.answer_open(flags, reply));
     }
 
@@ -285,14 +285,12 @@ impl Filesystem for Adapter {
         let caller = caller(req.uid(), req.gid());
         let (name, modes) = (name.to_owned(), (mode, umask));
         self.change_names(parent, move |own| {
-            let made = own
-                .mirror
-                .mknod(&caller, parent.0, name.as_bytes(), modes, 0);
+            let made = own.vfs.mknod(&caller, parent.0, name.as_bytes(), modes, 0);
             if let Ok(found) = &made
                 && writes(OpenFlags(flags))
             {
-                own.mirror.pond.opened(NodeId(found.attr.ino.0), true);
-                own.mirror.push.has(found.attr.ino.0);
+                own.vfs.pond.opened(NodeId(found.attr.ino.0), true);
+                own.vfs.push.has(found.attr.ino.0);
             }
             match made {
                 Ok(found) => reply.send(|reply| {
@@ -318,8 +316,8 @@ impl Filesystem for Adapter {
     ) {
         let reply = self.receive(Op::Read, req, ino, reply);
         let read = match handle {
-            NO_HANDLE => self.mirror.read(ino.0, offset, size),
-            FileHandle(opened) => self.mirror.read_opened(opened, offset, size),
+            NO_HANDLE => self.vfs.read(ino.0, offset, size),
+            FileHandle(opened) => self.vfs.read_opened(opened, offset, size),
         };
         match read {
             Ok(data) => reply.send(|reply| reply.data(&data)),
@@ -340,11 +338,11 @@ impl Filesystem for Adapter {
         reply: ReplyWrite,
     ) {
         let reply = self.receive(Op::Write, req, ino, reply);
-        if let Some(own) = self.mirror.own(ino.0) {
+        if let Some(own) = self.vfs.own(ino.0) {
             // A request is at most 1 MiB.
             let len = data.len() as u32;
             return self.commit(move |adapter| {
-                let written = adapter.mirror.write_own(own);
+                let written = adapter.vfs.write_own(own);
                 adapter.written(written, len, reply);
             });
         }
@@ -364,9 +362,9 @@ impl Filesystem for Adapter {
     ) {
         let reply = self.receive(Op::Release, req, ino, reply);
         if handle != NO_HANDLE {
-            self.mirror.opened.close(handle.0);
+            self.vfs.opened.close(handle.0);
         } else {
-            self.mirror.release(ino.0, flags);
+            self.vfs.release(ino.0, flags);
         }
         self.empty(Ok(()), reply);
     }
@@ -375,13 +373,13 @@ impl Filesystem for Adapter {
     /// With a commit interval of 0, commits if this close makes a version.
     fn flush(&self, req: &Request, ino: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         let reply = self.receive(Op::Flush, req, ino, reply);
-        if self.mirror.commits_on_close(ino.0) {
+        if self.vfs.commits_on_close(ino.0) {
             return self.commit(move |own| {
-                let done = own.mirror.commit();
+                let done = own.vfs.commit();
                 own.empty(done, reply);
             });
         }
-        match self.mirror.pond.is_eager() {
+        match self.vfs.pond.is_eager() {
             true => self.empty(Ok(()), reply),
             false => reply.refuse(Errno(libc::ENOSYS)),
         }
@@ -397,7 +395,7 @@ impl Filesystem for Adapter {
 
     fn opendir(&self, req: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         let reply = self.receive(Op::Opendir, req, ino, reply);
-        let at_hand = self.mirror.is_at_hand(ino.0);
+        let at_hand = self.vfs.is_at_hand(ino.0);
         self.derive(at_hand, ino.0, move |own| own.answer_opendir(reply));
     }
 
@@ -410,15 +408,15 @@ impl Filesystem for Adapter {
         reply: ReplyDirectory,
     ) {
         let mut reply = self.receive(Op::Readdir, req, ino, reply);
-        let at_hand = offset > 0 || self.mirror.lists_at_hand(ino.0);
+        let at_hand = offset > 0 || self.vfs.lists_at_hand(ino.0);
         self.derive(at_hand, ino.0, move |own| {
             let to = reply.reply_mut();
             let mut add = |item: &Item, _| {
-                let number = INodeNo(own.mirror.entry_number(ino.0, item));
+                let number = INodeNo(own.vfs.entry_number(ino.0, item));
                 let (kind, name) = (file_type(item.kind), OsStr::from_bytes(&item.name));
                 Ok(to.add(number, item.position, kind, name))
             };
-            match own.mirror.read_directory(ino.0, handle.0, offset, &mut add) {
+            match own.vfs.read_directory(ino.0, handle.0, offset, &mut add) {
                 Ok(()) => reply.send(|reply| reply.ok()),
                 Err(error) => own.fail(&error, reply),
             }
@@ -434,12 +432,12 @@ impl Filesystem for Adapter {
         reply: ReplyDirectoryPlus,
     ) {
         let mut reply = self.receive(Op::Readdirplus, req, ino, reply);
-        let at_hand = offset > 0 || self.mirror.lists_at_hand(ino.0);
+        let at_hand = offset > 0 || self.vfs.lists_at_hand(ino.0);
         self.derive(at_hand, ino.0, move |own| {
             let to = reply.reply_mut();
             let mut added = false;
             let mut add = |item: &Item, fresh| {
-                let full = match own.mirror.add_plus(ino.0, item, fresh, to) {
+                let full = match own.vfs.add_plus(ino.0, item, fresh, to) {
                     // The kernel holds the inodes of the added entries; the next READDIR reports
                     // the failure.
                     Err(_) if added => true,
@@ -448,7 +446,7 @@ impl Filesystem for Adapter {
                 added = true;
                 Ok(full)
             };
-            match own.mirror.read_directory(ino.0, handle.0, offset, &mut add) {
+            match own.vfs.read_directory(ino.0, handle.0, offset, &mut add) {
                 Ok(()) => reply.send(|reply| reply.ok()),
                 Err(error) => own.fail(&error, reply),
             }
@@ -464,13 +462,13 @@ impl Filesystem for Adapter {
         reply: ReplyEmpty,
     ) {
         let reply = self.receive(Op::Releasedir, req, ino, reply);
-        self.mirror.handles.close(handle.0);
+        self.vfs.handles.close(handle.0);
         self.empty(Ok(()), reply);
     }
 
     fn statfs(&self, req: &Request, ino: INodeNo, reply: ReplyStatfs) {
         let reply = self.receive(Op::Statfs, req, ino, reply);
-        match self.mirror.pond.statfs() {
+        match self.vfs.pond.statfs() {
             Ok(space) => reply.send(|reply| {
                 let block = u32::try_from(space.block).unwrap_or(u32::MAX);
                 reply.statfs(
@@ -503,7 +501,7 @@ impl Filesystem for Adapter {
         let (name, value) = (name.to_owned(), value.to_vec());
         self.change(Length::Short, move |own| {
             let done = own
-                .mirror
+                .vfs
                 .set_xattr(&caller, ino.0, name.as_bytes(), &value, flags);
             own.empty(done, reply);
         });
@@ -513,7 +511,7 @@ impl Filesystem for Adapter {
         let reply = self.receive(Op::Getxattr, req, ino, reply);
         let caller = caller(req.uid(), req.gid());
         let name = name.to_owned();
-        let at_hand = !self.mirror.is_derived(ino.0);
+        let at_hand = !self.vfs.is_derived(ino.0);
         self.derive(at_hand, ino.0, move |own| {
             own.answer_xattr(&caller, &name, size, reply);
         });
@@ -522,7 +520,7 @@ impl Filesystem for Adapter {
     fn listxattr(&self, req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
         let reply = self.receive(Op::Listxattr, req, ino, reply);
         let caller = caller(req.uid(), req.gid());
-        match self.mirror.list_xattrs(&caller, ino.0) {
+        match self.vfs.list_xattrs(&caller, ino.0) {
             Ok(list) => self.sized(&list, size, reply),
             Err(error) => self.fail(&error, reply),
         }
@@ -533,7 +531,7 @@ impl Filesystem for Adapter {
         let caller = caller(req.uid(), req.gid());
         let name = name.to_owned();
         self.change(Length::Short, move |own| {
-            let done = own.mirror.remove_xattr(&caller, ino.0, name.as_bytes());
+            let done = own.vfs.remove_xattr(&caller, ino.0, name.as_bytes());
             own.empty(done, reply);
         });
     }
@@ -588,12 +586,12 @@ impl Filesystem for Adapter {
         let caller = self.changer(req, ino);
         let range = offset..offset.saturating_add(length);
         let cuts = mode & (libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_ZERO_RANGE) != 0;
-        let long = match cuts && self.mirror.has_much(ino.0, range) {
+        let long = match cuts && self.vfs.has_much(ino.0, range) {
             true => Length::Long,
             false => Length::Short,
         };
         self.change(long, move |own| {
-            let done = own.mirror.fallocate(&caller, ino.0, (offset, length), mode);
+            let done = own.vfs.fallocate(&caller, ino.0, (offset, length), mode);
             own.empty(done, reply);
         });
     }
@@ -608,7 +606,7 @@ impl Filesystem for Adapter {
         reply: ReplyLseek,
     ) {
         let reply = self.receive(Op::Lseek, req, ino, reply);
-        match self.mirror.seek(ino.0, offset, whence) {
+        match self.vfs.seek(ino.0, offset, whence) {
             Ok(found) => reply.send(|reply| reply.offset(found)),
             Err(error) => self.fail(&error, reply),
         }
@@ -633,13 +631,13 @@ impl Filesystem for Adapter {
         }
         let caller = self.changer(req, to);
         let range = from_offset..from_offset.saturating_add(len);
-        let length = match self.mirror.has_much(from.0, range) {
+        let length = match self.vfs.has_much(from.0, range) {
             true => Length::Long,
             false => Length::Short,
         };
         self.change(length, move |own| {
             let (from, to) = ((from.0, from_offset), (to.0, to_offset));
-            match own.mirror.copy(&caller, from, to, len) {
+            match own.vfs.copy(&caller, from, to, len) {
                 Ok(copied) => reply.send(|reply| reply.written(copied)),
                 Err(error) => own.fail(&error, reply),
             }

@@ -1,10 +1,10 @@
-//! Replies to requests: converts results of the [`Mirror`](crate::mount::mirror::Mirror) to FUSE
+//! Replies to requests: converts results of the [`Vfs`](crate::mount::vfs::Vfs) to FUSE
 //! replies.
 
-use crate::mount::mirror::{Found, GENERATION};
 use crate::mount::requests::adapter::NO_HANDLE;
 use crate::mount::requests::dispatch::{Adapter, Write};
 use crate::mount::requests::{Pending, Refuse};
+use crate::mount::vfs::{Found, GENERATION};
 use crate::mount::views::attr::{FOR_EVER, no_entry};
 use crate::mount::views::files::{NewAttr, writes};
 use crate::mount::views::inodes::View;
@@ -22,7 +22,7 @@ impl Adapter {
     /// Replies with an error number. Logs the cause, and adds it to `.pond/errors`, if the pond is
     /// at fault.
     pub(in crate::mount) fn fail<R: Refuse>(&self, error: &FsError, reply: Pending<R>) {
-        self.mirror.failed(reply.op().name(), reply.ino(), error);
+        self.vfs.failed(reply.op().name(), reply.ino(), error);
         reply.refuse(error.errno());
     }
 
@@ -75,7 +75,7 @@ impl Adapter {
     }
 
     pub(in crate::mount) fn answer_attr(&self, reply: Pending<ReplyAttr>) {
-        match self.mirror.getattr(reply.ino()) {
+        match self.vfs.getattr(reply.ino()) {
             Ok((attr, valid)) => reply.send(|reply| reply.attr(&valid, &attr)),
             Err(error) => self.fail(&error, reply),
         }
@@ -87,7 +87,7 @@ impl Adapter {
         new: &NewAttr,
         reply: Pending<ReplyAttr>,
     ) {
-        match self.mirror.setattr(caller, reply.ino(), new) {
+        match self.vfs.setattr(caller, reply.ino(), new) {
             Ok(attr) => reply.send(|reply| reply.attr(&FOR_EVER, &attr)),
             Err(error) => self.fail(&error, reply),
         }
@@ -98,15 +98,15 @@ impl Adapter {
         let opened = |handle, flags| {
             move |reply: Pending<ReplyOpen>| reply.send(|reply| reply.opened(handle, flags))
         };
-        match self.mirror.open(ino, flags) {
+        match self.vfs.open(ino, flags) {
             // No push of a file starts while it is open for writing; OPEN waits for a push under
             // way.
-            Ok(None) if writes(flags) => self.mirror.push.quiesce(ino, move |_| {
+            Ok(None) if writes(flags) => self.vfs.push.quiesce(ino, move |_| {
                 opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE)(reply);
             }),
             Ok(None) => opened(NO_HANDLE, FopenFlags::FOPEN_KEEP_CACHE)(reply),
             // The content behind the inode number of a derived file never changes.
-            Ok(Some(made)) if self.mirror.is_derived(ino) => {
+            Ok(Some(made)) if self.vfs.is_derived(ino) => {
                 opened(FileHandle(made), FopenFlags::FOPEN_KEEP_CACHE)(reply);
             }
             // Their length is unknown before they are read.
@@ -116,13 +116,13 @@ impl Adapter {
     }
 
     pub(in crate::mount) fn answer_opendir(&self, reply: Pending<ReplyOpen>) {
-        let flags = match self.mirror.view(reply.ino()) {
+        let flags = match self.vfs.view(reply.ino()) {
             // The kernel drops its cached listing when the directory changes through the mount.
-            Ok(View::Node { tree, id }) if !tree.is_live() || !self.mirror.is_overlaid(id) => {
+            Ok(View::Node { tree, id }) if !tree.is_live() || !self.vfs.is_overlaid(id) => {
                 Ok(FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE)
             }
             Ok(view @ View::Derived { .. }) => {
-                let opened = self.mirror.open_derived_dir(view);
+                let opened = self.vfs.open_derived_dir(view);
                 opened.map(|()| FopenFlags::empty())
             }
             // Listings of versions and of derived directories change without a request of the
@@ -132,7 +132,7 @@ impl Adapter {
         };
         match flags {
             Ok(flags) => {
-                let handle = FileHandle(self.mirror.handles.open());
+                let handle = FileHandle(self.vfs.handles.open());
                 reply.send(|reply| reply.opened(handle, flags));
             }
             Err(error) => self.fail(&error, reply),
@@ -151,7 +151,7 @@ impl Adapter {
         // A request is at most 1 MiB.
         let len = data.len() as u32;
         let at = (write.offset, data);
-        self.mirror
+        self.vfs
             .write_then(caller, ino, at, write.flags, move |done| {
                 own.written(done, len, reply);
             });
@@ -164,7 +164,7 @@ impl Adapter {
         size: u32,
         reply: Pending<ReplyXattr>,
     ) {
-        match self.mirror.xattr(caller, reply.ino(), name.as_bytes()) {
+        match self.vfs.xattr(caller, reply.ino(), name.as_bytes()) {
             Ok(value) => self.sized(&value, size, reply),
             Err(error) => self.fail(&error, reply),
         }

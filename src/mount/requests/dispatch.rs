@@ -16,8 +16,8 @@
 //! [`Pond::write_then`]: crate::pond::Pond::write_then
 //! [`Pond::fsync_then`]: crate::pond::Pond::fsync_then
 
-use crate::mount::mirror::Mirror;
 use crate::mount::requests::{Op, Pending, Pool};
+use crate::mount::vfs::Vfs;
 use crate::tinyfs::ops::Caller;
 use fuser::{INodeNo, ReplyEmpty, ReplyWrite, Request, WriteFlags};
 use rustc_hash::FxHasher;
@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The file system that `fuser` serves.
 #[derive(Clone)]
 pub(in crate::mount) struct Adapter {
-    pub(in crate::mount) mirror: Arc<Mirror>,
+    pub(in crate::mount) vfs: Arc<Vfs>,
     pools: Arc<Pools>,
 }
 
@@ -49,15 +49,15 @@ pub(in crate::mount) enum Length {
 }
 
 impl Adapter {
-    pub(in crate::mount) fn new(mirror: Arc<Mirror>) -> Adapter {
+    pub(in crate::mount) fn new(vfs: Arc<Vfs>) -> Adapter {
         let pools = Pools {
             changes: Pool::new("changes", 1),
             commits: Pool::new("commits", 1),
-            derive: Pool::new("derive", mirror.pond.limits().derive_threads),
+            derive: Pool::new("derive", vfs.pond.limits().derive_threads),
             queued: AtomicU64::new(0),
         };
         Adapter {
-            mirror,
+            vfs,
             pools: Arc::new(pools),
         }
     }
@@ -69,7 +69,7 @@ impl Adapter {
         ino: INodeNo,
         reply: R,
     ) -> Pending<R> {
-        self.mirror.requests.receive(op, request, ino, reply)
+        self.vfs.requests.receive(op, request, ino, reply)
     }
 
     /// Serves a change: in this thread if it is short and no long one is under way, else in the
@@ -80,13 +80,13 @@ impl Adapter {
         serve: impl FnOnce(&Adapter) + Send + 'static,
     ) {
         if length == Length::Short
-            && let Some(_short) = self.mirror.pond.try_enter_change()
+            && let Some(_short) = self.vfs.pond.try_enter_change()
         {
             return serve(self);
         }
         let own = self.clone();
         self.pools.changes.run(None, move || {
-            let pond = own.mirror.pond.clone();
+            let pond = own.vfs.pond.clone();
             let (_short, _long) = match length {
                 Length::Short => (Some(pond.enter_change()), None),
                 Length::Long => (None, Some(pond.enter_long_change())),
@@ -102,7 +102,7 @@ impl Adapter {
         parent: INodeNo,
         serve: impl FnOnce(&Adapter) + Send + 'static,
     ) {
-        match self.mirror.holds_versions(parent.0) {
+        match self.vfs.holds_versions(parent.0) {
             true => self.commit(serve),
             false => self.change(Length::Short, serve),
         }
@@ -131,7 +131,7 @@ impl Adapter {
 
     pub(in crate::mount) fn changer(&self, req: &Request, ino: INodeNo) -> Caller {
         let ids = (req.uid(), req.gid());
-        self.mirror.changer(ids, req.pid(), ino.0)
+        self.vfs.changer(ids, req.pid(), ino.0)
     }
 
     /// Serves a write. Copies its data only if it has to wait for a long change.
@@ -142,15 +142,15 @@ impl Adapter {
         data: &[u8],
         reply: Pending<ReplyWrite>,
     ) {
-        if let Some(_short) = self.mirror.pond.try_enter_change() {
+        if let Some(_short) = self.vfs.pond.try_enter_change() {
             return self.answer_write(&caller, &write, data, reply);
         }
         let bytes = data.len() as u64;
         if self.pools.queued.fetch_add(bytes, Ordering::Relaxed) + bytes
-            > self.mirror.pond.limits().queued_writes
+            > self.vfs.pond.limits().queued_writes
         {
             self.pools.queued.fetch_sub(bytes, Ordering::Relaxed);
-            let _short = self.mirror.pond.enter_change();
+            let _short = self.vfs.pond.enter_change();
             return self.answer_write(&caller, &write, data, reply);
         }
         let data = data.to_vec();
@@ -164,16 +164,16 @@ impl Adapter {
 
     /// Replies when the flush ends, in the thread that makes it.
     pub(in crate::mount) fn flush_then(&self, reply: Pending<ReplyEmpty>) {
-        if let Some(own) = self.mirror.own(reply.ino()) {
+        if let Some(own) = self.vfs.own(reply.ino()) {
             return self.commit(move |adapter| {
-                let written = adapter.mirror.write_own(own);
+                let written = adapter.vfs.write_own(own);
                 adapter.empty(written, reply);
             });
         }
         let own = self.clone();
-        self.mirror.pond.fsync_then(move |flushed| {
+        self.vfs.pond.fsync_then(move |flushed| {
             if flushed.is_ok() {
-                own.mirror.synced(reply.ino());
+                own.vfs.synced(reply.ino());
             }
             own.empty(flushed, reply);
         });

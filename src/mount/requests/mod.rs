@@ -25,7 +25,7 @@ pub(super) use monitor::{Activity, Monitor, UnfinishedNotification};
 pub(super) use pending::{Pending, Refuse};
 pub(super) use pool::Pool;
 
-use super::mirror::Mirror;
+use super::vfs::Vfs;
 use crate::observe::{Durations, Metrics, Number};
 use fuser::INodeNo;
 use std::fmt;
@@ -150,7 +150,7 @@ impl Requests {
     }
 }
 
-impl Mirror {
+impl Vfs {
     /// Returns all metrics in the OpenMetrics format.
     pub(super) fn metrics(&self) -> Result<String, fmt::Error> {
         let (status, figures) = (self.pond.status(), &self.requests);

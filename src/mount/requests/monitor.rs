@@ -8,7 +8,7 @@
 
 use super::Requests;
 use crate::mount::cache::notify::Notifications;
-use crate::mount::mirror::Mirror;
+use crate::mount::vfs::Vfs;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -157,7 +157,7 @@ impl Monitor {
     }
 
     /// Starts the thread. It ends when the mount is dropped.
-    pub(in crate::mount) fn start(&self, mount: Weak<Mirror>) -> io::Result<()> {
+    pub(in crate::mount) fn start(&self, mount: Weak<Vfs>) -> io::Result<()> {
         let monitor = self.clone();
         let look = move || {
             let (mut request, mut notification) = (None, None);

@@ -7,7 +7,7 @@
 //! in the `derive` pool.
 
 use crate::derive::{self, DerivedFile, Dir};
-use crate::mount::mirror::{Found, GENERATION, Mirror};
+use crate::mount::vfs::{Found, GENERATION, Vfs};
 use crate::mount::views::attr::{self, FOR_EVER, NOT_AT_ALL};
 use crate::mount::views::inodes::{DerivedKey, Tree, View};
 use crate::mount::views::listing::Item;
@@ -85,7 +85,7 @@ const ROWS: &[u8] = b"user.pond.rows";
 const TOOK: &[u8] = b"user.pond.rendered";
 const ERROR: &[u8] = b"user.pond.error";
 
-impl Mirror {
+impl Vfs {
     /// Returns the resources of a tree, if one shows entries in this stored directory.
     fn overlaid(&self, tree: Tree, dir: NodeId) -> FsResult<Option<Arc<derive::View>>> {
         if tree.is_live() && !self.places.dirs.read().contains(&dir) {
@@ -458,7 +458,7 @@ impl Mirror {
     }
 
     /// Notes that a name in a live directory was made, moved or removed.
-    pub(in crate::mount) fn name_changed(self: &Arc<Mirror>, dir: NodeId, name: &Name) {
+    pub(in crate::mount) fn name_changed(self: &Arc<Vfs>, dir: NodeId, name: &Name) {
         let kind = || {
             let text = std::str::from_utf8(name.as_bytes()).ok();
             text.is_some_and(|text| self.derive.kinds().find(text).is_ok())
@@ -475,7 +475,7 @@ impl Mirror {
     }
 
     /// Notes that the content of a live file was changed.
-    pub(in crate::mount) fn content_changed(self: &Arc<Mirror>, id: NodeId) {
+    pub(in crate::mount) fn content_changed(self: &Arc<Vfs>, id: NodeId) {
         if self.places.files.read().contains(&id) {
             self.look_again();
         }
@@ -483,19 +483,19 @@ impl Mirror {
 
     /// Starts a pass of the `resources` thread, which may invalidate names. At most one such thread
     /// runs; a change during its pass triggers another pass.
-    pub(in crate::mount) fn look_again(self: &Arc<Mirror>) {
+    pub(in crate::mount) fn look_again(self: &Arc<Vfs>) {
         let before = self.places.looking.swap(AGAIN, Ordering::AcqRel);
         if before != IDLE {
             return;
         }
-        let mirror = self.clone();
+        let vfs = self.clone();
         let looking = std::thread::Builder::new()
             .name("resources".into())
             .spawn(move || {
-                let looking = &mirror.places.looking;
+                let looking = &vfs.places.looking;
                 loop {
                     looking.store(LOOKING, Ordering::Release);
-                    mirror.look();
+                    vfs.look();
                     let end = looking.compare_exchange(
                         LOOKING,
                         IDLE,

@@ -1,6 +1,6 @@
 //! Reading open directories.
 
-use crate::mount::mirror::{GENERATION, Mirror, attr_valid, name_valid};
+use crate::mount::vfs::{GENERATION, Vfs, attr_valid, name_valid};
 use crate::mount::views::attr::{FOR_EVER, NOT_AT_ALL, file_type, no_entry};
 use crate::mount::views::inodes::View;
 use crate::mount::views::listing::{Item, Listing};
@@ -10,7 +10,7 @@ use fuser::{FileType, INodeNo, ReplyDirectoryPlus};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-impl Mirror {
+impl Vfs {
     /// Passes entries of the open directory to `add`, from the one behind `offset` on, until it
     /// reports a full buffer. `add` also learns whether the listing is as the directory is now.
     pub(in crate::mount) fn read_directory(

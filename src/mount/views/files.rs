@@ -1,7 +1,7 @@
 //! Content and attributes of files.
 
-use crate::mount::mirror::{self, Mirror};
 use crate::mount::requests::groups;
+use crate::mount::vfs::{self, Vfs};
 use crate::mount::views::attr::{self, permissions};
 use crate::mount::views::inodes::{Own, View};
 use crate::tinyfs::ops::{Caller, Seek, SetAttr};
@@ -35,7 +35,7 @@ pub(in crate::mount) fn writes(flags: OpenFlags) -> bool {
     flags.acc_mode() != OpenAccMode::O_RDONLY || flags.0 & libc::O_TRUNC != 0
 }
 
-impl Mirror {
+impl Vfs {
     /// Opens a file; the past only for reading. Returns a handle for files of `.pond` and derived
     /// files.
     pub(in crate::mount) fn open(&self, ino: u64, flags: OpenFlags) -> FsResult<Option<u64>> {
@@ -55,7 +55,7 @@ impl Mirror {
     }
 
     /// Handles the last close of an open file with these flags.
-    pub(in crate::mount) fn release(self: &Arc<Mirror>, ino: u64, flags: OpenFlags) {
+    pub(in crate::mount) fn release(self: &Arc<Vfs>, ino: u64, flags: OpenFlags) {
         if let Some(id) = self.inodes.view(ino).and_then(View::as_live)
             && writes(flags)
         {
@@ -231,7 +231,7 @@ impl Mirror {
 
     /// Returns the caller of a change, and whether the file's group is one of its groups.
     pub(in crate::mount) fn changer(&self, (uid, gid): (u32, u32), pid: u32, ino: u64) -> Caller {
-        let caller = mirror::caller(uid, gid);
+        let caller = vfs::caller(uid, gid);
         if uid == 0 {
             return caller;
         }

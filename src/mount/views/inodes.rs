@@ -25,14 +25,14 @@ pub(in crate::mount) struct Tree {
     /// The version of the tree; [`Version::NOW`] in the live tree.
     pub(in crate::mount) at: Version,
     /// A hash of the path by which the tree was entered. The content does not depend on it.
-    way: u64,
+    entry_path_hash: u64,
 }
 
 impl Tree {
     /// The live tree.
     pub(in crate::mount) const LIVE: Tree = Tree {
         at: Version::NOW,
-        way: 0,
+        entry_path_hash: 0,
     };
 
     pub(in crate::mount) fn is_live(self) -> bool {
@@ -43,7 +43,7 @@ impl Tree {
     pub(in crate::mount) fn past(self, dir: NodeId, version: Version) -> Tree {
         Tree {
             at: version,
-            way: mix(mix(self.way ^ dir.0) ^ version.0),
+            entry_path_hash: mix(mix(self.entry_path_hash ^ dir.0) ^ version.0),
         }
     }
 }
@@ -164,14 +164,16 @@ impl View {
             None => [0, 0],
         };
         let parts = match self {
-            View::Node { tree, id } => [1, tree.at.0, tree.way, id.0, 0],
-            View::Versions { tree, of } => [2, tree.at.0, tree.way, of.dir().0, 0],
-            View::Ref { tree, of, target } => [3, tree.at.0, tree.way, of.dir().0, target.0],
+            View::Node { tree, id } => [1, tree.at.0, tree.entry_path_hash, id.0, 0],
+            View::Versions { tree, of } => [2, tree.at.0, tree.entry_path_hash, of.dir().0, 0],
+            View::Ref { tree, of, target } => {
+                [3, tree.at.0, tree.entry_path_hash, of.dir().0, target.0]
+            }
             View::Own(own) => [4, own as u64, 0, 0, 0],
             View::Derived {
                 tree,
                 id: DerivedKey([a, b]),
-            } => [5, tree.at.0, tree.way, a, b],
+            } => [5, tree.at.0, tree.entry_path_hash, a, b],
         };
         let parts = parts.into_iter().chain(name);
         parts.fold(VIEWS, |hash, part| mix(hash ^ part))

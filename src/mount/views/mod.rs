@@ -2,7 +2,7 @@
 //!
 //! In: inode numbers, names and bytes, as the kernel sends them. Out: attributes, entries and
 //! bytes. Invariant: no type of `fuser`'s requests and replies is used here. Most of it are methods
-//! of the [`Mirror`](super::mirror::Mirror).
+//! of the [`Vfs`](super::vfs::Vfs).
 //!
 //! - [`inodes`]: views and their numbers. [`attr`]: attributes as the kernel has them.
 //! - [`names`], [`files`], [`xattr`]: operations on stored nodes.

@@ -1,7 +1,7 @@
 //! Look-up, creation, renaming and removal of names.
 
-use crate::mount::mirror::{Found, Mirror, name};
 use crate::mount::requests::intent::removes_directory;
+use crate::mount::vfs::{Found, Vfs, name};
 use crate::mount::views::attr::{self, FOR_EVER};
 use crate::mount::views::inodes::{Own, Subject, Tree, View};
 use crate::mount::views::own::OWN;
@@ -24,11 +24,11 @@ pub(in crate::mount) enum Lookup {
     AbsentNow,
 }
 
-impl Mirror {
+impl Vfs {
     /// Looks up `name` for a thread of user `uid` that may be about to remove it as a directory.
     ///
     /// Returns `None` if resources have to be loaded first: then the caller uses
-    /// [`Mirror::lookup`], which takes longer.
+    /// [`Vfs::lookup`], which takes longer.
     pub(in crate::mount) fn lookup_to(
         &self,
         parent: u64,
@@ -218,7 +218,7 @@ impl Mirror {
     }
 
     fn make(
-        self: &Arc<Mirror>,
+        self: &Arc<Vfs>,
         caller: &Caller,
         parent: u64,
         name: &[u8],
@@ -232,7 +232,7 @@ impl Mirror {
 
     /// Creates a file or a special file.
     pub(in crate::mount) fn mknod(
-        self: &Arc<Mirror>,
+        self: &Arc<Vfs>,
         caller: &Caller,
         parent: u64,
         name: &[u8],
@@ -251,7 +251,7 @@ impl Mirror {
     }
 
     pub(in crate::mount) fn mkdir(
-        self: &Arc<Mirror>,
+        self: &Arc<Vfs>,
         caller: &Caller,
         parent: u64,
         name: &[u8],
@@ -270,7 +270,7 @@ impl Mirror {
     }
 
     pub(in crate::mount) fn symlink(
-        self: &Arc<Mirror>,
+        self: &Arc<Vfs>,
         caller: &Caller,
         parent: u64,
         name: &[u8],
@@ -286,7 +286,7 @@ impl Mirror {
     }
 
     pub(in crate::mount) fn link(
-        self: &Arc<Mirror>,
+        self: &Arc<Vfs>,
         caller: &Caller,
         ino: u64,
         parent: u64,
@@ -301,7 +301,7 @@ impl Mirror {
     }
 
     pub(in crate::mount) fn unlink(
-        self: &Arc<Mirror>,
+        self: &Arc<Vfs>,
         caller: &Caller,
         parent: u64,
         name: &[u8],
@@ -316,7 +316,7 @@ impl Mirror {
     }
 
     pub(in crate::mount) fn rmdir(
-        self: &Arc<Mirror>,
+        self: &Arc<Vfs>,
         caller: &Caller,
         parent: u64,
         name: &[u8],
@@ -331,7 +331,7 @@ impl Mirror {
     }
 
     pub(in crate::mount) fn rename(
-        self: &Arc<Mirror>,
+        self: &Arc<Vfs>,
         caller: &Caller,
         (parent, name): (u64, &[u8]),
         (new_parent, new_name): (u64, &[u8]),

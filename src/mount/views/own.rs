@@ -11,8 +11,8 @@
 //! daemon may read them; each open file is a snapshot of one moment.
 
 use crate::derive::Cached;
-use crate::mount::mirror::Mirror;
 use crate::mount::requests::Activity;
+use crate::mount::vfs::Vfs;
 use crate::mount::views::inodes::{Own, View};
 use crate::tinyfs::{Errno, FsError, FsResult, Kind, Node, NodeId, Time, describe};
 use parking_lot::Mutex;
@@ -82,7 +82,7 @@ impl Opened {
     }
 }
 
-impl Mirror {
+impl Vfs {
     /// Returns the current content of a file.
     fn text(&self, own: Own) -> FsResult<Vec<u8>> {
         let text = match own {

@@ -4,7 +4,7 @@
 //! past follows its name in its directory, since editors replace a file by a new one. Versions are
 //! named by numbers; all other names are links to the number.
 
-use crate::mount::mirror::Mirror;
+use crate::mount::vfs::Vfs;
 use crate::mount::views::inodes::{NameKey, Subject, Tree, View};
 use crate::pond::{Edit, Reference, Tag};
 use crate::tinyfs::{Errno, FsError, FsResult, Kind, Name, Node, NodeId, Version};
@@ -48,7 +48,7 @@ pub(in crate::mount) struct Contents {
     pub(in crate::mount) extension: Box<[u8]>,
 }
 
-impl Mirror {
+impl Vfs {
     /// Looks up a name in the `@version` of `of`. A version that is not listed, since it changed
     /// nothing there, is found as well.
     pub(in crate::mount) fn version_named(

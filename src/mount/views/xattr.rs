@@ -3,7 +3,7 @@
 //! `user.`, `trusted.` and `security.` are stored. `user.pond.` belongs to the pond and is
 //! read-only. There are no access control lists, so `system.` is not supported.
 
-use crate::mount::mirror::Mirror;
+use crate::mount::vfs::Vfs;
 use crate::mount::views::inodes::View;
 use crate::tinyfs::ops::{Caller, SetXattr};
 use crate::tinyfs::{AttrName, Errno, FsResult, NameError};
@@ -23,7 +23,7 @@ const SELINUX: &[u8] = b"security.selinux";
 /// Both flags: must exist and must not exist, so that no attribute can be set.
 const BOTH: i32 = libc::XATTR_CREATE | libc::XATTR_REPLACE;
 
-impl Mirror {
+impl Vfs {
     pub(in crate::mount) fn xattr(
         &self,
         caller: &Caller,

@@ -274,11 +274,11 @@ impl Pond {
         let copied: u64 = copied.sum();
         let table = log.oplog().bytes()? + self.index.working_space()?;
         let may_stay = purpose.erased().is_none() && !matches!(purpose, Purpose::Empty);
-        if may_stay && !self.room.has(copied + table)? {
+        if may_stay && !self.free_space.has(copied + table)? {
             tracing::warn!("the disk is too full to copy what sparse segments hold: they stay");
             sparse.clear();
         }
-        self.room.must_have(match sparse.is_empty() {
+        self.free_space.must_have(match sparse.is_empty() {
             true => table,
             false => copied + table,
         })?;

@@ -24,7 +24,7 @@ pub(super) enum Word {
 
 /// The receiver of the reports.
 #[derive(Debug)]
-pub enum Herald {
+pub enum Reporter {
     /// The terminal of a daemon in the foreground.
     Terminal(Output),
     /// The command that waits at the other end of a pipe.
@@ -33,31 +33,33 @@ pub enum Herald {
     Silent,
 }
 
-impl Herald {
+impl Reporter {
     /// Reports a notice.
     pub fn notice(&mut self, text: &str) {
         match self {
-            Herald::Terminal(output) => output.notice(text),
+            Reporter::Terminal(output) => output.notice(text),
             // The pipe is broken if the command was interrupted, which `ready` detects.
-            Herald::Pipe(pipe) => drop(send(pipe, &Word::Notice(text.to_owned()))),
-            Herald::Silent => tracing::info!("{text}"),
+            Reporter::Pipe(pipe) => drop(send(pipe, &Word::Notice(text.to_owned()))),
+            Reporter::Silent => tracing::info!("{text}"),
         }
     }
 
     /// Reports the progress of the index. The bar is for the terminal.
     pub fn progress(&mut self, bar: &mut Option<Bar>, progress: &Progress) {
         match self {
-            Herald::Terminal(output) => bar.get_or_insert_with(|| Bar::new(*output)).show(progress),
-            Herald::Pipe(pipe) => drop(send(pipe, &Word::Progress(*progress))),
-            Herald::Silent => {}
+            Reporter::Terminal(output) => {
+                bar.get_or_insert_with(|| Bar::new(*output)).show(progress)
+            }
+            Reporter::Pipe(pipe) => drop(send(pipe, &Word::Progress(*progress))),
+            Reporter::Silent => {}
         }
     }
 
     /// Reports that the mount is ready. Fails if the waiting command has gone.
     pub fn ready(&mut self) -> io::Result<()> {
-        if let Herald::Pipe(pipe) = self {
+        if let Reporter::Pipe(pipe) = self {
             send(pipe, &Word::Ready)?;
-            *self = Herald::Silent;
+            *self = Reporter::Silent;
         }
         Ok(())
     }
@@ -65,12 +67,12 @@ impl Herald {
     /// Reports a failure. Returns it if it is still to be printed.
     pub fn failed(&mut self, failure: Failure) -> Option<Failure> {
         match self {
-            Herald::Terminal(_) => Some(failure),
-            Herald::Pipe(pipe) => {
+            Reporter::Terminal(_) => Some(failure),
+            Reporter::Pipe(pipe) => {
                 let _ = send(pipe, &Word::Failed(failure));
                 None
             }
-            Herald::Silent => {
+            Reporter::Silent => {
                 tracing::error!("{failure}");
                 None
             }
@@ -92,10 +94,10 @@ mod tests {
     #[test]
     fn words_go_through_the_pipe_until_the_mount_is_ready() {
         let (mut read, write) = io::pipe().unwrap();
-        let mut herald = Herald::Pipe(File::from(std::os::fd::OwnedFd::from(write)));
-        herald.notice("a dead mount is gone");
-        herald.ready().unwrap();
-        herald.notice("nobody listens");
+        let mut reporter = Reporter::Pipe(File::from(std::os::fd::OwnedFd::from(write)));
+        reporter.notice("a dead mount is gone");
+        reporter.ready().unwrap();
+        reporter.notice("nobody listens");
         let mut said = String::new();
         read.read_to_string(&mut said).unwrap();
         assert_eq!(said, "{\"notice\":\"a dead mount is gone\"}\n\"ready\"\n");
@@ -104,8 +106,8 @@ mod tests {
     #[test]
     fn a_reader_that_has_gone_is_noticed() {
         let (read, write) = io::pipe().unwrap();
-        let mut herald = Herald::Pipe(File::from(std::os::fd::OwnedFd::from(write)));
+        let mut reporter = Reporter::Pipe(File::from(std::os::fd::OwnedFd::from(write)));
         drop(read);
-        assert!(herald.ready().is_err());
+        assert!(reporter.ready().is_err());
     }
 }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The pond, and the state of what the kernel holds of it.
-pub(super) struct Mirror {
+pub(super) struct Vfs {
     pub(super) pond: Arc<Pond>,
     pub(super) inodes: Inodes,
     pub(super) handles: Handles,
@@ -54,11 +54,11 @@ pub(super) struct Found {
 /// The generation of inode numbers that are never reused.
 pub(super) const GENERATION: Generation = Generation(0);
 
-impl Mirror {
+impl Vfs {
     /// Creates the view of the present, or of version `at`.
-    pub(super) fn new(pond: Arc<Pond>, at: Option<Version>) -> Mirror {
+    pub(super) fn new(pond: Arc<Pond>, at: Option<Version>) -> Vfs {
         let (requests, notifications) = (Arc::default(), Arc::default());
-        Mirror {
+        Vfs {
             derive: Derive::new(pond.clone(), crate::service::KINDS),
             places: Places::default(),
             monitor: Monitor::new(&requests, &notifications),

@@ -66,16 +66,16 @@ pub(super) struct Promised {
     pub(super) working: u64,
 }
 
-pub(super) struct Room {
+pub(super) struct FreeSpace {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     /// Bytes that may be granted before the next check, for each [`Kept`].
     credit: [AtomicU64; 2],
 }
 
-impl Room {
-    pub(super) fn new(disk: Arc<dyn Disk>, path: &Path) -> Room {
-        Room {
+impl FreeSpace {
+    pub(super) fn new(disk: Arc<dyn Disk>, path: &Path) -> FreeSpace {
+        FreeSpace {
             disk,
             path: path.to_owned(),
             credit: Default::default(),
