@@ -1,6 +1,6 @@
 //! Estimates the size of the open version: in memory, and on the disk until it is committed.
 //!
-//! `layers` updates the figures of each memtable as it changes. Operations and commits add them
+//! `memtables` updates the figures of each memtable as it changes. Operations and commits add them
 //! up, and fail if they exceed the free space of the disk. Invariant: the bytes of the disk are an
 //! upper bound.
 

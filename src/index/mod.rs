@@ -9,7 +9,7 @@
 //! - [`disk`], [`slot`], [`target`], [`parts`], [`bulk`]: committed entries, the store that holds
 //!   them, and writing versions one by one or many at once. Why two keyspaces a map:
 //!   [decision 1](../../docs/decisions/0001-present-and-past-keyspaces.md).
-//! - [`layers`], [`journal`]: the memtables of the open version, and their flushed part.
+//! - [`memtables`], [`journal`]: the memtables of the open version, and their flushed part.
 //! - [`trail`], [`stored`]: the history of paths, and stored extents by hash.
 //! - [`reads`]: counts entries that are read, in tests.
 //! - [`rebuild`], [`clean`]: a second index that replaces this one; damage while it was closed.
@@ -20,7 +20,7 @@ mod cost;
 mod disk;
 mod error;
 mod journal;
-mod layers;
+mod memtables;
 mod parts;
 mod reads;
 mod rebuild;
@@ -34,7 +34,7 @@ pub use cost::RECORD_WRITES;
 pub use disk::VersionInfo;
 pub use error::IndexError;
 pub use journal::{Damage, Journal};
-pub use layers::{Frozen, Run};
+pub use memtables::{ImmutableMemtable, Run};
 #[cfg(test)]
 pub(crate) use reads::during as reads_during;
 pub use rebuild::Rebuild;
@@ -48,7 +48,7 @@ use crate::tinyfs::{
 };
 use bulk::Bulk;
 use journal::Loaded;
-use layers::Layers;
+use memtables::Memtables;
 use parking_lot::RwLock;
 use slot::{Replay, Slot};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -65,7 +65,7 @@ const MAX_USED_ID: u64 = crate::tinyfs::ID_LIMIT / 2;
 pub struct Index {
     disk: Slot,
     journal: Journal,
-    layers: RwLock<Layers>,
+    memtables: RwLock<Memtables>,
     next_id: AtomicU64,
     /// Number of calls of [`Index::apply`].
     changes: AtomicU64,
@@ -86,7 +86,7 @@ impl Index {
         let next_id = disk.get()?.next_id()?;
         Ok(Index {
             journal,
-            layers: RwLock::new(Layers::new(next_id)),
+            memtables: RwLock::new(Memtables::new(next_id)),
             next_id: AtomicU64::new(next_id),
             changes: AtomicU64::new(0),
             disk,
@@ -127,7 +127,7 @@ impl Index {
             return Err(IndexError::OutOfIds(next_id - 1));
         }
         self.next_id.store(next_id, Ordering::Relaxed);
-        *self.layers.write() = Layers::recovered(next_id, newest, generations);
+        *self.memtables.write() = Memtables::recovered(next_id, newest, generations);
         Ok(damage)
     }
 
@@ -135,7 +135,7 @@ impl Index {
     /// new names.
     pub fn set_aside(&self, damage: &Damage, known: Version) -> Result<Vec<PathBuf>, IndexError> {
         let moved = self.journal.set_aside(damage)?;
-        self.layers.write().unjournal();
+        self.memtables.write().unjournal();
         self.journal(known)?;
         Ok(moved)
     }
@@ -149,21 +149,21 @@ impl Index {
     /// that lost its last name by it and is still open: it stays in memory until
     /// [`Index::drop_orphan`].
     pub fn apply(&self, changes: Changes, orphan: Option<Unlinked>) {
-        self.layers.write().apply(changes, orphan);
+        self.memtables.write().apply(changes, orphan);
         self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// Begins to watch a file, in place of the one before: until [`Index::apply_watched`] it is
     /// noted whether the node or an extent of `content` changes.
     pub fn watch(&self, id: NodeId, content: ContentId) {
-        self.layers.write().watch(id, content);
+        self.memtables.write().watch(id, content);
     }
 
     /// Ends the watch, and applies `changes` if neither the node nor an extent has changed since it
     /// began. Returns whether it did. Changes may be prepared so from reads that were made
     /// meanwhile, while other operations went on.
     pub fn apply_watched(&self, changes: Changes) -> bool {
-        let applied = self.layers.write().apply_watched(changes);
+        let applied = self.memtables.write().apply_watched(changes);
         if applied {
             self.changes.fetch_add(1, Ordering::Release);
         }
@@ -181,31 +181,31 @@ impl Index {
     /// and times before the next [`Index::freeze`] or [`Index::seal`]; else the bytes become
     /// durable without them.
     pub fn patch(&self, content: ContentId, offset: u64, data: &[u8], size: u64) -> bool {
-        self.layers.write().patch(content, offset, data, size)
+        self.memtables.write().patch(content, offset, data, size)
     }
 
     /// Drops an orphan whose last handle was closed. Calls `is_open` under the write lock: the node
     /// may have been opened again after that close and before its last name was removed.
     pub fn drop_orphan(&self, id: NodeId, is_open: impl FnOnce() -> bool) {
-        let mut layers = self.layers.write();
+        let mut memtables = self.memtables.write();
         if !is_open() {
-            layers.drop_orphan(id);
+            memtables.drop_orphan(id);
         }
     }
 
     /// Returns the size of the open version.
     pub fn dirty(&self) -> Dirty {
-        self.layers.read().dirty()
+        self.memtables.read().dirty()
     }
 
     /// Sets the length in bytes up to which an extent stays inline when content is spilled.
     pub fn set_inline_max(&self, bytes: usize) {
-        self.layers.write().inline_max = bytes;
+        self.memtables.write().inline_max = bytes;
     }
 
     /// Returns an upper bound of the bytes of the disk that a commit of the open version takes.
     pub fn disk_bytes(&self) -> u64 {
-        self.layers.read().disk_bytes()
+        self.memtables.read().disk_bytes()
     }
 
     /// Returns the bytes of the disk that the key-value store may take temporarily, to write its
@@ -216,7 +216,7 @@ impl Index {
 
     /// Makes the memtable immutable and begins a new one.
     pub fn freeze(&self) {
-        self.layers.write().freeze();
+        self.memtables.write().freeze();
     }
 
     /// Freezes the memtable and ends the generation: later changes belong to the next one. Returns
@@ -224,25 +224,25 @@ impl Index {
     pub fn seal(&self) -> u64 {
         // Read under the lock. Otherwise an operation could allocate an id after the read and apply
         // it before the lock is taken, so that the sealed generation had ids above `next_id`.
-        let mut layers = self.layers.write();
-        layers.seal(self.next_id.load(Ordering::Relaxed))
+        let mut memtables = self.memtables.write();
+        memtables.seal(self.next_id.load(Ordering::Relaxed))
     }
 
     /// Returns the immutable memtables whose content is not spilled.
-    pub fn unsettled(&self) -> Vec<Frozen> {
-        self.layers.read().unsettled()
+    pub fn unsettled(&self) -> Vec<ImmutableMemtable> {
+        self.memtables.read().unsettled()
     }
 
     /// Returns the extent of the open version that ends at `start`, with its offset.
     pub fn open_extent_before(&self, content: ContentId, start: u64) -> Option<(u64, Extent)> {
-        self.layers.read().extent_before(content, start)
+        self.memtables.read().extent_before(content, start)
     }
 
     /// Replaces a run of an immutable memtable by the same bytes in other chunks, unless a newer
     /// memtable has changed an extent in its range: that change refers to the old extents. Returns
     /// the memtable as it then is, and whether the run was replaced.
-    pub fn rechunk(&self, frozen: Frozen, run: Run) -> (Frozen, bool) {
-        self.layers.write().rechunk(frozen, run)
+    pub fn rechunk(&self, frozen: ImmutableMemtable, run: Run) -> (ImmutableMemtable, bool) {
+        self.memtables.write().rechunk(frozen, run)
     }
 
     /// Returns a committed extent whose bytes have `hash`. Logs an error of the store and returns
@@ -256,30 +256,30 @@ impl Index {
     }
 
     /// Replaces the extents of an immutable memtable by those that were spilled.
-    pub fn settle(&self, frozen: Frozen, extents: Entries<Extents>) {
-        self.layers.write().settle(frozen, extents);
+    pub fn settle(&self, frozen: ImmutableMemtable, extents: Entries<Extents>) {
+        self.memtables.write().settle(frozen, extents);
     }
 
     /// Returns the contents of removed files that are still open.
     pub fn orphan_contents(&self) -> HashSet<ContentId> {
-        self.layers.read().orphan_contents()
+        self.memtables.read().orphan_contents()
     }
 
     /// Returns the extents of orphans that changed since their removal, and how many bytes of them
     /// are in memory.
     pub fn orphan_extents(&self) -> (Entries<Extents>, u64) {
-        self.layers.read().orphan_extents()
+        self.memtables.read().orphan_extents()
     }
 
     /// Replaces the extents of orphans by those that were spilled. No operation may run between
     /// [`Index::orphan_extents`] and this call.
     pub fn settle_orphans(&self, extents: Entries<Extents>) {
-        self.layers.write().settle_orphans(extents);
+        self.memtables.write().settle_orphans(extents);
     }
 
     /// Returns the bytes of content in immutable memtables that are neither spilled nor journaled.
     pub fn unflushed(&self) -> u64 {
-        self.layers.read().unflushed()
+        self.memtables.read().unflushed()
     }
 
     /// Returns the length of the journal's newest file in bytes.
@@ -290,19 +290,19 @@ impl Index {
     /// Makes all immutable memtables durable, with one synced write to the journal for each
     /// generation. `known` is the newest version. No spill may run meanwhile.
     pub fn journal(&self, known: Version) -> Result<(), IndexError> {
-        let mut pending = self.layers.read().unjournaled();
+        let mut pending = self.memtables.read().unjournaled();
         while let Some(first) = pending.first() {
             let generation = first.generation;
             let later = pending
                 .iter()
-                .position(|layer| layer.generation != generation);
+                .position(|memtable| memtable.generation != generation);
             let rest = pending.split_off(later.unwrap_or(pending.len()));
             let next_id = self.next_id.load(Ordering::Relaxed);
             self.journal.write(generation, &pending, next_id, known)?;
             // Marked at once. If a later generation failed and this record were written again, its
             // sequence number would fall between two records of the later one, and leave a gap in
             // its numbers when this generation is forgotten.
-            self.layers.write().journaled(pending);
+            self.memtables.write().journaled(pending);
             pending = rest;
         }
         Ok(())
@@ -310,16 +310,16 @@ impl Index {
 
     /// Returns the oldest generation that is sealed, not empty and not committed.
     pub fn oldest_sealed(&self) -> Option<u64> {
-        self.layers.read().oldest_sealed()
+        self.memtables.read().oldest_sealed()
     }
 
     /// Returns the changes of the generations up to `generation`, without entries that are equal to
     /// the committed ones: the records of a commit.
     pub fn sealed(&self, generation: u64) -> Result<Changes, IndexError> {
-        let sealed = self.layers.read().sealed(generation);
+        let sealed = self.memtables.read().sealed(generation);
         let mut changes = Changes::default();
-        for layer in sealed.layers {
-            changes.absorb((*layer).clone());
+        for memtable in sealed.memtables {
+            changes.absorb((*memtable).clone());
         }
         // Extents of files that were created and removed since the last commit are left out. Those
         // of orphans are kept: once their memtables are dropped, they are read from the store.
@@ -358,7 +358,7 @@ impl Index {
 
     /// Drops the generations up to `generation`, which are in a commit or changed nothing.
     pub fn committed(&self, generation: u64) {
-        self.layers.write().committed(generation);
+        self.memtables.write().committed(generation);
         self.journal.forget(generation);
     }
 
@@ -404,10 +404,10 @@ impl Index {
     /// extents.
     pub fn changed_files(&self) -> Vec<(NodeId, ContentId, u64)> {
         // Counts on shared copies, so that the lock is not held meanwhile.
-        let layers = self.open_changes();
+        let memtables = self.open_changes();
         let mut added = HashMap::<ContentId, u64>::new();
-        for layer in &layers {
-            for ((content, _), extent) in &layer.extents {
+        for memtable in &memtables {
+            for ((content, _), extent) in &memtable.extents {
                 if extent.is_some() {
                     *added.entry(*content).or_default() += 1;
                 }
@@ -415,8 +415,8 @@ impl Index {
         }
         // The newest memtable decides on each file.
         let mut files = BTreeMap::new();
-        for layer in layers.iter().rev() {
-            for (id, node) in &layer.nodes {
+        for memtable in memtables.iter().rev() {
+            for (id, node) in &memtable.nodes {
                 let file = node.as_ref().filter(|node| node.is_file());
                 files
                     .entry(*id)
@@ -458,13 +458,13 @@ impl Index {
 
     /// Returns a name that was added to a node in the open version and is still present.
     pub fn open_name_of(&self, child: NodeId) -> Option<(NodeId, Name)> {
-        let layers = self.layers.read();
+        let memtables = self.memtables.read();
         let leads = |value: Option<&Dentry>| value.is_some_and(|dentry| dentry.child == child);
-        layers
+        memtables
             .newest_first()
-            .flat_map(|layer| &layer.names)
+            .flat_map(|memtable| &memtable.names)
             .filter(|(key, value)| {
-                leads(value.as_ref()) && layers.get::<Names>(key).is_some_and(leads)
+                leads(value.as_ref()) && memtables.get::<Names>(key).is_some_and(leads)
             })
             .map(|(key, _)| key.clone())
             .next()
@@ -515,7 +515,7 @@ impl Index {
 
     /// Returns the changes of all immutable memtables, oldest first.
     pub fn open_changes(&self) -> Vec<std::sync::Arc<Changes>> {
-        self.layers.read().frozen_changes()
+        self.memtables.read().frozen_changes()
     }
 }
 
@@ -550,7 +550,7 @@ impl CatchUp<'_> {
     pub fn finish(self) -> Result<(), IndexError> {
         self.bulk.finish(&*self.index.disk.get()?)?;
         let next_id = self.index.next_id.load(Ordering::Relaxed);
-        self.index.layers.write().raise_born(next_id);
+        self.index.memtables.write().raise_born(next_id);
         Ok(())
     }
 }

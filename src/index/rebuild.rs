@@ -141,10 +141,10 @@ impl Index {
 
     /// Returns the segments that the open version refers to.
     pub fn open_segments(&self) -> BTreeSet<SegmentId> {
-        let layers = self.layers.read();
-        let extents = layers
+        let memtables = self.memtables.read();
+        let extents = memtables
             .newest_first()
-            .flat_map(|layer| layer.extents.values());
+            .flat_map(|memtable| memtable.extents.values());
         let stored = extents.filter_map(|extent| match extent {
             Some(Extent::Stored(run)) => Some(run.segment),
             _ => None,

@@ -5,7 +5,7 @@
 //! operation or a commit with the state after it.
 
 use super::Index;
-use super::layers::Layers;
+use super::memtables::Memtables;
 use super::reads;
 use super::slot::View;
 use crate::tinyfs::{Entries, Entry, FsResult, Map, Page, Store, Version, page_by_scan};
@@ -15,11 +15,11 @@ use std::ops::{ControlFlow, Range, RangeInclusive};
 impl Store for Index {
     fn get<M: Map>(&self, at: Version, key: &M::Key) -> FsResult<Option<M::Value>> {
         if at == Version::NOW {
-            let layers = self.layers.read();
-            if let Some(open) = layers.get::<M>(key) {
+            let memtables = self.memtables.read();
+            if let Some(open) = memtables.get::<M>(key) {
                 return Ok(open.cloned());
             }
-            if M::owner(key) >= layers.born() {
+            if M::owner(key) >= memtables.born() {
                 return Ok(None);
             }
         }
@@ -37,9 +37,9 @@ impl Store for Index {
             return self.disk.view()?.scan::<M>(at, from, to, visit);
         }
         let (open, below) = {
-            let layers = self.layers.read();
-            let open = open_entries::<M>(&layers, from, to);
-            (open, self.below::<M>(&layers, from)?)
+            let memtables = self.memtables.read();
+            let open = open_entries::<M>(&memtables, from, to);
+            (open, self.below::<M>(&memtables, from)?)
         };
         self.scan_over::<M>(open, below.as_ref(), from, to, visit)
     }
@@ -49,9 +49,9 @@ impl Store for Index {
             return self.disk.view()?.last::<M>(at, from, to, &|_| false);
         }
         let (open, below) = {
-            let layers = self.layers.read();
-            let open = OpenLast::<M>::of(&layers, from, to);
-            (open, self.below::<M>(&layers, from)?)
+            let memtables = self.memtables.read();
+            let open = OpenLast::<M>::of(&memtables, from, to);
+            (open, self.below::<M>(&memtables, from)?)
         };
         self.last_over(open, below.as_ref(), from, to)
     }
@@ -75,10 +75,10 @@ impl Store for Index {
             return self.scan::<M>(at, from, to, visit);
         }
         let (last, open, below) = {
-            let layers = self.layers.read();
-            let last = OpenLast::<M>::of(&layers, first, until);
-            let open = open_entries::<M>(&layers, from, to);
-            (last, open, self.below::<M>(&layers, first)?)
+            let memtables = self.memtables.read();
+            let last = OpenLast::<M>::of(&memtables, first, until);
+            let open = open_entries::<M>(&memtables, from, to);
+            (last, open, self.below::<M>(&memtables, first)?)
         };
         if let Some((key, value)) = self.last_over(last, below.as_ref(), first, until)?
             && visit(key, value).is_break()
@@ -99,9 +99,9 @@ impl Store for Index {
             return page_by_scan(self, at, from, to, limit);
         }
         let (open, rest, below) = {
-            let layers = self.layers.read();
-            let (open, rest) = open_page::<M>(&layers, from, to, limit);
-            (open, rest, self.below::<M>(&layers, from)?)
+            let memtables = self.memtables.read();
+            let (open, rest) = open_page::<M>(&memtables, from, to, limit);
+            (open, rest, self.below::<M>(&memtables, from)?)
         };
         let to = rest.as_ref().unwrap_or(to);
         let mut page = Page::default();
@@ -116,8 +116,8 @@ impl Store for Index {
 impl Index {
     /// Returns a view of the store below these memtables, if it can have entries of the owner of
     /// `key`.
-    fn below<M: Map>(&self, layers: &Layers, key: &M::Key) -> FsResult<Option<View<'_>>> {
-        Ok(match M::owner(key) < layers.born() {
+    fn below<M: Map>(&self, memtables: &Memtables, key: &M::Key) -> FsResult<Option<View<'_>>> {
+        Ok(match M::owner(key) < memtables.born() {
             true => Some(self.disk.view()?),
             false => None,
         })
@@ -189,10 +189,10 @@ impl Index {
 }
 
 /// Returns the entries and removal marks of the open version in `from..to`.
-fn open_entries<M: Map>(layers: &Layers, from: &M::Key, to: &M::Key) -> Entries<M> {
+fn open_entries<M: Map>(memtables: &Memtables, from: &M::Key, to: &M::Key) -> Entries<M> {
     let mut open = Entries::<M>::new();
-    for layer in layers.newest_first() {
-        for (key, value) in M::of(layer).range(from..to) {
+    for memtable in memtables.newest_first() {
+        for (key, value) in M::of(memtable).range(from..to) {
             reads::note();
             if !open.contains_key(key) {
                 open.insert(key.clone(), value.clone());
@@ -205,14 +205,14 @@ fn open_entries<M: Map>(layers: &Layers, from: &M::Key, to: &M::Key) -> Entries<
 /// Returns the first `limit` entries and removal marks of the open version in `from..to`, and the
 /// key of the next one, if there are more.
 fn open_page<M: Map>(
-    layers: &Layers,
+    memtables: &Memtables,
     from: &M::Key,
     to: &M::Key,
     limit: usize,
 ) -> (Entries<M>, Option<M::Key>) {
-    let ranges = layers
+    let ranges = memtables
         .newest_first()
-        .map(|layer| M::of(layer).range(from..to));
+        .map(|memtable| M::of(memtable).range(from..to));
     let mut ranges: Vec<_> = ranges.map(Iterator::peekable).collect();
     let mut open = Entries::<M>::new();
     loop {
@@ -245,11 +245,11 @@ struct OpenLast<M: Map> {
 
 impl<M: Map> OpenLast<M> {
     /// Finds both. The newest memtable with a key decides; a removal mark hides older entries.
-    fn of(layers: &Layers, from: &M::Key, to: &M::Key) -> OpenLast<M> {
+    fn of(memtables: &Memtables, from: &M::Key, to: &M::Key) -> OpenLast<M> {
         let mut removed = BTreeSet::new();
         let mut best: Option<(&M::Key, &M::Value)> = None;
-        for layer in layers.newest_first() {
-            for (key, value) in M::of(layer).range(from..=to).rev() {
+        for memtable in memtables.newest_first() {
+            for (key, value) in M::of(memtable).range(from..=to).rev() {
                 if best.is_some_and(|(later, _)| later >= key) {
                     break;
                 }

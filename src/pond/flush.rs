@@ -8,7 +8,7 @@
 
 use super::{Pond, PondError};
 use crate::content::{MAX_PIECE, MIN_RUN, cut};
-use crate::index::{Frozen, IndexError, Run};
+use crate::index::{ImmutableMemtable, IndexError, Run};
 use crate::tinyfs::ops::Caller;
 use crate::tinyfs::{
     ContentId, Entries, Errno, Extent, Extents, FsError, FsResult, Node, NodeId, describe,
@@ -94,22 +94,22 @@ impl Pond {
     /// Writes the content of immutable memtables to the segments.
     pub(super) fn settle(&self) -> Result<(), PondError> {
         let known = |hash: &[u8; 32]| self.index.stored(hash);
-        for layer in self.index.unsettled() {
+        for memtable in self.index.unsettled() {
             // A journaled memtable keeps the extents of the journal: later records refer to them.
-            let layer = match layer.is_journaled() {
-                true => layer,
-                false => self.rechunk(layer)?,
+            let memtable = match memtable.is_journaled() {
+                true => memtable,
+                false => self.rechunk(memtable)?,
             };
-            let extents = self.content.settle(&layer.changes.extents, &known)?;
-            self.index.settle(layer, extents);
+            let extents = self.content.settle(&memtable.changes.extents, &known)?;
+            self.index.settle(memtable, extents);
         }
         Ok(())
     }
 
     /// Rechunks the long runs of an immutable memtable at boundaries that their content determines:
     /// until then they are cut where writes began and memtables ended.
-    fn rechunk(&self, mut layer: Frozen) -> Result<Frozen, PondError> {
-        for (content, extents) in long_runs(&layer.changes.extents) {
+    fn rechunk(&self, mut memtable: ImmutableMemtable) -> Result<ImmutableMemtable, PondError> {
+        for (content, extents) in long_runs(&memtable.changes.extents) {
             let mut start = extents.first().copied().unwrap_or_default();
             let mut parts = Vec::with_capacity(extents.len() + 1);
             // The previous extent may end only because its memtable ended.
@@ -119,7 +119,8 @@ impl Pond {
                 parts.push(self.bytes_of(&extent)?);
             }
             for at in extents {
-                if let Some(Some(Extent::Inline(bytes))) = layer.changes.extents.get(&(content, at))
+                if let Some(Some(Extent::Inline(bytes))) =
+                    memtable.changes.extents.get(&(content, at))
                 {
                     parts.push(bytes.clone());
                 }
@@ -131,9 +132,9 @@ impl Pond {
             };
             // An operation relies on the extents that it looked up until it applies its changes.
             let _no_change_is_half_done = self.changing.lock();
-            (layer, _) = self.index.rechunk(layer, run);
+            (memtable, _) = self.index.rechunk(memtable, run);
         }
-        Ok(layer)
+        Ok(memtable)
     }
 
     pub(super) fn bytes_of(&self, extent: &Extent) -> Result<Bytes, PondError> {

@@ -4,7 +4,7 @@ use super::*;
 use crate::disk::LocalDisk;
 use crate::disk::sim::{Handle, SimDisk};
 use crate::fuzz_tests::{config, peak};
-use crate::index::layers::Layers;
+use crate::index::memtables::Memtables;
 use crate::tinyfs::{AttrName, Attrs, Changes, Name, Names, NodeId};
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -28,11 +28,11 @@ fn entries(n: u64, len: usize) -> Changes {
     changes
 }
 
-fn layer(generation: u64, changes: Changes) -> Frozen {
-    let mut layers = Layers::recovered(100, generation, Vec::new());
-    layers.apply(changes, None);
-    layers.freeze();
-    layers.unjournaled().remove(0)
+fn memtable(generation: u64, changes: Changes) -> ImmutableMemtable {
+    let mut memtables = Memtables::recovered(100, generation, Vec::new());
+    memtables.apply(changes, None);
+    memtables.freeze();
+    memtables.unjournaled().remove(0)
 }
 
 fn open(disk: &Arc<SimDisk>) -> Result<Journal, IndexError> {
@@ -58,7 +58,7 @@ fn read_and_go_on(disk: &Arc<SimDisk>, len: usize) -> Result<(), TestCaseError> 
         journal.set_aside(damage).unwrap();
         return Ok(());
     }
-    let more = layer(newest, entries(7, 10));
+    let more = memtable(newest, entries(7, 10));
     let written = journal.write(newest, &[more], 100, Version(9));
     prop_assert!(written.is_ok(), "{written:?}");
     let again = open(disk).unwrap().load(0).unwrap();
@@ -136,7 +136,7 @@ proptest! {
         let disk = SimDisk::new(1);
         let journal = open(&disk).unwrap();
         for (n, len) in (1..).zip(&lens) {
-            journal.write(1, &[layer(1, entries(n, *len))], 100, Version(n)).unwrap();
+            journal.write(1, &[memtable(1, entries(n, *len))], 100, Version(n)).unwrap();
         }
         let file = Handle(disk.clone()).open(&path(Path::new(DIR), (1, 0))).unwrap();
         let mut bytes = vec![0; file.size().unwrap() as usize];

@@ -16,7 +16,7 @@ mod load;
 mod record;
 mod sectors;
 
-use super::{Frozen, IndexError};
+use super::{ImmutableMemtable, IndexError};
 use crate::disk::{Disk, DiskFile, make_dirs};
 use crate::tinyfs::Version;
 pub use load::Damage;
@@ -127,12 +127,12 @@ impl Journal {
         Ok(moved)
     }
 
-    /// Writes all entries of `layers`, which are of one generation, as one record, and returns when
+    /// Writes all entries of `memtables`, all of one generation, as one record, and returns when
     /// it is on stable storage. `next_id` is above all their ids; `known` is the newest version.
     pub(super) fn write(
         &self,
         generation: u64,
-        layers: &[Frozen],
+        memtables: &[ImmutableMemtable],
         next_id: u64,
         known: Version,
     ) -> Result<(), IndexError> {
@@ -146,7 +146,7 @@ impl Journal {
             generation,
             sequence: tail.sequence,
         };
-        let entries = layers.iter().map(|layer| &*layer.changes);
+        let entries = memtables.iter().map(|memtable| &*memtable.changes);
         let record = record::encode(&header, next_id, known, entries);
         // A record that a reader takes for damage must not be acknowledged.
         if !header.is_within_limits() || record.len() as u64 > record::MAX_PAYLOAD {

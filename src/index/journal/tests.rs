@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::disk::sim::{Faults, Handle, SimDisk};
-use crate::index::layers::Layers;
+use crate::index::memtables::Memtables;
 use crate::tinyfs::{AttrName, Attrs, Changes, NodeId};
 use bytes::Bytes;
 
@@ -14,13 +14,13 @@ fn key(n: u64) -> (NodeId, AttrName) {
 }
 
 /// Returns a memtable that sets one attribute of node `n`.
-fn layer(generation: u64, n: u64) -> Frozen {
+fn memtable(generation: u64, n: u64) -> ImmutableMemtable {
     let mut changes = Changes::default();
     changes.set::<Attrs>(key(n), Some(Bytes::from(vec![n as u8; 5_000])));
-    let mut layers = Layers::recovered(100, generation, Vec::new());
-    layers.apply(changes, None);
-    layers.freeze();
-    layers.unjournaled().remove(0)
+    let mut memtables = Memtables::recovered(100, generation, Vec::new());
+    memtables.apply(changes, None);
+    memtables.freeze();
+    memtables.unjournaled().remove(0)
 }
 
 fn open(disk: &Arc<SimDisk>) -> Journal {
@@ -39,7 +39,7 @@ fn found(journal: &Journal, committed: u64) -> (Vec<u64>, bool) {
 }
 
 fn write(journal: &Journal, generation: u64, n: u64) -> Result<(), IndexError> {
-    journal.write(generation, &[layer(generation, n)], 100, Version(n))
+    journal.write(generation, &[memtable(generation, n)], 100, Version(n))
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The model test on the index: memtables, journal, segments, commits, crashes and replays.
 
-use crate::index::{Frozen, Index, VersionInfo};
+use crate::index::{ImmutableMemtable, Index, VersionInfo};
 use crate::tinyfs::model_tests::{Crash, Harness, Outcome, Step, config, run, steps};
 use crate::tinyfs::{
     Changes, ContentId, Entries, Extent, Extents, SegmentId, Stored, Time, Version,
@@ -87,7 +87,7 @@ impl Pond {
         assert!(self.index().unsettled().is_empty());
     }
 
-    fn stored(&mut self, frozen: &Frozen) -> Entries<Extents> {
+    fn stored(&mut self, frozen: &ImmutableMemtable) -> Entries<Extents> {
         let mut extents = frozen.changes.extents.clone();
         for extent in extents.values_mut().flatten() {
             if let Extent::Inline(bytes) = extent

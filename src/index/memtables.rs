@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 /// An immutable memtable, shared with the flush, spill or commit that works on it.
 #[derive(Clone, Debug)]
-pub struct Frozen {
+pub struct ImmutableMemtable {
     id: u64,
     /// The generation that it belongs to.
     pub generation: u64,
@@ -35,7 +35,7 @@ pub struct Frozen {
     journaled: bool,
 }
 
-impl Frozen {
+impl ImmutableMemtable {
     /// Returns whether it is in the journal.
     pub fn is_journaled(&self) -> bool {
         self.journaled
@@ -62,7 +62,7 @@ impl Run {
 }
 
 #[derive(Default)]
-struct Fresh {
+struct ActiveMemtable {
     changes: Changes,
     /// Bytes of inline content in `changes`.
     inline: u64,
@@ -73,7 +73,7 @@ struct Fresh {
 #[derive(Default)]
 struct Orphans {
     /// The nodes, and the changes of their content since they lost their last name.
-    layer: Fresh,
+    memtable: ActiveMemtable,
     /// Their content ids.
     contents: HashSet<ContentId>,
 }
@@ -81,7 +81,7 @@ struct Orphans {
 /// Sealed generations.
 pub(super) struct Sealed {
     /// Changes of their memtables, oldest first.
-    pub(super) layers: Vec<Arc<Changes>>,
+    pub(super) memtables: Vec<Arc<Changes>>,
     /// Content ids of orphans.
     pub(super) open_orphans: HashSet<ContentId>,
     /// No committed entry has this id or a greater one.
@@ -112,12 +112,12 @@ impl Watch {
     }
 }
 
-pub(super) struct Layers {
+pub(super) struct Memtables {
     watch: Option<Watch>,
     orphans: Orphans,
-    fresh: Fresh,
+    active: ActiveMemtable,
     /// Oldest first.
-    frozen: Vec<Frozen>,
+    frozen: Vec<ImmutableMemtable>,
     /// The generation of the memtable.
     generation: u64,
     next_frozen: u64,
@@ -129,12 +129,12 @@ pub(super) struct Layers {
     pub(super) inline_max: usize,
 }
 
-impl Layers {
-    pub(super) fn new(next_id: u64) -> Layers {
-        Layers {
+impl Memtables {
+    pub(super) fn new(next_id: u64) -> Memtables {
+        Memtables {
             watch: None,
             orphans: Orphans::default(),
-            fresh: Fresh::default(),
+            active: ActiveMemtable::default(),
             frozen: Vec::new(),
             generation: 1,
             next_frozen: 0,
@@ -150,16 +150,16 @@ impl Layers {
         next_id: u64,
         generation: u64,
         generations: Vec<(u64, Changes)>,
-    ) -> Layers {
-        let mut layers = Layers::new(next_id);
-        layers.generation = generation;
+    ) -> Memtables {
+        let mut memtables = Memtables::new(next_id);
+        memtables.generation = generation;
         for (generation, changes) in generations {
             if changes.is_empty() {
                 continue;
             }
             let inline = inline_bytes(&changes);
-            layers.frozen.push(Frozen {
-                id: layers.next_frozen,
+            memtables.frozen.push(ImmutableMemtable {
+                id: memtables.next_frozen,
                 generation,
                 cost: Cost::of(&changes, inline == 0, INLINE_MAX),
                 payload: payload(&changes),
@@ -168,9 +168,9 @@ impl Layers {
                 settled: inline == 0,
                 journaled: true,
             });
-            layers.next_frozen += 1;
+            memtables.next_frozen += 1;
         }
-        layers
+        memtables
     }
 
     /// Returns the oldest generation that is sealed, not empty and not committed.
@@ -191,14 +191,15 @@ impl Layers {
 
     /// Returns the changes of all memtables, newest first.
     pub(super) fn newest_first(&self) -> impl Iterator<Item = &Changes> {
-        [&self.orphans.layer.changes, &self.fresh.changes]
+        [&self.orphans.memtable.changes, &self.active.changes]
             .into_iter()
             .chain(self.frozen.iter().rev().map(|frozen| &*frozen.changes))
     }
 
     /// Returns the open version's entry of a key: nothing, removed, or its value.
     pub(super) fn get<M: Map>(&self, key: &M::Key) -> Option<Option<&M::Value>> {
-        self.newest_first().find_map(|layer| layer.get::<M>(key))
+        self.newest_first()
+            .find_map(|memtable| memtable.get::<M>(key))
     }
 
     /// Watches a file instead of the one before.
@@ -223,10 +224,10 @@ impl Layers {
         if let Some(watch) = &mut self.watch {
             watch.note(&changes);
         }
-        if !self.orphans.layer.changes.is_empty() {
+        if !self.orphans.memtable.changes.is_empty() {
             self.orphans.take_from(&mut changes);
         }
-        self.fresh.absorb(changes);
+        self.active.absorb(changes);
         if let Some(Unlinked { id, node, attrs }) = orphan {
             self.orphans.contents.extend(node.content);
             let mut kept = Changes::default();
@@ -234,7 +235,7 @@ impl Layers {
             for (name, value) in attrs {
                 kept.set::<Attrs>((id, name), Some(value));
             }
-            self.orphans.layer.absorb(kept);
+            self.orphans.memtable.absorb(kept);
         }
     }
 
@@ -249,33 +250,33 @@ impl Layers {
             watch.note_content(content);
         }
         match self.orphans.contents.contains(&content) {
-            true => self.orphans.layer.patch(content, offset, data, size),
-            false => self.fresh.patch(content, offset, data, size),
+            true => self.orphans.memtable.patch(content, offset, data, size),
+            false => self.active.patch(content, offset, data, size),
         }
     }
 
     pub(super) fn drop_orphan(&mut self, id: NodeId) {
         let orphans = &mut self.orphans;
-        let Some(Some(node)) = orphans.layer.changes.nodes.remove(&id) else {
+        let Some(Some(node)) = orphans.memtable.changes.nodes.remove(&id) else {
             return;
         };
-        orphans.layer.payload -= node.target.len() as u64;
+        orphans.memtable.payload -= node.target.len() as u64;
         if let Some(content) = node.content {
             if let Some(watch) = &mut self.watch {
                 watch.note_content(content);
             }
             orphans.contents.remove(&content);
             // No handle can read these any more, so they need not be flushed.
-            orphans.layer.forget(content);
-            self.fresh.forget(content);
+            orphans.memtable.forget(content);
+            self.active.forget(content);
         }
         let own = (id, AttrName::lowest())..(NodeId(id.0 + 1), AttrName::lowest());
-        let attrs = &mut orphans.layer.changes.attrs;
+        let attrs = &mut orphans.memtable.changes.attrs;
         let dropped = attrs.extract_if(own, |_, _| true);
-        orphans.layer.payload -= dropped
+        orphans.memtable.payload -= dropped
             .map(|(key, value)| of_attr((&key, &value)))
             .sum::<u64>();
-        if orphans.layer.changes.nodes.is_empty() {
+        if orphans.memtable.changes.nodes.is_empty() {
             self.orphans = Orphans::default();
         }
     }
@@ -287,57 +288,57 @@ impl Layers {
 
     /// Returns the extents of orphans, and how many bytes of them are in memory.
     pub(super) fn orphan_extents(&self) -> (Entries<Extents>, u64) {
-        let layer = &self.orphans.layer;
-        (layer.changes.extents.clone(), layer.inline)
+        let memtable = &self.orphans.memtable;
+        (memtable.changes.extents.clone(), memtable.inline)
     }
 
     pub(super) fn settle_orphans(&mut self, extents: Entries<Extents>) {
         if let Some(watch) = &mut self.watch {
             watch.note_extents(&extents);
         }
-        let layer = &mut self.orphans.layer;
-        layer.changes.extents = extents;
-        layer.inline = inline_bytes(&layer.changes);
+        let memtable = &mut self.orphans.memtable;
+        memtable.changes.extents = extents;
+        memtable.inline = inline_bytes(&memtable.changes);
     }
 
     pub(super) fn dirty(&self) -> Dirty {
         let mut dirty = Dirty::default();
-        let fresh = [&self.fresh, &self.orphans.layer];
-        let layers = fresh
+        let active = [&self.active, &self.orphans.memtable];
+        let memtables = active
             .into_iter()
-            .map(|layer| (&layer.changes, layer.inline, layer.payload, false));
+            .map(|memtable| (&memtable.changes, memtable.inline, memtable.payload, false));
         let frozen = self
             .frozen
             .iter()
             .map(|f| (&*f.changes, f.inline, f.payload, f.settled));
-        for (changes, inline, payload, settled) in layers.chain(frozen) {
+        for (changes, inline, payload, settled) in memtables.chain(frozen) {
             dirty.entries += changes.len() as u64;
             dirty.bytes += inline + payload + ENTRY * changes.len() as u64;
             dirty.unsettled += if settled { 0 } else { inline };
         }
-        dirty.entries -= self.orphans.layer.changes.len() as u64;
+        dirty.entries -= self.orphans.memtable.changes.len() as u64;
         dirty
     }
 
     pub(super) fn freeze(&mut self) {
-        if self.fresh.changes.is_empty() {
+        if self.active.changes.is_empty() {
             return;
         }
-        let mut fresh = std::mem::take(&mut self.fresh);
+        let mut active = std::mem::take(&mut self.active);
         if let Some(watch) = &mut self.watch {
-            watch.note_extents(&fresh.changes.extents);
+            watch.note_extents(&active.changes.extents);
         }
         // Only the orphans' memtable is above this one, so all other extents may be joined. In an
         // immutable memtable, newer changes refer to the extents as they are.
-        fresh.join(&self.orphans.contents);
-        self.frozen.push(Frozen {
+        active.join(&self.orphans.contents);
+        self.frozen.push(ImmutableMemtable {
             id: self.next_frozen,
             generation: self.generation,
-            cost: Cost::of(&fresh.changes, fresh.inline == 0, self.inline_max),
-            changes: Arc::new(fresh.changes),
-            inline: fresh.inline,
-            payload: fresh.payload,
-            settled: fresh.inline == 0,
+            cost: Cost::of(&active.changes, active.inline == 0, self.inline_max),
+            changes: Arc::new(active.changes),
+            inline: active.inline,
+            payload: active.payload,
+            settled: active.inline == 0,
             journaled: false,
         });
         self.next_frozen += 1;
@@ -351,28 +352,28 @@ impl Layers {
         sealed
     }
 
-    pub(super) fn unsettled(&self) -> Vec<Frozen> {
+    pub(super) fn unsettled(&self) -> Vec<ImmutableMemtable> {
         self.select(|frozen| !frozen.settled)
     }
 
-    pub(super) fn unjournaled(&self) -> Vec<Frozen> {
+    pub(super) fn unjournaled(&self) -> Vec<ImmutableMemtable> {
         self.select(|frozen| !frozen.journaled)
     }
 
     /// Returns the bytes of content in immutable memtables that are neither spilled nor journaled.
     pub(super) fn unflushed(&self) -> u64 {
-        let unflushed = |frozen: &&Frozen| !frozen.settled && !frozen.journaled;
+        let unflushed = |frozen: &&ImmutableMemtable| !frozen.settled && !frozen.journaled;
         self.frozen.iter().filter(unflushed).map(|f| f.inline).sum()
     }
 
-    fn select(&self, wanted: impl Fn(&Frozen) -> bool) -> Vec<Frozen> {
+    fn select(&self, wanted: impl Fn(&ImmutableMemtable) -> bool) -> Vec<ImmutableMemtable> {
         self.frozen.iter().filter(|f| wanted(f)).cloned().collect()
     }
 
     pub(super) fn extent_before(&self, content: ContentId, start: u64) -> Option<(u64, Extent)> {
         let before = (content, 0)..(content, start);
-        let last = |layer: &Changes| {
-            let mut entries = layer.extents.range(before.clone());
+        let last = |memtable: &Changes| {
+            let mut entries = memtable.extents.range(before.clone());
             entries.rfind(|(_, extent)| extent.is_some()).map(|e| *e.0)
         };
         let key = self.newest_first().filter_map(last).max()?;
@@ -380,23 +381,33 @@ impl Layers {
         (key.1 + extent.len() == start).then(|| (key.1, extent.clone()))
     }
 
-    pub(super) fn rechunk(&mut self, mut frozen: Frozen, run: Run) -> (Frozen, bool) {
+    pub(super) fn rechunk(
+        &mut self,
+        mut frozen: ImmutableMemtable,
+        run: Run,
+    ) -> (ImmutableMemtable, bool) {
         let (content, end) = (run.content, run.end());
         let range = (content, run.start)..(content, end);
-        let later = self.frozen.iter().filter(|layer| layer.id > frozen.id);
-        let changed_later = [&self.orphans.layer.changes, &self.fresh.changes]
+        let later = self
+            .frozen
+            .iter()
+            .filter(|memtable| memtable.id > frozen.id);
+        let changed_later = [&self.orphans.memtable.changes, &self.active.changes]
             .into_iter()
-            .chain(later.map(|layer| &*layer.changes))
-            .any(|layer| layer.extents.range(range.clone()).next().is_some());
-        let layer = self.frozen.iter_mut().find(|layer| layer.id == frozen.id);
-        let Some(layer) = layer.filter(|_| !changed_later) else {
+            .chain(later.map(|memtable| &*memtable.changes))
+            .any(|memtable| memtable.extents.range(range.clone()).next().is_some());
+        let memtable = self
+            .frozen
+            .iter_mut()
+            .find(|memtable| memtable.id == frozen.id);
+        let Some(memtable) = memtable.filter(|_| !changed_later) else {
             return (frozen, false);
         };
         if let Some(watch) = &mut self.watch {
             watch.note_content(content);
         }
         drop(std::mem::take(&mut frozen.changes));
-        let extents = &mut Arc::make_mut(&mut layer.changes).extents;
+        let extents = &mut Arc::make_mut(&mut memtable.changes).extents;
         // Removal marks, since an older memtable may have entries under these keys.
         for (_, old) in extents.range_mut(range) {
             *old = None;
@@ -407,23 +418,23 @@ impl Layers {
             extents.insert((content, at), Some(Extent::Inline(piece)));
             at += len;
         }
-        layer.inline = inline_bytes(&layer.changes);
-        layer.cost = Cost::of(&layer.changes, layer.settled, self.inline_max);
-        (layer.clone(), true)
+        memtable.inline = inline_bytes(&memtable.changes);
+        memtable.cost = Cost::of(&memtable.changes, memtable.settled, self.inline_max);
+        (memtable.clone(), true)
     }
 
-    pub(super) fn settle(&mut self, frozen: Frozen, extents: Entries<Extents>) {
+    pub(super) fn settle(&mut self, frozen: ImmutableMemtable, extents: Entries<Extents>) {
         let id = frozen.id;
         if let Some(watch) = &mut self.watch {
             watch.note_extents(&frozen.changes.extents);
             watch.note_extents(&extents);
         }
         drop(frozen);
-        if let Some(layer) = self.frozen.iter_mut().find(|layer| layer.id == id) {
-            Arc::make_mut(&mut layer.changes).extents = extents;
-            layer.inline = inline_bytes(&layer.changes);
-            layer.settled = true;
-            layer.cost = Cost::of(&layer.changes, true, self.inline_max);
+        if let Some(memtable) = self.frozen.iter_mut().find(|memtable| memtable.id == id) {
+            Arc::make_mut(&mut memtable.changes).extents = extents;
+            memtable.inline = inline_bytes(&memtable.changes);
+            memtable.settled = true;
+            memtable.cost = Cost::of(&memtable.changes, true, self.inline_max);
         }
         self.merge(false);
     }
@@ -432,9 +443,13 @@ impl Layers {
     pub(super) fn disk_bytes(&self) -> u64 {
         let frozen = self.frozen.iter();
         let frozen: u64 = frozen.map(|f| f.cost.disk_bytes(f.journaled)).sum();
-        let fresh = [&self.orphans.layer, &self.fresh];
-        let fresh = fresh.map(|layer| Cost::of(&layer.changes, false, self.inline_max));
-        frozen + fresh.iter().map(|cost| cost.disk_bytes(false)).sum::<u64>()
+        let active = [&self.orphans.memtable, &self.active];
+        let active = active.map(|memtable| Cost::of(&memtable.changes, false, self.inline_max));
+        frozen
+            + active
+                .iter()
+                .map(|cost| cost.disk_bytes(false))
+                .sum::<u64>()
     }
 
     pub(super) fn frozen_changes(&self) -> Vec<Arc<Changes>> {
@@ -443,15 +458,15 @@ impl Layers {
 
     /// Marks all immutable memtables to be journaled again.
     pub(super) fn unjournal(&mut self) {
-        for layer in &mut self.frozen {
-            layer.journaled = false;
+        for memtable in &mut self.frozen {
+            memtable.journaled = false;
         }
     }
 
-    pub(super) fn journaled(&mut self, layers: Vec<Frozen>) {
-        let ids: Vec<u64> = layers.into_iter().map(|layer| layer.id).collect();
-        for layer in &mut self.frozen {
-            layer.journaled |= ids.contains(&layer.id);
+    pub(super) fn journaled(&mut self, memtables: Vec<ImmutableMemtable>) {
+        let ids: Vec<u64> = memtables.into_iter().map(|memtable| memtable.id).collect();
+        for memtable in &mut self.frozen {
+            memtable.journaled |= ids.contains(&memtable.id);
         }
         self.merge(true);
     }
@@ -460,25 +475,25 @@ impl Layers {
     /// few. Those that are not spilled are merged only with `unsettled`: then no spill may be
     /// working on one of them.
     fn merge(&mut self, unsettled: bool) {
-        let mut merged: Vec<Frozen> = Vec::with_capacity(self.frozen.len());
-        for layer in std::mem::take(&mut self.frozen) {
+        let mut merged: Vec<ImmutableMemtable> = Vec::with_capacity(self.frozen.len());
+        for memtable in std::mem::take(&mut self.frozen) {
             match merged.last_mut() {
                 Some(below)
-                    if below.generation == layer.generation
-                        && below.journaled == layer.journaled
-                        && below.settled == layer.settled
+                    if below.generation == memtable.generation
+                        && below.journaled == memtable.journaled
+                        && below.settled == memtable.settled
                         && (below.settled || unsettled) =>
                 {
-                    let newer = Arc::unwrap_or_clone(layer.changes);
+                    let newer = Arc::unwrap_or_clone(memtable.changes);
                     Arc::make_mut(&mut below.changes).absorb(newer);
                     // Overwritten bytes count until the memtable is dropped. That only makes the
                     // next commit come sooner.
-                    below.inline += layer.inline;
-                    below.payload += layer.payload;
-                    below.cost.content += layer.cost.content;
-                    below.cost.records += layer.cost.records;
+                    below.inline += memtable.inline;
+                    below.payload += memtable.payload;
+                    below.cost.content += memtable.cost.content;
+                    below.cost.records += memtable.cost.records;
                 }
-                _ => merged.push(layer),
+                _ => merged.push(memtable),
             }
         }
         self.frozen = merged;
@@ -486,9 +501,9 @@ impl Layers {
 
     /// Returns the changes of the generations up to `generation`.
     pub(super) fn sealed(&self, generation: u64) -> Sealed {
-        let layers = self.frozen.iter().filter(|f| f.generation <= generation);
+        let memtables = self.frozen.iter().filter(|f| f.generation <= generation);
         Sealed {
-            layers: layers.map(|f| f.changes.clone()).collect(),
+            memtables: memtables.map(|f| f.changes.clone()).collect(),
             open_orphans: self.orphans.contents.clone(),
             born: self.born,
         }
@@ -505,7 +520,7 @@ impl Layers {
     }
 }
 
-impl Fresh {
+impl ActiveMemtable {
     fn absorb(&mut self, changes: Changes) {
         let (old, new) = (&self.changes.extents, &changes.extents);
         // The changes of one operation may be many more than those before it.
@@ -626,7 +641,7 @@ impl Orphans {
     /// Moves the changes of orphans from `changes` to their memtable.
     fn take_from(&mut self, changes: &mut Changes) {
         let mut own = Changes::default();
-        let nodes = &self.layer.changes.nodes;
+        let nodes = &self.memtable.changes.nodes;
         own.nodes
             .extend(changes.nodes.extract_if(.., |id, _| nodes.contains_key(id)));
         let contents = own.nodes.values().flatten().filter_map(|node| node.content);
@@ -641,7 +656,7 @@ impl Orphans {
                 .attrs
                 .extract_if(.., |key, _| nodes.contains_key(&key.0)),
         );
-        self.layer.absorb(own);
+        self.memtable.absorb(own);
     }
 }
 
