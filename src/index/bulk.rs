@@ -31,7 +31,7 @@ type Entries = BTreeMap<Slice, Option<Slice>>;
 /// A bulk load: versions whose entries are not all written.
 #[derive(Default)]
 pub(super) struct Bulk {
-    keyspaces: [Entries; KEYSPACE_COUNT],
+    sorted: [Entries; KEYSPACE_COUNT],
     /// Entries that a thread is writing.
     writing: Option<Writing>,
     bytes: usize,
@@ -43,7 +43,7 @@ pub(super) struct Bulk {
 
 /// Entries that a thread is writing to tables.
 struct Writing {
-    keyspaces: Arc<[Entries; KEYSPACE_COUNT]>,
+    sorted: Arc<[Entries; KEYSPACE_COUNT]>,
     thread: JoinHandle<Result<(), IndexError>>,
 }
 
@@ -86,7 +86,7 @@ impl Bulk {
         let mut batch = disk.db.batch();
         for (id, entries) in KeyspaceId::ALL
             .into_iter()
-            .zip(std::mem::take(&mut self.keyspaces))
+            .zip(std::mem::take(&mut self.sorted))
         {
             for (key, value) in entries {
                 match value {
@@ -119,16 +119,16 @@ impl Bulk {
         if let Some(before) = self.writing.take() {
             before.wait()?;
         }
-        let mut keyspaces = std::mem::take(&mut self.keyspaces);
-        if let (Some(taken), Some(left)) = (keyspaces.last_mut(), self.keyspaces.last_mut()) {
+        let mut sorted = std::mem::take(&mut self.sorted);
+        if let (Some(taken), Some(left)) = (sorted.last_mut(), self.sorted.last_mut()) {
             std::mem::swap(taken, left);
         }
         self.bytes = 0;
-        let (keyspaces, keyspaces) = (
-            Arc::new(keyspaces),
+        let (sorted, keyspaces) = (
+            Arc::new(sorted),
             KeyspaceId::ALL.map(|id| disk.keyspace(id).clone()),
         );
-        let written = keyspaces.clone();
+        let written = sorted.clone();
         let thread = std::thread::Builder::new()
             .name("index-tables".into())
             .spawn(move || {
@@ -137,7 +137,7 @@ impl Bulk {
                     .try_for_each(|(keyspace, entries)| into_tables(keyspace, entries))
             })
             .map_err(fjall::Error::Io)?;
-        self.writing = Some(Writing { keyspaces, thread });
+        self.writing = Some(Writing { sorted, thread });
         Ok(())
     }
 }
@@ -171,13 +171,9 @@ struct Filling<'f> {
 impl Filling<'_> {
     /// Returns the entries that may not be in tables yet, newest first.
     fn entries(&self, id: KeyspaceId) -> impl DoubleEndedIterator<Item = &Entries> {
-        let writing = self
-            .bulk
-            .writing
-            .as_ref()
-            .map(|writing| &*writing.keyspaces);
-        let keyspaces = [Some(&self.bulk.keyspaces), writing].into_iter().flatten();
-        keyspaces.filter_map(move |keyspaces| keyspaces.get(id as usize))
+        let writing = self.bulk.writing.as_ref().map(|writing| &*writing.sorted);
+        let sorted = [Some(&self.bulk.sorted), writing].into_iter().flatten();
+        sorted.filter_map(move |sorted| sorted.get(id as usize))
     }
 }
 
@@ -208,7 +204,7 @@ impl Target for Filling<'_> {
 
     fn put(&mut self, id: KeyspaceId, key: Slice, value: Option<Slice>) -> Result<(), IndexError> {
         self.bulk.bytes += key.len() + value.as_ref().map_or(0, |value| value.len()) + OVERHEAD;
-        if let Some(entries) = self.bulk.keyspaces.get_mut(id as usize) {
+        if let Some(entries) = self.bulk.sorted.get_mut(id as usize) {
             entries.insert(key, value);
         }
         Ok(())

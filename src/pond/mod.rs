@@ -7,7 +7,7 @@
 //! changed.
 //!
 //! - [`open`], [`identity`], [`shape`], [`lock`]: making and opening a pond with one writer.
-//! - [`ops`], [`pins`], [`room`]: operations; pins on removed nodes; free space of the disk.
+//! - [`ops`], [`pins`], [`free_space`]: operations; pins on removed nodes; free space of the disk.
 //! - [`saves`]: files that a version must not cut in two. [`gate`]: short and long changes.
 //! - [`fsync`]: group commit. [`flush`]: writes to stable storage. [`spill`]: bounds memory.
 //!   [`commit`]: versions, and the thread that commits them.

@@ -159,7 +159,7 @@ impl Life {
                 ..Faults::default()
             },
             3 => Faults {
-                free_space: 1 + self.rng.below(100_000),
+                room: 1 + self.rng.below(100_000),
                 ..Faults::default()
             },
             4 => Faults {
