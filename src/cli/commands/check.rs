@@ -21,8 +21,8 @@ pub struct Check {
     /// Read the content of all versions too, and compare it with its checksums
     #[arg(long)]
     read_data: bool,
-    /// Mend what can be mended of a pond that is not mounted: what can be made anew is, and what
-    /// cannot be read is set aside
+    /// Repair a pond that is not mounted: rebuild what can be rebuilt, and set aside what cannot be
+    /// read
     #[arg(long)]
     repair: bool,
 }

@@ -6,8 +6,9 @@
 //! every acknowledged write is there (in the present, or in the version that holds what the operation replaced),
 //! versions that must stay are what they were, and `check` finds nothing.
 //!
-//! A crash counts only if the command was at work right before it and got no answer. The first one of a run comes right
-//! after the answer: it tells how long the operation takes, and that what was answered is durable.
+//! A crash counts only if the command was running right before it and got no answer. The first crash
+//! of a run comes right after the answer: it measures the operation, and checks that an answered
+//! operation is durable.
 
 mod scene;
 
